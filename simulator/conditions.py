@@ -1,0 +1,102 @@
+"""The exposures of a batch of objects: schedule, PSF and detector from a bank of pointings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.movie import Detector
+from simulator.randomness import Draws, Purpose
+from simulator.scene.library import read_library
+from simulator.scene.profiles import kolmogorov
+from simulator.scene.scene import LIBRARY, MIXTURE, MOFFAT, Psf
+from simulator.schedule import Schedule
+
+MIN_FWHM_PIX = 0.8  # narrower PSFs are drawn at this width
+_BETA_RANGE = (1.3, 30.0)  # of the Moffat profiles that can be drawn
+_NO_LIBRARY = np.zeros((1, 4, 4), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Observing conditions of a batch; arrays (object, epoch) unless said otherwise."""
+
+    schedule: Schedule
+    n_epochs: np.ndarray  # (object,)
+    ccd: np.ndarray  # (object,): -1 where the camera has no list of detectors
+    airmass: np.ndarray
+    seeing_fwhm_arcsec: np.ndarray
+    sky_adu: np.ndarray
+    psf: Psf
+    detector: Detector
+
+
+class ConditionsBank:
+    """Gives every object a pointing, a detector and with them its exposures."""
+
+    def __init__(self, profile, pointings):
+        self._profile = profile
+        self.pointings = pointings
+        self._library = None
+        self._mixture = (np.ones(1), np.ones(1))
+        if profile.psf.model == "library":
+            self._library = read_library(profile.psf.library)
+        elif profile.psf.model == "kolmogorov":
+            self._mixture = kolmogorov()
+
+    def draw(self, seed, objects) -> Conditions:
+        """Conditions of the objects at these addresses."""
+        draws = Draws(seed, objects, Purpose.POINTING)
+        number = draws.integers(len(self.pointings))
+        rows = self.pointings.rows(number)
+        ccd = self._ccd(draws, rows)
+        gain, read_noise, saturation = self._amplifiers(ccd)
+        schedule = Schedule(
+            rows.mjd, rows.band.astype(np.int64), rows.exposure_time_s, rows.zero_point_mag,
+            rows.limiting_mag, gain[:, None],
+        )  # fmt: skip
+        camera = self._profile.camera
+        detector = Detector(
+            gain, read_noise, saturation * gain, np.nan_to_num(rows.exposure_time_s),
+            camera.cosmic_ray_rate_per_mpix_s * 1e-6, camera.hot_pixel_fraction,
+            camera.bad_column_fraction, self._profile.psf.lanczos_order,
+        )  # fmt: skip
+        return Conditions(
+            schedule, rows.n_epochs, ccd, rows.airmass, rows.seeing_fwhm_arcsec, rows.sky_adu,
+            self._psf(rows), detector,
+        )  # fmt: skip
+
+    def _ccd(self, draws, rows):
+        n_ccds = len(self._profile.camera.ccds)
+        if not n_ccds:
+            return np.full(len(rows), -1)
+        return np.where(rows.ccd >= 0, rows.ccd, draws.integers(n_ccds))
+
+    def _amplifiers(self, ccd):
+        """Gain [e/ADU], read noise [e] and saturation [ADU] of each object."""
+        camera = self._profile.camera
+        each = camera.ccds or (camera,)
+        values = [(c.gain_e_per_adu, c.read_noise_e, c.saturation_adu) for c in each]
+        return np.array(values, dtype=float)[np.maximum(ccd, 0)].T
+
+    def _psf(self, rows) -> Psf:
+        width = np.nan_to_num(rows.seeing_fwhm_arcsec, nan=1.0) / (
+            self._profile.camera.pixel_scale_arcsec
+        )
+        broadening = self._profile.psf.pixel_broadening_pix
+        fwhm = np.sqrt(np.maximum(width**2 - broadening**2, MIN_FWHM_PIX**2)).astype(float)
+        beta = np.nan_to_num(rows.psf_beta, nan=3.0).clip(*_BETA_RANGE).astype(float)
+        e1, e2 = (np.nan_to_num(e).astype(float) for e in (rows.psf_e1, rows.psf_e2))
+        index, stretch = np.zeros(fwhm.shape, dtype=np.int64), np.ones(fwhm.shape)
+        if self._library is None:
+            kind = MOFFAT if self._profile.psf.model == "moffat" else MIXTURE
+            return Psf(kind, fwhm, beta, e1, e2, *self._mixture, index, stretch, _NO_LIBRARY, 1)
+        library = self._library
+        index = library.nearest(fwhm)
+        stretch = fwhm / library.fwhm_pix[index]
+        beta, e1, e2 = library.beta[index], library.e1[index], library.e2[index]
+        return Psf(
+            LIBRARY, fwhm, beta, e1, e2, *self._mixture, index, stretch, library.images,
+            library.oversampling,
+        )  # fmt: skip

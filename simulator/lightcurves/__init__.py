@@ -1,0 +1,41 @@
+"""Light curves, one module per class of object; this registry is where a class is added."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+
+_HOMES = {
+    "SN": "simulator.lightcurves.supernova:SN",
+    "RRL": "simulator.lightcurves.rrlyrae:RRLyrae",
+    "CEP": "simulator.lightcurves.cepheid:Cepheid",
+    "EB": "simulator.lightcurves.eclipsing:EclipsingBinary",
+    "NV": "simulator.lightcurves.nonvariable:NonVariable",
+    "GAL": "simulator.lightcurves.galaxy:Galaxy",
+    "AST": "simulator.lightcurves.asteroid:Asteroid",
+}
+DEFAULT_CLASSES = tuple(_HOMES)
+_added: dict[str, type] = {}
+
+
+def class_names() -> tuple[str, ...]:
+    """Names of every class that can be simulated."""
+    return (*_HOMES, *_added)
+
+
+def register(model: type) -> type:
+    """Make a light-curve class known by its ``name``; usable as a decorator."""
+    _added[model.name] = model
+    return model
+
+
+def light_curve_class(name: str) -> type:
+    """The light-curve class of this name; ValueError with the nearest name if there is none."""
+    if name in _added:
+        return _added[name]
+    if name not in _HOMES:
+        near = get_close_matches(name.upper(), class_names(), n=1, cutoff=0.3)
+        hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(class_names())}."
+        raise ValueError(f"class {name!r}: there is no such class. {hint}")
+    module, attribute = _HOMES[name].split(":")
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,75 @@
+"""The distributions that objects' mean magnitudes are drawn from, in the reference band."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.special import erf
+
+from simulator.randomness import Draws
+
+THESIS_EXPONENT = 12.11  # p(m) ~ m^a, fitted to HiTS stars in g (Carrasco-Davis 2019)
+THESIS_CUTOFF_MAG = {"RRL": 21.5}
+THESIS_DEFAULT_CUTOFF_MAG = 22.8
+_GRID_STEPS = 2001
+
+
+@dataclass(frozen=True)
+class MagnitudeLaw:
+    """A density over magnitudes, one for all classes or one per class.
+
+    Parameters
+    ----------
+    grid_mag : array, shape (step,)
+        Increasing AB magnitudes.
+    density : array, shape (step,)
+        Relative density for every class that ``by_class`` does not name.
+    by_class : mapping of class name to array, shape (step,)
+    """
+
+    grid_mag: np.ndarray
+    density: np.ndarray
+    by_class: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def draw(self, draws: Draws, class_name: str):
+        """Magnitudes of a batch, shape (object,)."""
+        return draws.from_table(self.grid_mag, self.by_class.get(class_name, self.density))
+
+
+def star_counts(bright_mag, faint_mag, slope_per_mag) -> MagnitudeLaw:
+    """Counts that grow as 10^(slope m) between two magnitudes, the same for every class."""
+    grid = np.linspace(bright_mag, faint_mag, _GRID_STEPS)
+    return MagnitudeLaw(grid, 10.0 ** (slope_per_mag * (grid - faint_mag)))
+
+
+def thesis(bright_mag, faint_mag) -> MagnitudeLaw:
+    """The thesis's law: m^12.11 with an erf cut-off (its section 3.1.2 and figure 3.2)."""
+    grid = np.linspace(bright_mag, faint_mag, _GRID_STEPS)
+
+    def density(cutoff_mag):
+        return (grid / faint_mag) ** THESIS_EXPONENT * (1 - erf(grid - cutoff_mag)) / 2
+
+    by_class = {name: density(cutoff) for name, cutoff in THESIS_CUTOFF_MAG.items()}
+    return MagnitudeLaw(grid, density(THESIS_DEFAULT_CUTOFF_MAG), by_class)
+
+
+def from_sample(magnitudes, classes=None) -> MagnitudeLaw:
+    """The distribution of observed magnitudes, histogrammed at 0.25 mag.
+
+    Parameters
+    ----------
+    magnitudes : array, shape (star,)
+    classes : array of str, shape (star,), optional
+        Where given, a class named in it follows its own rows and the others follow all.
+    """
+    magnitudes = np.asarray(magnitudes, dtype=float)
+    edges = np.arange(magnitudes.min() - 0.25, magnitudes.max() + 0.5, 0.25)
+    centres = 0.5 * (edges[1:] + edges[:-1])
+
+    def histogram(sample):
+        return np.histogram(sample, edges)[0].astype(float)
+
+    names = [] if classes is None else sorted(set(classes))
+    by_class = {name: histogram(magnitudes[np.asarray(classes) == name]) for name in names}
+    return MagnitudeLaw(centres, histogram(magnitudes), by_class)

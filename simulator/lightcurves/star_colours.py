@@ -1,0 +1,48 @@
+"""Colours of ordinary stars in any bands, from black bodies seen through the filters.
+
+A temperature stands for a spectral type; above 3,500 K the broad-band colours of black bodies
+follow the stellar locus to about 0.1 mag, which is what a background star needs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simulator.lightcurves.base import Bands
+from simulator.lightcurves.filters import bandpass
+from simulator.randomness import Draws
+
+_HC_OVER_K_ANGSTROM_K = 1.438777e8
+_LOG_TEMPERATURES = np.linspace(np.log(3200.0), np.log(12000.0), 60)
+# Faint high-latitude fields: G, K and early M dwarfs; 68 % between 4,300 and 6,000 K.
+_MEDIAN_K, _SCATTER_LN = 5100.0, 0.17
+_RANGE_K = (3500.0, 9500.0)
+
+
+class StarColours:
+    """Magnitude of a star in every band from the one in the reference band."""
+
+    def __init__(self, bands: Bands):
+        magnitudes = np.array([_blackbody_magnitudes(name) for name in bands.filters])
+        self._offset = magnitudes - magnitudes[bands.reference]
+
+    def draw(self, draws: Draws):
+        """Band minus reference magnitude of a batch of stars, (object, band)."""
+        temperature = np.exp(draws.normal(np.log(_MEDIAN_K), _SCATTER_LN)).clip(*_RANGE_K)
+        rows = [np.interp(np.log(temperature), _LOG_TEMPERATURES, row) for row in self._offset]
+        return np.stack(rows, axis=-1)
+
+
+def _blackbody_magnitudes(filter_name):
+    """AB magnitudes, up to a constant, over the grid of temperatures."""
+    curve = bandpass(filter_name)
+    wave = curve.wave_angstrom
+    exponent = _HC_OVER_K_ANGSTROM_K / (wave * np.exp(_LOG_TEMPERATURES)[:, None])
+    flux = wave**-5.0 / np.expm1(exponent)
+    photons = np.trapezoid(flux * wave * curve.transmission, wave, axis=1)
+    return -2.5 * np.log10(photons / np.trapezoid(curve.transmission / wave, wave))
+
+
+def in_band(parameters, band):
+    """Magnitudes (object, epoch) of stars with constant ``_magnitude`` (object, band)."""
+    return np.take_along_axis(parameters["_magnitude"], band, axis=1)

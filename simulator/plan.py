@@ -1,0 +1,116 @@
+"""What a run will make, how large and how long, before it starts.
+
+The estimate is measured: a few sequences are made in memory and compressed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numcodecs import Blosc
+
+from simulator.errors import SimulationError
+from simulator.layout import array_specs
+from simulator.options import Options
+from simulator.sampling import SPLITS
+from simulator.sequences import Simulator
+
+_SAMPLE = 256
+_HEADROOM = 1.05
+MAX_OBJECTS = 2**40
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run: the simulator, how many objects of each split, and where they go."""
+
+    simulator: Simulator
+    counts: dict[str, int]
+    path: Path
+
+    def settings(self) -> dict:
+        """Everything the data depends on, as plain values."""
+        options = self.simulator.options.as_dict()
+        for name in ("exposures", "magnitudes"):
+            if options[name] and Path(options[name]).is_file():
+                options[name] = f"{Path(options[name]).name} sha256:{_digest(options[name])}"
+        profile = json.loads(json.dumps(self.simulator.profile.model_dump(mode="json")))
+        sources = profile.pop("sources", {})
+        return {
+            "counts": self.counts, "options": options, "profile": profile,
+            "profile_sources": hashlib.sha256(json.dumps(sources).encode()).hexdigest()[:16],
+        }  # fmt: skip
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    def specs(self):
+        """The arrays of every split."""
+        return array_specs(self.simulator.parameters)
+
+    def class_counts(self) -> dict[str, dict[str, int]]:
+        """Objects of every class in every split, exact up to the last shuffled round."""
+        cycle = np.asarray(self.simulator.options.cycle())
+        table = {}
+        for number, name in enumerate(self.simulator.classes):
+            share = (cycle == number).mean()
+            table[name] = {split: round(n * share) for split, n in self.counts.items()}
+        return table
+
+    def estimate(self, threads: int) -> tuple[float, float]:
+        """(bytes on disk, seconds) of the whole run, from a small sample."""
+        indices = np.arange(_SAMPLE)
+        self.simulator.batch("train", indices)  # compile
+        start = time.perf_counter()
+        sample = self.simulator.batch("train", indices)
+        codec = Blosc(cname="zstd", clevel=1, shuffle=Blosc.SHUFFLE)
+        size = sum(len(codec.encode(a)) for a in (sample.images, sample.mask))
+        seconds = time.perf_counter() - start
+        size += sum(a.nbytes for a in (*sample.epochs.values(), *sample.objects.values()))
+        return size / _SAMPLE * self.total, seconds / _SAMPLE * self.total / threads
+
+    def check_disk(self, expected_bytes: float) -> None:
+        """Refuse a run that does not fit.
+
+        Raises
+        ------
+        SimulationError
+        """
+        parent = self.path.absolute().parent
+        while not parent.exists():
+            parent = parent.parent
+        free = shutil.disk_usage(parent).free
+        already = sum(f.stat().st_size for f in self.path.rglob("*") if f.is_file())
+        if expected_bytes * _HEADROOM - already > free:
+            raise SimulationError(
+                f"{self.path}: {self.total:,} sequences need about {expected_bytes / 1e9:.1f} GB "
+                f"and {free / 1e9:.1f} GB are free there; ask for fewer, or write elsewhere."
+            )
+
+
+def make_plan(profile, options: Options, path, *, n, validation=None, test=None) -> Plan:
+    """A checked plan; ``validation`` and ``test`` are n/8 unless given.
+
+    Raises
+    ------
+    SimulationError
+    """
+    eighth = -(-n // 8)
+    counts = dict(zip(SPLITS, (n, *(eighth if v is None else v for v in (validation, test))),
+                      strict=True))  # fmt: skip
+    for split, count in counts.items():
+        low = 1 if split == "train" else 0
+        if not low <= count <= MAX_OBJECTS:
+            raise SimulationError(f"{count} sequences for {split}; allowed are {low} and more.")
+    return Plan(Simulator(profile, options), counts, Path(path))
+
+
+def _digest(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]

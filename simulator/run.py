@@ -1,0 +1,177 @@
+"""Carry out a plan: batches on threads, shards on disk, progress told as it goes."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import threading
+import time
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import numpy as np
+import zarr
+
+from simulator.plan import Plan
+from simulator.store import DatasetWriter
+
+BATCH_OBJECTS = 2048
+_VERSIONS = ("skyreel", "numpy", "numba", "zarr", "numcodecs", "sncosmo", "galsim", "astropy")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did."""
+
+    made: int
+    seconds: float
+    total: int
+
+
+def writer_for(plan: Plan) -> DatasetWriter:
+    """Open or make the data set of a plan."""
+    simulator = plan.simulator
+    attributes = {
+        "classes": list(simulator.classes),
+        "bands": list(simulator.band_names),
+        "survey": simulator.profile.name,
+        "seed": simulator.options.seed,
+        "profile": simulator.profile.model_dump(mode="json"),
+        "versions": versions(),
+        "command": command_line(plan),
+    }
+    return DatasetWriter(
+        plan.path, settings=plan.settings(), attributes=attributes, specs=plan.specs(),
+        counts=plan.counts, n_epochs=simulator.n_epochs,
+        size_pix=simulator.options.stamp_size_pix,
+    )  # fmt: skip
+
+
+def execute(plan: Plan, *, threads: int, on_progress=lambda objects: None) -> Outcome:
+    """Make every shard that is not there yet.
+
+    Parameters
+    ----------
+    plan : Plan
+    threads : int
+    on_progress : callable of int
+        Called with the number of objects just made; from any thread.
+
+    Raises
+    ------
+    StoreError
+        The data set cannot be written; what is finished stays.
+    """
+    writer = writer_for(plan)
+    start = time.perf_counter()
+    pending = writer.pending()
+    done = plan.total - sum(end - first for _, _, first, end in pending)
+    if done:
+        on_progress(done)
+    with zarr.config.set({"threading.max_workers": threads, "async.concurrency": 2 * threads}):
+        _run_shards(plan, writer, pending, threads, on_progress)
+    return Outcome(plan.total - done, time.perf_counter() - start, plan.total)
+
+
+def _run_shards(plan, writer, pending, threads, on_progress):
+    stop = threading.Event()
+    in_flight = threading.Semaphore(2 * threads)  # batches waiting or being made
+    with ThreadPoolExecutor(threads) as pool:
+        futures = set()
+        try:
+            for split, shard, first, end in pending:
+                work = _Shard(plan, writer, split, shard, first, end)
+                for start in range(first, end, BATCH_OBJECTS):
+                    in_flight.acquire()
+                    futures = _without_finished(futures)
+                    indices = np.arange(start, min(start + BATCH_OBJECTS, end))
+                    future = pool.submit(work.make, indices, stop, on_progress)
+                    future.add_done_callback(lambda _: in_flight.release())
+                    futures.add(future)
+            wait(futures, return_when=FIRST_EXCEPTION)
+            _without_finished(futures)
+        except BaseException:
+            stop.set()
+            raise
+
+
+def _without_finished(futures):
+    """The futures still running; an error in a finished one is raised here."""
+    running = {future for future in futures if not future.done()}
+    for future in futures - running:
+        future.result()
+    return running
+
+
+class _Shard:
+    """Collects the batches of one shard, and writes it when the last has come."""
+
+    def __init__(self, plan, writer, split, shard, first, end):
+        self._plan, self._writer = plan, writer
+        self._split, self._shard, self._first = split, shard, first
+        self._missing = end - first
+        self._size = end - first
+        self._arrays: dict[str, np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    def make(self, indices, stop, on_progress):
+        if stop.is_set():
+            return
+        sequences = self._plan.simulator.batch(self._split, indices)
+        made = {
+            "images": sequences.images, "mask": sequences.mask,
+            **sequences.epochs, **sequences.objects,
+        }  # fmt: skip
+        with self._lock:
+            for name, values in made.items():
+                if name not in self._arrays:
+                    self._arrays[name] = np.zeros((self._size, *values.shape[1:]), values.dtype)
+                self._arrays[name][indices - self._first] = values
+            self._missing -= len(indices)
+            complete = self._missing == 0
+        if complete:
+            self._writer.write_shard(self._split, self._shard, self._arrays)
+            self._arrays = {}
+        on_progress(len(indices))
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that shape the data."""
+    found = {}
+    for name in _VERSIONS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def command_line(plan: Plan) -> str:
+    """The command that makes this data set, in its shortest full form."""
+    options = plan.simulator.options
+    classes = ",".join(f"{name}:{weight:g}" for name, weight in options.classes.items())
+    parts = [
+        "simulate", "--survey", plan.simulator.profile.name, "--n", str(plan.counts["train"]),
+        "--validation", str(plan.counts["validation"]), "--test", str(plan.counts["test"]),
+        "--classes", classes, "--magnitudes", options.magnitudes,
+        "--stamp-size", str(options.stamp_size_pix), "--seed", str(options.seed),
+    ]  # fmt: skip
+    for flag, value in (("--exposures", options.exposures), ("--templates", options.templates)):
+        if value:
+            parts += [flag, value]
+    return " ".join(parts)
+
+
+def write_record(plan: Plan, outcome: Outcome, expected_bytes: float) -> None:
+    """What was asked and what was done, as JSON beside the data set."""
+    record = {
+        "command": command_line(plan),
+        "settings": plan.settings(),
+        "versions": versions(),
+        "made_now": outcome.made,
+        "total": outcome.total,
+        "seconds": round(outcome.seconds, 3),
+        "bytes": sum(f.stat().st_size for f in plan.path.rglob("*") if f.is_file()),
+        "bytes_expected": round(expected_bytes),
+    }
+    plan.path.with_name(plan.path.name + ".json").write_text(json.dumps(record, indent=1))

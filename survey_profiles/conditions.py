@@ -1,0 +1,214 @@
+"""Exposures drawn from a profile, with the correlations that real nights have.
+
+The Moon and the airmass follow from where a field stands at the time of a visit; seeing, sky
+and zero point share a part within a night; depth follows from all of them. Arrays are
+(pointing, epoch), NaN where padded.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import ndtr
+
+from survey_profiles import depth as depths
+from survey_profiles.cadence import draw_visits
+from survey_profiles.errors import Problem, ProfileError
+from survey_profiles.moonlight import NANOLAMBERT_V_MAG, moonlight_at
+from survey_profiles.pointings import Pointings, as_pointings, pack_left
+from survey_profiles.shapes import draw_shapes
+
+MAX_ROUNDS = 40
+_VISITS, _SEEING, _SKY, _CLOUD, _DEPTH, _SHAPE = range(6)  # append, never renumber
+
+
+def draw_pointings(profile, seed: int, count: int = 2048) -> Pointings:
+    """``count`` sequences of exposures; the same for the same (profile, seed, count).
+
+    Fields left with fewer than ``cadence.min_epochs`` exposures (weather, airmass, seeing
+    cut) are drawn again.
+    """
+    kept, found = [], 0
+    for attempt in range(MAX_ROUNDS):
+        columns, length = _draw_round(profile, seed, attempt, count)
+        enough = length >= profile.cadence.min_epochs
+        kept.append({name: values[enough] for name, values in columns.items()})
+        found += int(enough.sum())
+        if found >= count:
+            columns, length = _joined(kept, count)
+            return as_pointings(columns, length, np.full(count, -1))
+    problem = Problem(
+        "cadence.min_epochs",
+        f"{found} of {MAX_ROUNDS * count} drawn fields with {profile.cadence.min_epochs} exposures",
+        "allowed: a timetable, airmass and seeing limits that leave enough of them.",
+    )
+    raise ProfileError(profile.name, [problem])
+
+
+def random_stream(seed: int, *purpose: int) -> np.random.Generator:
+    """The generator of one purpose of one round of draws."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=purpose))
+
+
+def _joined(parts, count):
+    """Stack rounds of different width and keep the first ``count`` rows."""
+    width = max(part["mjd"].shape[1] for part in parts)
+
+    def pad(values):
+        fill = 0 if np.issubdtype(values.dtype, np.integer) else np.nan
+        missing = width - values.shape[1]
+        return np.pad(values, ((0, 0), (0, missing)), constant_values=fill)
+
+    columns = {k: np.concatenate([pad(part[k]) for part in parts])[:count] for k in parts[0]}
+    return pack_left(np.isfinite(columns["mjd"]), columns)
+
+
+def _draw_round(profile, seed, attempt, count):
+    rngs = [random_stream(seed, attempt, purpose) for purpose in range(6)]
+    visits = draw_visits(profile, rngs[_VISITS], count)
+    columns = _packed_visits(visits)
+    bands = BandValues(profile, columns["band"])
+    seeing = draw_seeing(profile, rngs[_SEEING], columns, bands)
+    sky = draw_sky(profile, rngs[_SKY], columns, bands)
+    zero_point = draw_zero_point(profile.weather, rngs[_CLOUD], columns, bands)
+    measured = {"seeing_fwhm_arcsec": seeing, "sky_adu": sky, "zero_point_mag": zero_point}
+    columns = {**columns, **measured}
+    columns["limiting_mag"] = draw_limiting_mag(profile, rngs[_DEPTH], columns, bands)
+    shapes = draw_shapes(profile.psf, rngs[_SHAPE], seeing)
+    columns.update(zip(("psf_beta", "psf_e1", "psf_e2"), shapes, strict=True))
+    keep = seeing <= profile.seeing.max_fwhm_arcsec
+    keep &= np.cumsum(keep, axis=1) <= profile.cadence.max_epochs
+    wanted = {k: v for k, v in columns.items() if k not in ("night", "ra_deg", "dec_deg")}
+    return pack_left(keep, wanted)
+
+
+def _packed_visits(visits):
+    """The planned visits as packed columns, in order of time."""
+    taken = np.isfinite(visits.mjd)
+    wide = {name: getattr(visits, name) for name in ("mjd", "band", "night", "exposure_time_s")}
+    packed, _ = pack_left(taken, {**wide, "airmass": visits.airmass})
+    return {**packed, "ra_deg": visits.ra_deg, "dec_deg": visits.dec_deg}
+
+
+class BandValues:
+    """Numbers of the bands of a profile, looked up for arrays of band indices.
+
+    ``BandValues(profile, band)["zero_point_mag"]`` has the shape of ``band``.
+    """
+
+    def __init__(self, profile, band):
+        self._bands = tuple(profile.bands.values())
+        self._band = band
+
+    def __getitem__(self, name):
+        values = [getattr(band, name) for band in self._bands]
+        return np.array([np.nan if v is None else v for v in values], dtype=float)[self._band]
+
+
+def _per_night(rng, columns, draw):
+    """One number per (pointing, night), given to every exposure of the night."""
+    nights = int(columns["night"].max(initial=0)) + 1
+    values = draw(rng, (len(columns["night"]), nights))
+    return np.take_along_axis(values, columns["night"], axis=1)
+
+
+def draw_seeing(profile, rng, columns, bands):
+    """Half-maximum widths in arcsec: a Gaussian copula over night, hours and exposure."""
+    seeing = profile.seeing
+    night = _per_night(rng, columns, lambda r, shape: r.normal(size=shape))
+    drift = drifting(rng, columns["mjd"], seeing.drift_time_h)
+    white = rng.normal(size=night.shape)
+    rest = 1.0 - seeing.night_share - seeing.drift_share
+    shares = np.sqrt([seeing.night_share, seeing.drift_share, max(rest, 0.0)])
+    probability = ndtr(shares[0] * night + shares[1] * drift + shares[2] * white)
+    zenith = np.interp(probability, seeing.probabilities, seeing.zenith_fwhm_arcsec)
+    if seeing.model == "rubin":
+        zenith = rubin_fwhm_arcsec(zenith * bands["seeing_factor"], seeing.system_fwhm_arcsec)
+    else:
+        zenith = zenith * bands["seeing_factor"]
+    return zenith * columns["airmass"] ** seeing.airmass_exponent
+
+
+def rubin_fwhm_arcsec(atmosphere_fwhm_arcsec, system_fwhm_arcsec):
+    """Zenith PSF width from the atmosphere's in the band and the telescope's.
+
+    FWHM_eff = 1.16 sqrt(system^2 + 1.04 atmosphere^2), then FWHM_geom = 0.822 FWHM_eff + 0.052
+    (Rubin SMTN-002 and the OpSim seeing model).
+    """
+    effective = 1.16 * np.sqrt(system_fwhm_arcsec**2 + 1.04 * atmosphere_fwhm_arcsec**2)
+    return depths.geometric_fwhm_arcsec(effective)
+
+
+def drifting(rng, mjd, time_h):
+    """Unit-variance noise whose correlation falls as exp(-|dt| / time_h) along each row."""
+    step_h = np.nan_to_num(np.diff(mjd, axis=1) * 24.0)
+    keep = np.exp(-step_h / time_h)
+    noise = rng.normal(size=mjd.shape)
+    for epoch in range(1, mjd.shape[1]):
+        r = keep[:, epoch - 1]
+        noise[:, epoch] = r * noise[:, epoch - 1] + np.sqrt(1.0 - r**2) * noise[:, epoch]
+    return noise
+
+
+def draw_sky(profile, rng, columns, bands):
+    """Background in ADU per pixel: dark sky by airmass plus scattered moonlight.
+
+    It is not dimmed by clouds: in the HiTS data the cloudy night was no darker.
+    """
+    sky, zero_point = profile.sky, bands["zero_point_mag"]
+    per_mag = columns["exposure_time_s"] * profile.camera.pixel_scale_arcsec**2
+    dark = per_mag * 10.0 ** (0.4 * (zero_point - bands["dark_sky_mag_per_arcsec2"]))
+    dex = _per_night(rng, columns, lambda r, s: r.normal(0.0, sky.night_scatter_dex, s))
+    dark = dark * columns["airmass"] ** sky.airmass_exponent * 10.0**dex
+    moon = moonlight_at(columns["mjd"], columns["ra_deg"], columns["dec_deg"], profile.site)
+    moon = moon * per_mag * 10.0 ** (0.4 * (zero_point - NANOLAMBERT_V_MAG))
+    scatter = rng.normal(0.0, sky.exposure_scatter_dex, dex.shape)
+    return (dark + moon * bands["moonlight_factor"]) * 10.0**scatter
+
+
+def draw_zero_point(weather, rng, columns, bands):
+    """Zero points in mag for 1 ADU/s: extinction, clear-night scatter and clouds."""
+    night = _per_night(rng, columns, lambda r, s: r.normal(0.0, weather.night_scatter_mag, s))
+    cloudy = _per_night(rng, columns, lambda r, s: r.random(s) < weather.cloudy_night_fraction)
+    loss = rng.exponential(weather.cloud_loss_mean_mag, night.shape)
+    scatter = rng.normal(0.0, weather.exposure_scatter_mag, night.shape)
+    return _clear_zero_point(columns, bands) + night + scatter - np.where(cloudy, loss, 0.0)
+
+
+def _clear_zero_point(columns, bands):
+    return bands["zero_point_mag"] - bands["extinction_mag_per_airmass"] * (
+        columns["airmass"] - 1.0
+    )
+
+
+def limiting_mag(profile, columns, bands):
+    """The 5-sigma depth that the other conditions imply, without residual scatter."""
+    names = ("seeing_fwhm_arcsec", "sky_adu", "zero_point_mag", "exposure_time_s")
+    if profile.depth.model == "noise":
+        depth = depths.noise_depth_mag(profile.camera, **{n: columns[n] for n in names})
+        return depth + bands["depth_offset_mag"]
+    return model_m5_mag(profile, columns, bands) + (
+        columns["zero_point_mag"] - _clear_zero_point(columns, bands)
+    )
+
+
+def model_m5_mag(profile, columns, bands):
+    """Ivezic et al. 2019, equation 6, for a clear sky of ``columns["sky_adu"]``."""
+    sky_mag = depths.sky_mag_per_arcsec2(
+        profile.camera, columns["sky_adu"], columns["exposure_time_s"], bands["zero_point_mag"]
+    )
+    return depths.m5_mag(
+        bands["m5_coefficient_mag"],
+        sky_mag_per_arcsec2=sky_mag,
+        effective_fwhm_arcsec=depths.effective_fwhm_arcsec(columns["seeing_fwhm_arcsec"]),
+        exposure_time_s=columns["exposure_time_s"],
+        extinction_mag_per_airmass=bands["extinction_mag_per_airmass"],
+        airmass=columns["airmass"],
+    )
+
+
+def draw_limiting_mag(profile, rng, columns, bands):
+    """Depths with the measured scatter about what the conditions imply."""
+    depth = profile.depth
+    uniform = rng.random(columns["mjd"].shape)
+    residual = np.interp(uniform, depth.residual_probabilities, depth.residual_mag)
+    return limiting_mag(profile, columns, bands) + residual

@@ -1,0 +1,58 @@
+"""The 5-sigma point-source depth of an exposure, from its sky, seeing and throughput."""
+
+from __future__ import annotations
+
+import numpy as np
+
+RUBIN_GEOMETRIC_SLOPE = 0.822  # FWHM_geom = 0.822 FWHM_eff + 0.052 arcsec (Rubin SMTN-002)
+RUBIN_GEOMETRIC_OFFSET_ARCSEC = 0.052
+EFFECTIVE_PIXELS_PER_FWHM2 = 2.266  # n_eff = 2.266 (FWHM / pixel)^2 (Rubin LSE-40, SMTN-002)
+
+
+def effective_fwhm_arcsec(geometric_fwhm_arcsec):
+    """FWHM_eff, the width of the Gaussian with the PSF's noise area, from its true FWHM."""
+    return (geometric_fwhm_arcsec - RUBIN_GEOMETRIC_OFFSET_ARCSEC) / RUBIN_GEOMETRIC_SLOPE
+
+
+def geometric_fwhm_arcsec(effective_fwhm):
+    """The half-maximum width of the PSF from its FWHM_eff."""
+    return RUBIN_GEOMETRIC_SLOPE * effective_fwhm + RUBIN_GEOMETRIC_OFFSET_ARCSEC
+
+
+def noise_depth_mag(camera, *, seeing_fwhm_arcsec, sky_adu, zero_point_mag, exposure_time_s):
+    """Magnitude whose counts are five times the background noise in n_eff pixels."""
+    n_eff = EFFECTIVE_PIXELS_PER_FWHM2 * (seeing_fwhm_arcsec / camera.pixel_scale_arcsec) ** 2
+    gain = camera.gain_e_per_adu
+    noise_adu = np.sqrt(n_eff * (sky_adu * gain + camera.read_noise_e**2)) / gain
+    return zero_point_mag - 2.5 * np.log10(5.0 * noise_adu / exposure_time_s)
+
+
+def m5_mag(
+    coefficient_mag,
+    *,
+    sky_mag_per_arcsec2,
+    effective_fwhm_arcsec,
+    exposure_time_s,
+    extinction_mag_per_airmass,
+    airmass,
+):
+    """Equation 6 of Ivezic et al. 2019 (ApJ 873, 111) for one visit."""
+    return (
+        coefficient_mag
+        + 0.50 * (sky_mag_per_arcsec2 - 21.0)
+        + 2.5 * np.log10(0.7 / effective_fwhm_arcsec)
+        + 1.25 * np.log10(exposure_time_s / 30.0)
+        - extinction_mag_per_airmass * (airmass - 1.0)
+    )
+
+
+def sky_mag_per_arcsec2(camera, sky_adu, exposure_time_s, zero_point_mag):
+    """Surface brightness of a background of ``sky_adu`` per pixel."""
+    per_arcsec2 = sky_adu / exposure_time_s / camera.pixel_scale_arcsec**2
+    return zero_point_mag - 2.5 * np.log10(per_arcsec2)
+
+
+def sky_adu(camera, sky_mag, exposure_time_s, zero_point_mag):
+    """Background per pixel of a surface brightness in mag/arcsec^2."""
+    rate = 10.0 ** (0.4 * (zero_point_mag - sky_mag))
+    return rate * camera.pixel_scale_arcsec**2 * exposure_time_s

@@ -1,0 +1,42 @@
+"""Moonlight scattered into the line of sight (Krisciunas & Schaefer 1991, PASP 103, 1033)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from survey_profiles import ephemeris
+
+NANOLAMBERT_V_MAG = (20.7233 + np.log(34.08)) / 0.92104  # V mag/arcsec^2 of 1 nL, their eq. 27
+V_EXTINCTION_MAG = 0.172  # per airmass, the value they use for Mauna Kea
+
+
+def moonlight_nanolambert(moon_elongation, moon_altitude, field_altitude, separation):
+    """V-band surface brightness of scattered moonlight in nanolamberts; angles in degrees.
+
+    Zero while the Moon is down. Their equations 3, 15, 20 and 21, good to 8-23 % by their
+    own estimate.
+    """
+    phase = 180.0 - moon_elongation
+    illuminance = 10.0 ** (-0.4 * (3.84 + 0.026 * phase + 4e-9 * phase**4))
+    rayleigh = 10.0**5.36 * (1.06 + np.cos(np.radians(separation)) ** 2)
+    mie = 10.0 ** (6.15 - separation / 40.0)
+    reaching = 10.0 ** (-0.4 * V_EXTINCTION_MAG * _scattering_airmass(moon_altitude))
+    scattered = 1.0 - 10.0 ** (-0.4 * V_EXTINCTION_MAG * _scattering_airmass(field_altitude))
+    return np.where(moon_altitude > 0, (rayleigh + mie) * illuminance * reaching * scattered, 0.0)
+
+
+def _scattering_airmass(altitude_deg):
+    return (1.0 - 0.96 * np.cos(np.radians(altitude_deg)) ** 2) ** -0.5
+
+
+def moonlight_at(mjd, ra_deg, dec_deg, site):
+    """Scattered moonlight in nanolamberts towards a field at a time (arrays broadcast)."""
+    moon_ra, moon_dec = ephemeris.moon_equatorial_deg(mjd)
+    moon_hour = ephemeris.hour_angle_h(mjd, moon_ra, site.longitude_deg)
+    field_hour = ephemeris.hour_angle_h(mjd, ra_deg, site.longitude_deg)
+    return moonlight_nanolambert(
+        ephemeris.moon_elongation_deg(mjd),
+        ephemeris.altitude_deg(moon_hour, moon_dec, site.latitude_deg),
+        ephemeris.altitude_deg(field_hour, dec_deg, site.latitude_deg),
+        ephemeris.separation_deg(ra_deg, dec_deg, moon_ra, moon_dec),
+    )

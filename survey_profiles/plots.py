@@ -1,0 +1,66 @@
+"""Four panels that show at a glance what a profile draws: cadence, seeing, sky and depth."""
+
+from __future__ import annotations
+
+import numpy as np
+
+SHOWN_POINTINGS = 12
+_COLOURS = {
+    "u": "#5b3fa8", "g": "#2a7fb8", "r": "#c23b22", "i": "#d98a1f", "z": "#7a5230", "y": "#444444",
+}  # fmt: skip
+
+
+def save_overview(profile, pointings, path):
+    """Write the four panels to an image file; its suffix sets the format."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 7.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(f"{profile.title}: {len(pointings)} drawn pointings", fontsize=13)
+    axes = figure.subplots(2, 2).flat
+    used = _used_bands(profile, pointings)
+    _draw_cadence(axes[0], pointings, used)
+    _draw_histogram(axes[1], pointings.seeing_fwhm_arcsec, used, "seeing FWHM [arcsec]")
+    _draw_histogram(axes[2], pointings.sky_adu, used, "sky [ADU per pixel]", logarithmic=True)
+    _draw_histogram(axes[3], pointings.limiting_mag, used, "5-sigma depth [AB mag]")
+    axes[1].legend(title="band", frameon=False)
+    figure.savefig(path, dpi=120)
+
+
+def _used_bands(profile, pointings):
+    """(name, colour, mask of its exposures) of every band that occurs."""
+    observed = np.isfinite(pointings.mjd)
+    masks = [(name, observed & (pointings.band == k)) for k, name in enumerate(profile.band_names)]
+    return [(n, _COLOURS.get(n[-1].lower(), "#228833"), m) for n, m in masks if m.any()]
+
+
+def _draw_cadence(axes, pointings, used):
+    """Exposures of the first pointings, one row each, in days since their first."""
+    day = pointings.mjd - pointings.mjd[:, :1]
+    row = np.broadcast_to(np.arange(1, len(pointings) + 1)[:, None], day.shape)
+    for offset, (_, colour, mask) in enumerate(used):
+        shown = mask & (row <= SHOWN_POINTINGS)
+        lift = (offset - (len(used) - 1) / 2) * 0.8 / max(len(used), 2)
+        axes.plot(day[shown], row[shown] + lift, "|", color=colour, ms=7, mew=1.2)
+    rows = min(SHOWN_POINTINGS, len(pointings))
+    axes.set(xlabel="time since the first exposure [d]", ylabel="pointing")
+    axes.set(ylim=(rows + 0.7, 0.3), yticks=range(1, rows + 1))
+    axes.set_title("cadence", loc="left", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_histogram(axes, values, used, label, *, logarithmic=False):
+    """One outline per band between the 0.5 and 99.5 percentiles, medians marked."""
+    shown = np.concatenate([values[mask] for _, _, mask in used])
+    low, high = np.percentile(shown, [0.5, 99.5])
+    edges = np.geomspace(low, high, 50) if logarithmic else np.linspace(low, high, 50)
+    for name, colour, mask in used:
+        weight = np.full(mask.sum(), 100.0 / mask.sum())
+        style = {"histtype": "step", "color": colour, "lw": 1.4, "label": name}
+        axes.hist(values[mask], edges, weights=weight, **style)
+        axes.axvline(np.median(values[mask]), color=colour, lw=0.8, ls=":")
+    axes.set_xscale("log" if logarithmic else "linear")
+    axes.set(xlabel=label, ylabel="% of exposures of the band", xlim=(edges[0], edges[-1]))
+    axes.set_title(f"{label.split(' [')[0]} (dotted: medians)", loc="left", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,95 @@
+"""Sequences of exposures: what both a drawn profile and a user's table are turned into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+_FLOAT_COLUMNS = (
+    "exposure_time_s", "airmass", "seeing_fwhm_arcsec", "sky_adu", "zero_point_mag",
+    "limiting_mag", "psf_beta", "psf_e1", "psf_e2",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pointings:
+    """Exposure sequences; arrays are (pointing, epoch), padded to the longest sequence.
+
+    Parameters
+    ----------
+    mjd : float64
+        Start of the exposure, strictly increasing along a row; NaN where padded.
+    band : uint8
+        Index into ``tuple(profile.bands)``; 0 where padded.
+    exposure_time_s, airmass, sky_adu, zero_point_mag, limiting_mag : float32
+        ``sky_adu`` is the background of one pixel in the exposure; a zero point is the AB
+        magnitude of 1 ADU/s; the limit is 5 sigma for a point source. NaN where padded.
+    seeing_fwhm_arcsec : float32
+        Half-maximum width of the PSF, geometric mean of its two axes.
+    psf_beta, psf_e1, psf_e2 : float32
+        Moffat exponent; e = (a - b)/(a + b), so axis ratio q = (1 - e)/(1 + e);
+        e1 = e cos 2 theta, e2 = e sin 2 theta, theta from +x (columns) towards +y (rows).
+        The HiTS star fits these were measured from give chi = (a^2 - b^2)/(a^2 + b^2)
+        instead (checked by refitting stamps); they were converted with
+        e = chi / (1 + sqrt(1 - chi^2)).
+    n_epochs : int16, shape (pointing,)
+    ccd : int16, shape (pointing,)
+        Index into ``profile.camera.ccds``; -1 where a table does not fix it.
+    """
+
+    mjd: np.ndarray
+    band: np.ndarray
+    exposure_time_s: np.ndarray
+    airmass: np.ndarray
+    seeing_fwhm_arcsec: np.ndarray
+    sky_adu: np.ndarray
+    zero_point_mag: np.ndarray
+    limiting_mag: np.ndarray
+    psf_beta: np.ndarray
+    psf_e1: np.ndarray
+    psf_e2: np.ndarray
+    n_epochs: np.ndarray
+    ccd: np.ndarray
+
+    def __len__(self):
+        return len(self.n_epochs)
+
+    def rows(self, rows) -> Pointings:
+        """Some of the pointings."""
+        return Pointings(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+
+def pack_left(keep, columns):
+    """Move the kept entries of (pointing, epoch) arrays to the left, in order.
+
+    Parameters
+    ----------
+    keep : bool array, shape (pointing, epoch)
+    columns : dict of name to array, shape (pointing, epoch)
+
+    Returns
+    -------
+    dict of name to array, int array
+        Arrays cut to the longest row, NaN (0 for integers) where padded; the row lengths.
+    """
+    length = keep.sum(axis=1)
+    order = np.argsort(~keep, axis=1, kind="stable")[:, : max(int(length.max(initial=0)), 1)]
+    padded = np.arange(order.shape[1]) >= length[:, None]
+    packed = {}
+    for name, values in columns.items():
+        moved = np.take_along_axis(values, order, axis=1)
+        moved[padded] = 0 if np.issubdtype(moved.dtype, np.integer) else np.nan
+        packed[name] = moved
+    return packed, length
+
+
+def as_pointings(columns, n_epochs, ccd) -> Pointings:
+    """A ``Pointings`` of packed columns, in its data types."""
+    return Pointings(
+        mjd=columns["mjd"].astype(np.float64),
+        band=columns["band"].astype(np.uint8),
+        n_epochs=np.asarray(n_epochs, dtype=np.int16),
+        ccd=np.asarray(ccd, dtype=np.int16),
+        **{name: columns[name].astype(np.float32) for name in _FLOAT_COLUMNS},
+    )
