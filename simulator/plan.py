@@ -20,6 +20,7 @@ from simulator.layout import array_specs
 from simulator.options import Options
 from simulator.sampling import SPLITS
 from simulator.sequences import Simulator
+from survey_profiles import load_profile
 
 _SAMPLE = 256
 _HEADROOM = 1.05
@@ -33,6 +34,8 @@ class Plan:
     simulator: Simulator
     counts: dict[str, int]
     path: Path
+    survey: str
+    overrides: dict[str, str]
 
     def settings(self) -> dict:
         """Everything the data depends on, as plain values."""
@@ -95,12 +98,21 @@ class Plan:
             )
 
 
-def make_plan(profile, options: Options, path, *, n, validation=None, test=None) -> Plan:
+def make_plan(
+    survey, options: Options, path, *, n, validation=None, test=None, overrides=None
+) -> Plan:
     """A checked plan; ``validation`` and ``test`` are n/8 unless given.
+
+    Parameters
+    ----------
+    survey : str or path
+        Name of a profile, or a TOML file.
+    overrides : dict of dotted key to value, optional
+        Replaces numbers of the profile.
 
     Raises
     ------
-    SimulationError
+    SimulationError, survey_profiles.ProfileError, survey_profiles.ExposureTableError
     """
     eighth = -(-n // 8)
     counts = dict(zip(SPLITS, (n, *(eighth if v is None else v for v in (validation, test))),
@@ -109,7 +121,8 @@ def make_plan(profile, options: Options, path, *, n, validation=None, test=None)
         low = 1 if split == "train" else 0
         if not low <= count <= MAX_OBJECTS:
             raise SimulationError(f"{count} sequences for {split}; allowed are {low} and more.")
-    return Plan(Simulator(profile, options), counts, Path(path))
+    profile = load_profile(survey, overrides)
+    return Plan(Simulator(profile, options), counts, Path(path), str(survey), dict(overrides or {}))
 
 
 def _digest(path):

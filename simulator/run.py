@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import shlex
 import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -151,7 +152,7 @@ def command_line(plan: Plan) -> str:
     options = plan.simulator.options
     classes = ",".join(f"{name}:{weight:g}" for name, weight in options.classes.items())
     parts = [
-        "simulate", "--survey", plan.simulator.profile.name, "--n", str(plan.counts["train"]),
+        "simulate", "--survey", plan.survey, "--n", str(plan.counts["train"]),
         "--validation", str(plan.counts["validation"]), "--test", str(plan.counts["test"]),
         "--classes", classes, "--magnitudes", options.magnitudes,
         "--stamp-size", str(options.stamp_size_pix), "--seed", str(options.seed),
@@ -159,7 +160,9 @@ def command_line(plan: Plan) -> str:
     for flag, value in (("--exposures", options.exposures), ("--templates", options.templates)):
         if value:
             parts += [flag, value]
-    return " ".join(parts)
+    for key, value in sorted(plan.overrides.items()):
+        parts += ["--profile-set", f"{key}={value}"]
+    return shlex.join(parts)
 
 
 def write_record(plan: Plan, outcome: Outcome, expected_bytes: float) -> None:

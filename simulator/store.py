@@ -18,7 +18,7 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
-from simulator.errors import StoreError
+from simulator.errors import SimulationError, StoreError
 from simulator.layout import FORMAT_VERSION, PIXELS, ArraySpec
 
 CHUNK_OBJECTS = 64
@@ -52,7 +52,7 @@ class DatasetWriter:
 
     Raises
     ------
-    StoreError
+    SimulationError
         The path holds something else, or a data set made with other settings.
     """
 
@@ -90,21 +90,7 @@ class DatasetWriter:
 
     def _open(self, settings):
         root = open_root(self.path)
-        found = root.attrs.get("settings", {})
-        changed = sorted(
-            key for key in {**flat(found), **flat(settings)}
-            if flat(found).get(key) != flat(settings).get(key)
-        )  # fmt: skip
-        if changed:
-            named = "; ".join(
-                f"{key} is {_short(flat(found).get(key))} there and {_short(flat(settings).get(key))} here"
-                for key in changed[:4]
-            )
-            more = f" (and {len(changed) - 4} more)" if len(changed) > 4 else ""
-            raise StoreError(
-                f"{self.path} was made with other settings: {named}{more}. Give the same ones "
-                "to finish it, or another --out."
-            )
+        _refuse_other_settings(self.path, flat(root.attrs.get("settings", {})), flat(settings))
         for leftover in self.path.rglob("*.partial"):
             leftover.unlink(missing_ok=True)
         return root
@@ -134,6 +120,21 @@ class DatasetWriter:
             ) from error
 
 
+def _refuse_other_settings(path, found, asked):
+    changed = sorted(key for key in {**found, **asked} if found.get(key) != asked.get(key))
+    if not changed:
+        return
+    named = "; ".join(
+        f"{key} is {_short(found.get(key))} there and {_short(asked.get(key))} here"
+        for key in changed[:4]
+    )
+    more = f" (and {len(changed) - 4} more)" if len(changed) > 4 else ""
+    raise SimulationError(
+        f"{path} was made with other settings: {named}{more}. Give the same ones to finish it, "
+        "or another --out."
+    )
+
+
 def _create_array(group, spec: ArraySpec, count, sizes, per_shard):
     shape = tuple(count if d == "object" else sizes[d] for d in spec.dimensions)
     inner = shape[1:]
@@ -150,20 +151,20 @@ def _create_array(group, spec: ArraySpec, count, sizes, per_shard):
 
 
 def open_root(path, mode="r+"):
-    """The group of a data set; StoreError where there is none."""
+    """The group of a data set; SimulationError where there is none."""
     path = Path(path)
     if not path.exists():
-        raise StoreError(f"{path}: there is no such data set.")
+        raise SimulationError(f"{path}: there is no such data set.")
     if not path.is_dir():
-        raise StoreError(f"{path} is a file; a data set is a folder. Give another path.")
+        raise SimulationError(f"{path} is a file; a data set is a folder. Give another path.")
     try:
         root = zarr.open_group(path, mode=mode)
     except (FileNotFoundError, ValueError, KeyError):
-        raise StoreError(f"{path} is a folder, but no data set of this program.") from None
+        raise SimulationError(f"{path} is a folder, but no data set of this program.") from None
     if "format_version" not in root.attrs:
-        raise StoreError(f"{path} is a Zarr group, but no data set of this program.")
+        raise SimulationError(f"{path} is a Zarr group, but no data set of this program.")
     if root.attrs["format_version"] != FORMAT_VERSION:
-        raise StoreError(
+        raise SimulationError(
             f"{path} has data format {root.attrs['format_version']}; this version reads "
             f"{FORMAT_VERSION}."
         )
@@ -175,7 +176,7 @@ def open_dataset(path):
 
     Raises
     ------
-    StoreError
+    SimulationError
         No data set there, or one of another format.
     """
     return open_root(path, mode="r")

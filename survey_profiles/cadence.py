@@ -109,7 +109,7 @@ def _season_nights(profile, rng, ra_deg):
     block = _choose_blocks(season, rng, midnight, in_use)
     gap_h = rng.uniform(*season.pair_gap_min, (*night_mjd.shape, bands.shape[1])) / 60.0
     gap_h[..., 0] = 0.0
-    offset_h = np.cumsum(gap_h, axis=2)
+    offset_h = np.cumsum(gap_h, axis=2) * ephemeris.SIDEREAL_PER_SOLAR  # of hour angle
     taken = bands[block] >= 0
     length_h = np.where(taken, offset_h, 0.0).max(axis=2)
     low = np.maximum(-season.hour_angle_limit_h, at_midnight - season.half_night_h)

@@ -39,10 +39,11 @@ def _draw_cadence(axes, pointings, used):
     """Exposures of the first pointings, one row each, in days since their first."""
     day = pointings.mjd - pointings.mjd[:, :1]
     row = np.broadcast_to(np.arange(1, len(pointings) + 1)[:, None], day.shape)
+    size = 7 if len(used) == 1 else 4
     for offset, (_, colour, mask) in enumerate(used):
         shown = mask & (row <= SHOWN_POINTINGS)
         lift = (offset - (len(used) - 1) / 2) * 0.8 / max(len(used), 2)
-        axes.plot(day[shown], row[shown] + lift, "|", color=colour, ms=7, mew=1.2)
+        axes.plot(day[shown], row[shown] + lift, "|", color=colour, ms=size, mew=1.2)
     rows = min(SHOWN_POINTINGS, len(pointings))
     axes.set(xlabel="time since the first exposure [d]", ylabel="pointing")
     axes.set(ylim=(rows + 0.7, 0.3), yticks=range(1, rows + 1))

@@ -1,0 +1,181 @@
+"""One call of the command: plan, preview, run, and what the user sees of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from simulator.errors import SimulationError
+from simulator.options import Options, parse_classes
+from simulator.plan import Plan, make_plan
+from simulator.run import execute, write_record
+
+MAX_THREADS = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the command line asked for."""
+
+    survey: str
+    n: int
+    validation: int | None
+    test: int | None
+    out: Path
+    classes: str
+    magnitudes: str
+    exposures: str | None
+    templates: str | None
+    profile_set: tuple[str, ...]
+    stamp_size_pix: int
+    seed: int
+    threads: int | None
+    previews: tuple[Path, ...]
+    dry_run: bool
+    quiet: bool
+
+
+def run_request(request: Request) -> None:
+    """Do what was asked.
+
+    Raises
+    ------
+    SimulationError, StoreError, survey_profiles.ProfileError, survey_profiles.ExposureTableError
+    """
+    console = Console(quiet=request.quiet, highlight=False)
+    threads = _threads(request.threads)
+    _refuse_bad_output(request.out)
+    with console.status("Preparing (the first run on a machine compiles for a minute)"):
+        plan = _plan(request)
+        expected_bytes, expected_seconds = plan.estimate(threads)
+    console.print(_plan_table(plan, expected_bytes, expected_seconds))
+    plan.check_disk(expected_bytes)
+    _draw_previews(plan, request.previews, console)
+    if request.dry_run:
+        return
+    with _progress(console) as progress:
+        task = progress.add_task(plan.path.name, total=plan.total, each=expected_bytes / plan.total)
+        outcome = execute(
+            plan, threads=threads, on_progress=lambda n: progress.update(task, advance=n)
+        )
+    write_record(plan, outcome, expected_bytes)
+    console.print(_summary(plan, outcome))
+
+
+def _threads(asked):
+    threads = os.cpu_count() if asked is None else asked
+    if not 1 <= threads <= MAX_THREADS:
+        raise SimulationError(f"--threads {threads}; allowed are 1 to {MAX_THREADS}.")
+    return threads
+
+
+def _refuse_bad_output(path: Path):
+    """Say what is wrong with an output path before anything is computed."""
+    if path.is_file():
+        raise SimulationError(f"{path} is a file; a data set is a folder. Give another --out.")
+    parent = path.absolute()
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise SimulationError(f"{path}: {parent} is not a folder that can be written to.")
+
+
+def _plan(request: Request) -> Plan:
+    options = Options(
+        classes=parse_classes(request.classes), magnitudes=request.magnitudes,
+        exposures=request.exposures, templates=request.templates,
+        stamp_size_pix=request.stamp_size_pix, seed=request.seed,
+    )  # fmt: skip
+    return make_plan(
+        request.survey, options, request.out, n=request.n, validation=request.validation,
+        test=request.test, overrides=_overrides(request.profile_set),
+    )  # fmt: skip
+
+
+def _overrides(settings):
+    overrides = {}
+    for setting in settings:
+        key, sign, value = setting.partition("=")
+        if not sign or not key.strip():
+            raise SimulationError(
+                f"--profile-set {setting!r}: write KEY=VALUE, as in camera.gain_e_per_adu=4.1."
+            )
+        overrides[key.strip()] = value.strip()
+    return overrides
+
+
+def _draw_previews(plan, paths, console):
+    if paths:
+        from simulator.preview import preview
+    for path in paths:
+        preview(plan.simulator, path)
+        console.print(f"Preview: {path}")
+
+
+def _plan_table(plan: Plan, expected_bytes, expected_seconds) -> Table:
+    simulator = plan.simulator
+    size = simulator.options.stamp_size_pix
+    table = Table(
+        title=f"{simulator.profile.title}: {plan.total:,} sequences of up to "
+        f"{simulator.n_epochs} epochs, {size} x {size} pixels, bands {''.join(_bands(plan))}",
+        caption=f"about {expected_bytes / 1e9:.2f} GB and {_duration(expected_seconds)}",
+    )
+    table.add_column("class")
+    for split in plan.counts:
+        table.add_column(split, justify="right")
+    for name, counts in plan.class_counts().items():
+        table.add_row(name, *(f"{counts[split]:,}" for split in plan.counts))
+    return table
+
+
+def _bands(plan):
+    return plan.simulator.profile.cadence.bands
+
+
+def _summary(plan: Plan, outcome) -> str:
+    size = sum(f.stat().st_size for f in plan.path.rglob("*") if f.is_file())
+    if not outcome.made:
+        return f"{plan.path} is complete: {outcome.total:,} sequences, {size / 1e9:.2f} GB."
+    speed = outcome.made / max(outcome.seconds, 1e-9)
+    continued = "" if outcome.made == outcome.total else f" ({outcome.total:,} in all)"
+    return (
+        f"Made {outcome.made:,} sequences{continued} in {_duration(outcome.seconds)}, "
+        f"{speed:,.0f} a second; {size / 1e9:.2f} GB in {plan.path}.\n"
+        f"Open it with zarr.open_group({str(plan.path)!r}, mode='r')['train']; "
+        f"what was done is in {plan.path.name}.json."
+    )
+
+
+def _duration(seconds):
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+class _RateColumn(ProgressColumn):
+    """Sequences per second and gigabytes so far."""
+
+    def render(self, task):
+        speed = task.finished_speed or task.speed
+        rate = f"{speed:,.0f} seq/s" if speed else "- seq/s"
+        return Text(f"{rate}, {task.completed * task.fields['each'] / 1e9:.2f} GB")
+
+
+def _progress(console):
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _RateColumn(),
+        TimeRemainingColumn(), console=console,
+    )  # fmt: skip

@@ -1,0 +1,177 @@
+"""Profiles are complete, sourced, frozen, and say everything that is wrong with them at once."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from survey_profiles import Profile, ProfileError, load_profile, profile_names
+from survey_profiles.depth import m5_mag
+from survey_profiles.sources import flat_items, holds_number, source_of, unsourced_keys
+
+SURVEYS = ("hits", "lsst", "ztf")
+
+
+def problems_of(overrides, survey="hits"):
+    with pytest.raises(ProfileError) as caught:
+        load_profile(survey, overrides)
+    return {p.key: str(p) for p in caught.value.problems}
+
+
+def test_the_package_brings_three_surveys():
+    assert profile_names() == SURVEYS
+
+
+@pytest.mark.parametrize("survey", SURVEYS)
+def test_every_number_of_a_profile_has_a_source(survey):
+    profile = load_profile(survey)
+    numbers = [k for k, v in flat_items(profile.model_dump(exclude={"sources"})) if holds_number(v)]
+    assert len(numbers) > 60
+    assert all(len(profile.source(key)) > 5 for key in numbers)
+
+
+@pytest.mark.parametrize("survey", SURVEYS)
+def test_a_profile_survives_json_and_pickle(survey):
+    profile = load_profile(survey)
+    assert Profile.model_validate(json.loads(json.dumps(profile.model_dump()))) == profile
+    assert pickle.loads(pickle.dumps(profile)) == profile
+
+
+def test_a_profile_cannot_be_changed():
+    with pytest.raises(ValidationError, match="frozen"):
+        load_profile("hits").camera.gain_e_per_adu = 2.0
+
+
+def test_hits_uses_g_alone_and_62_ccds():
+    profile = load_profile("hits")
+    assert profile.cadence.bands == ("g",) and tuple(profile.bands) == ("g", "r", "i")
+    assert len(profile.camera.ccds) == 62
+
+
+def test_overrides_are_toml_values_and_become_the_users():
+    profile = load_profile("hits", {"cadence.bands": '["g", "r"]', "psf.model": "kolmogorov"})
+    assert profile.cadence.bands == ("g", "r") and profile.psf.model == "kolmogorov"
+    assert profile.source("cadence.bands") == "set by the user"
+
+
+def test_an_overridden_gain_holds_for_every_ccd():
+    profile = load_profile("hits", {"camera.gain_e_per_adu": "4.1"})
+    gains = {ccd.gain_e_per_adu for ccd in profile.camera.ccds}
+    assert gains | {profile.camera.gain_e_per_adu} == {4.1}
+
+
+def test_all_problems_are_told_at_once():
+    found = problems_of(
+        {
+            "camera.gain_e_per_adu": -1,
+            "psf.model": "mofat",
+            "reference_band": "q",
+            "cadence.max_epochs": "4",
+            "seeing.nite_share": "0.1",
+        }
+    )
+    assert set(found) == {
+        "camera.gain_e_per_adu", "psf.model", "reference_band", "cadence", "seeing.nite_share",
+    }  # fmt: skip
+    assert "found -1; allowed: greater than 0" in found["camera.gain_e_per_adu"]
+    assert "Did you mean 'moffat'?" in found["psf.model"]
+    assert "Did you mean 'night_share'?" in found["seeing.nite_share"]
+    assert "min_epochs (15) at most max_epochs (4)" in found["cadence"]
+
+
+def test_a_key_in_an_unknown_table_names_the_nearest():
+    found = problems_of({"camra.gain_e_per_adu": "4"})
+    assert "Did you mean 'camera.gain_e_per_adu'?" in found["camra.gain_e_per_adu"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seeing.zenith_fwhm_arcsec", "[1.0, 0.9]"),
+        ("seeing.night_share", "nan"),
+        ("cadence.nights", "[]"),
+        ("cadence.bands", '["Y"]'),
+        ("field.faint_mag", "10"),
+        ("psf.model", "library"),
+        ("depth.model", "m5"),
+        ("site.latitude_deg", "99"),
+        ("bands.g.filter", "sdssg"),
+    ],
+)
+def test_what_no_survey_can_be_is_refused(key, value):
+    assert any(key.startswith(k) or k.startswith("bands.") for k in problems_of({key: value}))
+
+
+def test_an_unknown_survey_names_the_nearest():
+    with pytest.raises(ProfileError, match="Did you mean 'hits'"):
+        load_profile("hitz")
+
+
+def hits_file(tmp_path, change):
+    from importlib import resources
+
+    text = (resources.files("survey_profiles") / "hits.toml").read_text()
+    path = tmp_path / "mine.toml"
+    path.write_text(change(text))
+    return path
+
+
+def test_a_profile_of_ones_own_is_read_from_its_path(tmp_path):
+    path = hits_file(tmp_path, lambda text: text.replace('name = "hits"', 'name = "mine"', 1))
+    assert load_profile(path).name == "mine"
+
+
+def test_an_unsourced_number_and_a_source_for_nothing_are_refused(tmp_path):
+    path = hits_file(tmp_path, lambda t: t.replace('"sky.airmass_exponent"', '"sky.airmas"'))
+    with pytest.raises(ProfileError) as caught:
+        load_profile(path)
+    found = {p.key: str(p) for p in caught.value.problems}
+    assert "without a source" in found["sky.airmass_exponent"]
+    assert "Did you mean 'sky.airmass_exponent'?" in found["sources.sky.airmas"]
+
+
+@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe"])
+def test_a_file_that_is_not_toml_is_refused(tmp_path, content):
+    path = tmp_path / "broken.toml"
+    path.write_bytes(content)
+    with pytest.raises(ProfileError, match=r"allowed: (a )?TOML"):
+        load_profile(path)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(ProfileError, match="No such file"):
+        load_profile(tmp_path / "absent.toml")
+
+
+def test_the_closest_source_wins():
+    sources = {"bands": "a", "bands.*.sky": "b", "bands.g.sky": "c"}
+    keys = ("bands.g.sky", "bands.r.sky", "bands.r.zero")
+    assert [source_of(k, sources) for k in keys] == ["c", "b", "a"]
+    assert unsourced_keys({"bands": {"g": {"sky": 1}}, "x": True, "y": [1]}, sources) == ["y"]
+
+
+def test_lsst_zero_points_are_the_published_ones_of_an_electron():
+    profile = load_profile("lsst")
+    per_electron = 2.5 * np.log10(profile.camera.gain_e_per_adu)
+    published = {"u": 27.03, "g": 28.38, "r": 28.16, "i": 27.85, "z": 27.46, "y": 26.68}
+    for name, value in published.items():
+        assert abs(profile.bands[name].zero_point_mag + per_electron - value) < 0.001
+
+
+def test_m5_gives_the_published_depths():
+    # Ivezic et al. 2019, table 2: theta_eff and m5, both rounded to 0.01; 0.01 arcsec in
+    # theta_eff is 0.014 mag, so formula and table may differ by 0.02 mag.
+    theta = {"u": 0.92, "g": 0.87, "r": 0.83, "i": 0.80, "z": 0.78, "y": 0.76}
+    depth = {"u": 23.78, "g": 24.81, "r": 24.35, "i": 23.92, "z": 23.34, "y": 22.45}
+    for name, band in load_profile("lsst").bands.items():
+        ours = m5_mag(
+            band.m5_coefficient_mag,
+            sky_mag_per_arcsec2=band.dark_sky_mag_per_arcsec2,
+            effective_fwhm_arcsec=theta[name],
+            exposure_time_s=band.exposure_time_s,
+            extinction_mag_per_airmass=band.extinction_mag_per_airmass,
+            airmass=1.0,
+        )
+        assert abs(ours - depth[name]) < 0.02

@@ -1,0 +1,92 @@
+"""``survey`` lists, shows, plots and checks, and never answers a mistake with a traceback."""
+
+import subprocess
+import sys
+import time
+from importlib import resources
+
+import pytest
+from typer.testing import CliRunner
+
+from survey_profiles.cli import app, value_text
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def test_list_names_every_survey():
+    result = run("list")
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["hits", "lsst", "ztf"]
+
+
+@pytest.mark.parametrize("survey", ["hits", "ztf", "lsst"])
+def test_show_prints_every_key_with_its_source(survey):
+    result = run("show", survey)
+    assert result.exit_code == 0
+    for text in ("camera.gain_e_per_adu", "psf.beta_median", "cadence.max_epochs", "Kolmogorov"):
+        assert text in result.stdout
+
+
+def test_show_draws_a_plot(tmp_path):
+    path = tmp_path / "hits.png"
+    result = run("show", "hits", "--plot", path, "--pointings", 40)
+    assert result.exit_code == 0 and f"wrote {path}" in result.stdout
+    assert path.read_bytes().startswith(PNG)
+
+
+@pytest.mark.parametrize("target", ["no_such_folder/x.png", "x.docx", "."])
+def test_a_plot_that_cannot_be_written_is_refused(tmp_path, target):
+    result = run("show", "hits", "--plot", tmp_path / target)
+    assert result.exit_code == 2 and result.stderr.startswith("--plot")
+    assert not result.stdout
+
+
+def test_an_unknown_survey_names_the_nearest():
+    result = run("show", "htis")
+    assert result.exit_code == 2 and "Did you mean 'hits'?" in result.stderr
+
+
+def test_check_accepts_a_good_file(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text((resources.files("survey_profiles") / "ztf.toml").read_text())
+    result = run("check", path)
+    assert result.exit_code == 0 and "OK" in result.stdout
+
+
+def test_check_tells_every_problem_of_a_bad_file(tmp_path):
+    path = tmp_path / "mine.toml"
+    text = (resources.files("survey_profiles") / "ztf.toml").read_text()
+    text = text.replace("gain_e_per_adu = 5.8", "gain_e_adu = 5.8").replace(
+        "read_noise_e = 10.3", "read_noise_e = -1"
+    )
+    path.write_text(text)
+    result = run("check", path)
+    assert result.exit_code == 2
+    lines = result.stderr.splitlines()
+    assert any("camera.gain_e_per_adu: found nothing; it is required" in line for line in lines)
+    assert any("Did you mean 'gain_e_per_adu'?" in line for line in lines)
+    assert any("camera.read_noise_e: found -1; allowed" in line for line in lines)
+
+
+def test_long_values_are_told_in_short():
+    assert value_text(({"a": 1}, {"a": 2})) == "2 entries"
+    assert value_text((0.5, 1.0)) == "0.5 1" and value_text(()) == "none"
+
+
+def test_help_answers_within_a_second_and_imports_nothing_heavy():
+    code = (
+        "import sys; from survey_profiles.cli import main; sys.argv = ['survey', '--help']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'numpy', 'pydantic', 'matplotlib', 'numba'} & set(sys.modules)))"
+    )
+    best = 9.0
+    for _ in range(2):  # the machine may be busy: the better of two
+        start = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        best = min(best, time.perf_counter() - start)
+    assert done.stdout.rstrip().endswith("[]") and best < 1.0
