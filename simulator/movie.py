@@ -78,7 +78,7 @@ def _film(
                 apply_fixed_defects(stamp, flags, defect, seconds)
             counter = (low, high, _NOISE, np.uint32(epoch << 16))
             add_noise(flat, detector.read_noise_e[i], counter, key)
-            if flat.max() > detector.full_well_e[i]:
+            if _any_above(flat, detector.full_well_e[i]):
                 bleed(stamp, flags, detector.full_well_e[i])
             digitise(counts, flat, detector.gain_e_per_adu[i])
             recorded = counts.reshape((wide, wide))
@@ -90,6 +90,15 @@ def _film(
             else:
                 images[i, epoch] = recorded
                 mask[i, epoch] = flags
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _any_above(values, limit):
+    limit = np.float32(limit)
+    number = 0
+    for p in range(values.size):
+        number += values[p] > limit
+    return number > 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

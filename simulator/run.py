@@ -48,12 +48,14 @@ def writer_for(plan: Plan) -> DatasetWriter:
     )  # fmt: skip
 
 
-def execute(plan: Plan, *, threads: int, on_progress=lambda objects: None) -> Outcome:
+def execute(plan: Plan, writer, *, threads: int, on_progress=lambda objects: None) -> Outcome:
     """Make every shard that is not there yet.
 
     Parameters
     ----------
     plan : Plan
+    writer : DatasetWriter
+        As ``writer_for(plan)`` gives it.
     threads : int
     on_progress : callable of int
         Called with the number of objects just made; from any thread.
@@ -63,7 +65,6 @@ def execute(plan: Plan, *, threads: int, on_progress=lambda objects: None) -> Ou
     StoreError
         The data set cannot be written; what is finished stays.
     """
-    writer = writer_for(plan)
     start = time.perf_counter()
     pending = writer.pending()
     done = plan.total - sum(end - first for _, _, first, end in pending)

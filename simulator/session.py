@@ -21,7 +21,7 @@ from rich.text import Text
 from simulator.errors import SimulationError
 from simulator.options import Options, parse_classes
 from simulator.plan import Plan, make_plan
-from simulator.run import execute, write_record
+from simulator.run import execute, write_record, writer_for
 
 MAX_THREADS = 256
 
@@ -61,15 +61,16 @@ def run_request(request: Request) -> None:
     with console.status("Preparing (the first run on a machine compiles for a minute)"):
         plan = _plan(request)
         expected_bytes, expected_seconds = plan.estimate(threads)
-    console.print(_plan_table(plan, expected_bytes, expected_seconds))
+    console.print(_headline(plan, expected_bytes, expected_seconds), _class_table(plan))
     plan.check_disk(expected_bytes)
     _draw_previews(plan, request.previews, console)
     if request.dry_run:
         return
+    writer = writer_for(plan)
     with _progress(console) as progress:
         task = progress.add_task(plan.path.name, total=plan.total, each=expected_bytes / plan.total)
         outcome = execute(
-            plan, threads=threads, on_progress=lambda n: progress.update(task, advance=n)
+            plan, writer, threads=threads, on_progress=lambda n: progress.update(task, advance=n)
         )
     write_record(plan, outcome, expected_bytes)
     console.print(_summary(plan, outcome))
@@ -125,24 +126,23 @@ def _draw_previews(plan, paths, console):
         console.print(f"Preview: {path}")
 
 
-def _plan_table(plan: Plan, expected_bytes, expected_seconds) -> Table:
+def _headline(plan: Plan, expected_bytes, expected_seconds) -> str:
     simulator = plan.simulator
-    size = simulator.options.stamp_size_pix
-    table = Table(
-        title=f"{simulator.profile.title}: {plan.total:,} sequences of up to "
-        f"{simulator.n_epochs} epochs, {size} x {size} pixels, bands {''.join(_bands(plan))}",
-        caption=f"about {expected_bytes / 1e9:.2f} GB and {_duration(expected_seconds)}",
+    size, bands = simulator.options.stamp_size_pix, simulator.profile.cadence.bands
+    return (
+        f"{simulator.profile.title}: {plan.total:,} sequences of up to {simulator.n_epochs} "
+        f"epochs in {', '.join(bands)}, {size} x {size} pixels; "
+        f"about {expected_bytes / 1e9:.2f} GB and {_duration(expected_seconds)}."
     )
-    table.add_column("class")
+
+
+def _class_table(plan: Plan) -> Table:
+    table = Table("class")
     for split in plan.counts:
         table.add_column(split, justify="right")
     for name, counts in plan.class_counts().items():
         table.add_row(name, *(f"{counts[split]:,}" for split in plan.counts))
     return table
-
-
-def _bands(plan):
-    return plan.simulator.profile.cadence.bands
 
 
 def _summary(plan: Plan, outcome) -> str:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+MOST_NAMES = 15
+
 
 def nearest(name, known) -> str:
-    """A hint that names the closest known name, or all of them if none is close."""
+    """A hint that names the closest known name, or the first few if none is close."""
     known = [str(k) for k in known]
     close = get_close_matches(str(name), known, n=1, cutoff=0.5)
-    return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known)}."
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    more = ", ..." if len(known) > MOST_NAMES else ""
+    return f"Known: {', '.join(known[:MOST_NAMES])}{more}."
 
 
 @dataclass(frozen=True)

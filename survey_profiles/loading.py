@@ -83,7 +83,7 @@ def _override(raw, key, value):
     if path == ["camera"] and last in Ccd.model_fields:
         for ccd in _dicts(table.get("ccds")):
             ccd[last] = table[last]
-    if isinstance(raw.get("sources"), dict):
+    if isinstance(raw.get("sources"), dict) and path[:1] != ["sources"]:
         raw["sources"][key] = USER_SOURCE
     return []
 

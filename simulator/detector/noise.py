@@ -17,6 +17,7 @@ from simulator.randomness import philox
 
 F = np.float32
 _ASYMPTOTIC_FROM_E = F(10.0)
+_NO_PIXELS = np.empty(0, dtype=np.int64)
 _FAINT_DRAWS = np.uint32(1 << 31)  # counters of the faint pixels have this bit set
 
 
@@ -68,7 +69,10 @@ def add_noise(electrons, read_noise_e, counter, key):
         the last word; pixels are counted in its lower 16.
     key : tuple of two uint32
     """
-    faint = np.flatnonzero(electrons < _ASYMPTOTIC_FROM_E)
+    n_faint = 0
+    for p in range(electrons.size):
+        n_faint += electrons[p] < _ASYMPTOTIC_FROM_E
+    faint = np.flatnonzero(electrons < _ASYMPTOTIC_FROM_E) if n_faint else _NO_PIXELS
     faint_mean = electrons[faint]
     half = (electrons.size + 1) // 2
     words = np.empty((4, half), dtype=np.uint32)
@@ -89,7 +93,7 @@ def add_noise(electrons, read_noise_e, counter, key):
         electrons[faint[i]] = F(count) + F(read_noise_e) * for_reading
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _record(electrons, words0, words1, read_noise_e):
     for p in range(electrons.size):
         for_photons, for_reading = _normal_pair(words0[p], words1[p])

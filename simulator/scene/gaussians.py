@@ -19,6 +19,12 @@ from simulator.fastmath import fast_exp
 _PIXEL_ERROR = 1e-3
 _MAX_SUBPIXELS = 6
 
+# Stepping starts at a corner of the stamp, where a narrow Gaussian far away must not have
+# underflowed. Those below e^-600 of their peak there are drawn point by point instead, out to
+# where they have fallen to e^-40.
+_DEEPEST_START = 600.0
+_FAINTEST = 40.0
+
 
 def pixel_centres(size_pix: int):
     """x and y of every pixel of a flattened stamp, float32, shape (size_pix^2,) each."""
@@ -27,7 +33,7 @@ def pixel_centres(size_pix: int):
     return np.ascontiguousarray(x.ravel()), np.ascontiguousarray(y.ravel())
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def add_concentric(image, size, x0, y0, gaussians):
     """Add Gaussians that share a centre, stepping along rows by recurrence.
 
@@ -41,7 +47,15 @@ def add_concentric(image, size, x0, y0, gaussians):
     gaussians : array of float64, shape (4, component)
         Flux, cxx, cxy and cyy of each.
     """
-    n = _points_per_pixel(gaussians)
+    n, narrowest = _points_per_pixel(gaussians)
+    reach2 = (abs(x0) + 0.5 * size) ** 2 + (abs(y0) + 0.5 * size) ** 2
+    if reach2 > 2.0 * _DEEPEST_START * narrowest:
+        gaussians = _draw_steep(image, size, x0, y0, gaussians, n, reach2)
+    _step_through(image, size, x0, y0, gaussians, n)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _step_through(image, size, x0, y0, gaussians, n):
     step = 1.0 / n
     state = np.empty((6, gaussians.shape[1]))
     start = -0.5 * (size - 1) + 0.5 * (step - 1.0)
@@ -65,20 +79,66 @@ def add_concentric(image, size, x0, y0, gaussians):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _points_per_pixel(gaussians):
-    peak, error = 1e-300, 0.0
+    """Points per pixel that integrate the sum well enough, and its smallest variance."""
+    peak, error, narrowest = 1e-300, 0.0, 1e300
     for k in range(gaussians.shape[1]):
-        mean = 0.5 * (gaussians[1, k] + gaussians[3, k])
-        half = 0.5 * (gaussians[1, k] - gaussians[3, k])
-        narrow = mean - sqrt(half * half + gaussians[2, k] ** 2) + 1.0 / 12.0
+        variance = _small_variance(gaussians[:, k])
+        narrowest = min(narrowest, variance)
+        narrow = variance + 1.0 / 12.0
         peak += gaussians[0, k] / narrow
         error += gaussians[0, k] / (480.0 * narrow**3)
     n = 1
     while n < _MAX_SUBPIXELS and error > _PIXEL_ERROR * peak * n**4:
         n += 1
-    return n
+    return n, narrowest
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _small_variance(gaussian):
+    """Variance along the short axis."""
+    mean, half = 0.5 * (gaussian[1] + gaussian[3]), 0.5 * (gaussian[1] - gaussian[3])
+    return mean - sqrt(half * half + gaussian[2] ** 2)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _draw_steep(image, size, x0, y0, gaussians, n, reach2):
+    """Draw the components too narrow to step through, and return the others."""
+    stepped = np.empty(gaussians.shape[1], dtype=np.bool_)
+    for k in range(stepped.size):
+        variance = _small_variance(gaussians[:, k])
+        stepped[k] = reach2 <= 2.0 * _DEEPEST_START * variance
+        if not stepped[k]:
+            _add_point_by_point(image, size, x0, y0, gaussians[:, k], n)
+    return gaussians[:, stepped]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_point_by_point(image, size, x0, y0, gaussian, n):
+    step = 1.0 / n
+    cxx, cyy = gaussian[1] + step * step / 12.0, gaussian[3] + step * step / 12.0
+    cxy = gaussian[2]
+    determinant = cxx * cyy - cxy * cxy
+    peak = gaussian[0] * step * step / (2.0 * np.pi * sqrt(determinant))
+    start = 0.5 * (size - 1) - 0.5 * (step - 1.0)
+    first_column, last_column = _grid_range(x0 + start, sqrt(2.0 * _FAINTEST * cxx), size, n)
+    first_row, last_row = _grid_range(y0 + start, sqrt(2.0 * _FAINTEST * cyy), size, n)
+    for row in range(first_row, last_row):
+        dy = row * step - start - y0
+        for column in range(first_column, last_column):
+            dx = column * step - start - x0
+            q = (cyy * dx * dx - 2.0 * cxy * dx * dy + cxx * dy * dy) / determinant
+            image[row // n * size + column // n] += np.float32(peak * fast_exp(-0.5 * q))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _grid_range(centre, reach, size, n):
+    """First and one past the last grid point within ``reach`` of ``centre``, both in pixels."""
+    first = min(max(int(np.ceil((centre - reach) * n)), 0), size * n)
+    last = min(max(int(np.floor((centre + reach) * n)) + 1, 0), size * n)
+    return first, last
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _start_recurrence(state, gaussians, dx, dy, step):
     """Value, ratio along x, its factor, ratio along y, its factor, factor of x ratio in y."""
     widening = step * step / 12.0
@@ -95,7 +155,7 @@ def _start_recurrence(state, gaussians, dx, dy, step):
         state[5, k] = fast_exp(-axy * step * step)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def _sum_four_points(value, ratio, factor):
     """The sum over components at this and the next three points, stepping past them."""
     sum0, sum1, sum2, sum3 = 0.0, 0.0, 0.0, 0.0

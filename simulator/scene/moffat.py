@@ -60,7 +60,7 @@ def add_moffat(image, x_pix, y_pix, size, flux, x0, y0, beta, cxx, cxy, cyy):
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _add_rows(image, x_pix, y_pix, start, end, n, x0, y0, beta, peak, axx, axy, ayy):
     out, x, y = image[start:end], x_pix[start:end], y_pix[start:end]
     qxx, qxy, qyy = np.float32(axx), np.float32(axy), np.float32(ayy)
