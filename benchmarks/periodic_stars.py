@@ -18,10 +18,10 @@ import numpy as np
 from scipy import stats
 
 from simulator.lightcurves.base import Bands, Context
-from simulator.lightcurves.cepheid import Cepheid, star_series, template_series
-from simulator.lightcurves.eclipsing import EclipsingBinary
 from simulator.lightcurves.magnitudes import star_counts
-from simulator.lightcurves.rrlyrae import RRLyrae
+from simulator.lightcurves.periodic.cepheid import Cepheid, star_series, template_series
+from simulator.lightcurves.periodic.eclipsing import EclipsingBinary
+from simulator.lightcurves.periodic.rrlyrae import RRLyrae
 from simulator.randomness import Draws, Purpose
 from simulator.schedule import Schedule
 

@@ -99,8 +99,12 @@ def _is_star(theta, size):
     determinant = theta[:, _AXX] * theta[:, _AYY] - theta[:, _AXY] ** 2
     low, high = _BETA_RANGE
     inside = np.abs(theta[:, [_X, _Y]]).max(axis=1) < 0.5 * size
-    return (determinant > 0) & (theta[:, _AXX] > 0) & (theta[:, _FLUX] > 0) & inside & (
-        (theta[:, _BETA] > low) & (theta[:, _BETA] < high)
+    return (
+        (determinant > 0)
+        & (theta[:, _AXX] > 0)
+        & (theta[:, _FLUX] > 0)
+        & inside
+        & ((theta[:, _BETA] > low) & (theta[:, _BETA] < high))
     )
 
 

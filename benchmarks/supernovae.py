@@ -22,11 +22,11 @@ import sncosmo
 from simulator.lightcurves.base import Bands, Context
 from simulator.lightcurves.filters import bandpass
 from simulator.lightcurves.magnitudes import MagnitudeLaw
-from simulator.lightcurves.sed_templates import hsiao_source
-from simulator.lightcurves.supernova import SN
-from simulator.lightcurves.supernova_ia import RISE_DAY
-from simulator.lightcurves.supernova_ii import DROP_MAG, PLATEAU_DAY, RISE_MEDIAN_DAY
-from simulator.lightcurves.supernova_kernels import COLUMNS
+from simulator.lightcurves.supernovae.kernels import COLUMNS
+from simulator.lightcurves.supernovae.sed_templates import hsiao_source
+from simulator.lightcurves.supernovae.supernova import SN
+from simulator.lightcurves.supernovae.type_ia import RISE_DAY
+from simulator.lightcurves.supernovae.type_ii import DROP_MAG, PLATEAU_DAY, RISE_MEDIAN_DAY
 from simulator.randomness import Draws, Purpose
 from simulator.schedule import Schedule
 

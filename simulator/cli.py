@@ -47,9 +47,7 @@ def simulate(
     ] = None,
     stamp_size: Annotated[int, typer.Option(help="Rows and columns of a stamp, odd.")] = 21,
     seed: Annotated[int, typer.Option(help="Same seed, same data.")] = 0,
-    threads: Annotated[
-        int | None, typer.Option(help="Threads.", show_default="all cores")
-    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads.", show_default="all cores")] = None,
     preview: Annotated[
         list[Path] | None,
         typer.Option(help="Also draw examples: a .png contact sheet or a .gif movie."),
@@ -79,9 +77,8 @@ def simulate(
 
 def main() -> None:
     """Entry point: one sentence and exit code 2 for a bad request, 1 for a failed run."""
-    from survey_profiles.errors import ExposureTableError, ProfileError
-
     from simulator.errors import SimulationError, StoreError
+    from survey_profiles.errors import ExposureTableError, ProfileError
 
     try:
         app()

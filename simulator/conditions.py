@@ -11,7 +11,7 @@ from simulator.randomness import Draws, Purpose
 from simulator.scene.library import read_library
 from simulator.scene.profiles import kolmogorov
 from simulator.scene.scene import LIBRARY, MIXTURE, MOFFAT, Psf
-from simulator.schedule import Schedule
+from simulator.schedule import Schedule, noise_limited_mag
 
 MIN_FWHM_PIX = 0.8  # narrower PSFs are drawn at this width
 _BETA_RANGE = (1.3, 30.0)  # of the Moffat profiles that can be drawn
@@ -25,9 +25,11 @@ class Conditions:
     schedule: Schedule
     n_epochs: np.ndarray  # (object,)
     ccd: np.ndarray  # (object,): -1 where the camera has no list of detectors
+    limiting_mag: np.ndarray  # as the survey reports it
     airmass: np.ndarray
     seeing_fwhm_arcsec: np.ndarray
     sky_adu: np.ndarray
+    background_e: np.ndarray  # sky and dark current per pixel; 0 where padded
     psf: Psf
     detector: Detector
 
@@ -52,19 +54,26 @@ class ConditionsBank:
         rows = self.pointings.rows(number)
         ccd = self._ccd(draws, rows)
         gain, read_noise, saturation = self._amplifiers(ccd)
+        camera = self._profile.camera
+        psf = self._psf(rows)
+        gain_e = gain[:, None]
+        background_e = rows.sky_adu * gain_e + camera.dark_current_e_per_s * rows.exposure_time_s
+        noise_limit = noise_limited_mag(
+            psf.fwhm_pix, background_e, read_noise[:, None], rows.zero_point_mag,
+            rows.exposure_time_s, gain_e,
+        )  # fmt: skip
         schedule = Schedule(
             rows.mjd, rows.band.astype(np.int64), rows.exposure_time_s, rows.zero_point_mag,
-            rows.limiting_mag, gain[:, None],
+            np.fmin(rows.limiting_mag, noise_limit), gain_e, noise_limit,
         )  # fmt: skip
-        camera = self._profile.camera
         detector = Detector(
             gain, read_noise, saturation * gain, np.nan_to_num(rows.exposure_time_s),
             camera.cosmic_ray_rate_per_mpix_s * 1e-6, camera.hot_pixel_fraction,
             camera.bad_column_fraction, self._profile.psf.lanczos_order,
         )  # fmt: skip
         return Conditions(
-            schedule, rows.n_epochs, ccd, rows.airmass, rows.seeing_fwhm_arcsec, rows.sky_adu,
-            self._psf(rows), detector,
+            schedule, rows.n_epochs, ccd, rows.limiting_mag, rows.airmass,
+            rows.seeing_fwhm_arcsec, rows.sky_adu, np.nan_to_num(background_e), psf, detector,
         )  # fmt: skip
 
     def _ccd(self, draws, rows):

@@ -53,9 +53,7 @@ def film(objects, scene, psf, detector, *, seed, size_pix, images, mask):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _film(
-    objects, scene, psf, detector, key, wide, x_grid, y_grid, disc, bulge, images, mask
-):
+def _film(objects, scene, psf, detector, key, wide, x_grid, y_grid, disc, bulge, images, mask):
     flat = np.empty(wide * wide, dtype=np.float32)
     flags = np.empty((wide, wide), dtype=np.uint8)
     counts = np.empty(wide * wide, dtype=np.uint16)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from io import BytesIO
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +19,16 @@ from simulator.errors import SimulationError
 COLUMNS = 10  # epochs on a contact sheet
 SUFFIXES = (".png", ".gif")
 _OBJECTS_PER_CLASS = 20  # made by ``preview``, of which it shows one
+_BRIGHT_PART = 3  # examples come from the brightest of so many parts of a class
+_FRAME_MS = 350
 _MIN_SIDE_PIX = 110  # of an enlarged stamp in the picture
 _BLACK_SIGMA, _SOFTENING_SIGMA, _MIN_WHITE_SIGMA = -2.5, 3.0, 15.0
 
 # Colours told apart by colour-blind eyes (Okabe & Ito 2008; wine: P. Tol's muted scheme).
-_BAND_COLOURS = {
-    "u": "#0072B2", "g": "#009E73", "r": "#D55E00", "i": "#E69F00", "z": "#CC79A7", "y": "#404040",
+_BAND_STYLES = {
+    "u": ("#0072B2", "s"), "g": ("#009E73", "o"), "r": ("#D55E00", "D"),
+    "i": ("#E69F00", "^"), "z": ("#CC79A7", "P"), "y": ("#404040", "p"),
 }  # fmt: skip
-_SPARE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#404040")
-_MARKERS = "oDsPX*"
 _TINTS = {"saturated": "#E69F00", "bad_pixel": "#56B4E9", "cosmic_ray": "#FF5FB0",
           "outside_detector": "#009E73"}  # fmt: skip
 _INK, _FAINT, _ALERT = "#1A1A1A", "#8A8A8A", "#882255"
@@ -52,7 +54,9 @@ def preview(simulator, path):
         raise SimulationError(f"preview {path} has {found}; allowed are {' and '.join(SUFFIXES)}.")
     _check_place(path)
     draw = contact_sheet if suffix == ".png" else movie
-    labels = simulator.labels("train", np.arange(_OBJECTS_PER_CLASS * len(simulator.options.cycle())))
+    labels = simulator.labels(
+        "train", np.arange(_OBJECTS_PER_CLASS * len(simulator.options.cycle()))
+    )
     first = [np.flatnonzero(labels == k)[:_OBJECTS_PER_CLASS] for k in np.unique(labels)]
     sequences = simulator.batch("train", np.sort(np.concatenate(first)))
     draw(sequences, simulator.classes, simulator.band_names, path, title=simulator.profile.title)
@@ -73,7 +77,7 @@ def stored_sequences(split, rows):
 
 
 def example_objects(sequences, class_number, count=1):
-    """Positions in the batch of ``count`` examples of a class, from its brighter half.
+    """Positions in the batch of ``count`` examples of a class, from its brighter third.
 
     Brightness is the largest signal-to-noise, or the host's where there is no source.
     """
@@ -81,8 +85,9 @@ def example_objects(sequences, class_number, count=1):
     members = np.flatnonzero(objects["label"] == class_number)
     host = np.nan_to_num(objects["host_mag"][members], nan=99.0)
     rising = members[np.lexsort((-host, objects["max_signal_to_noise"][members]))]
-    rank = 1 - (np.arange(count) + 0.5) / (2 * count)
-    return rising[np.unique((rank * (rising.size - 1)).round().astype(int))[::-1]] if rising.size else rising
+    rank = 1 - (np.arange(count) + 0.5) / (_BRIGHT_PART * count)
+    place = np.unique((rank * (rising.size - 1)).round().astype(int))[::-1]
+    return rising[place] if rising.size else rising
 
 
 def shown_epochs(n_epochs, columns, wanted=()):
@@ -152,10 +157,10 @@ class _Object:
             bright = min(limit.min(), host) if np.isfinite(host) else limit.min()
             return float(max(limit.max(), bright) + 0.4), float(bright - 0.4)
         bright, faint = seen.min(), seen.max()
-        if limit.min() < faint + 1.0:
-            faint = max(faint, limit.max())
-        pad = max(0.15 * (faint - bright), 0.3 - 0.5 * (faint - bright))
-        return float(faint + pad), float(bright - pad)
+        room = 2.5 * (faint - bright) if seen.size > 2 else np.inf
+        faint = max(faint, min(limit.max(), bright + max(room, 1.0)))
+        pad = 0.15 * (faint - bright)
+        return float(faint + pad), float(bright - 1.5 * pad)
 
 
 def _chosen(sequences, classes, bands, count):
@@ -200,3 +205,275 @@ def contact_sheet(sequences, classes, bands, path, *, rows_per_class=1, title=""
     image = BytesIO()
     sheet.figure.savefig(image, format="png", dpi=_Sheet.DPI)
     _write(path, image)
+
+
+def movie(sequences, classes, bands, path, *, title=""):
+    """Write an animated GIF of one object of every class, stepping through the epochs.
+
+    Parameters and errors are those of :func:`contact_sheet`. The movie is as long as the
+    longest sequence shown; a shorter one stays at its last epoch, faded.
+    """
+    from PIL import Image
+
+    _check_place(path)
+    film = _Film(_chosen(sequences, classes, bands, 1), bands, title)
+    palette = film.palette()
+    frames = [
+        film.frame(epoch).quantize(palette=palette, dither=Image.Dither.NONE)
+        for epoch in range(film.n_epochs)
+    ]
+    image = BytesIO()
+    duration_ms = [_FRAME_MS] * (film.n_epochs - 1) + [4 * _FRAME_MS]
+    frames[0].save(image, format="GIF", save_all=True, append_images=frames[1:], loop=0,
+                   duration=duration_ms)  # fmt: skip
+    _write(path, image)
+
+
+class _Film:
+    """Frames of a movie: panels side by side, each a stamp over its light curve."""
+
+    EDGE, GAP, HEAD, NAME, BELOW, CURVE, ACROSS = 16, 14, 44, 24, 22, 56, 8
+
+    def __init__(self, objects, bands, title):
+        from matplotlib import get_data_path
+        from PIL import ImageFont
+
+        fonts = Path(get_data_path()) / "fonts" / "ttf"
+        faces = {"bold": ("DejaVuSans-Bold.ttf", 14), "title": ("DejaVuSans-Bold.ttf", 15),
+                 "text": ("DejaVuSans.ttf", 12)}  # fmt: skip
+        self.fonts = {k: ImageFont.truetype(str(fonts / f), size) for k, (f, size) in faces.items()}
+        self.objects, self.styles, self.title = objects, _band_styles(bands), title
+        self.n_epochs = max(o.n_epochs for o in objects)
+        self.white = [o.white_sigma(np.arange(o.n_epochs)) for o in objects]
+        size = objects[0].mask.shape[-1]
+        self.factor = -(-_MIN_SIDE_PIX // size)
+        self.side = size * self.factor
+        self.pitch = self.NAME + self.side + self.BELOW + self.CURVE + self.GAP
+        across = min(len(objects), self.ACROSS)
+        width = 2 * self.EDGE + across * (self.side + self.GAP) - self.GAP
+        self.width = max(width, int(self.fonts["title"].getlength(title)) + 120)
+        self.height = self.HEAD + -(-len(objects) // across) * self.pitch + 4
+
+    def palette(self):
+        """Greys, tinted greys and the colours of bands, as one palette for all frames."""
+        from PIL import Image
+
+        grey = np.linspace(0, 255, 64)[:, None] * np.ones(3)
+        tints = [0.45 * grey[::4] + 0.55 * np.array(_rgb(c)) for c in _TINTS.values()]
+        flat = [_rgb(c) for c in (_INK, _FAINT, _ALERT, *(c for c, _ in self.styles.values()))]
+        colours = np.concatenate([grey, *tints, np.array(flat)])[:256]
+        image = Image.new("P", (1, 1))
+        image.putpalette(colours.round().astype(np.uint8).ravel().tolist())
+        return image
+
+    def frame(self, epoch):
+        """One RGB frame."""
+        from PIL import Image, ImageDraw
+
+        image = Image.new("RGB", (self.width, self.height), "white")
+        draw = ImageDraw.Draw(image)
+        self._text(draw, self.EDGE, 28, self.title, "title")
+        step = f"{epoch + 1} / {self.n_epochs}"
+        self._text(draw, self.width - self.EDGE, 28, step, anchor="rs", fill=_FAINT)
+        for k, obj in enumerate(self.objects):
+            x = self.EDGE + k % self.ACROSS * (self.side + self.GAP)
+            y = self.HEAD + k // self.ACROSS * self.pitch
+            self._panel(image, draw, x, y, obj, self.white[k], epoch)
+        return image
+
+    def _text(self, draw, x, y, text, font="text", *, anchor="ls", fill=_INK):
+        draw.text((x, y), text, font=self.fonts[font], anchor=anchor, fill=fill)
+
+    def _panel(self, image, draw, x, y, obj, white, epoch):
+        from PIL import Image
+
+        over, now = epoch >= obj.n_epochs, min(epoch, obj.n_epochs - 1)
+        self._text(draw, x, y + 16, obj.name, "bold")
+        if obj.alert >= 0 and epoch >= obj.alert:
+            self._text(draw, x + self.side, y + 16, "alert", anchor="rs", fill=_ALERT)
+        top, right, bottom = y + self.NAME, x + self.side, y + self.NAME + self.side
+        stamp = Image.fromarray(obj.picture(now, white, self.factor))
+        image.paste(Image.blend(stamp, Image.new("RGB", stamp.size, "white"), 0.6 * over), (x, top))
+        if now == obj.alert and not over:
+            draw.rectangle((x - 3, top - 3, right + 2, bottom + 2), outline=_ALERT, width=3)
+        band, day = obj.label(now)
+        self._text(draw, x, bottom + 17, band, "bold", fill=self.styles[band][0])
+        self._text(draw, right, bottom + 17, "end" if over else day, anchor="rs",
+                   fill=_FAINT if over else _INK)  # fmt: skip
+        self._curve(draw, x, bottom + self.BELOW, obj, now)
+
+    def _curve(self, draw, x, y, obj, now):
+        """The light curve up to now, what follows in light grey, on a line that is now."""
+        faint, bright = obj.magnitude_range()
+        across = x + 4 + (self.side - 8) * obj.day / max(obj.day[-1], 0.1)
+        magnitude = obj.epochs["magnitude"]
+        down = y + self.CURVE * (np.nan_to_num(magnitude, posinf=99.0) - bright) / (faint - bright)
+        draw.rectangle((x, y, x + self.side - 1, y + self.CURVE - 1), outline="#DDDDDD")
+        draw.line((across[now], y + 1, across[now], y + self.CURVE - 2), fill=_FAINT)
+        for epoch in sorted(
+            np.flatnonzero(down < y + self.CURVE - 2), key=lambda k: (k == now, -k)
+        ):
+            colour = self.styles[obj.label(epoch)[0]][0] if epoch <= now else "#D0D0D0"
+            radius = 4 if epoch == now else 2
+            place = (across[epoch] - radius, down[epoch] - radius)
+            draw.ellipse((*place, place[0] + 2 * radius, place[1] + 2 * radius), fill=colour)
+
+
+class _Sheet:
+    """A figure of rows of stamps, each with a light curve on its right; lengths in pixels."""
+
+    DPI = 150
+    EDGE, LEFT, GAP, HEAD, FOOT = 28, 150, 12, 134, 84
+    LABEL, BELOW, CURVE_GAP, RIGHT = 26, 40, 84, 28
+    MIN_WIDTH, CURVE = 1300, 520
+
+    def __init__(self, objects, bands):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        size = objects[0].mask.shape[-1]
+        columns = min(COLUMNS, max(o.n_epochs for o in objects))
+        self.factor = -(-_MIN_SIDE_PIX // size)
+        self.side = self.factor * size
+        self.pitch = self.LABEL + self.side + self.BELOW
+        self.curve_x = self.LEFT + columns * (self.side + self.GAP) + self.CURVE_GAP
+        self.width = max(self.MIN_WIDTH, self.curve_x + self.CURVE + self.RIGHT)
+        self.height = self.HEAD + len(objects) * self.pitch + self.FOOT
+        self.figure = Figure(figsize=(self.width / self.DPI, self.height / self.DPI), dpi=self.DPI)
+        FigureCanvasAgg(self.figure)
+        self.styles = _band_styles(bands)
+        self.seen_bands, self.seen_bits = set(), 0
+
+    def write(self, x, y_down, text, size=8.0, **style):
+        """Text at pixels from the left and from the top."""
+        style = {"color": _INK, "va": "baseline", "transform": None} | style
+        return self.figure.text(x, self.height - y_down, text, fontsize=size, **style)
+
+    def head(self, title, names):
+        self.write(self.EDGE, 46, title or "Simulated sequences", 14, weight="bold")
+        self.write(self.EDGE, 78, "  ".join(names), 10, color=_FAINT)
+        above = self.HEAD - 12
+        self.write(self.LEFT, above, "band and days since the first exposure", 7.5, color=_FAINT)
+        self.write(self.curve_x, above, "true AB magnitude against days", 7.5, color=_FAINT)
+        self.write(
+            self.width - self.RIGHT, above, "ticks: epochs shown", 7.5, color=_FAINT, ha="right"
+        )
+
+    def stamps(self, row, obj, shown):
+        white = obj.white_sigma(shown)
+        top = self.HEAD + row * self.pitch
+        middle = top + self.LABEL + self.side / 2
+        self.write(self.EDGE, middle, obj.name, 13, weight="bold")
+        self.write(self.EDGE, middle + 24, f"white {white:.0f}σ", 7, color=_FAINT)
+        for column, epoch in enumerate(shown):
+            x = self.LEFT + column * (self.side + self.GAP)
+            bottom = self.height - top - self.LABEL - self.side
+            self.figure.figimage(obj.picture(epoch, white, self.factor), x, bottom, origin="upper")
+            band, day = obj.label(epoch)
+            self.seen_bits |= int(np.bitwise_or.reduce(obj.mask[epoch], axis=None))
+            label_y = top + self.LABEL - 7
+            self.write(x, label_y, band, 8, weight="bold", color=self.styles[band][0])
+            self.write(x + self.side, label_y, day, 7.5, ha="right")
+            if epoch == obj.alert:
+                self._frame(x, bottom)
+                self.write(x + self.side / 2, top + self.LABEL + self.side + 23, "alert", 7.5,
+                           ha="center", color=_ALERT, weight="bold")  # fmt: skip
+
+    def _frame(self, x, bottom):
+        from matplotlib.patches import Rectangle
+
+        frame = Rectangle((x - 2.5, bottom - 2.5), self.side + 5, self.side + 5, transform=None,
+                          fill=False, ec=_ALERT, lw=2.4)  # fmt: skip
+        self.figure.add_artist(frame)
+
+    def light_curve(self, row, obj, shown):
+        from matplotlib.ticker import MaxNLocator
+
+        bottom = self.height - self.HEAD - (row + 1) * self.pitch + self.BELOW
+        box = (self.curve_x, bottom, self.width - self.RIGHT - self.curve_x, self.side + 12)
+        scale = (self.width, self.height, self.width, self.height)
+        axes = self.figure.add_axes(
+            [length / whole for length, whole in zip(box, scale, strict=True)]
+        )
+        self._points(axes, obj)
+        span = max(obj.day[-1], 0.1)
+        axes.set(xlim=(-0.03 * span, 1.03 * span), ylim=obj.magnitude_range())
+        axes.plot(obj.day[shown], np.full(shown.size, 0.985), "|", color=_FAINT, ms=5,
+                  transform=axes.get_xaxis_transform())  # fmt: skip
+        if obj.alert >= 0:
+            axes.axvline(obj.day[obj.alert], color=_ALERT, lw=1, ls=(0, (3, 2)), zorder=0)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.yaxis.set_major_locator(MaxNLocator(4, min_n_ticks=2))
+        axes.tick_params(labelsize=7.5, colors=_INK, length=3, width=0.6, pad=2)
+        axes.grid(axis="y", color="#E6E6E6", lw=0.6)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set(linewidth=0.6, color=_FAINT)
+
+    def _points(self, axes, obj):
+        day, band = obj.day, obj.epochs["band"]
+        magnitude = np.where(np.isfinite(obj.epochs["magnitude"]), obj.epochs["magnitude"], np.nan)
+        for k in np.unique(band):
+            at, (colour, marker) = band == k, self.styles[obj.bands[k]]
+            self.seen_bands.add(obj.bands[k])
+            axes.plot(day[at], obj.epochs["limiting_mag"][at], "v", ms=3.2, mew=0.6, mfc="none",
+                      mec=colour, alpha=0.45)  # fmt: skip
+            axes.plot(day[at], magnitude[at], "-", color=colour, lw=0.7, alpha=0.35)
+            axes.plot(day[at], magnitude[at], marker, ms=4.2, color=colour, mec="white", mew=0.3)
+        if np.isnan(magnitude).all():
+            text = "no source"
+            if obj.objects["has_host"]:
+                axes.axhline(obj.objects["host_mag"], color=_FAINT, lw=1, ls=":")
+                text = "no source (dotted: the galaxy)"
+            axes.text(0.99, 0.04, text, transform=axes.transAxes, ha="right", fontsize=7,
+                      color=_FAINT)  # fmt: skip
+
+    def key(self):
+        """One line that explains markers and tints; only those that occur."""
+        from matplotlib.lines import Line2D
+
+        style = {"ls": "", "mew": 0}
+        items = [Line2D([], [], marker=m, color=c, label=b, ms=5.5, **style)
+                 for b, (c, m) in self.styles.items() if b in self.seen_bands]  # fmt: skip
+        items.append(
+            Line2D([], [], marker="v", ls="", mfc="none", mec=_FAINT, ms=5, label="5σ limit")
+        )
+        items += [Line2D([], [], marker="s", color=_TINTS[n], label=n.replace("_", " "), ms=7, **style)
+                  for n, bit in MASK_BITS.items() if self.seen_bits & bit]  # fmt: skip
+        self.figure.legend(
+            handles=items, loc="lower left", bbox_to_anchor=(0, 0, 1, 1), ncols=len(items),
+            frameon=False, fontsize=8, handletextpad=0.2, columnspacing=1.4, borderaxespad=0.8,
+        )  # fmt: skip
+        stretch = (
+            f"stamps: sky subtracted, asinh, black {_BLACK_SIGMA:g}σ of the sky, white as given"
+        )
+        right = self.width - self.RIGHT
+        self.write(right, self.height - 26, stretch, 7.5, color=_FAINT, ha="right")
+
+
+def _band_styles(bands):
+    """(colour, marker) of every band, by the last letter of its name where that is known."""
+    spare = cycle(_BAND_STYLES.values())
+    return {b: _BAND_STYLES.get(b[-1:].lower()) or next(spare) for b in bands}
+
+
+def _rgb(colour):
+    return tuple(int(colour[k : k + 2], 16) for k in (1, 3, 5))
+
+
+def _check_place(path):
+    """Refuse, before any work, a path that cannot become a file."""
+    path = Path(path)
+    if not path.absolute().parent.is_dir():
+        raise SimulationError(f"{path}: there is no folder {path.parent}; make it first.")
+    if path.is_dir():
+        raise SimulationError(f"{path} is a folder; give the path of a file.")
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise SimulationError(f"{path}: cannot be written (permission denied).")
+
+
+def _write(path, image):
+    try:
+        Path(path).write_bytes(image.getvalue())
+    except OSError as error:
+        raise SimulationError(f"{path}: cannot be written ({error.strerror}).") from error

@@ -20,12 +20,12 @@ from simulator.options import Options
 from simulator.randomness import Draws, Purpose
 from simulator.sampling import addresses, class_numbers
 from simulator.scene.scene import HOST_X, HOST_Y, Scene
+from simulator.schedule import DETECTION_SIGMA
 from simulator.surroundings import Hosts, Neighbours
 from survey_profiles import draw_pointings, read_exposures
 
 DRAWN_POINTINGS = 2048
 ALERT_CLASSES = ("SN", "AST")
-DETECTION_SIGMA = 5.0
 
 EPOCH_ARRAYS = (
     "mjd", "band", "exposure_time_s", "airmass", "seeing_fwhm_arcsec", "sky_adu",
@@ -70,7 +70,9 @@ class Simulator:
         self._law = magnitude_law(self.options.magnitudes, profile)
         self._bank = ConditionsBank(profile, self._pointings())
         templates = Path(self.options.templates) if self.options.templates else None
-        self.models = {name: light_curve_class(name)(self.bands, templates) for name in self.classes}
+        self.models = {
+            name: light_curve_class(name)(self.bands, templates) for name in self.classes
+        }
         self._hosts = Hosts(profile, self.bands, self._law)
         self._neighbours = Neighbours(profile, self.bands)
         self._cycle = self.options.cycle()
@@ -151,14 +153,13 @@ class Simulator:
 
     def _scene(self, address, conditions, truth):
         schedule = conditions.schedule
-        n, n_epochs = schedule.mjd.shape
+        n_epochs = schedule.mjd.shape[1]
         size = self.options.stamp_size_pix
         jitter = Draws(self.options.seed, address, Purpose.POSITION).uniforms(2 * n_epochs)
         offset = (2 * jitter - 1) * self.profile.psf.position_jitter_pix
         number, x, y, magnitude = self._neighbours.draw(self.options.seed, address, size)
         trail_arcsec = truth.rate_arcsec_per_h[:, None] / 3600.0 * schedule.exposure_time_s
         neighbour_magnitude = _in_band(magnitude, schedule.band[:, None, :])  # (n, k, epoch)
-        seconds = conditions.detector.exposure_time_s
         scene = Scene(
             n_epochs=conditions.n_epochs.astype(np.int64),
             x_pix=offset[:, :n_epochs],
@@ -174,8 +175,7 @@ class Simulator:
             neighbour_e=_electrons(
                 neighbour_magnitude.transpose(0, 2, 1), schedule, trailing_axis=True
             ),
-            background_e=np.nan_to_num(conditions.sky_adu) * schedule.gain_e_per_adu
-            + self.profile.camera.dark_current_e_per_s * seconds,
+            background_e=conditions.background_e,
         )
         return scene, number
 
@@ -236,7 +236,9 @@ def _electrons(magnitude, schedule, trailing_axis=False):
 
 def _in_band(magnitude, band):
     """Magnitudes (object, ..., band) at the band of every epoch, (object, ..., epoch)."""
-    return np.take_along_axis(magnitude, np.broadcast_to(band, (*magnitude.shape[:-1], band.shape[-1])), -1)
+    return np.take_along_axis(
+        magnitude, np.broadcast_to(band, (*magnitude.shape[:-1], band.shape[-1])), -1
+    )
 
 
 def _finite(values):
@@ -255,8 +257,8 @@ def _epoch_arrays(conditions: Conditions, magnitude):
         "band": schedule.band.astype(np.uint8),
         "magnitude": np.where(observed, magnitude, np.nan).astype(np.float32),
     }
-    for name in ("exposure_time_s", "zero_point_mag", "limiting_mag"):
+    for name in ("exposure_time_s", "zero_point_mag"):
         arrays[name] = getattr(schedule, name).astype(np.float32)
-    for name in ("airmass", "seeing_fwhm_arcsec", "sky_adu"):
+    for name in ("limiting_mag", "airmass", "seeing_fwhm_arcsec", "sky_adu"):
         arrays[name] = getattr(conditions, name).astype(np.float32)
     return {name: arrays[name] for name in EPOCH_ARRAYS}

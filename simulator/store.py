@@ -107,17 +107,20 @@ class DatasetWriter:
     def write_shard(self, split: str, shard: int, arrays: dict[str, np.ndarray]) -> None:
         """Write one shard; its mark comes last, so a stopped run leaves it pending."""
         group = self._root[split]
-        first = shard * self.per_shard
-        rows = slice(first, first + len(arrays["label"]))
         try:
-            for spec in self.specs:
-                group[spec.name][rows] = arrays[spec.name]
-            group[_MARKS][shard] = True
+            self._write(group, shard, arrays)
         except OSError as error:
             raise StoreError(
                 f"{self.path}: writing stopped ({error.strerror or error}). Finished shards are "
                 "kept: make room and run the same command again to go on."
             ) from error
+
+    def _write(self, group, shard, arrays):
+        first = shard * self.per_shard
+        rows = slice(first, first + len(arrays["label"]))
+        for spec in self.specs:
+            group[spec.name][rows] = arrays[spec.name]
+        group[_MARKS][shard] = True
 
 
 def _refuse_other_settings(path, found, asked):

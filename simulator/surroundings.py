@@ -42,9 +42,7 @@ class Hosts:
         chance = draws.uniform()
         if class_name == "SN":
             core_collapse = parameters["subtype"] > 0
-            galaxies = self._population.of_supernovae(
-                draws, parameters["redshift"], core_collapse
-            )
+            galaxies = self._population.of_supernovae(draws, parameters["redshift"], core_collapse)
             x, y = position_in_light(draws, galaxies, core_collapse)
             x, y = -x / self._scale_arcsec, -y / self._scale_arcsec
             has_host = chance < self._fractions.sn_fraction

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from simulator.lightcurves import periodic
 from simulator.lightcurves.base import Bands, Context
-from simulator.lightcurves.cepheid import BETA, Cepheid, star_series, template_series
-from simulator.lightcurves.eclipsing import CONTACT, SEMI_DETACHED, EclipsingBinary
 from simulator.lightcurves.magnitudes import star_counts
-from simulator.lightcurves.periodic import fourier_series, look_up, look_up_oracle
-from simulator.lightcurves.rrlyrae import AB, KINDS, C, RRLyrae, template_curves
+from simulator.lightcurves.periodic import stars as periodic
+from simulator.lightcurves.periodic.cepheid import BETA, Cepheid, star_series, template_series
+from simulator.lightcurves.periodic.eclipsing import CONTACT, SEMI_DETACHED, EclipsingBinary
+from simulator.lightcurves.periodic.rrlyrae import AB, KINDS, C, RRLyrae, template_curves
+from simulator.lightcurves.periodic.stars import fourier_series, look_up, look_up_oracle
 from simulator.randomness import Draws, Purpose
 from simulator.schedule import Schedule
 

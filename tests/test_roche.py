@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from simulator.lightcurves.roche import (
+from simulator.lightcurves.periodic.roche import (
     contact,
     detached,
     inner_point,
@@ -15,7 +15,7 @@ from simulator.lightcurves.roche import (
     semi_detached,
     surface,
 )
-from simulator.lightcurves.roche_library import (
+from simulator.lightcurves.periodic.roche_library import (
     COUNTS,
     HALF_NODES,
     MAG_PER_COUNT,
@@ -25,7 +25,7 @@ from simulator.lightcurves.roche_library import (
     read_library,
     write_library,
 )
-from simulator.lightcurves.roche_light import WAVELENGTH_UM, light_curve, limb_darkening
+from simulator.lightcurves.periodic.roche_light import WAVELENGTH_UM, light_curve, limb_darkening
 
 PHASE = np.linspace(0.0, 1.0, 65)
 SYSTEMS = {
@@ -184,7 +184,7 @@ def test_resampled_curves_agree_with_the_model_between_the_nodes():
 
 def _model_curve(key, subtype, phase):
     """The g curve of one system at other phases, through the same recipe."""
-    from simulator.lightcurves import roche_library
+    from simulator.lightcurves.periodic import roche_library
 
     rng = np.random.default_rng(key)
     while True:

@@ -17,16 +17,21 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import ks_2samp
 
-from simulator.lightcurves import seds, supernova, supernova_ii
-from simulator.lightcurves import supernova_kernels as kernels
 from simulator.lightcurves.base import Bands, Context
-from simulator.lightcurves.cosmology import distance_modulus_mag, explosions_per_year
 from simulator.lightcurves.filters import bandpass, filter_names
 from simulator.lightcurves.magnitudes import MagnitudeLaw
-from simulator.lightcurves.sed_templates import hsiao_source
-from simulator.lightcurves.supernova import SN
-from simulator.lightcurves.supernova_ia import X1, rate_per_mpc3_year, split_normal_cdf, stretch
-from simulator.lightcurves.supernova_reach import NODES
+from simulator.lightcurves.supernovae import kernels, seds, supernova
+from simulator.lightcurves.supernovae import type_ii as supernova_ii
+from simulator.lightcurves.supernovae.cosmology import distance_modulus_mag, explosions_per_year
+from simulator.lightcurves.supernovae.reach import NODES
+from simulator.lightcurves.supernovae.sed_templates import hsiao_source
+from simulator.lightcurves.supernovae.supernova import SN
+from simulator.lightcurves.supernovae.type_ia import (
+    X1,
+    rate_per_mpc3_year,
+    split_normal_cdf,
+    stretch,
+)
 from simulator.randomness import Draws, Purpose
 from simulator.schedule import Schedule
 

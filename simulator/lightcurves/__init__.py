@@ -6,10 +6,10 @@ from difflib import get_close_matches
 from importlib import import_module
 
 _HOMES = {
-    "SN": "simulator.lightcurves.supernova:SN",
-    "RRL": "simulator.lightcurves.rrlyrae:RRLyrae",
-    "CEP": "simulator.lightcurves.cepheid:Cepheid",
-    "EB": "simulator.lightcurves.eclipsing:EclipsingBinary",
+    "SN": "simulator.lightcurves.supernovae.supernova:SN",
+    "RRL": "simulator.lightcurves.periodic.rrlyrae:RRLyrae",
+    "CEP": "simulator.lightcurves.periodic.cepheid:Cepheid",
+    "EB": "simulator.lightcurves.periodic.eclipsing:EclipsingBinary",
     "NV": "simulator.lightcurves.nonvariable:NonVariable",
     "GAL": "simulator.lightcurves.galaxy:Galaxy",
     "AST": "simulator.lightcurves.asteroid:Asteroid",

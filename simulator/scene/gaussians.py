@@ -27,7 +27,7 @@ _FAINTEST = 40.0
 
 
 def pixel_centres(size_pix: int):
-    """x and y of every pixel of a flattened stamp, float32, shape (size_pix^2,) each."""
+    """X and y of every pixel of a flattened stamp, float32, shape (size_pix^2,) each."""
     axis = np.arange(size_pix, dtype=np.float32) - np.float32(0.5 * (size_pix - 1))
     y, x = np.meshgrid(axis, axis, indexing="ij")
     return np.ascontiguousarray(x.ravel()), np.ascontiguousarray(y.ravel())

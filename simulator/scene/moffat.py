@@ -50,14 +50,12 @@ def add_moffat(image, x_pix, y_pix, size, flux, x0, y0, beta, cxx, cxy, cyy):
     reach = _CORE_FWHM * narrow_fwhm * sqrt(cyy) / narrow + 0.5
     first, last = 0, size
     if n > 2:
-        first = min(size, max(0, int(ceil(centre - reach))))
+        first = min(size, max(0, ceil(centre - reach)))
         last = max(first, min(size, int(centre + reach) + 1))
         _add_rows(image, x_pix, y_pix, 0, first * size, 2, x0, y0, beta, peak, axx, axy, ayy)
         end = size * size
         _add_rows(image, x_pix, y_pix, last * size, end, 2, x0, y0, beta, peak, axx, axy, ayy)
-    _add_rows(
-        image, x_pix, y_pix, first * size, last * size, n, x0, y0, beta, peak, axx, axy, ayy
-    )
+    _add_rows(image, x_pix, y_pix, first * size, last * size, n, x0, y0, beta, peak, axx, axy, ayy)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})

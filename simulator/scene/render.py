@@ -77,7 +77,7 @@ def _add_mixture(image, size, flux, x, y, weights, scales, shape):
 def _add_trail(image, x_grid, y_grid, size, scene, psf, i, epoch):
     """The source, spread evenly along its trail where it has one."""
     length = scene.trail_pix[i, epoch]
-    n = 1 + int(ceil(length / (_TRAIL_STEP_FWHM * psf.fwhm_pix[i, epoch])))
+    n = 1 + ceil(length / (_TRAIL_STEP_FWHM * psf.fwhm_pix[i, epoch]))
     flux = scene.source_e[i, epoch] / n
     angle = scene.trail_angle_rad[i]
     for k in range(n):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from simulator.lightcurves.roche import Binary, radius, surface
+from simulator.lightcurves.periodic.roche import Binary, radius, surface
 
 CONVECTIVE_BELOW_K = 7000.0
 SECOND_RADIATION_UM_K = 14387.77  # h c / k in micrometre kelvin

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from simulator.lightcurves.base import Bands
-from simulator.lightcurves.periodic import (
+from simulator.lightcurves.periodic.stars import (
     PeriodicStar,
     Shapes,
     data_path,

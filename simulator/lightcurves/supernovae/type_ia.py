@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulator.lightcurves import seds
-from simulator.lightcurves.sed_templates import hsiao_source, spectra
-from simulator.lightcurves.supernova_kernels import (
+from simulator.lightcurves.supernovae import seds
+from simulator.lightcurves.supernovae.kernels import (
     OFFSET,
     REDDENING,
     RISE,
@@ -21,6 +20,7 @@ from simulator.lightcurves.supernova_kernels import (
     TEMPLATE,
     TYPE_IA,
 )
+from simulator.lightcurves.supernovae.sed_templates import hsiao_source, spectra
 
 RISE_DAY = 18.5  # rest frame, explosion to B maximum at stretch 1
 FIRST_PHASE_DAY = -14.0  # before it the light grows as t^2: the packaged spectra are wrong there

@@ -12,7 +12,7 @@ from math import exp, inf, log, log10
 import numpy as np
 from numba import njit
 
-from simulator.lightcurves.seds import REDSHIFT_STEP, bilinear, linear
+from simulator.lightcurves.supernovae.seds import REDSHIFT_STEP, bilinear, linear
 
 COLUMNS = (
     "subtype",

@@ -2,8 +2,8 @@
 
 The unit of length is the separation. Each star is meshed in its own frame: origin at its
 centre, x towards the other star, z along the orbital axis, and ``q`` the mass of the *other*
-star over its own. ``python -m simulator.lightcurves.roche --out FILE`` writes the library of
-light curves (see ``roche_library``).
+star over its own. ``python -m simulator.lightcurves.periodic.roche --out FILE`` writes the library
+of light curves (see ``roche_library``).
 """
 
 from __future__ import annotations
@@ -174,6 +174,6 @@ def _fill_cell(out, q, omega, cut_x, ux, uy, uz, solid_angle):
 
 
 if __name__ == "__main__":
-    from simulator.lightcurves.roche_library import main
+    from simulator.lightcurves.periodic.roche_library import main
 
     main()

@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 
 from simulator.lightcurves.base import Bands
-from simulator.lightcurves.periodic import (
+from simulator.lightcurves.periodic.stars import (
     PeriodicStar,
     Shapes,
     data_path,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simulator.lightcurves.seds import WAVE_ANGSTROM
+from simulator.lightcurves.supernovae.seds import WAVE_ANGSTROM
 
 HSIAO_FILE = Path("models/hsiao/Hsiao_SED_V3.fits")
 # Type II in sncosmo's list of built-in sources; SN 1987A is left out as peculiar.

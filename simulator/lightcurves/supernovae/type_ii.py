@@ -12,11 +12,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from simulator.lightcurves import seds
 from simulator.lightcurves.filters import bandpass
-from simulator.lightcurves.sed_templates import first_visible_phase_day, spectra, type_ii_sources
-from simulator.lightcurves.supernova_ia import with_tail
-from simulator.lightcurves.supernova_kernels import (
+from simulator.lightcurves.supernovae import seds
+from simulator.lightcurves.supernovae.kernels import (
     DROP,
     DROP_WIDTH,
     LOG_TEMPERATURE_CEILING,
@@ -35,6 +33,12 @@ from simulator.lightcurves.supernova_kernels import (
     TEMPLATE,
     TYPE_II,
 )
+from simulator.lightcurves.supernovae.sed_templates import (
+    first_visible_phase_day,
+    spectra,
+    type_ii_sources,
+)
+from simulator.lightcurves.supernovae.type_ia import with_tail
 
 PEAK_ABSOLUTE_MAG = (-16.74, 1.01)  # mean, sigma; Anderson et al. 2014, and the next six lines
 SLOPE_1_MAG_100_DAY = (2.65, 1.50)

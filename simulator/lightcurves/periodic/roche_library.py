@@ -14,15 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from simulator.lightcurves.periodic import data_path
-from simulator.lightcurves.roche import (
+from simulator.lightcurves.periodic.roche import (
     contact,
     detached,
     lobe_polar_radius,
     radius,
     semi_detached,
 )
-from simulator.lightcurves.roche_light import light_curve
+from simulator.lightcurves.periodic.roche_light import light_curve
+from simulator.lightcurves.periodic.stars import data_path
 
 FILE = "eclipsing_roche_library.npz"
 SUBTYPES = ("contact", "semi-detached", "detached")
@@ -167,7 +167,7 @@ def read_library(path=None) -> Library:
 
 
 def main(argv=None) -> None:
-    """Command line of ``python -m simulator.lightcurves.roche``."""
+    """Command line of ``python -m simulator.lightcurves.periodic.roche``."""
     parser = argparse.ArgumentParser(prog="roche", description="Make the eclipsing library.")
     parser.add_argument("--out", required=True, metavar="FILE", help="npz file to write")
     parser.add_argument("--seed", type=int, default=SEED)

@@ -12,9 +12,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from simulator.lightcurves.cosmology import distance_modulus_mag, explosions_per_year
-from simulator.lightcurves.seds import REDSHIFTS
-from simulator.lightcurves.supernova_kernels import COLUMNS, OFFSET, REDSHIFT, fill_magnitudes
+from simulator.lightcurves.supernovae.cosmology import distance_modulus_mag, explosions_per_year
+from simulator.lightcurves.supernovae.kernels import COLUMNS, OFFSET, REDSHIFT, fill_magnitudes
+from simulator.lightcurves.supernovae.seds import REDSHIFTS
 
 N_BINS = 16  # per subtype
 NODES = np.geomspace(0.001, REDSHIFTS[-1], 160)  # redshifts that limits are chosen from

@@ -11,13 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulator.lightcurves.cosmology import MIN_REDSHIFT, distance_modulus_mag
 from simulator.lightcurves.filters import bandpass
-from simulator.lightcurves.sed_templates import check_directory
-from simulator.lightcurves.seds import band_weights
-from simulator.lightcurves.supernova_ia import SupernovaIa
-from simulator.lightcurves.supernova_ii import SupernovaII
-from simulator.lightcurves.supernova_kernels import (
+from simulator.lightcurves.supernovae.cosmology import MIN_REDSHIFT, distance_modulus_mag
+from simulator.lightcurves.supernovae.kernels import (
     COLUMNS,
     EXPLOSION,
     OFFSET,
@@ -26,7 +22,11 @@ from simulator.lightcurves.supernova_kernels import (
     fill_magnitudes,
     find_peaks,
 )
-from simulator.lightcurves.supernova_reach import Reach, exposures
+from simulator.lightcurves.supernovae.reach import Reach, exposures
+from simulator.lightcurves.supernovae.sed_templates import check_directory
+from simulator.lightcurves.supernovae.seds import band_weights
+from simulator.lightcurves.supernovae.type_ia import SupernovaIa
+from simulator.lightcurves.supernovae.type_ii import SupernovaII
 
 EARLY_EXPLOSION_DAY = 5.0  # of 46 real HiTS SNe, 12 alert within 2 d of their first exposure
 MAX_ATTEMPTS = 200

@@ -14,7 +14,8 @@ from types import MappingProxyType
 import numpy as np
 
 from simulator.lightcurves.base import Bands
-from simulator.lightcurves.periodic import (
+from simulator.lightcurves.periodic.roche_library import DETACHED_LOG_PERIOD, SUBTYPES, read_library
+from simulator.lightcurves.periodic.stars import (
     PeriodicStar,
     Shapes,
     brightened,
@@ -22,7 +23,6 @@ from simulator.lightcurves.periodic import (
     random_epoch,
     relative_to,
 )
-from simulator.lightcurves.roche_library import DETACHED_LOG_PERIOD, SUBTYPES, read_library
 
 CONTACT, SEMI_DETACHED, DETACHED = range(len(SUBTYPES))
 # LINEAR holds 87 % contact systems, helped by their duty cycle and short periods; we give the

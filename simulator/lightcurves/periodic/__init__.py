@@ -1,0 +1,1 @@
+"""Stars that vary with a period: pulsating stars and eclipsing binaries."""

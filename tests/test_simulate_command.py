@@ -1,0 +1,99 @@
+"""The command: what a user types, and the one sentence for what cannot be done."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from simulator import cli
+from simulator.store import open_dataset
+
+QUICK = ["--n", "28", "--stamp-size", "9", "--threads", "1", "--quiet"]
+
+
+def simulate(monkeypatch, *arguments):
+    """Exit code of ``simulate`` with these arguments."""
+    monkeypatch.setattr(sys, "argv", ["simulate", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+        sys.exit(0)
+    return stopped.value.code or 0
+
+
+def test_one_line_makes_a_data_set_and_its_record(monkeypatch, tmp_path):
+    out = tmp_path / "hits.zarr"
+    assert simulate(monkeypatch, "--survey", "hits", "--out", out, *QUICK) == 0
+    root = open_dataset(out)
+    assert {split: root[split]["label"].shape[0] for split in root} == {
+        "train": 28, "validation": 4, "test": 4,
+    }  # fmt: skip
+    record = json.loads((tmp_path / "hits.zarr.json").read_text())
+    assert record["command"].startswith("simulate --survey hits --n 28 --validation 4 --test 4")
+    assert record["made_now"] == 36
+
+
+def test_a_dry_run_writes_nothing(monkeypatch, tmp_path, capsys):
+    arguments = ["--survey", "lsst", "--n", "7000", "--out", tmp_path / "x.zarr", "--dry-run"]
+    assert simulate(monkeypatch, *arguments, "--stamp-size", "9") == 0
+    printed = capsys.readouterr().out
+    assert "GB" in printed and "AST" in printed and "1,000" in printed
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--survey", "hist"], "Did you mean 'hits'"),
+        (["--survey", "hits", "--classes", "SN,RRLY"], "Did you mean RRL"),
+        (["--survey", "hits", "--n", "0"], "0 sequences for train"),
+        (["--survey", "hits", "--stamp-size", "4000"], "stamp size 4000; allowed"),
+        (["--survey", "hits", "--threads", "0"], "--threads 0; allowed"),
+        (["--survey", "hits", "--magnitudes", "nowhere.csv"], "magnitudes 'nowhere.csv'"),
+        (["--survey", "hits", "--templates", "nowhere"], "there is no such folder"),
+        (["--survey", "hits", "--exposures", "nowhere.ecsv"], "nowhere.ecsv"),
+        (["--survey", "hits", "--profile-set", "camera.gian_e_per_adu=4"], "gain_e_per_adu"),
+        (["--survey", "hits", "--profile-set", "camera.gain_e_per_adu=-4"], "greater than 0"),
+        (["--survey", "hits", "--profile-set", "gain"], "write KEY=VALUE"),
+        (["--survey", "hits", "--preview", "movie.jpeg"], ".png"),
+        (["--survey", "hits", "--n", "900000000000"], "GB are free"),
+    ],
+)
+def test_bad_requests_get_one_sentence_and_exit_code_2(
+    monkeypatch, tmp_path, capsys, arguments, sentence
+):
+    monkeypatch.chdir(tmp_path)
+    assert simulate(monkeypatch, *arguments, "--quiet", "--out", "x.zarr") == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1 and "Traceback" not in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_output_that_is_a_file_is_refused_and_kept(monkeypatch, tmp_path, capsys):
+    out = tmp_path / "precious"
+    out.write_text("precious")
+    assert simulate(monkeypatch, "--survey", "hits", "--out", out, *QUICK) == 2
+    assert "is a file" in capsys.readouterr().err
+    assert out.read_text() == "precious"
+
+
+def test_a_table_of_magnitudes_sets_the_brightness(monkeypatch, tmp_path):
+    (tmp_path / "m.csv").write_text("magnitude\n19.0\n19.1\n")
+    out = tmp_path / "x.zarr"
+    arguments = ["--survey", "hits", "--classes", "NV", "--magnitudes", tmp_path / "m.csv"]
+    assert simulate(monkeypatch, *arguments, "--out", out, *QUICK) == 0
+    magnitudes = open_dataset(out)["train"]["mean_mag"][:]
+    assert (magnitudes > 18.5).all() and (magnitudes < 19.6).all()
+
+
+def test_help_does_not_wait_for_heavy_imports():
+    start = time.monotonic()
+    listed = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "simulator.cli", "--help"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "numba" not in listed.stderr and "astropy" not in listed.stderr
+    assert "--survey" in listed.stdout
+    assert time.monotonic() - start < 30
