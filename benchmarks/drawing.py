@@ -2,7 +2,8 @@
 
 Run from the repository root: ``python -m benchmarks.drawing``. Stars and galaxies of unit flux:
 corners of the ranges and random ones from a fixed seed. Exits with 1 where a pixel is off by
-0.5 % of the peak or the flux in the stamp by 0.2 %.
+0.5 % of the peak or the flux in the stamp by 0.2 %. GalSim judges with tightened parameters and
+is timed with its own defaults.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import argparse
 import itertools
 import sys
 import time
+from dataclasses import asdict
 
+import galsim
 import numpy as np
 
 from benchmarks.machine import describe_machine
@@ -24,7 +27,7 @@ SIZE_PIX = 21
 LARGEST_PEAK_ERROR = 5e-3
 LARGEST_FLUX_ERROR = 2e-3
 FWHM_PIX = (2.0, 8.0)
-BETA = (2.5, 4.5)
+BETA = (2.5, 8.0)  # wider wings need FFTs of gigabytes; the tests judge those by their formula
 HALF_LIGHT_PIX = (0.5, 8.0)
 AXIS_RATIO = (0.2, 1.0)
 SMALLEST_PSF_AXIS_RATIO = 0.8
@@ -66,7 +69,7 @@ def random_picture(rng, *, galaxy):
     sizes = np.exp(rng.uniform(*np.log(HALF_LIGHT_PIX), 2))
     shape = ellipticity(rng.uniform(*AXIS_RATIO), rng.uniform(0, np.pi))
     bulge_fraction = rng.choice([0.0, 1.0, rng.uniform()])
-    return Picture(*star, *rng.uniform(-5.0, 5.0, 2), bulge_fraction, *sizes, *shape)
+    return Picture(*star, *rng.uniform(-9.0, 9.0, 2), bulge_fraction, *sizes, *shape)
 
 
 def seconds_of_kernel(picture):
@@ -79,16 +82,29 @@ def seconds_of_kernel(picture):
     return (time.perf_counter() - begin) / REPEATS
 
 
+def seconds_of_galsim(picture):
+    """Time of one drawing with GalSim's default parameters."""
+    begin = time.perf_counter()
+    galsims(picture, SIZE_PIX, galsim.GSParams())
+    return time.perf_counter() - begin
+
+
 def compare(pictures):
     """Columns peak error, flux error, GalSim's seconds and ours, a row per picture."""
     rows = []
     for picture in pictures:
         image = ours(picture, SIZE_PIX)
-        begin = time.perf_counter()
-        judge = galsims(picture, SIZE_PIX)
-        seconds = time.perf_counter() - begin
-        rows.append((*disagreement(image, judge), seconds, seconds_of_kernel(picture)))
+        apart = disagreement(image, galsims(picture, SIZE_PIX))
+        rows.append((*apart, seconds_of_galsim(picture), seconds_of_kernel(picture)))
     return np.array(rows)
+
+
+def described(picture):
+    """The values of a picture, those that play no part left out."""
+    values = {name: value for name, value in asdict(picture).items() if value is not None}
+    if picture.bulge_fraction is None:
+        values = {name: values[name] for name in list(values)[:6]}
+    return ", ".join(f"{name} {value:.3g}" for name, value in values.items())
 
 
 def report(name, pictures):
@@ -100,8 +116,8 @@ def report(name, pictures):
         f"{1e3 * galsim_s.mean():11.2f} {1e6 * kernel_s.mean():11.1f} "
         f"{galsim_s.sum() / kernel_s.sum():9.0f}"
     )
-    print(f"    furthest pixel: {pictures[peak.argmax()]}")
-    print(f"    furthest flux:  {pictures[flux.argmax()]}")
+    print(f"    furthest pixel: {described(pictures[peak.argmax()])}")
+    print(f"    furthest flux:  {described(pictures[flux.argmax()])}")
     return peak.max() < LARGEST_PEAK_ERROR and flux.max() < LARGEST_FLUX_ERROR
 
 

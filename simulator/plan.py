@@ -42,7 +42,7 @@ class Plan:
         options = self.simulator.options.as_dict()
         for name in ("exposures", "magnitudes"):
             if options[name] and Path(options[name]).is_file():
-                options[name] = f"{Path(options[name]).name} sha256:{_digest(options[name])}"
+                options[name] = f"{Path(options[name]).name} sha256:{file_digest(options[name])}"
         profile = json.loads(json.dumps(self.simulator.profile.model_dump(mode="json")))
         sources = profile.pop("sources", {})
         return {
@@ -125,5 +125,6 @@ def make_plan(
     return Plan(Simulator(profile, options), counts, Path(path), str(survey), dict(overrides or {}))
 
 
-def _digest(path):
+def file_digest(path) -> str:
+    """Start of the SHA-256 of a file."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]

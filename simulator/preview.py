@@ -19,7 +19,8 @@ from simulator.errors import SimulationError
 COLUMNS = 10  # epochs on a contact sheet
 SUFFIXES = (".png", ".gif")
 _OBJECTS_PER_CLASS = 20  # made by ``preview``, of which it shows one
-_BRIGHT_PART = 3  # examples come from the brightest of so many parts of a class
+_WELL_SEEN = 20.0  # signal-to-noise of an example
+_ALERT_PART = (0.15, 0.6)  # of a sequence: alerts that show what is before and after
 _FRAME_MS = 350
 _MIN_SIDE_PIX = 110  # of an enlarged stamp in the picture
 _BLACK_SIGMA, _SOFTENING_SIGMA, _MIN_WHITE_SIGMA = -2.5, 3.0, 15.0
@@ -63,31 +64,40 @@ def preview(simulator, path):
 
 
 def stored_sequences(split, rows):
-    """Objects ``rows`` of one split of an open data set, as :class:`Sequences`."""
-    from simulator.layout import EPOCHS, OBJECTS, array_specs
+    """Objects ``rows`` of one split of an open data set, as ``Sequences``."""
+    from simulator.layout import EPOCHS, OBJECTS
     from simulator.sequences import Sequences
 
-    rows = np.asarray(rows)
-    fixed = {spec.name: spec.dimensions for spec in array_specs({})}
-    kinds = {name: fixed.get(name, OBJECTS) for name in split if name != "shard_done"}
-    epochs = {n: split[n].oindex[rows] for n, kind in kinds.items() if kind == EPOCHS}
-    objects = {n: split[n].oindex[rows] for n, kind in kinds.items() if kind == OBJECTS}
-    images, mask = split["images"].oindex[rows], split["mask"].oindex[rows]
-    return Sequences(images, mask, epochs, objects)
+    kinds = {name: array.metadata.dimension_names for name, array in split.arrays()}
+    images, mask, epochs, objects = (
+        {n: split[n].oindex[np.asarray(rows)] for n, kind in kinds.items() if wanted in (n, kind)}
+        for wanted in ("images", "mask", EPOCHS, OBJECTS)
+    )
+    return Sequences(images["images"], mask["mask"], epochs, objects)
 
 
 def example_objects(sequences, class_number, count=1):
-    """Positions in the batch of ``count`` examples of a class, from its brighter third.
+    """Positions in the batch of ``count`` examples of a class: the brighter of those well seen.
 
-    Brightness is the largest signal-to-noise, or the host's where there is no source.
+    How well one is seen is its largest signal-to-noise, less where the host outshines the source
+    or the alert comes at once or late, and the host's brightness where there is no source.
     """
     objects = sequences.objects
     members = np.flatnonzero(objects["label"] == class_number)
     host = np.nan_to_num(objects["host_mag"][members], nan=99.0)
-    rising = members[np.lexsort((-host, objects["max_signal_to_noise"][members]))]
-    rank = 1 - (np.arange(count) + 0.5) / (_BRIGHT_PART * count)
-    place = np.unique((rank * (rising.size - 1)).round().astype(int))[::-1]
-    return rising[place] if rising.size else rising
+    magnitude = sequences.epochs["magnitude"][members]
+    best = np.where(np.isfinite(magnitude), magnitude, 99.0).min(axis=1)
+    outshone = 10 ** (0.4 * np.minimum(host - best, 0))
+    alert = objects["first_alert_epoch"][members]
+    when = alert / objects["n_epochs"][members]
+    untimely = (alert >= 0) & ((when < _ALERT_PART[0]) | (when > _ALERT_PART[1]))
+    signal = objects["max_signal_to_noise"][members] * outshone * np.where(untimely, 0.1, 1)
+    rising = np.lexsort((-host, signal))
+    well = rising[signal[rising] >= _WELL_SEEN]
+    well = well if well.size else rising
+    rank = 1 - (np.arange(count) + 0.5) / (3 * count)
+    place = np.unique((rank * (well.size - 1)).round().astype(int))[::-1]
+    return members[well[place]] if members.size else members
 
 
 def shown_epochs(n_epochs, columns, wanted=()):
@@ -153,9 +163,9 @@ class _Object:
         magnitude, limit = self.epochs["magnitude"], self.epochs["limiting_mag"]
         seen = magnitude[np.isfinite(magnitude) & (magnitude < limit + 1)]
         if not seen.size:
-            host = self.objects["host_mag"]
-            bright = min(limit.min(), host) if np.isfinite(host) else limit.min()
-            return float(max(limit.max(), bright) + 0.4), float(bright - 0.4)
+            ends = np.append(limit, np.nan_to_num(self.objects["host_mag"], nan=limit.min()))
+            pad = 0.2 * np.ptp(ends) + 0.2
+            return float(ends.max() + pad), float(ends.min() - pad)
         bright, faint = seen.min(), seen.max()
         room = 2.5 * (faint - bright) if seen.size > 2 else np.inf
         faint = max(faint, min(limit.max(), bright + max(room, 1.0)))
@@ -213,20 +223,28 @@ def movie(sequences, classes, bands, path, *, title=""):
     Parameters and errors are those of :func:`contact_sheet`. The movie is as long as the
     longest sequence shown; a shorter one stays at its last epoch, faded.
     """
-    from PIL import Image
-
     _check_place(path)
     film = _Film(_chosen(sequences, classes, bands, 1), bands, title)
     palette = film.palette()
-    frames = [
-        film.frame(epoch).quantize(palette=palette, dither=Image.Dither.NONE)
-        for epoch in range(film.n_epochs)
-    ]
+    frames = [_indexed(film.frame(epoch), palette) for epoch in range(film.n_epochs)]
     image = BytesIO()
     duration_ms = [_FRAME_MS] * (film.n_epochs - 1) + [4 * _FRAME_MS]
     frames[0].save(image, format="GIF", save_all=True, append_images=frames[1:], loop=0,
                    duration=duration_ms)  # fmt: skip
     _write(path, image)
+
+
+def _indexed(frame, palette):
+    """A frame in the nearest colours of a palette."""
+    from PIL import Image
+
+    packed = np.asarray(frame).astype(np.uint32) @ np.array([65536, 256, 1], dtype=np.uint32)
+    used, where = np.unique(packed, return_inverse=True)
+    rgb = (used[:, None] >> np.array([16, 8, 0], dtype=np.uint32) & 255).astype(float)
+    nearest = ((rgb[:, None] - palette) ** 2).sum(axis=-1).argmin(axis=1).astype(np.uint8)
+    image = Image.fromarray(nearest[where].reshape(packed.shape))
+    image.putpalette(palette.ravel().tolist())
+    return image
 
 
 class _Film:
@@ -255,16 +273,13 @@ class _Film:
         self.height = self.HEAD + -(-len(objects) // across) * self.pitch + 4
 
     def palette(self):
-        """Greys, tinted greys and the colours of bands, as one palette for all frames."""
-        from PIL import Image
-
+        """RGB colours of all frames (at most 256, 3): greys, tints, and inks down to white."""
         grey = np.linspace(0, 255, 64)[:, None] * np.ones(3)
-        tints = [0.45 * grey[::4] + 0.55 * np.array(_rgb(c)) for c in _TINTS.values()]
-        flat = [_rgb(c) for c in (_INK, _FAINT, _ALERT, *(c for c, _ in self.styles.values()))]
-        colours = np.concatenate([grey, *tints, np.array(flat)])[:256]
-        image = Image.new("P", (1, 1))
-        image.putpalette(colours.round().astype(np.uint8).ravel().tolist())
-        return image
+        tints = [0.45 * grey[::3] + 0.55 * np.array(_rgb(colour)) for colour in _TINTS.values()]
+        inks = dict.fromkeys((_ALERT, *(colour for colour, _ in self.styles.values())))
+        depth = np.array([1.0, 0.7, 0.4])[:, None]
+        blends = [255 + depth * (np.array(_rgb(colour)) - 255) for colour in inks]
+        return np.concatenate([grey, *blends, *tints])[:256].round().astype(np.uint8)
 
     def frame(self, epoch):
         """One RGB frame."""
@@ -293,7 +308,7 @@ class _Film:
             self._text(draw, x + self.side, y + 16, "alert", anchor="rs", fill=_ALERT)
         top, right, bottom = y + self.NAME, x + self.side, y + self.NAME + self.side
         stamp = Image.fromarray(obj.picture(now, white, self.factor))
-        image.paste(Image.blend(stamp, Image.new("RGB", stamp.size, "white"), 0.6 * over), (x, top))
+        image.paste(Image.blend(stamp, Image.new("RGB", stamp.size, "white"), 0.5 * over), (x, top))
         if now == obj.alert and not over:
             draw.rectangle((x - 3, top - 3, right + 2, bottom + 2), outline=_ALERT, width=3)
         band, day = obj.label(now)
@@ -309,10 +324,11 @@ class _Film:
         magnitude = obj.epochs["magnitude"]
         down = y + self.CURVE * (np.nan_to_num(magnitude, posinf=99.0) - bright) / (faint - bright)
         draw.rectangle((x, y, x + self.side - 1, y + self.CURVE - 1), outline="#DDDDDD")
+        if not np.isfinite(magnitude).any():
+            self._text(draw, x + 6, y + 16, "no source", fill=_FAINT)
         draw.line((across[now], y + 1, across[now], y + self.CURVE - 2), fill=_FAINT)
-        for epoch in sorted(
-            np.flatnonzero(down < y + self.CURVE - 2), key=lambda k: (k == now, -k)
-        ):
+        inside = np.flatnonzero((down > y) & (down < y + self.CURVE - 2))
+        for epoch in sorted(inside, key=lambda k: (k == now, -k)):
             colour = self.styles[obj.label(epoch)[0]][0] if epoch <= now else "#D0D0D0"
             radius = 4 if epoch == now else 2
             place = (across[epoch] - radius, down[epoch] - radius)
@@ -352,9 +368,14 @@ class _Sheet:
     def head(self, title, names):
         self.write(self.EDGE, 46, title or "Simulated sequences", 14, weight="bold")
         self.write(self.EDGE, 78, "  ".join(names), 10, color=_FAINT)
+        stretch = (
+            f"stamps: sky subtracted, asinh, black −{-_BLACK_SIGMA:g}σ of the sky, white as given"
+        )
+        self.write(self.width - self.RIGHT, 78, stretch, 7.5, color=_FAINT, ha="right")
         above = self.HEAD - 12
-        self.write(self.LEFT, above, "band and days since the first exposure", 7.5, color=_FAINT)
-        self.write(self.curve_x, above, "true AB magnitude against days", 7.5, color=_FAINT)
+        self.write(self.LEFT, above, "band", 7.5, color=_FAINT)
+        self.write(self.LEFT + self.side, above, "day", 7.5, color=_FAINT, ha="right")
+        self.write(self.curve_x, above, "true AB magnitude against day", 7.5, color=_FAINT)
         self.write(
             self.width - self.RIGHT, above, "ticks: epochs shown", 7.5, color=_FAINT, ha="right"
         )
@@ -363,7 +384,7 @@ class _Sheet:
         white = obj.white_sigma(shown)
         top = self.HEAD + row * self.pitch
         middle = top + self.LABEL + self.side / 2
-        self.write(self.EDGE, middle, obj.name, 13, weight="bold")
+        self.write(self.EDGE, middle, obj.name, min(13, 78 / len(obj.name)), weight="bold")
         self.write(self.EDGE, middle + 24, f"white {white:.0f}σ", 7, color=_FAINT)
         for column, epoch in enumerate(shown):
             x = self.LEFT + column * (self.side + self.GAP)
@@ -396,8 +417,9 @@ class _Sheet:
             [length / whole for length, whole in zip(box, scale, strict=True)]
         )
         self._points(axes, obj)
-        span = max(obj.day[-1], 0.1)
-        axes.set(xlim=(-0.03 * span, 1.03 * span), ylim=obj.magnitude_range())
+        last = obj.day[-1]
+        span = (-0.03 * last, 1.03 * last) if last > 0 else (-1, 1)
+        axes.set(xlim=span, ylim=obj.magnitude_range())
         axes.plot(obj.day[shown], np.full(shown.size, 0.985), "|", color=_FAINT, ms=5,
                   transform=axes.get_xaxis_transform())  # fmt: skip
         if obj.alert >= 0:
@@ -424,8 +446,8 @@ class _Sheet:
             text = "no source"
             if obj.objects["has_host"]:
                 axes.axhline(obj.objects["host_mag"], color=_FAINT, lw=1, ls=":")
-                text = "no source (dotted: the galaxy)"
-            axes.text(0.99, 0.04, text, transform=axes.transAxes, ha="right", fontsize=7,
+                text = "no source; dotted: the galaxy"
+            axes.text(1, 1.03, text, transform=axes.transAxes, ha="right", fontsize=7,
                       color=_FAINT)  # fmt: skip
 
     def key(self):
@@ -435,20 +457,18 @@ class _Sheet:
         style = {"ls": "", "mew": 0}
         items = [Line2D([], [], marker=m, color=c, label=b, ms=5.5, **style)
                  for b, (c, m) in self.styles.items() if b in self.seen_bands]  # fmt: skip
-        items.append(
-            Line2D([], [], marker="v", ls="", mfc="none", mec=_FAINT, ms=5, label="5σ limit")
-        )
-        items += [Line2D([], [], marker="s", color=_TINTS[n], label=n.replace("_", " "), ms=7, **style)
-                  for n, bit in MASK_BITS.items() if self.seen_bits & bit]  # fmt: skip
+        limit = {"marker": "v", "ls": "", "mfc": "none", "mec": _FAINT, "ms": 5}
+        items.append(Line2D([], [], label="5σ limit", **limit))
+        for name, bit in MASK_BITS.items():
+            if self.seen_bits & bit:
+                label = name.replace("_", " ")
+                items.append(
+                    Line2D([], [], marker="s", color=_TINTS[name], label=label, ms=7, **style)
+                )
         self.figure.legend(
             handles=items, loc="lower left", bbox_to_anchor=(0, 0, 1, 1), ncols=len(items),
             frameon=False, fontsize=8, handletextpad=0.2, columnspacing=1.4, borderaxespad=0.8,
         )  # fmt: skip
-        stretch = (
-            f"stamps: sky subtracted, asinh, black {_BLACK_SIGMA:g}σ of the sky, white as given"
-        )
-        right = self.width - self.RIGHT
-        self.write(right, self.height - 26, stretch, 7.5, color=_FAINT, ha="right")
 
 
 def _band_styles(bands):

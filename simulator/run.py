@@ -1,4 +1,4 @@
-"""Carry out a plan: batches on threads, shards on disk, progress told as it goes."""
+"""Carry out a plan: every thread makes and writes whole shards, progress told as it goes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import shlex
 import threading
 import time
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,6 @@ import zarr
 from simulator.plan import Plan
 from simulator.store import DatasetWriter
 
-BATCH_OBJECTS = 2048
 _VERSIONS = ("skyreel", "numpy", "numba", "zarr", "numcodecs", "sncosmo", "galsim", "astropy")
 
 
@@ -37,6 +36,7 @@ def writer_for(plan: Plan) -> DatasetWriter:
         "bands": list(simulator.band_names),
         "survey": simulator.profile.name,
         "seed": simulator.options.seed,
+        "options": simulator.options.as_dict(),
         "profile": simulator.profile.model_dump(mode="json"),
         "versions": versions(),
         "command": command_line(plan),
@@ -70,71 +70,35 @@ def execute(plan: Plan, writer, *, threads: int, on_progress=lambda objects: Non
     done = plan.total - sum(end - first for _, _, first, end in pending)
     if done:
         on_progress(done)
-    with zarr.config.set({"threading.max_workers": threads, "async.concurrency": 2 * threads}):
+    with zarr.config.set(
+        {
+            "threading.max_workers": threads,
+            "async.concurrency": 2 * threads,
+            "array.write_empty_chunks": True,  # looking for them costs more than they do
+        }
+    ):
         _run_shards(plan, writer, pending, threads, on_progress)
     return Outcome(plan.total - done, time.perf_counter() - start, plan.total)
 
 
 def _run_shards(plan, writer, pending, threads, on_progress):
     stop = threading.Event()
-    in_flight = threading.Semaphore(2 * threads)  # batches waiting or being made
+
+    def make(split, shard, first, end):
+        if stop.is_set():
+            return
+        made = plan.simulator.batch(split, np.arange(first, end))
+        arrays = {"images": made.images, "mask": made.mask, **made.epochs, **made.objects}
+        writer.write_shard(split, shard, arrays)
+        on_progress(end - first)
+
     with ThreadPoolExecutor(threads) as pool:
-        futures = set()
         try:
-            for split, shard, first, end in pending:
-                work = _Shard(plan, writer, split, shard, first, end)
-                for start in range(first, end, BATCH_OBJECTS):
-                    in_flight.acquire()
-                    futures = _without_finished(futures)
-                    indices = np.arange(start, min(start + BATCH_OBJECTS, end))
-                    future = pool.submit(work.make, indices, stop, on_progress)
-                    future.add_done_callback(lambda _: in_flight.release())
-                    futures.add(future)
-            wait(futures, return_when=FIRST_EXCEPTION)
-            _without_finished(futures)
+            for future in as_completed([pool.submit(make, *shard) for shard in pending]):
+                future.result()
         except BaseException:
             stop.set()
             raise
-
-
-def _without_finished(futures):
-    """The futures still running; an error in a finished one is raised here."""
-    running = {future for future in futures if not future.done()}
-    for future in futures - running:
-        future.result()
-    return running
-
-
-class _Shard:
-    """Collects the batches of one shard, and writes it when the last has come."""
-
-    def __init__(self, plan, writer, split, shard, first, end):
-        self._plan, self._writer = plan, writer
-        self._split, self._shard, self._first = split, shard, first
-        self._missing = end - first
-        self._size = end - first
-        self._arrays: dict[str, np.ndarray] = {}
-        self._lock = threading.Lock()
-
-    def make(self, indices, stop, on_progress):
-        if stop.is_set():
-            return
-        sequences = self._plan.simulator.batch(self._split, indices)
-        made = {
-            "images": sequences.images, "mask": sequences.mask,
-            **sequences.epochs, **sequences.objects,
-        }  # fmt: skip
-        with self._lock:
-            for name, values in made.items():
-                if name not in self._arrays:
-                    self._arrays[name] = np.zeros((self._size, *values.shape[1:]), values.dtype)
-                self._arrays[name][indices - self._first] = values
-            self._missing -= len(indices)
-            complete = self._missing == 0
-        if complete:
-            self._writer.write_shard(self._split, self._shard, self._arrays)
-            self._arrays = {}
-        on_progress(len(indices))
 
 
 def versions() -> dict[str, str]:

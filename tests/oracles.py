@@ -6,6 +6,10 @@ Stamps are (row, column); positions are in pixels from the stamp's centre, x alo
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import kstwobign, norm, poisson
+
+from simulator.detector.noise import add_noise
+from simulator.randomness import Purpose, key_words
 
 _POINTS, _WEIGHTS = (half / 2 for half in np.polynomial.legendre.leggauss(12))
 
@@ -116,3 +120,36 @@ def moment_deviations(recorded, mean_e, read_noise_e):
         (variance - m2) / np.sqrt((m4 - m2**2) / n),
         (skewness - m3 / m2**1.5) / np.sqrt(skewness_error2 / n),
     )
+
+
+def recorded_electrons(mean_e, read_noise_e, *, n, seed, pixels=4096):
+    """``n`` pixels of one expected level through the kernel, a stamp of ``pixels`` per object."""
+    stamps = []
+    for i in range(-(-n // pixels)):
+        stamp = np.full(pixels, mean_e, dtype=np.float32)
+        counter = (np.uint32(i), np.uint32(0), np.uint32(Purpose.NOISE << 24), np.uint32(0))
+        add_noise(stamp, read_noise_e, counter, key_words(seed))
+        stamps.append(stamp)
+    return np.concatenate(stamps)[:n].astype(float)
+
+
+def exact_cdf(electrons, mean_e, read_noise_e):
+    """P(recorded <= electrons) of Poisson counts plus Gaussian read noise."""
+    if read_noise_e == 0:
+        return poisson.cdf(electrons, mean_e)
+    reach = 8 * np.sqrt(mean_e + 1)
+    counts = np.arange(max(int(mean_e - reach), 0), int(mean_e + reach) + 20)
+    grid = np.linspace(electrons.min(), electrons.max(), 20_000)
+    terms = poisson.pmf(counts, mean_e) @ norm.cdf((grid - counts[:, None]) / read_noise_e)
+    return np.interp(electrons, grid, terms)
+
+
+def kolmogorov_smirnov(recorded, mean_e, read_noise_e):
+    """(D, p) of a sample; for whole counts D is over the counts and p too cautious."""
+    values, counts = np.unique(recorded, return_counts=True)
+    exact = exact_cdf(values, mean_e, read_noise_e)
+    above = np.cumsum(counts) / recorded.size
+    distance = np.abs(above - exact).max()
+    if read_noise_e > 0:
+        distance = max(distance, np.abs(above - counts / recorded.size - exact).max())
+    return distance, kstwobign.sf(distance * np.sqrt(recorded.size))

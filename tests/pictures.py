@@ -18,7 +18,7 @@ from simulator.scene.render import render
 from simulator.scene.scene import MOFFAT, Psf, Scene
 
 # GalSim's defaults keep 0.5 % of the flux folded back; these let it judge 0.2 %.
-_PARAMETERS = galsim.GSParams(
+ACCURATE = galsim.GSParams(
     folding_threshold=3e-4, maxk_threshold=3e-4, maximum_fft_size=16384
 )  # fmt: skip
 _BULGE_ROUNDNESS = 0.4
@@ -90,12 +90,13 @@ def ours(picture: Picture, size_pix=21):
     return rendered(*kernel_arguments(picture), size_pix)
 
 
-def galsims(picture: Picture, size_pix=21):
+def galsims(picture: Picture, size_pix=21, parameters=ACCURATE):
     """The picture as GalSim draws it."""
-    psf = galsim.Moffat(beta=picture.beta, fwhm=picture.fwhm_pix, gsparams=_PARAMETERS)
+    psf = galsim.Moffat(beta=picture.beta, fwhm=picture.fwhm_pix)
     light = psf.shear(g1=picture.psf_e1, g2=picture.psf_e2)
     if picture.bulge_fraction is not None:
-        light = galsim.Convolve(light, _galaxy(picture), gsparams=_PARAMETERS)
+        light = galsim.Convolve(light, _galaxy(picture))
+    light = light.withGSParams(parameters)
     return drawn_by_galsim(light, picture.x_pix, picture.y_pix, size_pix)
 
 
@@ -117,7 +118,7 @@ def _galaxy(picture):
 
 
 def _sersic(n, half_light_pix, flux, picture, roundness):
-    round_one = galsim.Sersic(n, half_light_radius=half_light_pix, flux=flux, gsparams=_PARAMETERS)
+    round_one = galsim.Sersic(n, half_light_radius=half_light_pix, flux=flux)
     return round_one.shear(g1=roundness * picture.e1, g2=roundness * picture.e2)
 
 

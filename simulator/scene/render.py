@@ -10,7 +10,7 @@ from numba import njit
 from simulator.scene.gaussians import add_concentric, covariance
 from simulator.scene.library import add_library_star
 from simulator.scene.moffat import add_moffat, moffat_scale
-from simulator.scene.profiles import MOFFAT_SCALES, fill_moffat
+from simulator.scene.profiles import moffat_mixture
 from simulator.scene.scene import (
     BULGE_FRACTION,
     BULGE_PIX,
@@ -25,7 +25,6 @@ from simulator.scene.scene import (
 
 _BULGE_ROUNDNESS = 0.4  # a bulge has this share of its disc's ellipticity
 _POINTLIKE_VARIANCE = 0.02  # host components this much smaller than the PSF are merged
-_NEGLIGIBLE_WEIGHT = 2e-3
 _TRAIL_STEP_FWHM = 0.25
 
 
@@ -119,15 +118,12 @@ def _add_host(image, size, scene, psf, i, epoch, disc, bulge):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _psf_mixture(psf, i, epoch):
-    """Weights, scales and size of the PSF as a sum of Gaussians, the faintest left out."""
+    """Weights, scales and size of the PSF as a sum of Gaussians."""
     if psf.kind == MIXTURE:
         return psf.weights, psf.scales, psf.fwhm_pix[i, epoch]
     beta = psf.beta[i, epoch]
-    weights = np.empty(MOFFAT_SCALES.size)
-    fill_moffat(weights, beta)
-    kept = weights > _NEGLIGIBLE_WEIGHT
-    total = weights[kept].sum()
-    return weights[kept] / total, MOFFAT_SCALES[kept], moffat_scale(psf.fwhm_pix[i, epoch], beta)
+    weights, scales = moffat_mixture(beta)
+    return weights, scales, moffat_scale(psf.fwhm_pix[i, epoch], beta)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
