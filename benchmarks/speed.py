@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe_machine
+from simulator.dataset.plan import make_plan
+from simulator.dataset.run import execute, writer_for
 from simulator.options import Options
-from simulator.plan import make_plan
-from simulator.run import execute, writer_for
 from simulator.scene.scene import BULGE_FRACTION, BULGE_PIX, DISC_PIX, HOST_E1, HOST_E2
 
 KEEP_ALL = {"seeing.max_fwhm_arcsec": "20"}

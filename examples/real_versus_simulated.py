@@ -51,7 +51,7 @@ def draw_light_curves(axis, pair):
         label=f"simulated {spread[1]}",
     )  # fmt: skip
     axis.axhline(1.0, color="0.8", lw=0.8, zorder=0)
-    axis.set_ylim(0.92, 1.08)
+    axis.set(ylim=(0.92, 1.1), yticks=(0.95, 1.0, 1.05), xticks=range(5, epoch[-1] + 1, 5))
     axis.tick_params(labelsize=7)
     axis.legend(fontsize=7, ncols=2, loc="upper center", frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
@@ -75,8 +75,7 @@ def draw(stars, profile):
         top[0].set_title(f"g = {star.magnitude:.2f}, field {star.field}", fontsize=9, loc="left")
         curve = figure.add_subplot(grid[2 * k : 2 * k + 2, N_EPOCHS])
         draw_light_curves(curve, pair)
-        curve.set_title("flux of the PSF fit / catalogue", fontsize=9, loc="left")
-    curve.set_xlabel("epoch", fontsize=8)
+        curve.set_title("flux of the PSF fit / catalogue, epoch by epoch", fontsize=9, loc="left")
     return figure
 
 
@@ -85,6 +84,8 @@ def main():
     parser.add_argument("--data", default=os.environ.get("SKYREEL_DATA"), help="real observations")
     parser.add_argument("--out", default="real_versus_simulated.png")
     arguments = parser.parse_args()
+    if not arguments.data:
+        parser.error("name the folder of real observations with --data or SKYREEL_DATA")
     stars = sorted(chosen_stars(arguments.data), key=lambda star: star.magnitude)
     picked = [stars[int(rank)] for rank in np.linspace(2, len(stars) - 3, N_STARS)]
     draw(picked, lonely_profile()).savefig(arguments.out, dpi=130)

@@ -14,14 +14,14 @@ import numpy as np
 from simulator.conditions import Conditions, ConditionsBank
 from simulator.lightcurves import light_curve_class
 from simulator.lightcurves.base import Bands, Context
-from simulator.magnitude_choice import magnitude_law
+from simulator.lightcurves.magnitude_choice import magnitude_law
 from simulator.movie import film
 from simulator.options import Options
 from simulator.randomness import Draws, Purpose
 from simulator.sampling import addresses, class_numbers
 from simulator.scene.scene import HOST_X, HOST_Y, Scene
+from simulator.scene.surroundings import Hosts, Neighbours
 from simulator.schedule import DETECTION_SIGMA
-from simulator.surroundings import Hosts, Neighbours
 from survey_profiles import draw_pointings, read_exposures
 
 DRAWN_POINTINGS = 2048

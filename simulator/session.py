@@ -18,10 +18,10 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from simulator.dataset.plan import Plan, make_plan
+from simulator.dataset.run import execute, write_record, writer_for
 from simulator.errors import SimulationError
 from simulator.options import Options, parse_classes
-from simulator.plan import Plan, make_plan
-from simulator.run import execute, write_record, writer_for
 
 MAX_THREADS = 256
 

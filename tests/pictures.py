@@ -43,7 +43,9 @@ class Picture:
 
 def moffat_psf(fwhm_pix, beta=3.0, e1=0.0, e2=0.0) -> Psf:
     """Moffat PSFs; arguments broadcast to (object, epoch)."""
-    shapes = np.broadcast_arrays(*(np.atleast_2d(v).astype(float) for v in (fwhm_pix, beta, e1, e2)))
+    shapes = np.broadcast_arrays(
+        *(np.atleast_2d(v).astype(float) for v in (fwhm_pix, beta, e1, e2))
+    )
     fwhm, beta, e1, e2 = (np.ascontiguousarray(values) for values in shapes)
     none, index = np.zeros(1), np.zeros(fwhm.shape, dtype=np.int64)
     images = np.zeros((1, 4, 4), dtype=np.float32)
@@ -113,7 +115,9 @@ def _galaxy(picture):
     if picture.bulge_fraction < 1.0:
         parts.append(_sersic(1, picture.disc_pix, 1.0 - picture.bulge_fraction, picture, 1.0))
     if picture.bulge_fraction > 0.0:
-        parts.append(_sersic(4, picture.bulge_pix, picture.bulge_fraction, picture, _BULGE_ROUNDNESS))
+        parts.append(
+            _sersic(4, picture.bulge_pix, picture.bulge_fraction, picture, _BULGE_ROUNDNESS)
+        )
     return galsim.Sum(parts)
 
 

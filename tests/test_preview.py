@@ -6,22 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from simulator.dataset.plan import make_plan
+from simulator.dataset.run import execute, writer_for
+from simulator.dataset.store import open_dataset
 from simulator.errors import SimulationError
 from simulator.options import Options
-from simulator.plan import make_plan
-from simulator.preview import (
-    COLUMNS,
-    _Object,
-    contact_sheet,
-    example_objects,
-    movie,
-    preview,
-    shown_epochs,
-    stored_sequences,
-)
-from simulator.run import execute, writer_for
+from simulator.preview import preview
+from simulator.preview.examples import Example, example_objects, shown_epochs, stored_sequences
+from simulator.preview.film import movie
+from simulator.preview.sheet import COLUMNS, contact_sheet
 from simulator.sequences import Sequences, Simulator
-from simulator.store import open_dataset
 from survey_profiles import load_profile
 
 CLASSES = ("SN", "RRL", "CEP", "EB", "NV", "GAL", "AST")
@@ -100,7 +94,7 @@ def test_a_stamp_on_the_sheet_is_the_data_pixel_for_pixel(tmp_path):
     sequences.mask[:, :, 3, 5] = 4
     contact_sheet(sequences, ["NV"], ["g"], tmp_path / "sheet.png")
     (row,) = example_objects(sequences, 0)
-    obj = _Object(sequences, row, "NV", ["g"])
+    obj = Example(sequences, row, "NV", ["g"])
     expected = obj.picture(2, obj.white_sigma(np.arange(4)), enlarged(21) // 21)
     x = 150 + 2 * (126 + 12)
     found = pixels(tmp_path / "sheet.png")[134 + 26 : 134 + 26 + 126, x : x + 126]
@@ -111,7 +105,7 @@ def test_brighter_pixels_are_never_darker_and_masked_ones_are_tinted():
     sequences = made_up(n_classes=1, n_epochs=1)
     sequences.images[0, 0, 0] = np.linspace(150, 900, 21).astype(np.uint16)
     sequences.mask[0, 0, 20, 20] = 1
-    picture = _Object(sequences, 0, "NV", ["g"]).picture(0, 50.0, 1).astype(int)
+    picture = Example(sequences, 0, "NV", ["g"]).picture(0, 50.0, 1).astype(int)
     ramp = picture[-1]  # row 0 is drawn at the bottom
     assert (np.diff(ramp[:, 0]) >= 0).all()
     assert ramp[-1, 0] - ramp[0, 0] > 150
@@ -121,7 +115,7 @@ def test_brighter_pixels_are_never_darker_and_masked_ones_are_tinted():
 
 def test_pictures_are_in_units_of_the_noise_of_the_sky():
     sequences = made_up(n_classes=1, per_class=1, n_epochs=40)
-    border = _Object(sequences, 0, "NV", ["g"]).sigma[:, :5].ravel()
+    border = Example(sequences, 0, "NV", ["g"]).sigma[:, :5].ravel()
     assert abs(border.mean()) < 5 / np.sqrt(border.size) + 0.01
     assert abs(border.std() - 1) < 5 / np.sqrt(2 * border.size) + 0.01
 

@@ -70,7 +70,7 @@ def test_a_moffat_star_is_its_profile_integrated_over_pixels(fwhm, beta, e, x, y
         cxx=shape[0], cxy=shape[1], cyy=shape[2],
     )  # fmt: skip
     image = moffat_image(SIZE, x_pix=x, y_pix=y, beta=beta, shape=shape)
-    assert disagreement(image, judge)[0] < 1.5 * QUADRATURE
+    assert disagreement(image, judge)[0] < 0.5 * PEAK_ERROR
 
 
 @EXAMPLES
@@ -153,7 +153,7 @@ def test_the_gaussians_of_a_moffat_profile_enclose_its_flux_and_keep_its_peak(be
     np.testing.assert_allclose(enclosed, 1 - (1 + radius2[:, 0]) ** (1 - beta), atol=2e-3)
     profile = np.exp(-0.5 * radius2 / scales) @ (weights / (2 * np.pi * scales))
     exact = (beta - 1) / np.pi * (1 + radius2[:, 0]) ** -beta
-    assert np.abs(profile - exact).max() < 2e-3 * exact[0]
+    assert np.abs(profile - exact).max() < 2.5e-3 * exact[0]
 
 
 @pytest.mark.parametrize("n", [1, 4])

@@ -168,7 +168,8 @@ def test_lanczos_resampling_lowers_and_correlates_the_noise():
         for order in ("0", "3")
     )  # fmt: skip
     seen = np.isfinite(plain.epochs["mjd"]) & ~(plain.mask | smooth.mask).any(axis=(2, 3))
-    variance = [b.images[seen][:, :4].astype(float).var(axis=(1, 2)).mean() for b in (plain, smooth)]
+    edges = [batch.images[seen][:, :4].astype(float) for batch in (plain, smooth)]
+    variance = [edge.var(axis=(1, 2)).mean() for edge in edges]
     # the mean over shifts of (sum of squared Lanczos-3 weights)^2 is about 0.75 (order 3)
     assert 0.6 < variance[1] / variance[0] < 0.9
 

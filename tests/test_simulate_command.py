@@ -8,7 +8,7 @@ import time
 import pytest
 
 from simulator import cli
-from simulator.store import open_dataset
+from simulator.dataset.store import open_dataset
 
 QUICK = ["--n", "28", "--stamp-size", "9", "--threads", "1", "--quiet"]
 

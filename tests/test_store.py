@@ -13,12 +13,12 @@ import pytest
 import xarray
 import zarr
 
+from simulator.dataset.layout import array_specs
+from simulator.dataset.plan import make_plan
+from simulator.dataset.run import execute, writer_for
+from simulator.dataset.store import open_dataset, shard_objects
 from simulator.errors import SimulationError, StoreError
-from simulator.layout import array_specs
 from simulator.options import Options
-from simulator.plan import make_plan
-from simulator.run import execute, writer_for
-from simulator.store import open_dataset, shard_objects
 
 SMALL = {"cadence.max_epochs": "6", "cadence.min_epochs": "1"}
 
@@ -119,7 +119,7 @@ def test_what_is_not_ours_is_refused(tmp_path, content):
 
 
 def test_a_failed_write_keeps_what_is_finished_and_can_be_resumed(tmp_path, monkeypatch, dataset):
-    from simulator import store
+    from simulator.dataset import store
 
     path = tmp_path / "hits.zarr"
     plan = plan_at(path)
@@ -132,7 +132,7 @@ def test_a_failed_write_keeps_what_is_finished_and_can_be_resumed(tmp_path, monk
         written(self, group, shard, arrays)
 
     monkeypatch.setattr(store.DatasetWriter, "_write", full_after_train)
-    with pytest.raises(StoreError, match="No space left on device.*run the same command"):
+    with pytest.raises(StoreError, match=r"No space left on device.*run the same command"):
         execute(plan, writer, threads=2)
     monkeypatch.undo()
     assert make(path).made < 330

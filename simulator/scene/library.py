@@ -7,8 +7,10 @@ The file is an ``npz`` with ``epsf`` (psf, row, column; already integrated over 
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 from numba import njit
@@ -48,10 +50,12 @@ def read_library(path) -> PsfLibrary:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"PSF library {path}: there is no such file.")
+    if not is_zipfile(path):
+        raise ValueError(f"PSF library {path}: not a readable npz file.")
     try:
         with np.load(path, allow_pickle=False) as found:
             arrays = {name: found[name] for name in _ARRAYS if name in found.files}
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, BadZipFile, zlib.error) as error:
         raise ValueError(f"PSF library {path}: not a readable npz file ({error}).") from None
     missing = [name for name in _ARRAYS if name not in arrays]
     if missing:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import zarr
 
-from simulator.plan import Plan
-from simulator.store import DatasetWriter
+from simulator.dataset.plan import Plan
+from simulator.dataset.store import DatasetWriter
 
 _VERSIONS = ("skyreel", "numpy", "numba", "zarr", "numcodecs", "sncosmo", "galsim", "astropy")
 

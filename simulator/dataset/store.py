@@ -18,8 +18,8 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
+from simulator.dataset.layout import FORMAT_VERSION, PIXELS, ArraySpec
 from simulator.errors import SimulationError, StoreError
-from simulator.layout import FORMAT_VERSION, PIXELS, ArraySpec
 
 CHUNK_OBJECTS = 64
 _SHARD_BYTES = 96 * 2**20  # images of one shard, before compression

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numcodecs import Blosc
 
+from simulator.dataset.layout import array_specs
 from simulator.errors import SimulationError
-from simulator.layout import array_specs
 from simulator.options import Options
 from simulator.sampling import SPLITS
 from simulator.sequences import Simulator

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import pdtr
 
-from simulator.galaxies import Galaxies, GalaxyPopulation, position_in_light
 from simulator.lightcurves.star_colours import StarColours
 from simulator.randomness import Draws, Purpose
+from simulator.scene.galaxies import Galaxies, GalaxyPopulation, position_in_light
 from simulator.scene.scene import (
     BULGE_FRACTION,
     BULGE_PIX,

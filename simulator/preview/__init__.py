@@ -1,0 +1,43 @@
+"""A look at simulated sequences: a contact sheet (PNG) or a movie (animated GIF)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from simulator.errors import SimulationError
+from simulator.preview.film import movie
+from simulator.preview.sheet import contact_sheet
+from simulator.preview.style import check_place
+
+SUFFIXES = (".png", ".gif")
+_OBJECTS_PER_CLASS = 20  # made by ``preview``, of which it shows one
+
+
+def preview(simulator, path):
+    """Simulate a few objects of every class and write one of each as ``.png`` or ``.gif``.
+
+    Parameters
+    ----------
+    simulator : simulator.sequences.Simulator
+    path : path
+        Its suffix decides: ``.png`` is a contact sheet, ``.gif`` a movie.
+
+    Raises
+    ------
+    SimulationError
+        Another suffix, or a place that cannot be written.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        found = f"the suffix {suffix!r}" if suffix else "no suffix"
+        raise SimulationError(f"preview {path} has {found}; allowed are {' and '.join(SUFFIXES)}.")
+    check_place(path)
+    draw = contact_sheet if suffix == ".png" else movie
+    labels = simulator.labels(
+        "train", np.arange(_OBJECTS_PER_CLASS * len(simulator.options.cycle()))
+    )
+    first = [np.flatnonzero(labels == k)[:_OBJECTS_PER_CLASS] for k in np.unique(labels)]
+    sequences = simulator.batch("train", np.sort(np.concatenate(first)))
+    draw(sequences, simulator.classes, simulator.band_names, path, title=simulator.profile.title)
