@@ -52,9 +52,7 @@ def corner_galaxies():
 
 def corner_stars():
     """Ends of width, wings and ellipticity, in the centre and on a corner of a pixel."""
-    for fwhm, beta, axis_ratio in itertools.product(
-        FWHM_PIX, BETA, (SMALLEST_PSF_AXIS_RATIO, 1.0)
-    ):
+    for fwhm, beta, axis_ratio in itertools.product(FWHM_PIX, BETA, (SMALLEST_PSF_AXIS_RATIO, 1.0)):
         for offset in (0.0, 0.5):
             e1, e2 = ellipticity(axis_ratio, 0.6)
             yield Picture(fwhm, beta, e1, e2, offset, offset)
@@ -129,7 +127,10 @@ def main() -> int:
     rng = np.random.default_rng(arguments.seed)
     print(describe_machine())
     print("pictures            n  pixel [%]  flux [%]  GalSim [ms]  ours [us]     ratio")
-    within = [report("stars, corners", corner_stars()), report("galaxies, corners", corner_galaxies())]
+    within = [
+        report("stars, corners", corner_stars()),
+        report("galaxies, corners", corner_galaxies()),
+    ]
     for name, galaxy in (("stars", False), ("galaxies", True)):
         pictures = [random_picture(rng, galaxy=galaxy) for _ in range(arguments.n)]
         within.append(report(name, pictures))

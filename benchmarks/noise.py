@@ -45,7 +45,9 @@ def main() -> int:
     recorded_electrons(3.0, 0.0, n=10, seed=0)  # compile
     print(describe_machine())
     print(f"n = {arguments.n}; deviations in sampling errors")
-    print("mean [e] read noise [e]      mean  variance  skewness       KS D         p  ns per pixel")
+    print(
+        "mean [e] read noise [e]      mean  variance  skewness       KS D         p  ns per pixel"
+    )
     within = [
         report(mean_e, read_noise_e, arguments.n, arguments.seed)
         for read_noise_e in READ_NOISE_E

@@ -29,7 +29,8 @@ class Conditions:
     airmass: np.ndarray
     seeing_fwhm_arcsec: np.ndarray
     sky_adu: np.ndarray
-    background_e: np.ndarray  # sky and dark current per pixel; 0 where padded
+    background_e: np.ndarray  # of one pixel; 0 where padded
+    throughput: np.ndarray  # light that arrives, over what the zero point says
     psf: Psf
     detector: Detector
 
@@ -55,9 +56,11 @@ class ConditionsBank:
         ccd = self._ccd(draws, rows)
         gain, read_noise, saturation = self._amplifiers(ccd)
         camera = self._profile.camera
-        psf = self._psf(rows)
+        psf = self._psf(rows, Draws(seed, objects, Purpose.PSF))
         gain_e = gain[:, None]
-        background_e = rows.sky_adu * gain_e + camera.dark_current_e_per_s * rows.exposure_time_s
+        background_e = rows.sky_adu * gain_e
+        error_mag = Draws(seed, objects, Purpose.CALIBRATION).normals(rows.mjd.shape[1])
+        error_mag *= self._profile.weather.calibration_scatter_mag
         noise_limit = noise_limited_mag(
             psf.fwhm_pix, background_e, read_noise[:, None], rows.zero_point_mag,
             rows.exposure_time_s, gain_e,
@@ -70,10 +73,12 @@ class ConditionsBank:
             gain, read_noise, saturation * gain, np.nan_to_num(rows.exposure_time_s),
             camera.cosmic_ray_rate_per_mpix_s * 1e-6, camera.hot_pixel_fraction,
             camera.bad_column_fraction, self._profile.psf.lanczos_order,
+            self._edges(Draws(seed, objects, Purpose.EDGE)),
         )  # fmt: skip
         return Conditions(
             schedule, rows.n_epochs, ccd, rows.limiting_mag, rows.airmass,
-            rows.seeing_fwhm_arcsec, rows.sky_adu, np.nan_to_num(background_e), psf, detector,
+            rows.seeing_fwhm_arcsec, rows.sky_adu, np.nan_to_num(background_e),
+            10.0 ** (-0.4 * error_mag), psf, detector,
         )  # fmt: skip
 
     def _ccd(self, draws, rows):
@@ -89,12 +94,28 @@ class ConditionsBank:
         values = [(c.gain_e_per_adu, c.read_noise_e, c.saturation_adu) for c in each]
         return np.array(values, dtype=float)[np.maximum(ccd, 0)].T
 
-    def _psf(self, rows) -> Psf:
+    def _edges(self, draws):
+        """(first row, end row, first column, end column) on the detector, as shares of a stamp.
+
+        A stamp that is cut has lost up to half of itself on one side.
+        """
+        edges = np.tile([0.0, 1.0, 0.0, 1.0], (len(draws), 1))
+        cut = draws.uniform() < self._profile.camera.edge_stamp_fraction
+        side, lost = draws.integers(4), draws.uniform(0.0, 0.5)
+        rows = np.flatnonzero(cut)
+        edges[rows, side[rows]] += np.where(side[rows] % 2, -lost[rows], lost[rows])
+        return edges
+
+    def _psf(self, rows, draws) -> Psf:
         width = np.nan_to_num(rows.seeing_fwhm_arcsec, nan=1.0) / (
             self._profile.camera.pixel_scale_arcsec
         )
         broadening = self._profile.psf.pixel_broadening_pix
-        fwhm = np.sqrt(np.maximum(width**2 - broadening**2, MIN_FWHM_PIX**2)).astype(float)
+        shape = self._profile.psf
+        scatter = shape.fwhm_pointing_scatter * draws.normal()[:, None]
+        scatter = scatter + shape.fwhm_exposure_scatter * draws.normals(width.shape[1])
+        fwhm = np.sqrt(np.maximum(width**2 - broadening**2, 0.0)) * np.exp(scatter)
+        fwhm = np.maximum(fwhm, MIN_FWHM_PIX)
         beta = np.nan_to_num(rows.psf_beta, nan=3.0).clip(*_BETA_RANGE).astype(float)
         e1, e2 = (np.nan_to_num(e).astype(float) for e in (rows.psf_e1, rows.psf_e2))
         index, stretch = np.zeros(fwhm.shape, dtype=np.int64), np.ones(fwhm.shape)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from simulator.detector.defects import add_cosmic_rays, place_fixed_defects
+from simulator.detector.defects import OUTSIDE, add_cosmic_rays, place_fixed_defects
 from simulator.detector.noise import add_noise
 from simulator.detector.readout import apply_fixed_defects, bleed, digitise
 from simulator.detector.resample import shift_stamp
@@ -36,6 +36,7 @@ class Detector(NamedTuple):
     hot_pixel_fraction: float
     bad_column_fraction: float
     lanczos_order: int  # 0 leaves the stamps as they were read
+    edges: np.ndarray  # (object, 4): first and end row and column there, shares of the stamp
 
 
 def film(objects, scene, psf, detector, *, seed, size_pix, images, mask):
@@ -88,6 +89,23 @@ def _film(objects, scene, psf, detector, key, wide, x_grid, y_grid, disc, bulge,
             else:
                 images[i, epoch] = recorded
                 mask[i, epoch] = flags
+        _cut(images[i, : scene.n_epochs[i]], mask[i, : scene.n_epochs[i]], detector.edges[i])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _cut(images, mask, edges):
+    """Empty and mark what lies outside the detector in every epoch of one object."""
+    size = images.shape[1]
+    first_row, end_row = round(edges[0] * size), round(edges[1] * size)
+    first_column, end_column = round(edges[2] * size), round(edges[3] * size)
+    if first_row == 0 and end_row == size and first_column == 0 and end_column == size:
+        return
+    for row in range(size):
+        for column in range(size):
+            inside = first_row <= row < end_row and first_column <= column < end_column
+            if not inside:
+                images[:, row, column] = 0
+                mask[:, row, column] = OUTSIDE
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

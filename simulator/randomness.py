@@ -31,6 +31,9 @@ class Purpose(IntEnum):
     POSITION = 5
     DEFECTS = 6
     NOISE = 7
+    PSF = 8
+    CALIBRATION = 9
+    EDGE = 10
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -126,6 +129,10 @@ class Draws:
         cumulative = np.concatenate([[0.0], np.cumsum(steps)])
         return np.interp(self.uniform(0.0, cumulative[-1]), cumulative, x)
 
+    def normals(self, n: int):
+        """``n`` normal numbers for every object, shape (object, n); counts as n calls."""
+        return ndtri(self.uniforms(n))
+
     def uniforms(self, n: int):
-        """``n`` uniform numbers for every object, shape (object, n); counts as one call each."""
+        """``n`` uniform numbers for every object, shape (object, n); counts as n calls."""
         return np.stack([self.uniform() for _ in range(n)], axis=1)

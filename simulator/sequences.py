@@ -160,21 +160,21 @@ class Simulator:
         number, x, y, magnitude = self._neighbours.draw(self.options.seed, address, size)
         trail_arcsec = truth.rate_arcsec_per_h[:, None] / 3600.0 * schedule.exposure_time_s
         neighbour_magnitude = _in_band(magnitude, schedule.band[:, None, :])  # (n, k, epoch)
+        light = conditions.throughput
         scene = Scene(
             n_epochs=conditions.n_epochs.astype(np.int64),
             x_pix=offset[:, :n_epochs],
             y_pix=offset[:, n_epochs:],
-            source_e=_electrons(truth.magnitude, schedule),
+            source_e=light * _electrons(truth.magnitude, schedule),
             trail_pix=np.nan_to_num(trail_arcsec / self.profile.camera.pixel_scale_arcsec),
             trail_angle_rad=truth.trail_angle_rad,
             host=truth.host,
-            host_e=_electrons(_in_band(truth.host_magnitude, schedule.band), schedule),
+            host_e=light * _electrons(_in_band(truth.host_magnitude, schedule.band), schedule),
             n_neighbours=number,
             neighbour_x_pix=x,
             neighbour_y_pix=y,
-            neighbour_e=_electrons(
-                neighbour_magnitude.transpose(0, 2, 1), schedule, trailing_axis=True
-            ),
+            neighbour_e=light[..., None]
+            * _electrons(neighbour_magnitude.transpose(0, 2, 1), schedule, trailing_axis=True),
             background_e=conditions.background_e,
         )
         return scene, number

@@ -73,6 +73,7 @@ def _draw_round(profile, seed, attempt, count):
     measured = {"seeing_fwhm_arcsec": seeing, "sky_adu": sky, "zero_point_mag": zero_point}
     columns = {**columns, **measured}
     columns["limiting_mag"] = draw_limiting_mag(profile, rngs[_DEPTH], columns, bands)
+    columns["sky_adu"] = sky + depths.dark_adu(profile.camera, columns["exposure_time_s"])
     shapes = draw_shapes(profile.psf, rngs[_SHAPE], seeing)
     columns.update(zip(("psf_beta", "psf_e1", "psf_e2"), shapes, strict=True))
     keep = seeing <= profile.seeing.max_fwhm_arcsec

@@ -56,3 +56,8 @@ def sky_adu(camera, sky_mag, exposure_time_s, zero_point_mag):
     """Background per pixel of a surface brightness in mag/arcsec^2."""
     rate = 10.0 ** (0.4 * (zero_point_mag - sky_mag))
     return rate * camera.pixel_scale_arcsec**2 * exposure_time_s
+
+
+def dark_adu(camera, exposure_time_s):
+    """What dark current adds to the background of a pixel in an exposure."""
+    return camera.dark_current_e_per_s * exposure_time_s / camera.gain_e_per_adu

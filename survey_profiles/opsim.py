@@ -103,6 +103,7 @@ def _conditions(path, raw, profile):
     columns["sky_adu"], columns["zero_point_mag"] = _sky_and_zero_point(
         profile, columns, finite["skyBrightness"]
     )
+    columns["sky_adu"] += depths.dark_adu(profile.camera, columns["exposure_time_s"])
     return {name: columns[name] for name in (*MEASURED, "band")}
 
 

@@ -47,6 +47,7 @@ class Camera(Table):
     cosmic_ray_rate_per_mpix_s: NotNegative
     hot_pixel_fraction: Fraction
     bad_column_fraction: Fraction
+    edge_stamp_fraction: Fraction = 0.0  # of objects whose stamp the edge of the detector cuts
     ccds: tuple[Ccd, ...] = ()
 
 
@@ -56,7 +57,8 @@ class Psf(Table):
     ln beta = ln(beta_median) + beta_fwhm_exponent ln(FWHM / 1 arcsec) plus a term common to
     all exposures of a pointing and one per exposure, each normal with its ``scatter`` (in ln).
     Ellipticity components e1 = e cos 2 theta and e2 = e sin 2 theta, e = (a - b)/(a + b),
-    have a mean and two such terms. Where ``pixel_broadening_pix`` is above zero the
+    have a mean and two such terms. The width at an object differs from the exposure's by two
+    more, ``fwhm_pointing_scatter`` and ``fwhm_exposure_scatter`` (in ln). Where ``pixel_broadening_pix`` is above zero the
     survey's widths were measured on pixels, point-sampled: take it off in quadrature to get
     the width before integration over pixels.
     """
@@ -75,6 +77,8 @@ class Psf(Table):
     ellipticity_pointing_scatter: Annotated[float, Field(ge=0, le=0.3)]
     position_jitter_pix: Annotated[float, Field(ge=0, le=2)]
     pixel_broadening_pix: Annotated[float, Field(ge=0, lt=2)] = 0.0
+    fwhm_pointing_scatter: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    fwhm_exposure_scatter: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     lanczos_order: Annotated[int, Field(ge=0, le=7)] = 0
 
     @model_validator(mode="after")
@@ -126,12 +130,17 @@ class Sky(Table):
 
 
 class Weather(Table):
-    """Transparency: clear nights scatter a little, cloudy ones lose light exponentially."""
+    """Transparency: clear nights scatter a little, cloudy ones lose light exponentially.
+
+    ``calibration_scatter_mag`` is what the zero point of an exposure is wrong by at an object:
+    it changes the light that arrives, and no recorded number tells of it.
+    """
 
     night_scatter_mag: NotNegative
     exposure_scatter_mag: NotNegative
     cloudy_night_fraction: Fraction
     cloud_loss_mean_mag: NotNegative
+    calibration_scatter_mag: Annotated[float, Field(ge=0, le=0.5)] = 0.0
 
 
 class Depth(Table):

@@ -37,9 +37,9 @@ def _spill(electrons, mask, excess, column, full_well_e, step):
     carried = 0.0
     row = 0 if step > 0 else n_row - 1
     for _ in range(n_row):
-        room = full_well_e - electrons[row, column]
-        taken = min(carried, max(room, 0.0))
-        if taken > 0:
+        if carried > 0:
+            room = full_well_e - electrons[row, column]
+            taken = min(carried, max(room, 0.0))
             electrons[row, column] += np.float32(taken)
             carried -= taken
             if carried > 0:

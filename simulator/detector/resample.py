@@ -29,7 +29,7 @@ def shift_stamp(out, wide, x_shift_pix, y_shift_pix, order):
     """Read ``wide`` (row, column) at positions moved by a sub-pixel shift, into ``out``.
 
     ``wide`` has the same centre as ``out`` and at least ``order`` + 1 more pixels on every
-    side; shifts are within one pixel.
+    side; shifts are less than two pixels.
     """
     margin = (wide.shape[0] - out.shape[0]) // 2
     x_floor, y_floor = int(np.floor(x_shift_pix)), int(np.floor(y_shift_pix))

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from simulator.lightcurves.magnitudes import MagnitudeLaw
+from simulator.lightcurves.magnitudes import MagnitudeLaw, ObservedMagnitudes
 from simulator.randomness import Draws
 from simulator.schedule import Schedule
 
@@ -37,7 +37,7 @@ class Context:
 
     schedule: Schedule
     bands: Bands
-    magnitude_law: MagnitudeLaw
+    magnitude_law: MagnitudeLaw | ObservedMagnitudes
 
     def rows(self, rows) -> Context:
         return Context(self.schedule.rows(rows), self.bands, self.magnitude_law)

@@ -6,10 +6,16 @@ import numpy as np
 
 from simulator.errors import SimulationError
 from simulator.lightcurves import class_names
-from simulator.lightcurves.magnitudes import MagnitudeLaw, from_sample, star_counts, thesis
+from simulator.lightcurves.magnitudes import (
+    MagnitudeLaw,
+    ObservedMagnitudes,
+    from_sample,
+    star_counts,
+    thesis,
+)
 
 
-def magnitude_law(choice: str, profile) -> MagnitudeLaw:
+def magnitude_law(choice: str, profile) -> MagnitudeLaw | ObservedMagnitudes:
     """``survey``, ``thesis``, or the path of a table with ``magnitude`` and maybe ``class``."""
     field = profile.field
     if choice == "survey":
@@ -22,7 +28,7 @@ def magnitude_law(choice: str, profile) -> MagnitudeLaw:
 THESIS_BRIGHT_MAG = 14.5  # Carrasco-Davis 2019
 
 
-def _from_table(path) -> MagnitudeLaw:
+def _from_table(path) -> MagnitudeLaw | ObservedMagnitudes:
     from astropy.table import Table
 
     try:

@@ -54,22 +54,30 @@ def thesis(bright_mag, faint_mag) -> MagnitudeLaw:
     return MagnitudeLaw(grid, density(THESIS_DEFAULT_CUTOFF_MAG), by_class)
 
 
-def from_sample(magnitudes, classes=None) -> MagnitudeLaw:
-    """The distribution of observed magnitudes, histogrammed at 0.25 mag.
+@dataclass(frozen=True)
+class ObservedMagnitudes:
+    """Magnitudes of real objects, drawn with replacement.
 
     Parameters
     ----------
-    magnitudes : array, shape (star,)
-    classes : array of str, shape (star,), optional
-        Where given, a class named in it follows its own rows and the others follow all.
+    magnitudes : array, shape (row,)
+        For every class that ``by_class`` does not name.
+    by_class : mapping of class name to array, shape (row,)
     """
+
+    magnitudes: np.ndarray
+    by_class: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def draw(self, draws: Draws, class_name: str):
+        """Magnitudes of a batch, shape (object,)."""
+        rows = self.by_class.get(class_name, self.magnitudes)
+        return rows[draws.integers(rows.size)]
+
+
+def from_sample(magnitudes, classes=None) -> ObservedMagnitudes:
+    """The law of observed magnitudes; a class named in ``classes`` follows its own rows."""
     magnitudes = np.asarray(magnitudes, dtype=float)
-    edges = np.arange(magnitudes.min() - 0.25, magnitudes.max() + 0.5, 0.25)
-    centres = 0.5 * (edges[1:] + edges[:-1])
-
-    def histogram(sample):
-        return np.histogram(sample, edges)[0].astype(float)
-
     names = [] if classes is None else sorted(set(classes))
-    by_class = {name: histogram(magnitudes[np.asarray(classes) == name]) for name in names}
-    return MagnitudeLaw(centres, histogram(magnitudes), by_class)
+    return ObservedMagnitudes(
+        magnitudes, {name: magnitudes[np.asarray(classes) == name] for name in names}
+    )
