@@ -46,27 +46,27 @@ def moffat_psf(fwhm_pix, beta=3.0, e1=0.0, e2=0.0) -> Psf:
     shapes = np.broadcast_arrays(
         *(np.atleast_2d(v).astype(float) for v in (fwhm_pix, beta, e1, e2))
     )
-    fwhm, beta, e1, e2 = (np.ascontiguousarray(values) for values in shapes)
+    fwhm, beta, e1, e2 = (np.array(values) for values in shapes)
     none, index = np.zeros(1), np.zeros(fwhm.shape, dtype=np.int64)
     images = np.zeros((1, 4, 4), dtype=np.float32)
     return Psf(MOFFAT, fwhm, beta, e1, e2, none, none, index, np.ones(fwhm.shape), images, 1)
 
 
-def scene(n_objects=1, n_epochs=1, **given) -> Scene:
+def scene(n_objects=1, n_exposures=1, **given) -> Scene:
     """A scene without light, but for what is given; values broadcast to their shapes."""
-    per_epoch = (n_objects, n_epochs)
+    per_epoch = (n_objects, n_exposures)
     n_places = np.shape(given.get("neighbour_x_pix", np.zeros((1, 1))))[-1]
     shapes = dict.fromkeys(Scene._fields, per_epoch)
     shapes |= {"n_epochs": (n_objects,), "trail_angle_rad": (n_objects,), "host": (n_objects, 7)}
     shapes |= {"n_neighbours": (n_objects,), "neighbour_e": (*per_epoch, n_places)}
     shapes |= dict.fromkeys(("neighbour_x_pix", "neighbour_y_pix"), (n_objects, n_places))
+    given = {"n_epochs": n_exposures} | given
     filled = {
-        name: np.ascontiguousarray(np.broadcast_to(given.get(name, 0.0), shape), dtype=float)
+        name: np.array(np.broadcast_to(given.get(name, 0.0), shape), dtype=float, order="C")
         for name, shape in shapes.items()
     }
-    filled["n_epochs"] = np.broadcast_to(given.get("n_epochs", n_epochs), (n_objects,)).copy()
-    filled["n_neighbours"] = filled["n_neighbours"].astype(np.int64)
-    return Scene(**filled)
+    whole = {name: filled[name].astype(np.int64) for name in ("n_epochs", "n_neighbours")}
+    return Scene(**(filled | whole))
 
 
 def rendered(one_scene, psf, size_pix, *, i=0, epoch=0):

@@ -9,6 +9,7 @@ import pytest
 from pictures import moffat_psf, rendered, scene
 
 from simulator.detector.defects import BAD_PIXEL, COSMIC_RAY, OUTSIDE, SATURATED
+from simulator.detector.resample import lanczos_weights
 from simulator.movie import Detector, film
 from simulator.scene.scene import Psf
 
@@ -164,7 +165,7 @@ def test_hot_pixels_and_bad_columns_stay_where_they_are():
     bad = mask & BAD_PIXEL > 0
     np.testing.assert_array_equal(bad, bad[:, :1].repeat(epochs, axis=1))
     assert 0 < bad[:, 0].any(axis=(1, 2)).sum() < n
-    np.testing.assert_array_equal(mask & ~BAD_PIXEL, 0)
+    assert set(np.unique(mask)) == {0, BAD_PIXEL}
     good_adu, hot_adu = 400.0 / 4.0, (400.0 + 200.0 * 90.0) / 4.0
     dead = bad.all(axis=2, keepdims=True) & bad
     assert abs(images[~bad].mean() - good_adu) < 1.0
@@ -226,16 +227,20 @@ def test_resampled_sources_lie_in_the_centre_whatever_the_jitter(jitter_pix):
     )  # fmt: skip
     light = np.clip(images[:, 0] - 2.5, 0, None)
     axis = np.arange(SIZE) - SIZE // 2
+    # the weights of Lanczos 3 have their own centre up to 0.02 pixels from where they read
+    shifts = np.linspace(0, 1, 50, endpoint=False)
+    centres = [lanczos_weights(shift, 3) @ np.arange(-2, 4) - shift for shift in shifts]
+    tolerance = np.abs(centres).max() + 0.002
+    assert tolerance < 0.03
     for places in (light.sum(axis=1) @ axis, light.sum(axis=2) @ axis):
-        # wings cut by the stamp pull no more than this once the source is in the centre
-        np.testing.assert_allclose(places / light.sum(axis=(1, 2)), 0.0, atol=0.02)
+        np.testing.assert_allclose(places / light.sum(axis=(1, 2)), 0.0, atol=tolerance)
     assert not mask.any()
 
 
 def test_the_mask_is_moved_with_a_resampled_stamp():
     n = 30
     x, y = np.random.default_rng(5).uniform(-1.9, 1.9, (2, n, 1))
-    full_well = 20_000.0
+    full_well = 8000.0
     bright = scene(n, 1, x_pix=x, y_pix=y, source_e=2e5, background_e=100.0)
     _, mask = filmed(
         np.arange(n), bright, moffat_psf(np.full((n, 1), 2.5)),

@@ -60,7 +60,7 @@ def read_library(path) -> PsfLibrary:
     missing = [name for name in _ARRAYS if name not in arrays]
     if missing:
         raise ValueError(f"PSF library {path}: it has no array {', '.join(missing)}.")
-    n = int(arrays["epsf_oversampling"][0])
+    n = int(arrays["epsf_oversampling"].ravel()[0])
     images = arrays["epsf"].astype(np.float32)
     images *= n * n / images.sum(axis=(1, 2), keepdims=True)
     fwhm, beta, e1, e2 = (arrays[name].astype(np.float64) for name in _ARRAYS[2:])

@@ -50,6 +50,9 @@ DROP_WIDTH_DAY = (3.0, 8.0)
 RISE_MEDIAN_DAY, RISE_SCATTER_DEX = 7.5, 0.3
 RISE_LIMITS_DAY = (1.0, 30.0)
 TRUNCATION_SIGMA = 3.0
+# The bright end is cut at M = -18.76: in a flux-limited survey the tail of a Gaussian beyond the
+# brightest SNe II of Anderson et al. 2014 would be a fifth of all detections.
+BRIGHT_SIGMA = 2.0
 TEMPERATURE_SCATTER = 0.08  # relative; our choice, 0.1 mag of scatter in g - r on the plateau
 HOST_AV_MEAN_MAG = 0.2  # exponential; our choice
 R_V = 3.1
@@ -113,14 +116,14 @@ class SupernovaII:
 
     def bin_edges(self, n_bins):
         """Cumulative probabilities at the edges of equal bins of magnitude, (bin + 1,)."""
-        cdf = ndtr(np.linspace(-TRUNCATION_SIGMA, TRUNCATION_SIGMA, n_bins + 1))
+        cdf = ndtr(np.linspace(-BRIGHT_SIGMA, TRUNCATION_SIGMA, n_bins + 1))
         return (cdf - cdf[0]) / (cdf[-1] - cdf[0])
 
     def brightest(self, edges_cdf):
         """Physics rows of the brightest usual SN of each bin: fast, hot, without dust."""
         n = edges_cdf.size - 1
         zero = np.zeros(n)
-        row = self._physics(truncated_normal(edges_cdf[:-1], PEAK_ABSOLUTE_MAG), zero)
+        row = self._physics(truncated_normal(edges_cdf[:-1], PEAK_ABSOLUTE_MAG, BRIGHT_SIGMA), zero)
         usual = {PLATEAU: PLATEAU_DAY[0], DROP: DROP_MAG[0], DROP_WIDTH: DROP_WIDTH_DAY[0]}
         slopes = {column: 0.0 for column in (SLOPE_1, SLOPE_2, SLOPE_3)}
         fast = {RISE: 4.0, LOG_TEMPERATURE_FACTOR: TEMPERATURE_SCATTER}
@@ -128,7 +131,7 @@ class SupernovaII:
 
     def draw(self, draws, quantile):
         """Parameters and physics of a batch whose peak magnitudes are at the given quantiles."""
-        absolute_mag = truncated_normal(quantile, PEAK_ABSOLUTE_MAG)
+        absolute_mag = truncated_normal(quantile, PEAK_ABSOLUTE_MAG, BRIGHT_SIGMA)
         host_av_mag = -HOST_AV_MEAN_MAG * np.log(draws.uniform())
         physics = self._physics(absolute_mag, host_av_mag) | draw_shape(draws)
         physics[TEMPLATE] = self._template(draws.uniform())
@@ -167,9 +170,9 @@ def draw_shape(draws):
     }
 
 
-def truncated_normal(quantile, law):
-    """Values of a normal law (mean, sigma) cut at 3 sigma."""
-    low, high = ndtr([-TRUNCATION_SIGMA, TRUNCATION_SIGMA])
+def truncated_normal(quantile, law, low_sigma=TRUNCATION_SIGMA):
+    """Values of a normal law (mean, sigma) cut ``low_sigma`` below and 3 sigma above its mean."""
+    low, high = ndtr([-low_sigma, TRUNCATION_SIGMA])
     return law[0] + law[1] * ndtri(low + quantile * (high - low))
 
 
