@@ -48,9 +48,17 @@ def film(objects, scene, psf, detector, *, seed, size_pix, images, mask):
     wide = size_pix + 2 * margin
     x_grid, y_grid = pixel_centres(wide)
     _film(
-        np.ascontiguousarray(objects, dtype=np.uint64), scene, psf, detector, key_words(seed),
+        np.ascontiguousarray(objects, dtype=np.uint64), _contiguous(scene), _contiguous(psf),
+        _contiguous(detector), key_words(seed),
         wide, x_grid, y_grid, sersic(EXPONENTIAL), sersic(DE_VAUCOULEURS), images, mask,
     )  # fmt: skip
+
+
+def _contiguous(arrays):
+    """The same named tuple with C-ordered arrays: another order would be compiled anew."""
+    return type(arrays)(
+        *(np.ascontiguousarray(v) if isinstance(v, np.ndarray) else v for v in arrays)
+    )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -223,7 +223,8 @@ def test_resampled_sources_lie_in_the_centre_whatever_the_jitter(jitter_pix):
     bright = scene(n, 1, x_pix=x, y_pix=y, source_e=3e6, background_e=100.0)
     images, mask = filmed(
         np.arange(n), bright, moffat_psf(np.full((n, 1), 4.0)),
-        detector(n, 1, lanczos_order=3, full_well_e=np.full(n, 1e9), gain_e_per_adu=np.full(n, 40.0)),
+        detector(n, 1, lanczos_order=3, full_well_e=np.full(n, 1e9),
+                 gain_e_per_adu=np.full(n, 40.0)),
     )  # fmt: skip
     light = np.clip(images[:, 0] - 2.5, 0, None)
     axis = np.arange(SIZE) - SIZE // 2

@@ -7,7 +7,7 @@ import pytest
 from oracles import kolmogorov_smirnov, moment_deviations, recorded_electrons
 from scipy.stats import chi2, norm, poisson
 
-from simulator.detector.noise import add_noise
+from simulator.detector.noise import _poisson_quantile, add_noise
 from simulator.randomness import Purpose, key_words
 
 N = 200_000
@@ -50,6 +50,28 @@ def test_every_whole_count_comes_as_often_as_poisson_says(mean_e):
     used = expected > 0
     statistic = np.sum((found[used] - expected[used]) ** 2 / expected[used])
     assert chi2.sf(statistic, used.sum() - 1) > LEAST_P
+
+
+@pytest.mark.parametrize("mean_e", [10.0, 11.3, 30.0, 300.0, 3000.0])
+def test_quantiles_of_bright_pixels_are_those_of_the_poisson_distribution(mean_e):
+    shares = (np.arange(20_000) + 0.5) / 20_000
+    mean = np.float32(mean_e)
+    found = np.array([_poisson_quantile(mean, np.float32(z)) for z in norm.ppf(shares)])
+    exact = poisson.ppf(shares, float(mean))
+    # the approximation errs by about 1/(50 mean) of a count: so seldom does rounding differ
+    assert np.mean(found != exact) < 1e-3
+    assert np.abs(found - exact).max() <= 1
+
+
+def test_faint_and_bright_pixels_share_no_noise():
+    half, n = 220, 900
+    level = np.concatenate([np.full(half, 5.0), np.full(half, 500.0)])
+    stamps = np.array([noisy(level, read_noise_e=2.0, object_index=i) for i in range(n)])
+    residual = (stamps - level) / np.sqrt(level + 4.0)
+    faint, bright = residual[:, :half], residual[:, half:]
+    assert abs(np.mean(faint * bright)) < SIGMAS / np.sqrt(faint.size)
+    # one uniform number in both would set the count of one and the size of the other
+    assert abs(np.mean(faint * (bright**2 - 1))) < SIGMAS * np.sqrt(2.1 / faint.size)
 
 
 def test_no_light_and_no_read_noise_record_nothing():

@@ -31,17 +31,19 @@ def shift_stamp(out, wide, x_shift_pix, y_shift_pix, order):
     ``wide`` has the same centre as ``out`` and at least ``order`` + 1 more pixels on every
     side; shifts are less than two pixels.
     """
-    margin = (wide.shape[0] - out.shape[0]) // 2
+    size = out.shape[0]
+    margin = (wide.shape[0] - size) // 2
     x_floor, y_floor = int(np.floor(x_shift_pix)), int(np.floor(y_shift_pix))
     wx = lanczos_weights(x_shift_pix - x_floor, order)
     wy = lanczos_weights(y_shift_pix - y_floor, order)
-    for row in range(out.shape[0]):
-        for column in range(out.shape[1]):
-            total = 0.0
-            for i in range(2 * order):
-                line = 0.0
-                y = row + margin + y_floor + i + 1 - order
-                for j in range(2 * order):
-                    line += wx[j] * wide[y, column + margin + x_floor + j + 1 - order]
-                total += wy[i] * line
-            out[row, column] = total
+    first_row, first_column = margin + y_floor + 1 - order, margin + x_floor + 1 - order
+    lines = np.zeros((size + 2 * order - 1, size))
+    for row in range(lines.shape[0]):
+        for j in range(2 * order):
+            for column in range(size):
+                lines[row, column] += wx[j] * wide[first_row + row, first_column + column + j]
+    out[:] = 0.0
+    for row in range(size):
+        for i in range(2 * order):
+            for column in range(size):
+                out[row, column] += wy[i] * lines[row + i, column]

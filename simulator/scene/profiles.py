@@ -37,7 +37,7 @@ def moffat_mixture(beta):
     step = min(_LARGEST_STEP, _STEP_SIGMAS / root)
     low = (log(_WIDEST_FLUX) + lgamma(beta)) / (beta - 1.0)
     high = log(beta + _NARROWEST_SIGMAS * root + _NARROWEST_SIGMAS**2 / 6.0)
-    n = 1 + max(int(ceil((high - low) / step)), 1)
+    n = 1 + max(ceil((high - low) / step), 1)
     weights, scales = np.empty(n), np.empty(n)
     for k in range(n):
         log_node = high - (n - 1 - k) * step
