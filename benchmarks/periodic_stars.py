@@ -1,6 +1,6 @@
 """RR Lyrae, Cepheids and eclipsing binaries: microseconds per object, and judges in figures.
 
-``python benchmarks/periodic_stars.py [--out FOLDER] [--data SKYREEL_DATA]`` prints the speed
+``python -m benchmarks.periodic_stars [--out FOLDER] [--data SKYREEL_DATA]`` prints the speed
 and, with the real tables at hand, how far the populations are from real stars; ``--out`` writes
 ``periodic_stars_curves.png`` and ``periodic_stars_judges.png``.
 """
@@ -10,13 +10,13 @@ from __future__ import annotations
 import argparse
 import gzip
 import os
-import platform
 import time
 from pathlib import Path
 
 import numpy as np
 from scipy import stats
 
+from benchmarks.machine import describe_machine
 from simulator.lightcurves.base import Bands, Context
 from simulator.lightcurves.magnitudes import star_counts
 from simulator.lightcurves.periodic.cepheid import Cepheid, star_series, template_series
@@ -62,7 +62,7 @@ def microseconds(model_class, bands):
 
 def print_speed():
     """One line per class, one band and six."""
-    print(f"{platform.machine()}, one thread, batches of {BATCH} x {EPOCHS} epochs, us/object")
+    print(f"{describe_machine()}, one thread, batches of {BATCH} x {EPOCHS} epochs, us/object")
     for model_class in CLASSES:
         one, six = (microseconds(model_class, bands) for bands in (DECAM_G, LSST))
         print(f"  {model_class.name:4s} one band {one:5.1f}   ugrizy {six:5.1f}")

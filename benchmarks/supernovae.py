@@ -8,7 +8,6 @@ spectra of Sako et al. (2011) and Vincenzi et al. (2019); without it, the packag
 from __future__ import annotations
 
 import argparse
-import platform
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import sncosmo
 
+from benchmarks.machine import describe_machine
 from simulator.lightcurves.base import Bands, Context
 from simulator.lightcurves.filters import bandpass
 from simulator.lightcurves.magnitudes import MagnitudeLaw
@@ -173,7 +173,7 @@ def main():
     parser.add_argument("--out", type=Path, required=True, help="PNG to write")
     parser.add_argument("--templates", type=Path, help="an sncosmo data cache")
     options = parser.parse_args()
-    print(f"{platform.processor() or platform.machine()}, NumPy {np.__version__}")
+    print(f"{describe_machine()}, NumPy {np.__version__}")
     start = time.perf_counter()
     default = SN(LSST)
     print(f"tables of six LSST bands: {time.perf_counter() - start:.2f} s, kernels compiled")
