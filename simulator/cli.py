@@ -10,8 +10,6 @@ import typer
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-_PREVIEW_SUFFIXES = (".png", ".gif")
-
 
 @app.command()
 def simulate(
@@ -77,7 +75,7 @@ def simulate(
 
 def main() -> None:
     """Entry point: one sentence and exit code 2 for a bad request, 1 for a failed run."""
-    from simulator.errors import SimulationError, StoreError
+    from simulator.errors import Interrupted, SimulationError, StoreError
     from survey_profiles.errors import ExposureTableError, ProfileError
 
     try:
@@ -88,7 +86,7 @@ def main() -> None:
     except StoreError as error:
         print(f"simulate: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except Interrupted:
         print("simulate: stopped. Run the same command again to finish.", file=sys.stderr)
         sys.exit(130)
 

@@ -10,7 +10,7 @@ from simulator.movie import Detector
 from simulator.randomness import Draws, Purpose
 from simulator.scene.library import read_library
 from simulator.scene.profiles import kolmogorov
-from simulator.scene.scene import LIBRARY, MIXTURE, MOFFAT, Psf
+from simulator.scene.scene import LIBRARY, MIXTURE, MOFFAT, Psf, noise_pixels
 from simulator.schedule import Schedule, noise_limited_mag
 
 MIN_FWHM_PIX = 0.8  # narrower PSFs are drawn at this width
@@ -62,18 +62,18 @@ class ConditionsBank:
         error_mag = Draws(seed, objects, Purpose.CALIBRATION).normals(rows.mjd.shape[1])
         error_mag *= self._profile.weather.calibration_scatter_mag
         noise_limit = noise_limited_mag(
-            psf.fwhm_pix, background_e, read_noise[:, None], rows.zero_point_mag,
+            noise_pixels(psf), background_e, read_noise[:, None], rows.zero_point_mag,
             rows.exposure_time_s, gain_e,
         )  # fmt: skip
         schedule = Schedule(
             rows.mjd, rows.band.astype(np.int64), rows.exposure_time_s, rows.zero_point_mag,
-            np.fmin(rows.limiting_mag, noise_limit), gain_e, noise_limit,
+            np.fmin(rows.limiting_mag, noise_limit), gain_e, noise_limit, rows.seeing_fwhm_arcsec,
         )  # fmt: skip
         detector = Detector(
             gain, read_noise, saturation * gain, np.nan_to_num(rows.exposure_time_s),
             camera.cosmic_ray_rate_per_mpix_s * 1e-6, camera.hot_pixel_fraction,
             camera.bad_column_fraction, self._profile.psf.lanczos_order,
-            self._edges(Draws(seed, objects, Purpose.EDGE)),
+            camera.silicon_um, camera.pixel_um, self._edges(Draws(seed, objects, Purpose.EDGE)),
         )  # fmt: skip
         return Conditions(
             schedule, rows.n_epochs, ccd, rows.limiting_mag, rows.airmass,
@@ -107,15 +107,15 @@ class ConditionsBank:
         return edges
 
     def _psf(self, rows, draws) -> Psf:
-        width = np.nan_to_num(rows.seeing_fwhm_arcsec, nan=1.0) / (
-            self._profile.camera.pixel_scale_arcsec
-        )
+        seeing_arcsec = np.nan_to_num(rows.seeing_fwhm_arcsec, nan=1.0).astype(float)
+        width = seeing_arcsec / self._profile.camera.pixel_scale_arcsec
         broadening = self._profile.psf.pixel_broadening_pix
         shape = self._profile.psf
         scatter = shape.fwhm_pointing_scatter * draws.normal()[:, None]
         scatter = scatter + shape.fwhm_exposure_scatter * draws.normals(width.shape[1])
         fwhm = np.sqrt(np.maximum(width**2 - broadening**2, 0.0)) * np.exp(scatter)
         fwhm = np.maximum(fwhm, MIN_FWHM_PIX)
+        width = np.maximum(width * np.exp(scatter), MIN_FWHM_PIX)
         beta = np.nan_to_num(rows.psf_beta, nan=3.0).clip(*_BETA_RANGE).astype(float)
         e1, e2 = (np.nan_to_num(e).astype(float) for e in (rows.psf_e1, rows.psf_e2))
         index, stretch = np.zeros(fwhm.shape, dtype=np.int64), np.ones(fwhm.shape)
@@ -123,8 +123,8 @@ class ConditionsBank:
             kind = MOFFAT if self._profile.psf.model == "moffat" else MIXTURE
             return Psf(kind, fwhm, beta, e1, e2, *self._mixture, index, stretch, _NO_LIBRARY, 1)
         library = self._library
-        index = library.nearest(fwhm)
-        stretch = fwhm / library.fwhm_pix[index]
+        index = library.nearest(width)  # both widths are measured on pixels
+        stretch = width / library.fwhm_pix[index]
         beta, e1, e2 = library.beta[index], library.e1[index], library.e2[index]
         return Psf(
             LIBRARY, fwhm, beta, e1, e2, *self._mixture, index, stretch, library.images,

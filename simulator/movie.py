@@ -36,6 +36,8 @@ class Detector(NamedTuple):
     hot_pixel_fraction: float
     bad_column_fraction: float
     lanczos_order: int  # 0 leaves the stamps as they were read
+    silicon_um: float
+    pixel_um: float
     edges: np.ndarray  # (object, 4): first and end row and column there, shares of the stamp
 
 
@@ -80,7 +82,10 @@ def _film(objects, scene, psf, detector, key, wide, x_grid, y_grid, disc, bulge,
             flags[:] = 0
             seconds = detector.exposure_time_s[i, epoch]
             rays = detector.cosmic_ray_rate_per_pix_s * seconds * wide * wide
-            add_cosmic_rays(stamp, flags, rays, fixed, (epoch + 1) * _RAY_DRAWS, key)
+            draw = (epoch + 1) * _RAY_DRAWS
+            add_cosmic_rays(
+                stamp, flags, rays, detector.silicon_um, detector.pixel_um, fixed, draw, key
+            )
             if has_defect:
                 apply_fixed_defects(stamp, flags, defect, seconds)
             counter = (low, high, _NOISE, np.uint32(epoch << 16))
@@ -127,13 +132,19 @@ def _any_above(values, limit):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _register(out, out_mask, recorded, flags, x, y, order):
-    """Resample a wide stamp so that its source sits at the centre of ``out``."""
+    """Resample a wide stamp so that its source sits at the centre of ``out``.
+
+    A pixel of ``out_mask`` has the bits of every pixel that it was made from.
+    """
     size = out.shape[0]
     shifted = np.empty((size, size))
     shift_stamp(shifted, recorded, x, y, order)
     margin = (recorded.shape[0] - size) // 2
-    row, column = margin + int(np.rint(y)), margin + int(np.rint(x))
+    row, column = margin + int(np.floor(y)), margin + int(np.floor(x))
     for a in range(size):
         for b in range(size):
             out[a, b] = np.uint16(min(max(shifted[a, b] + 0.5, 0.0), 65535.0))
-            out_mask[a, b] = flags[row + a, column + b]
+            out_mask[a, b] = 0
+            for i in range(1 - order, order + 1):
+                for j in range(1 - order, order + 1):
+                    out_mask[a, b] |= flags[row + a + i, column + b + j]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from fractions import Fraction
-from functools import reduce
-from math import gcd, isfinite
+from math import isfinite
 from pathlib import Path
+
+import numpy as np
 
 from simulator.errors import SimulationError
 from simulator.lightcurves import DEFAULT_CLASSES, class_names, light_curve_class
 
 STAMP_SIZES = (5, 101)
 MAGNITUDE_LAWS = ("survey", "thesis")
-_FINEST_WEIGHT = 20  # weights are taken to the nearest 1/20
+_LONGEST_ROUND = 1000  # classes come in shuffled rounds of at most so many objects
+_SHARE_ERROR = 0.01  # by which a class's share of a round may differ from the one asked
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Options:
                 raise SimulationError(f"class {name}: weight {weight:g}; it must be above zero.")
         if not self.classes:
             raise SimulationError("no class to simulate; name at least one.")
+        self._counts()
         low, high = STAMP_SIZES
         if not (low <= self.stamp_size_pix <= high and self.stamp_size_pix % 2):
             raise SimulationError(
@@ -68,12 +70,21 @@ class Options:
 
     def cycle(self) -> list[int]:
         """Class numbers of one round, in which every class appears as often as its weight says."""
-        shares = [Fraction(w).limit_denominator(_FINEST_WEIGHT) for w in self.classes.values()]
-        shares = [max(share, Fraction(1, _FINEST_WEIGHT)) for share in shares]
-        common = reduce(lambda a, b: a * b // gcd(a, b), (s.denominator for s in shares))
-        counts = [int(share * common) for share in shares]
-        divisor = reduce(gcd, counts)
-        return [number for number, count in enumerate(counts) for _ in range(count // divisor)]
+        return [k for k, count in enumerate(self._counts()) for _ in range(count)]
+
+    def _counts(self):
+        """Objects of every class in a round: the shortest round that keeps the shares."""
+        weights = np.array(list(self.classes.values()), dtype=float)
+        shares = weights / weights.sum()
+        for length in range(len(shares), _LONGEST_ROUND + 1):
+            counts = np.rint(shares * length).astype(int)
+            if counts.sum() == length and abs(counts / length / shares - 1).max() < _SHARE_ERROR:
+                return counts.tolist()
+        rare = list(self.classes)[int(shares.argmin())]
+        raise SimulationError(
+            f"class {rare}: one object in {1 / shares.min():,.0f} is too rare for a round of at "
+            f"most {_LONGEST_ROUND}; bring the weights closer together."
+        )
 
     def as_dict(self) -> dict:
         """Plain values, as kept in a data set."""

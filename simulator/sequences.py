@@ -25,7 +25,6 @@ from simulator.schedule import DETECTION_SIGMA
 from survey_profiles import draw_pointings, read_exposures
 
 DRAWN_POINTINGS = 2048
-ALERT_CLASSES = ("SN", "AST")
 
 EPOCH_ARRAYS = (
     "mjd", "band", "exposure_time_s", "airmass", "seeing_fwhm_arcsec", "sky_adu",
@@ -91,11 +90,12 @@ class Simulator:
     @property
     def parameters(self) -> dict[str, str]:
         """Names and meanings of the classes' own parameters."""
-        merged: dict[str, str] = {}
-        for model in self.models.values():
+        found: dict[str, dict[str, list[str]]] = {}
+        for class_name, model in self.models.items():
             for name, meaning in model.parameters.items():
-                merged.setdefault(name, meaning)
-        return {"redshift": "redshift of the supernova or host", **merged}
+                found.setdefault(name, {}).setdefault(meaning, []).append(class_name)
+        merged = {name: _joined(meanings) for name, meanings in found.items()}
+        return {**merged, "redshift": "redshift of the source or of its host"}
 
     def labels(self, split: str, indices):
         """Class number of objects of a split, without making them."""
@@ -131,11 +131,12 @@ class Simulator:
             truth.rate_arcsec_per_h[rows] = found["rate_arcsec_per_h"]
             truth.trail_angle_rad[rows] = found["_trail_angle_rad"]
         size = self.options.stamp_size_pix
-        has_host, host, magnitude, redshift = self._hosts.draw(seed, address, name, found, size)
+        kind = getattr(model, "host", "chance")
+        has_host, host, magnitude, redshift = self._hosts.draw(seed, address, kind, found, size)
         truth.has_host[rows] = has_host
         truth.host[rows] = host
         truth.host_magnitude[rows] = np.where(has_host[:, None], magnitude, np.inf)
-        if name != "SN":
+        if kind != "own":
             truth.parameters["redshift"][rows] = np.where(has_host, redshift, np.nan)
 
     def _expose(self, address, label, conditions: Conditions, truth) -> Sequences:
@@ -180,9 +181,12 @@ class Simulator:
         return scene, number
 
     def _object_arrays(self, label, conditions, truth, n_neighbours):
-        signal = np.nan_to_num(conditions.schedule.signal_to_noise(truth.magnitude))
+        schedule = conditions.schedule
+        loss_mag = schedule.trailing_loss_mag(truth.rate_arcsec_per_h)
+        signal = np.nan_to_num(schedule.signal_to_noise(truth.magnitude, loss_mag=loss_mag))
         detected = signal >= DETECTION_SIGMA
-        alerts = np.isin(label, [i for i, c in enumerate(self.classes) if c in ALERT_CLASSES])
+        appearing = [getattr(model, "alerts", False) for model in self.models.values()]
+        alerts = np.array(appearing)[label]
         first = np.where(alerts & detected.any(axis=1), detected.argmax(axis=1), -1)
         reference = self.bands.reference
         arrays = {
@@ -203,6 +207,18 @@ class Simulator:
         for name, values in truth.parameters.items():
             arrays[name] = values.astype(parameter_dtype(name))
         return arrays
+
+
+def _joined(meanings: dict[str, list[str]]) -> str:
+    """Meanings of one parameter, each with the classes it holds for; the unit is the first's."""
+    if len(meanings) == 1:
+        return next(iter(meanings))
+    texts = [
+        f"{', '.join(classes)}: {text.rpartition(' [')[0] or text}"
+        for text, classes in meanings.items()
+    ]
+    _, bracket, unit = next(iter(meanings)).rpartition(" [")
+    return "; ".join(texts) + bracket + (unit if bracket else "")
 
 
 def parameter_dtype(name: str) -> type:

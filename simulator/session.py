@@ -20,8 +20,11 @@ from rich.text import Text
 
 from simulator.dataset.plan import Plan, make_plan
 from simulator.dataset.run import execute, write_record, writer_for
-from simulator.errors import SimulationError
+from simulator.dataset.store import refuse_other_settings
+from simulator.errors import Interrupted, SimulationError
 from simulator.options import Options, parse_classes
+from simulator.preview import check_preview, preview
+from survey_profiles.tables import unused_rows
 
 MAX_THREADS = 256
 
@@ -53,31 +56,44 @@ def run_request(request: Request) -> None:
 
     Raises
     ------
-    SimulationError, StoreError, survey_profiles.ProfileError, survey_profiles.ExposureTableError
+    SimulationError, StoreError, Interrupted, survey_profiles.ProfileError,
+    survey_profiles.ExposureTableError
     """
+    try:
+        _run(request)
+    except KeyboardInterrupt:
+        raise Interrupted from None
+
+
+def _run(request):
     console = Console(quiet=request.quiet, highlight=False)
     threads = _threads(request.threads)
     _refuse_bad_output(request.out)
+    for path in request.previews:
+        check_preview(path)
     with console.status("Preparing (the first run on a machine compiles for a minute)"):
         plan = _plan(request)
+        refuse_other_settings(plan.path, plan.settings())
         expected_bytes, expected_seconds = plan.estimate(threads)
     console.print(_headline(plan, expected_bytes, expected_seconds), _class_table(plan))
     plan.check_disk(expected_bytes)
     _draw_previews(plan, request.previews, console)
     if request.dry_run:
         return
-    writer = writer_for(plan)
-    with _progress(console) as progress:
+    with writer_for(plan) as writer, _progress(console) as progress:
         task = progress.add_task(plan.path.name, total=plan.total, each=expected_bytes / plan.total)
         outcome = execute(
             plan, writer, threads=threads, on_progress=lambda n: progress.update(task, advance=n)
         )
-    write_record(plan, outcome, expected_bytes)
+    if outcome.made:
+        write_record(plan, outcome, expected_bytes)
     console.print(_summary(plan, outcome))
 
 
 def _threads(asked):
-    threads = os.cpu_count() if asked is None else asked
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count()
+    threads = cores if asked is None else asked
     if not 1 <= threads <= MAX_THREADS:
         raise SimulationError(f"--threads {threads}; allowed are 1 to {MAX_THREADS}.")
     return threads
@@ -87,7 +103,7 @@ def _refuse_bad_output(path: Path):
     """Say what is wrong with an output path before anything is computed."""
     if path.is_file():
         raise SimulationError(f"{path} is a file; a data set is a folder. Give another --out.")
-    parent = path.absolute()
+    parent = path.absolute().parent
     while not parent.exists():
         parent = parent.parent
     if not parent.is_dir() or not os.access(parent, os.W_OK):
@@ -119,8 +135,6 @@ def _overrides(settings):
 
 
 def _draw_previews(plan, paths, console):
-    if paths:
-        from simulator.preview import preview
     for path in paths:
         preview(plan.simulator, path)
         console.print(f"Preview: {path}")
@@ -129,11 +143,21 @@ def _draw_previews(plan, paths, console):
 def _headline(plan: Plan, expected_bytes, expected_seconds) -> str:
     simulator = plan.simulator
     size, bands = simulator.options.stamp_size_pix, simulator.profile.cadence.bands
+    left_out = "".join(
+        f"\n{count:,} rows of {simulator.options.exposures} left out: {reason}."
+        for reason, count in _unused_rows(simulator).items()
+        if count
+    )
     return (
         f"{simulator.profile.title}: {plan.total:,} sequences of up to {simulator.n_epochs} "
         f"epochs in {', '.join(bands)}, {size} x {size} pixels; "
-        f"about {expected_bytes / 1e9:.2f} GB and {_duration(expected_seconds)}."
+        f"about {expected_bytes / 1e9:.2f} GB and {_duration(expected_seconds)}.{left_out}"
     )
+
+
+def _unused_rows(simulator):
+    path = simulator.options.exposures
+    return unused_rows(path, simulator.profile) if path else {}
 
 
 def _class_table(plan: Plan) -> Table:

@@ -23,8 +23,9 @@ class Pointings:
     band : uint8
         Index into ``tuple(profile.bands)``; 0 where padded.
     exposure_time_s, airmass, sky_adu, zero_point_mag, limiting_mag : float32
-        ``sky_adu`` is the whole background of one pixel, dark current included; a zero point is the AB
-        magnitude of 1 ADU/s; the limit is 5 sigma for a point source. NaN where padded.
+        ``sky_adu`` is the whole background of one pixel, dark current included; a zero point
+        is the AB magnitude of 1 ADU/s; the limit is 5 sigma for a point source. NaN where
+        padded.
     seeing_fwhm_arcsec : float32
         Half-maximum width of the PSF, geometric mean of its two axes.
     psf_beta, psf_e1, psf_e2 : float32

@@ -27,13 +27,16 @@ from survey_profiles.timetable import Cadence
 DEFAULT_SOURCE = "not in the file: the neutral default of the format"
 
 
+Saturation = Annotated[float, Field(gt=0, le=65535)]  # counts are kept in 16 bits
+
+
 class Ccd(Table):
     """One detector of a mosaic."""
 
     name: str
     gain_e_per_adu: Positive
     read_noise_e: NotNegative
-    saturation_adu: Positive
+    saturation_adu: Saturation
 
 
 class Camera(Table):
@@ -42,11 +45,13 @@ class Camera(Table):
     pixel_scale_arcsec: Annotated[float, Field(gt=0, le=30)]
     gain_e_per_adu: Positive
     read_noise_e: NotNegative
-    saturation_adu: Positive
+    saturation_adu: Saturation
     dark_current_e_per_s: NotNegative
-    cosmic_ray_rate_per_mpix_s: NotNegative
-    hot_pixel_fraction: Fraction
-    bad_column_fraction: Fraction
+    cosmic_ray_rate_per_mpix_s: Annotated[float, Field(ge=0, le=100)]
+    hot_pixel_fraction: Annotated[float, Field(ge=0, le=0.2)]
+    bad_column_fraction: Annotated[float, Field(ge=0, le=0.2)]
+    pixel_um: Annotated[float, Field(gt=0, le=100)] = 15.0
+    silicon_um: Annotated[float, Field(gt=0, le=1000)] = 20.0  # depth in which tracks leave charge
     edge_stamp_fraction: Fraction = 0.0  # of objects whose stamp the edge of the detector cuts
     ccds: tuple[Ccd, ...] = ()
 
@@ -58,9 +63,9 @@ class Psf(Table):
     all exposures of a pointing and one per exposure, each normal with its ``scatter`` (in ln).
     Ellipticity components e1 = e cos 2 theta and e2 = e sin 2 theta, e = (a - b)/(a + b),
     have a mean and two such terms. The width at an object differs from the exposure's by two
-    more, ``fwhm_pointing_scatter`` and ``fwhm_exposure_scatter`` (in ln). Where ``pixel_broadening_pix`` is above zero the
-    survey's widths were measured on pixels, point-sampled: take it off in quadrature to get
-    the width before integration over pixels.
+    more, ``fwhm_pointing_scatter`` and ``fwhm_exposure_scatter`` (in ln). Where
+    ``pixel_broadening_pix`` is above zero the survey's widths were measured on pixels,
+    point-sampled: take it off in quadrature to get the width before integration over pixels.
     """
 
     model: Literal["moffat", "kolmogorov", "library"]

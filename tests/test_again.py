@@ -26,7 +26,8 @@ def tables(tmp_path_factory):
         magnitudes=str(folder / "magnitudes.csv"), stamp_size_pix=9,
     )  # fmt: skip
     plan = make_plan("hits", options, folder / "d.zarr", n=20, overrides={"psf.beta_median": "3.3"})
-    execute(plan, writer_for(plan), threads=1)
+    with writer_for(plan) as writer:
+        execute(plan, writer, threads=1)
     return folder
 
 

@@ -20,8 +20,8 @@ from simulator.detector.defects import (
     SATURATED,
     add_cosmic_rays,
     place_fixed_defects,
-    small_poisson,
 )
+from simulator.detector.poisson import small_poisson
 from simulator.detector.readout import apply_fixed_defects, bleed, digitise
 from simulator.detector.resample import lanczos_weights, shift_stamp
 from simulator.randomness import Purpose, key_words
@@ -138,7 +138,10 @@ def test_counts_stop_at_what_sixteen_bits_hold():
 def rays(index, mean_number, shape=(31, 31), first_draw=4096):
     electrons = np.zeros(shape, dtype=np.float32)
     mask = np.zeros(shape, dtype=np.uint8)
-    number = add_cosmic_rays(electrons, mask, mean_number, counter(index), first_draw, KEY)
+    silicon = (250.0, 15.0)  # depth and pixel, micron
+    number = add_cosmic_rays(
+        electrons, mask, mean_number, *silicon, counter(index), first_draw, KEY
+    )
     return electrons.astype(float), mask, number
 
 

@@ -26,7 +26,7 @@ def detector(n_objects=N_OBJECTS, n_epochs=N_EPOCHS, **changed):
         gain_e_per_adu=np.full(n_objects, 4.0), read_noise_e=np.full(n_objects, 6.0),
         full_well_e=np.full(n_objects, 2e5), exposure_time_s=np.full((n_objects, n_epochs), 90.0),
         cosmic_ray_rate_per_pix_s=0.0, hot_pixel_fraction=0.0, bad_column_fraction=0.0,
-        lanczos_order=0, edges=np.tile(WHOLE, (n_objects, 1)),
+        lanczos_order=0, silicon_um=250.0, pixel_um=15.0, edges=np.tile(WHOLE, (n_objects, 1)),
     )  # fmt: skip
     return quiet._replace(**changed)
 

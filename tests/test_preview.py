@@ -212,7 +212,8 @@ def test_one_class_and_a_large_stamp_are_enough(tmp_path):
 def test_a_stored_data_set_gives_the_same_sheet_as_the_simulator(tmp_path):
     plan = make_plan("hits", Options(classes={"SN": 1, "GAL": 1}), tmp_path / "d.zarr", n=30)
     simulator = plan.simulator
-    execute(plan, writer_for(plan), threads=1)
+    with writer_for(plan) as writer:
+        execute(plan, writer, threads=1)
     root = open_dataset(tmp_path / "d.zarr")
     rows = [3, 20, 4, 11]
     stored, made = stored_sequences(root["train"], rows), simulator.batch("train", rows)

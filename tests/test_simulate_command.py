@@ -1,6 +1,7 @@
 """The command: what a user types, and the one sentence for what cannot be done."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -31,7 +32,7 @@ def test_one_line_makes_a_data_set_and_its_record(monkeypatch, tmp_path):
     }  # fmt: skip
     record = json.loads((tmp_path / "hits.zarr.json").read_text())
     assert record["command"].startswith("simulate --survey hits --n 28 --validation 4 --test 4")
-    assert record["made_now"] == 36
+    assert record["runs"][0]["made"] == 36
 
 
 def test_a_dry_run_writes_nothing(monkeypatch, tmp_path, capsys):
@@ -58,6 +59,20 @@ def test_a_dry_run_writes_nothing(monkeypatch, tmp_path, capsys):
         (["--survey", "hits", "--profile-set", "gain"], "write KEY=VALUE"),
         (["--survey", "hits", "--preview", "movie.jpeg"], ".png"),
         (["--survey", "hits", "--n", "900000000000"], "GB are free"),
+        (["--survey", "hits", "--templates", "."], "SN Ia spectra models"),
+        (
+            [
+                "--survey",
+                "hits",
+                "--profile-set",
+                "psf.model='library'",
+                "--profile-set",
+                "psf.library='x.npz'",
+            ],
+            "x.npz: there is no such file",
+        ),
+        (["--survey", "hits", "--classes", "SN:1e10,NV"], "too rare"),
+        (["--survey", "hits", "--profile-set", "camera.saturation_adu=1e9"], "65535"),
     ],
 )
 def test_bad_requests_get_one_sentence_and_exit_code_2(
@@ -97,3 +112,17 @@ def test_help_does_not_wait_for_heavy_imports():
     assert "numba" not in listed.stderr and "astropy" not in listed.stderr
     assert "--survey" in listed.stdout
     assert time.monotonic() - start < 30
+
+
+def test_a_stop_by_the_user_says_how_to_go_on(tmp_path):
+    command = [sys.executable, "-m", "simulator.cli", "--survey", "hits", "--n", "200000"]
+    process = subprocess.Popen(
+        [*command, "--stamp-size", "9", "--out", str(tmp_path / "d.zarr")],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (tmp_path / "d.zarr").exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert error == "simulate: stopped. Run the same command again to finish.\n"

@@ -13,6 +13,7 @@ import pytest
 import xarray
 import zarr
 
+from simulator.dataset import store
 from simulator.dataset.layout import array_specs
 from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
@@ -31,7 +32,8 @@ def plan_at(path, n=300, seed=1, **changes):
 
 def make(path, threads=1, **changes):
     plan = plan_at(path, **changes)
-    return execute(plan, writer_for(plan), threads=threads)
+    with writer_for(plan) as writer:
+        return execute(plan, writer, threads=threads)
 
 
 def digest(folder):
@@ -118,51 +120,80 @@ def test_what_is_not_ours_is_refused(tmp_path, content):
     assert digest(tmp_path) == before
 
 
-def test_a_failed_write_keeps_what_is_finished_and_can_be_resumed(tmp_path, monkeypatch, dataset):
-    from simulator.dataset import store
+@pytest.fixture
+def small_shards(monkeypatch):
+    """Shards of 64 objects, so that a small run has many."""
+    monkeypatch.setattr(store, "_MAX_SHARD_OBJECTS", 64)
 
-    path = tmp_path / "hits.zarr"
-    plan = plan_at(path)
-    writer = writer_for(plan)
-    written = store.DatasetWriter._write
 
-    def full_after_train(self, group, shard, arrays):
-        if len(arrays["label"]) < 300:
-            raise OSError(28, "No space left on device")
-        written(self, group, shard, arrays)
+@pytest.mark.parametrize("array", ["images", "mask", "mjd", "label", "redshift", "shard_done"])
+def test_a_write_that_fails_anywhere_can_be_resumed(tmp_path, monkeypatch, small_shards, array):
+    make(tmp_path / "whole" / "d.zarr")
+    broken = tmp_path / "broken" / "d.zarr"
+    plan = plan_at(broken)
+    with writer_for(plan) as writer, monkeypatch.context() as patch:
+        setting = zarr.Array.__setitem__
 
-    monkeypatch.setattr(store.DatasetWriter, "_write", full_after_train)
-    with pytest.raises(StoreError, match=r"No space left on device.*run the same command"):
-        execute(plan, writer, threads=2)
-    monkeypatch.undo()
-    assert make(path).made < 330
-    assert digest(path) == digest(dataset)
+        def full_at_third_shard(self, rows, values):
+            if self.basename == array and np.size(values) != 1 and rows.start >= 128:
+                raise OSError(28, "No space left on device")
+            if self.basename == array == "shard_done" and rows == 2:
+                raise OSError(28, "No space left on device")
+            setting(self, rows, values)
+
+        patch.setattr(zarr.Array, "__setitem__", full_at_third_shard)
+        with pytest.raises(StoreError, match=r"No space left on device.*run the same command"):
+            execute(plan, writer, threads=1)
+    assert 0 < make(broken).made < 330
+    assert digest(broken.parent) == digest(tmp_path / "whole")
+
+
+def test_two_processes_do_not_write_one_data_set(tmp_path):
+    path = tmp_path / "d.zarr"
+    with writer_for(plan_at(path)), pytest.raises(StoreError, match="by another process"):
+        writer_for(plan_at(path))
+    make(path)
+
+
+def test_another_order_of_classes_is_another_data_set(tmp_path):
+    path = tmp_path / "d.zarr"
+    for classes in ({"NV": 1, "AST": 1}, {"AST": 1, "NV": 1}):
+        options = Options(classes=classes, stamp_size_pix=5)
+        plan = make_plan("hits", options, path, n=4)
+        if not path.exists():
+            writer_for(plan).close()
+    with pytest.raises(SimulationError, match="classes is"):
+        writer_for(plan)
 
 
 SCRIPT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
+from simulator.dataset import store
+store._MAX_SHARD_OBJECTS = 64
 from test_store import make
-make(Path(sys.argv[1]), n=1500, threads=2)
+print("ready", flush=True)
+make(Path(sys.argv[1]), n=6000, threads=2)
 """
 
 
 def test_killed_at_random_moments_and_resumed_it_ends_byte_identical(tmp_path):
     script = SCRIPT.format(tests=os.path.dirname(__file__))
     whole, broken = tmp_path / "whole" / "d.zarr", tmp_path / "broken" / "d.zarr"
-    whole.parent.mkdir()
-    broken.parent.mkdir()
-    start = time.monotonic()
-    subprocess.run([sys.executable, "-c", script, whole], check=True)
-    duration = time.monotonic() - start
-    moments = random.Random(7)
+    subprocess.run([sys.executable, "-c", script, whole], check=True, stdout=subprocess.DEVNULL)
+    moments, shards = random.Random(7), []
     for _ in range(4):
-        process = subprocess.Popen([sys.executable, "-c", script, broken])
-        time.sleep(moments.uniform(0.5, 1.0) * duration)
+        process = subprocess.Popen([sys.executable, "-c", script, broken], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        while not (broken / "train" / "shard_done" / "c").exists() and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0.0, 0.5))
         process.send_signal(signal.SIGKILL)
-        process.wait()
-    subprocess.run([sys.executable, "-c", script, broken], check=True)
+        process.communicate()
+        shards.append(len(list((broken / "train" / "shard_done" / "c").glob("*"))))
+    assert 0 < shards[0] < 94
+    subprocess.run([sys.executable, "-c", script, broken], check=True, stdout=subprocess.DEVNULL)
     assert digest(whole.parent) == digest(broken.parent)
 
 

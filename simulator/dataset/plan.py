@@ -6,7 +6,7 @@ The estimate is measured: a few sequences are made in memory and compressed.
 from __future__ import annotations
 
 import hashlib
-import json
+import importlib.metadata
 import shutil
 import time
 from dataclasses import dataclass
@@ -22,6 +22,8 @@ from simulator.sampling import SPLITS
 from simulator.sequences import Simulator
 from survey_profiles import load_profile
 
+_VERSIONS = ("skyreel", "numpy", "scipy", "numba", "zarr", "numcodecs", "sncosmo", "galsim",
+             "astropy")  # fmt: skip
 _SAMPLE = 256
 _HEADROOM = 1.05
 MAX_OBJECTS = 2**40
@@ -43,11 +45,16 @@ class Plan:
         for name in ("exposures", "magnitudes"):
             if options[name] and Path(options[name]).is_file():
                 options[name] = f"{Path(options[name]).name} sha256:{file_digest(options[name])}"
-        profile = json.loads(json.dumps(self.simulator.profile.model_dump(mode="json")))
-        sources = profile.pop("sources", {})
+        if options["templates"]:
+            options["templates"] = f"sha256:{folder_digest(options['templates'])}"
+        profile = self.simulator.profile.model_dump(mode="json")
+        library = profile["psf"]["library"]
+        if library:
+            profile["psf"]["library"] = f"{Path(library).name} sha256:{file_digest(library)}"
         return {
             "counts": self.counts, "options": options, "profile": profile,
-            "profile_sources": hashlib.sha256(json.dumps(sources).encode()).hexdigest()[:16],
+            "classes": list(self.simulator.classes), "bands": list(self.simulator.band_names),
+            "versions": versions(),
         }  # fmt: skip
 
     @property
@@ -59,12 +66,16 @@ class Plan:
         return array_specs(self.simulator.parameters)
 
     def class_counts(self) -> dict[str, dict[str, int]]:
-        """Objects of every class in every split, exact up to the last shuffled round."""
-        cycle = np.asarray(self.simulator.options.cycle())
-        table = {}
-        for number, name in enumerate(self.simulator.classes):
-            share = (cycle == number).mean()
-            table[name] = {split: round(n * share) for split, n in self.counts.items()}
+        """Objects of every class in every split."""
+        cycle = self.simulator.options.cycle()
+        names = self.simulator.classes
+        table: dict[str, dict[str, int]] = {name: {} for name in names}
+        for split, n in self.counts.items():
+            rest = np.arange(n - n % len(cycle), n)
+            counts = np.bincount(cycle, minlength=len(names)) * (n // len(cycle))
+            counts += np.bincount(self.simulator.labels(split, rest), minlength=len(names))
+            for name, count in zip(names, counts, strict=True):
+                table[name][split] = int(count)
         return table
 
     def estimate(self, threads: int) -> tuple[float, float]:
@@ -123,6 +134,20 @@ def make_plan(
             raise SimulationError(f"{count} sequences for {split}; allowed are {low} and more.")
     profile = load_profile(survey, overrides)
     return Plan(Simulator(profile, options), counts, Path(path), str(survey), dict(overrides or {}))
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that shape the data."""
+    installed = {d.metadata["Name"].lower(): d.version for d in importlib.metadata.distributions()}
+    return {name: installed.get(name, "not installed") for name in _VERSIONS}
+
+
+def folder_digest(path) -> str:
+    """Start of a SHA-256 over the names and contents of all files of a folder."""
+    total = hashlib.sha256()
+    for file in sorted(f for f in Path(path).rglob("*") if f.is_file()):
+        total.update(str(file.relative_to(path)).encode() + file_digest(file).encode())
+    return total.hexdigest()[:16]
 
 
 def file_digest(path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import shlex
 import threading
@@ -15,8 +14,7 @@ import zarr
 
 from simulator.dataset.plan import Plan
 from simulator.dataset.store import DatasetWriter
-
-_VERSIONS = ("skyreel", "numpy", "numba", "zarr", "numcodecs", "sncosmo", "galsim", "astropy")
+from simulator.errors import StoreError
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,6 @@ def writer_for(plan: Plan) -> DatasetWriter:
         "seed": simulator.options.seed,
         "options": simulator.options.as_dict(),
         "profile": simulator.profile.model_dump(mode="json"),
-        "versions": versions(),
         "command": command_line(plan),
     }
     return DatasetWriter(
@@ -101,17 +98,6 @@ def _run_shards(plan, writer, pending, threads, on_progress):
             raise
 
 
-def versions() -> dict[str, str]:
-    """Versions of the packages that shape the data."""
-    found = {}
-    for name in _VERSIONS:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
 def command_line(plan: Plan) -> str:
     """The command that makes this data set, in its shortest full form."""
     options = plan.simulator.options
@@ -131,15 +117,28 @@ def command_line(plan: Plan) -> str:
 
 
 def write_record(plan: Plan, outcome: Outcome, expected_bytes: float) -> None:
-    """What was asked and what was done, as JSON beside the data set."""
-    record = {
+    """What was asked and what was done, as JSON beside the data set: one entry per run.
+
+    Raises
+    ------
+    StoreError
+    """
+    path = plan.path.with_name(plan.path.name + ".json")
+    run = {
         "command": command_line(plan),
-        "settings": plan.settings(),
-        "versions": versions(),
-        "made_now": outcome.made,
-        "total": outcome.total,
+        "made": outcome.made,
+        "of": outcome.total,
         "seconds": round(outcome.seconds, 3),
         "bytes": sum(f.stat().st_size for f in plan.path.rglob("*") if f.is_file()),
         "bytes_expected": round(expected_bytes),
     }
-    plan.path.with_name(plan.path.name + ".json").write_text(json.dumps(record, indent=1))
+    try:
+        earlier = json.loads(path.read_text())["runs"] if path.is_file() else []
+        record = {"settings": plan.settings(), "runs": [*earlier, run]}
+        unfinished = path.with_name(path.name + ".partial")
+        unfinished.write_text(json.dumps(record, indent=1))
+        unfinished.replace(path)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{plan.path} is complete, but its record {path} cannot be written ({error})."
+        ) from error

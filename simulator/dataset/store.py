@@ -11,6 +11,7 @@ D. everything marked (nothing to do).
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -20,6 +21,11 @@ from zarr.codecs import BloscCodec
 
 from simulator.dataset.layout import FORMAT_VERSION, PIXELS, ArraySpec
 from simulator.errors import SimulationError, StoreError
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: nothing keeps two processes apart
+    fcntl = None
 
 CHUNK_OBJECTS = 64
 _SHARD_BYTES = 96 * 2**20  # images of one shard, before compression
@@ -65,10 +71,24 @@ class DatasetWriter:
         attributes = {**attributes, "settings": settings, "format_version": FORMAT_VERSION}
         if not self.path.exists():
             self._create(attributes)
-        self._root = self._open(settings)
+        refuse_other_settings(self.path, settings)
+        self._lock = _locked(self.path)
+        for leftover in self.path.rglob("*.partial"):
+            leftover.unlink(missing_ok=True)
+        self._root = open_root(self.path)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self) -> None:
+        """Let another process write."""
+        os.close(self._lock)
 
     def _create(self, attributes):
-        unfinished = self.path.with_name(self.path.name + _UNFINISHED)
+        unfinished = self.path.with_name(f"{self.path.name}{_UNFINISHED}")
         try:
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.parent.mkdir(parents=True, exist_ok=True)
@@ -87,13 +107,6 @@ class DatasetWriter:
             _MARKS, shape=(n_shards,), chunks=(1,), dtype="bool", compressors=None,
             dimension_names=("shard",), attributes={"description": "shards that are complete"},
         )  # fmt: skip
-
-    def _open(self, settings):
-        root = open_root(self.path)
-        _refuse_other_settings(self.path, flat(root.attrs.get("settings", {})), flat(settings))
-        for leftover in self.path.rglob("*.partial"):
-            leftover.unlink(missing_ok=True)
-        return root
 
     def pending(self) -> list[tuple[str, int, int, int]]:
         """(split, shard, first object, end) of every shard still to be made."""
@@ -123,7 +136,17 @@ class DatasetWriter:
         group[_MARKS][shard] = True
 
 
-def _refuse_other_settings(path, found, asked):
+def refuse_other_settings(path, settings) -> None:
+    """Check that a data set, where there is one at ``path``, was made with these settings.
+
+    Raises
+    ------
+    SimulationError
+        Something else is there, or it was made with others; it says which differ.
+    """
+    if not Path(path).exists():
+        return
+    found, asked = flat(open_root(path, "r").attrs.get("settings", {})), flat(settings)
     changed = sorted(key for key in {**found, **asked} if found.get(key) != asked.get(key))
     if not changed:
         return
@@ -136,6 +159,18 @@ def _refuse_other_settings(path, found, asked):
         f"{path} was made with other settings: {named}{more}. Give the same ones to finish it, "
         "or another --out."
     )
+
+
+def _locked(path) -> int:
+    """A descriptor that keeps other processes from writing until it is closed."""
+    descriptor = os.open(path, os.O_RDONLY)
+    if fcntl is not None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise StoreError(f"{path} is being written by another process.") from None
+    return descriptor
 
 
 def _create_array(group, spec: ArraySpec, count, sizes, per_shard):

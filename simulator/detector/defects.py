@@ -6,11 +6,12 @@ every exposure. Stamps are (row, column), columns are the direction of read-out.
 
 from __future__ import annotations
 
-from math import cos, exp, sin, sqrt
+from math import cos, sin, sqrt
 
 import numpy as np
 from numba import njit
 
+from simulator.detector.poisson import small_poisson
 from simulator.randomness import philox
 
 SATURATED, BAD_PIXEL, COSMIC_RAY, OUTSIDE = 1, 2, 4, 8
@@ -21,10 +22,8 @@ MASK_BITS = {
     "outside_detector": OUTSIDE,
 }
 # A minimum-ionising muon frees about 80 e per micron of silicon (Groom 2002, Exp. Astron. 14,
-# 45); 250 micron is a deep-depleted CCD such as DECam's, 15 micron its pixel.
+# 45).
 _CHARGE_E_PER_UM = 80.0
-_SILICON_UM = 250.0
-_PIXEL_UM = 15.0
 _MAX_TRACK_PIX = 60.0
 
 
@@ -33,19 +32,6 @@ def uniform(counter, draw, key):
     """One number in (0, 1) for a counter (object low, high, purpose) and a draw."""
     word, _, _, _ = philox(counter[0], counter[1], counter[2], np.uint32(draw), key[0], key[1])
     return (float(word) + 0.5) * 2.0**-32
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def small_poisson(mean, u):
-    """Poisson count at cumulative probability ``u``; for means far below a hundred."""
-    term = exp(-mean)
-    total = term
-    count = 0
-    while u > total and count < 1000:
-        count += 1
-        term *= mean / count
-        total += term
-    return count
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -63,7 +49,7 @@ def place_fixed_defects(defect, hot_pixel_fraction, bad_column_fraction, counter
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def add_cosmic_rays(electrons, mask, mean_number, counter, first_draw, key):
+def add_cosmic_rays(electrons, mask, mean_number, silicon_um, pixel_um, counter, first_draw, key):
     """Add the tracks of one exposure to ``electrons`` (row, column) and mark their pixels."""
     number = small_poisson(mean_number, uniform(counter, first_draw, key))
     for i in range(number):
@@ -71,6 +57,8 @@ def add_cosmic_rays(electrons, mask, mean_number, counter, first_draw, key):
         _add_track(
             electrons,
             mask,
+            silicon_um,
+            pixel_um,
             uniform(counter, draw, key) * electrons.shape[1] - 0.5,
             uniform(counter, draw + 1, key) * electrons.shape[0] - 0.5,
             2 * np.pi * uniform(counter, draw + 2, key),
@@ -80,12 +68,12 @@ def add_cosmic_rays(electrons, mask, mean_number, counter, first_draw, key):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _add_track(electrons, mask, x, y, angle, u):
+def _add_track(electrons, mask, silicon_um, pixel_um, x, y, angle, u):
     # zenith angles of muons follow cos^2 over a flat detector: cos z = u^(1/4)
     cosine = max(u, 1e-6) ** 0.25
     tangent = sqrt(1.0 - cosine * cosine) / cosine
-    length = min(_SILICON_UM * tangent / _PIXEL_UM, _MAX_TRACK_PIX)
-    charge = _CHARGE_E_PER_UM * _SILICON_UM / cosine
+    length = min(silicon_um * tangent / pixel_um, _MAX_TRACK_PIX)
+    charge = _CHARGE_E_PER_UM * silicon_um / cosine
     steps = 4 * int(length) + 4
     for i in range(steps):
         along = length * (i + 0.5) / steps

@@ -7,11 +7,10 @@ rounded down to whole electrons; fainter ones from a search of the distribution 
 
 from __future__ import annotations
 
-from math import exp
-
 import numpy as np
 from numba import njit
 
+from simulator.detector.poisson import small_poisson
 from simulator.fastmath import cos_sin_of_turn, log_of
 from simulator.randomness import philox
 
@@ -40,19 +39,6 @@ def _poisson_quantile(mean, z):
     q += -z * (F(1.0 / 36.0) + z2 * F(1.0 / 72.0)) / root
     q += (F(-8.0 / 405.0) + z2 * (F(7.0 / 810.0) + z2 * F(1.0 / 270.0))) / mean
     return np.floor(max(q, F(0.0)))
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _poisson_search(mean, u):
-    """Poisson count at cumulative probability ``u``, by adding up terms; for small means."""
-    term = exp(-mean)
-    total = term
-    count = 0
-    while u > total and count < 200:
-        count += 1
-        term *= mean / count
-        total += term
-    return count
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -89,7 +75,7 @@ def add_noise(electrons, read_noise_e, counter, key):
         c = np.uint32(c3 + np.uint32(faint[i])) | _FAINT_DRAWS
         w0, w1, w2, _ = philox(c0, c1, c2, c, key[0], key[1])
         for_reading, _ = _normal_pair(w0, w1)
-        count = _poisson_search(faint_mean[i], (float(w2) + 0.5) * 2.0**-32)
+        count = small_poisson(faint_mean[i], (float(w2) + 0.5) * 2.0**-32)
         electrons[faint[i]] = F(count) + F(read_noise_e) * for_reading
 
 

@@ -7,7 +7,7 @@ from numba import njit
 
 from simulator.detector.defects import BAD_PIXEL, SATURATED
 
-_HOT_PIXEL_E_PER_S = 200.0  # a warm-to-hot pixel; it is masked whatever its value
+_HOT_PIXEL_E_PER_S = 200.0  # our choice: it is masked whatever its value
 _MAX_ADU = 65535.0
 
 

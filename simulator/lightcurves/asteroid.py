@@ -10,9 +10,10 @@ import numpy as np
 _AXES_AU = (2.36, 2.70, 3.10)
 _AXIS_SCATTER_AU = 0.10
 _AXIS_WEIGHTS = (0.33, 0.37, 0.30)
-_RATE_SCATTER = 0.25  # away from opposition rates fall, inclinations add across
+_RATE_SCATTER = 0.25  # our choice: away from opposition rates fall, inclinations add across
 _DEG_PER_DAY_TO_ARCSEC_PER_H = 150.0
-# g - r and r - i of C and S types (Ivezic et al. 2001, AJ 122, 2749), and the bands around them
+# C and S types, as many of each (our choice): g - r and r - i after Ivezic et al. 2001 (AJ 122,
+# 2749), u, z and y from memory of the same surveys
 _COLOURS = {
     "C": {"u": 1.75, "g": 0.45, "r": 0.0, "i": -0.12, "z": -0.13, "y": -0.13},
     "S": {"u": 2.10, "g": 0.60, "r": 0.0, "i": -0.20, "z": -0.15, "y": -0.12},
@@ -29,6 +30,7 @@ class Asteroid:
     """Seen in one exposure, chosen at random among those deep enough to show it."""
 
     name = "AST"
+    alerts = True
     parameters: ClassVar = {
         "mean_mag": "magnitude in the reference band [mag]",
         "appearance_mjd": "start of the one exposure that shows it [d]",
@@ -62,6 +64,7 @@ class Asteroid:
         limit of its deepest exposure.
         """
         schedule = context.schedule
+        limit = schedule.limiting_mag - schedule.trailing_loss_mag(found["rate_arcsec_per_h"])
         open_rows = np.arange(len(draws))
         for attempt in range(1, MAX_ATTEMPTS + 1):
             d = draws.attempt(attempt, open_rows)
@@ -70,16 +73,16 @@ class Asteroid:
             epoch = d.integers(n_epochs)
             band = schedule.band[open_rows, epoch]
             seen = magnitude + found["_offset"][open_rows, band]
-            accepted = seen < schedule.limiting_mag[open_rows, epoch]
+            accepted = seen < limit[open_rows, epoch]
             rows = open_rows[accepted]
             found["mean_mag"][rows] = magnitude[accepted]
             found["appearance_mjd"][rows] = schedule.mjd[rows, epoch[accepted]]
             open_rows = open_rows[~accepted]
             if not open_rows.size:
                 return
-        epoch = np.nanargmax(schedule.limiting_mag[open_rows], axis=1)
+        epoch = np.nanargmax(limit[open_rows], axis=1)
         offset = found["_offset"][open_rows, schedule.band[open_rows, epoch]]
-        found["mean_mag"][open_rows] = schedule.limiting_mag[open_rows, epoch] - offset - 0.5
+        found["mean_mag"][open_rows] = limit[open_rows, epoch] - offset - 0.5
         found["appearance_mjd"][open_rows] = schedule.mjd[open_rows, epoch]
 
     def magnitudes(self, parameters, mjd, band):

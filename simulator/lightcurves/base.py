@@ -28,7 +28,7 @@ class Bands:
 
     @property
     def letters(self) -> tuple[str, ...]:
-        return tuple(name[-1] for name in self.filters)
+        return tuple(name[-1].lower() for name in self.filters)
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ class LightCurveModel(Protocol):
 
     ``parameters`` names the per-object numbers worth keeping, each with its meaning and
     unit; names that begin with an underscore travel with the batch but are not stored.
+
+    Two attributes are optional: ``alerts`` (False) is True for objects that appear, whose
+    first detection is an alert; ``host`` (``"chance"``) is ``"own"`` for objects in a galaxy
+    at their ``redshift`` (and ``subtype`` above zero puts them in its disc), or ``"central"``
+    for galaxies themselves.
     """
 
     name: str

@@ -11,6 +11,7 @@ class Galaxy:
     """No point source at all; its host is drawn with the other hosts."""
 
     name = "GAL"
+    host = "central"
     parameters: ClassVar = {"mean_mag": "total magnitude in the reference band [mag]"}
 
     def __init__(self, bands, templates=None):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from simulator.lightcurves.star_colours import StarColours, in_band
+import numpy as np
+
+from simulator.lightcurves.star_colours import StarColours
 
 
 class NonVariable:
@@ -21,4 +23,4 @@ class NonVariable:
         return {"mean_mag": mean, "_magnitude": mean[:, None] + self._colours.draw(draws)}
 
     def magnitudes(self, parameters, mjd, band):
-        return in_band(parameters, band)
+        return np.take_along_axis(parameters["_magnitude"], band, axis=1)

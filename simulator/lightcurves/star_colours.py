@@ -14,7 +14,7 @@ from simulator.randomness import Draws
 
 _HC_OVER_K_ANGSTROM_K = 1.438777e8
 _LOG_TEMPERATURES = np.linspace(np.log(3200.0), np.log(12000.0), 60)
-# Faint high-latitude fields: G, K and early M dwarfs; 68 % between 4,300 and 6,000 K.
+# Our choice for faint high-latitude fields, G, K and early M dwarfs: 68 % within 4,300-6,000 K.
 _MEDIAN_K, _SCATTER_LN = 5100.0, 0.17
 _RANGE_K = (3500.0, 9500.0)
 
@@ -41,8 +41,3 @@ def _blackbody_magnitudes(filter_name):
     flux = wave**-5.0 / np.expm1(exponent)
     photons = np.trapezoid(flux * wave * curve.transmission, wave, axis=1)
     return -2.5 * np.log10(photons / np.trapezoid(curve.transmission / wave, wave))
-
-
-def in_band(parameters, band):
-    """Magnitudes (object, epoch) of stars with constant ``_magnitude`` (object, band)."""
-    return np.take_along_axis(parameters["_magnitude"], band, axis=1)

@@ -29,15 +29,25 @@ def preview(simulator, path):
     SimulationError
         Another suffix, or a place that cannot be written.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
-        found = f"the suffix {suffix!r}" if suffix else "no suffix"
-        raise SimulationError(f"preview {path} has {found}; allowed are {' and '.join(SUFFIXES)}.")
-    check_place(path)
-    draw = contact_sheet if suffix == ".png" else movie
+    check_preview(path)
+    draw = contact_sheet if Path(path).suffix.lower() == ".png" else movie
     labels = simulator.labels(
         "train", np.arange(_OBJECTS_PER_CLASS * len(simulator.options.cycle()))
     )
     first = [np.flatnonzero(labels == k)[:_OBJECTS_PER_CLASS] for k in np.unique(labels)]
     sequences = simulator.batch("train", np.sort(np.concatenate(first)))
     draw(sequences, simulator.classes, simulator.band_names, path, title=simulator.profile.title)
+
+
+def check_preview(path) -> None:
+    """Refuse, before any work, a path that cannot become a preview.
+
+    Raises
+    ------
+    SimulationError
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        found = f"the suffix {suffix!r}" if suffix else "no suffix"
+        raise SimulationError(f"preview {path} has {found}; allowed are {' and '.join(SUFFIXES)}.")
+    check_place(path)

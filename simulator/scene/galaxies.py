@@ -16,6 +16,7 @@ import numpy as np
 from simulator.lightcurves.base import Bands
 from simulator.lightcurves.filters import bandpass
 from simulator.randomness import Draws
+from simulator.scene.profiles import DE_VAUCOULEURS, EXPONENTIAL, SERSIC_B
 
 BLUE, RED = 0, 1
 # Schechter parameters (Herbel et al. 2017): alpha, M* at z = 0, dM*/dz, phi* at z = 0, dln phi*/dz
@@ -119,6 +120,8 @@ class GalaxyPopulation:
         log_arcsec = log_kpc - np.interp(redshift, _REDSHIFTS, self._log_kpc_per_arcsec)
         half_light_arcsec = 10.0**log_arcsec
         bulge_fraction = _bulge_fraction(draws, is_red)
+        # our choice: bulges of discs have a third of their size, quiescent galaxies are as
+        # large in both components and rounder than discs
         concentration = 10.0 ** draws.normal(np.where(is_red, -0.05, -0.5), 0.1)
         e = np.interp(draws.uniform(), *_ellipticity_quantiles())
         e = np.where(is_red, 0.6 * e, e)
@@ -135,7 +138,7 @@ def position_in_light(draws: Draws, galaxies: Galaxies, in_disc):
     ``in_disc`` forces the exponential disc (core collapse); otherwise bulge or disc are
     chosen by their share of the light. A disc's radius is the sum of two exponentials.
     """
-    scale_arcsec = galaxies.disc_arcsec / 1.6783469900166605
+    scale_arcsec = galaxies.disc_arcsec / SERSIC_B[EXPONENTIAL]
     disc_radius = -scale_arcsec * np.log(draws.uniform() * draws.uniform())
     bulge_radius = galaxies.bulge_arcsec * np.interp(draws.uniform(), *_bulge_light())
     in_disc = in_disc | (draws.uniform() > galaxies.bulge_fraction)
@@ -185,7 +188,7 @@ def _size_scatter_dex(absolute_b, is_red):
 
 
 def _bulge_fraction(draws, is_red):
-    """Blue: Miller et al. 2013 (half-normal of 0.1); red: bulges of 0.6 +- 0.2."""
+    """Blue: Miller et al. 2013 (half-normal of 0.1); red: bulges of 0.6 +- 0.2 (our choice)."""
     normal = draws.normal()
     blue = np.minimum(0.1 * np.abs(normal), 1.0)
     return np.where(is_red, np.clip(0.6 + 0.2 * normal, 0.0, 1.0), blue)
@@ -205,7 +208,7 @@ def _ellipticity_quantiles():
 def _bulge_light():
     """Share of a de Vaucouleurs profile's light within a radius in half-light radii."""
     radius = np.linspace(0.0, 8.0, 2000) ** 2 / 8.0
-    light = radius * np.exp(-7.669249442500804 * radius**0.25) * np.gradient(radius)
+    light = radius * np.exp(-SERSIC_B[DE_VAUCOULEURS] * radius**0.25) * np.gradient(radius)
     cumulative = np.cumsum(light)
     return cumulative / cumulative[-1], radius
 

@@ -15,6 +15,8 @@ from zipfile import BadZipFile, is_zipfile
 import numpy as np
 from numba import njit
 
+from simulator.errors import SimulationError
+
 _ARRAYS = (
     "epsf", "epsf_oversampling", "epsf_fwhm_pix", "epsf_beta", "epsf_e1", "epsf_e2"
 )  # fmt: skip
@@ -44,22 +46,22 @@ def read_library(path) -> PsfLibrary:
 
     Raises
     ------
-    ValueError
+    SimulationError
         Where the file is missing, is no ``npz``, or lacks an array; it says which.
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"PSF library {path}: there is no such file.")
+        raise SimulationError(f"PSF library {path}: there is no such file.")
     if not is_zipfile(path):
-        raise ValueError(f"PSF library {path}: not a readable npz file.")
+        raise SimulationError(f"PSF library {path}: not a readable npz file.")
     try:
         with np.load(path, allow_pickle=False) as found:
             arrays = {name: found[name] for name in _ARRAYS if name in found.files}
     except (ValueError, OSError, BadZipFile, zlib.error) as error:
-        raise ValueError(f"PSF library {path}: not a readable npz file ({error}).") from None
+        raise SimulationError(f"PSF library {path}: not a readable npz file ({error}).") from None
     missing = [name for name in _ARRAYS if name not in arrays]
     if missing:
-        raise ValueError(f"PSF library {path}: it has no array {', '.join(missing)}.")
+        raise SimulationError(f"PSF library {path}: it has no array {', '.join(missing)}.")
     n = int(arrays["epsf_oversampling"].ravel()[0])
     images = arrays["epsf"].astype(np.float32)
     images *= n * n / images.sum(axis=(1, 2), keepdims=True)

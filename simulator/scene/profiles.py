@@ -20,7 +20,7 @@ _LARGEST_STEP, _STEP_SIGMAS = 0.75, 1.65
 _WIDEST_FLUX, _NARROWEST_SIGMAS = 3e-3, 2.3
 
 EXPONENTIAL, DE_VAUCOULEURS = 1, 4
-_B_N = {EXPONENTIAL: 1.6783469900166605, DE_VAUCOULEURS: 7.669249442500804}
+SERSIC_B = {EXPONENTIAL: 1.6783469900166605, DE_VAUCOULEURS: 7.669249442500804}
 _SIGMA_STEP = {EXPONENTIAL: 1.6, DE_VAUCOULEURS: 1.9}
 _SIGMA_RANGE = {EXPONENTIAL: (0.06, 3.0), DE_VAUCOULEURS: (0.006, 25.0)}
 
@@ -50,7 +50,7 @@ def moffat_mixture(beta):
 @cache
 def sersic(n: int):
     """(weights, scales) of a Sersic profile of index 1 or 4, in half-light radii squared."""
-    b, (low, high) = _B_N[n], _SIGMA_RANGE[n]
+    b, (low, high) = SERSIC_B[n], _SIGMA_RANGE[n]
     sigma = np.exp(np.arange(log(low), log(high) + 0.01, log(_SIGMA_STEP[n])))
     radius = np.exp(np.linspace(log(0.2 * low), log(1.5 * high), 400))
     total = 2 * np.pi * n * b ** (-2 * n) * gamma(2 * n)

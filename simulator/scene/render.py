@@ -23,7 +23,7 @@ from simulator.scene.scene import (
     MOFFAT,
 )
 
-_BULGE_ROUNDNESS = 0.4  # a bulge has this share of its disc's ellipticity
+_BULGE_ROUNDNESS = 0.4  # our choice: a bulge has this share of its disc's ellipticity
 _POINTLIKE_VARIANCE = 0.02  # host components this much smaller than the PSF are merged
 _TRAIL_STEP_FWHM = 0.25
 

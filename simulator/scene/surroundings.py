@@ -18,7 +18,6 @@ from simulator.scene.scene import (
     HOST_Y,
 )
 
-MAX_NEIGHBOURS = 8
 _EDGE_PIX = 3.0  # neighbours this far outside a stamp still shine into it
 _LARGEST_PIX = 60.0  # a half-light radius that already fills any stamp
 
@@ -32,21 +31,25 @@ class Hosts:
         self._law = magnitude_law
         self._population = GalaxyPopulation(bands)
 
-    def draw(self, seed, objects, class_name, parameters, size_pix):
+    def draw(self, seed, objects, kind, parameters, size_pix):
         """(has_host, host columns (object, 7), magnitude (object, band), redshift).
 
-        Supernovae follow the light of a host at their own redshift; other objects lie in
-        front of a field galaxy by chance; the galaxy class is a galaxy in the centre.
+        Parameters
+        ----------
+        kind : str
+            ``"own"``: the object follows the light of a host at its own ``redshift``;
+            ``"central"``: it is a galaxy, in the centre, of magnitude ``mean_mag``;
+            ``"chance"``: it lies in front of a field galaxy by chance.
         """
         draws = Draws(seed, objects, Purpose.HOST)
         chance = draws.uniform()
-        if class_name == "SN":
+        if kind == "own":
             core_collapse = parameters["subtype"] > 0
             galaxies = self._population.of_supernovae(draws, parameters["redshift"], core_collapse)
             x, y = position_in_light(draws, galaxies, core_collapse)
             x, y = -x / self._scale_arcsec, -y / self._scale_arcsec
             has_host = chance < self._fractions.sn_fraction
-        elif class_name == "GAL":
+        elif kind == "central":
             galaxies = self._population.field(draws, parameters["mean_mag"])
             x = y = np.zeros(len(draws))
             has_host = np.ones(len(draws), dtype=bool)
@@ -77,13 +80,13 @@ class Neighbours:
     def draw(self, seed, objects, size_pix):
         """(number, x, y (object, neighbour), magnitude (object, neighbour, band)).
 
-        Positions are in pixels from the source; at most MAX_NEIGHBOURS per object.
+        Positions are in pixels from the source.
         """
         draws = Draws(seed, objects, Purpose.NEIGHBOURS)
         half_pix = 0.5 * size_pix + _EDGE_PIX
         area_arcmin2 = (2 * half_pix * self._scale_arcsec / 60.0) ** 2
         mean = self._field.neighbours_per_arcmin2 * area_arcmin2
-        thresholds = pdtr(np.arange(MAX_NEIGHBOURS), mean)
+        thresholds = pdtr(np.arange(int(mean + 8 * np.sqrt(mean)) + 8), mean)
         number = np.searchsorted(thresholds, draws.uniform())
         x, y, magnitude = [], [], []
         for _ in range(max(int(number.max(initial=0)), 1)):

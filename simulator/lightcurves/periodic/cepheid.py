@@ -58,8 +58,8 @@ class Cepheid(PeriodicStar):
             "subtype": "0 for a real star's shape (P < 10 d), 1 for a template (P >= 10 d)",
             "period_d": "pulsation period [d]",
             "amplitude_mag": "peak-to-peak amplitude in the reference band [mag]",
-            "epoch_max_mjd": "a time of maximum light in the reference band [MJD]",
-            "mean_mag": "magnitude of the mean flux in the reference band [AB mag]",
+            "epoch_max_mjd": "a time of maximum light in the reference band [d]",
+            "mean_mag": "magnitude of the mean flux in the reference band [mag]",
         }
     )
 

@@ -98,8 +98,8 @@ class RRLyrae(PeriodicStar):
             "subtype": "0 for RRab, 1 for RRc",
             "period_d": "pulsation period [d]",
             "amplitude_mag": "peak-to-peak amplitude in the reference band [mag]",
-            "epoch_max_mjd": "a time of maximum light [MJD]",
-            "mean_mag": "magnitude of the mean flux in the reference band [AB mag]",
+            "epoch_max_mjd": "a time of maximum light [d]",
+            "mean_mag": "magnitude of the mean flux in the reference band [mag]",
             "template_id": "number of the g template of Sesar et al. 2010",
         }
     )

@@ -69,17 +69,6 @@ def look_up(tables, shape, scale, level, position, band):
     return out
 
 
-def look_up_oracle(tables, shape, scale, level, position, band):
-    """What ``look_up`` must return, one epoch at a time; for tests only."""
-    nodes = np.linspace(0.0, 1.0, tables.shape[2])
-    out = np.full(position.shape, np.nan)
-    for i, j in zip(*np.nonzero(np.isfinite(position)), strict=True):
-        b = band[i, j]
-        value = np.interp(position[i, j], nodes, tables[b, shape[i, b]])
-        out[i, j] = level[i, b] + scale[i, b] * value
-    return out
-
-
 class Shapes:
     """Tabulated curves in magnitudes, axis order (band, shape, node), evenly spaced nodes."""
 

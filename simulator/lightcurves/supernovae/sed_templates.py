@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from simulator.errors import SimulationError
 from simulator.lightcurves.supernovae.seds import WAVE_ANGSTROM
 
 HSIAO_FILE = Path("models/hsiao/Hsiao_SED_V3.fits")
@@ -31,7 +32,9 @@ _VISIBLE_FRACTION = 0.01  # of the V-band peak: templates often begin with empty
 def check_directory(templates: Path) -> None:
     """Refuse a template directory that is not there."""
     if not Path(templates).is_dir():
-        raise ValueError(f"templates: {templates} is not a directory; give an sncosmo data cache.")
+        raise SimulationError(
+            f"templates: {templates} is not a directory; give an sncosmo data cache."
+        )
 
 
 def hsiao_source(templates: Path | None = None):
@@ -45,7 +48,9 @@ def hsiao_source(templates: Path | None = None):
         return sncosmo.get_source("hsiao-subsampled")
     path = Path(templates) / HSIAO_FILE
     if not path.is_file():
-        raise ValueError(f"templates: the SN Ia spectra {path} are missing; give an sncosmo cache.")
+        raise SimulationError(
+            f"templates: the SN Ia spectra {path} are missing; give an sncosmo cache."
+        )
     return sncosmo.TimeSeriesSource(*sncosmo.read_griddata_fits(str(path)), name="hsiao")
 
 
@@ -56,7 +61,7 @@ def type_ii_sources(templates: Path):
     paths = [Path(templates) / file for file in II_FILES]
     found = [path for path in paths if path.is_file()]
     if not found:
-        raise ValueError(
+        raise SimulationError(
             f"templates: no SN II spectra such as {paths[0]} or {paths[-1]}; give an sncosmo cache."
         )
     return [_linear_source(sncosmo, path) for path in found]

@@ -46,11 +46,13 @@ class SN:
     """
 
     name = "SN"
+    alerts = True
+    host = "own"
     parameters = {  # noqa: RUF012 - read-only by contract
         "subtype": "0 = SN Ia, 1 = SN II",
         "redshift": "redshift",
-        "explosion_mjd": "time of explosion [d, MJD]",
-        "peak_mjd": "time of peak in the reference band [d, MJD]",
+        "explosion_mjd": "time of explosion [d]",
+        "peak_mjd": "time of peak in the reference band [d]",
         "peak_mag": "observed AB magnitude at peak in the reference band [mag]",
         "x1": "SN Ia: light-curve shape x1",
         "c": "SN Ia: colour c [mag]",
