@@ -1,42 +1,36 @@
-"""A new class of object in a few lines: dwarf novae in outburst, among stars and supernovae.
+"""A new class of object: dwarf novae. Run: python examples/new_class.py dwarf_novae.png"""
 
-python examples/new_class.py --out dwarf_novae.png
-"""
-
-import argparse
-from pathlib import Path
+import sys
+from typing import ClassVar
 
 import numpy as np
 
-from simulator.lightcurves import register
-from simulator.options import Options
+from simulator import Options, Simulator, load_profile, register
 from simulator.preview import preview
-from simulator.sequences import Simulator
-from survey_profiles import load_profile
 
 
 @register
 class DwarfNova:
-    """A constant faint binary that brightens within a day and fades over a week."""
+    """A faint binary that brightens within a day and fades over a week."""
 
     name = "DN"
-    parameters = {"outburst_mjd": "start of the outburst [d]", "rise_mag": "amplitude [mag]"}  # noqa: RUF012
+    parameters: ClassVar = {"outburst_mjd": "start of the outburst [d]"}
 
     def __init__(self, bands, templates=None):
         pass
 
     def sample(self, draws, context):
         first, last = np.nanmin(context.schedule.mjd, 1), np.nanmax(context.schedule.mjd, 1)
-        return {"outburst_mjd": draws.uniform(first, last), "rise_mag": draws.uniform(2, 5),
-                "_quiet_mag": context.magnitude_law.draw(draws, self.name)}  # fmt: skip
+        quiet_mag = context.magnitude_law.draw(draws, self.name) + 1
+        rise_mag = draws.uniform(2, 5)
+        outburst = draws.uniform(first, last)
+        return {"outburst_mjd": outburst, "_quiet_mag": quiet_mag, "_rise_mag": rise_mag}
 
     def magnitudes(self, parameters, mjd, band):
         age = np.maximum(mjd - parameters["outburst_mjd"][:, None], 0)
         shape = (1 - np.exp(-age / 0.3)) * np.exp(-((age / 7.0) ** 2))
-        return parameters["_quiet_mag"][:, None] - parameters["rise_mag"][:, None] * shape
+        return parameters["_quiet_mag"][:, None] - parameters["_rise_mag"][:, None] * shape
 
 
-parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-parser.add_argument("--out", type=Path, default=Path("dwarf_novae.png"))
 classes = dict.fromkeys(("DN", "SN", "NV"), 1)
-preview(Simulator(load_profile("hits"), Options(classes=classes)), parser.parse_args().out)
+preview(Simulator(load_profile("hits"), Options(classes=classes)), sys.argv[1])

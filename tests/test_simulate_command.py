@@ -31,8 +31,9 @@ def test_one_line_makes_a_data_set_and_its_record(monkeypatch, tmp_path):
         "train": 28, "validation": 4, "test": 4,
     }  # fmt: skip
     record = json.loads((tmp_path / "hits.zarr.json").read_text())
-    assert record["runs"][0]["command"].startswith("simulate --survey hits --n 28 --validation 4 --test 4")
-    assert record["runs"][0]["made"] == 36
+    run = record["runs"][0]
+    assert run["command"].startswith("simulate --survey hits --n 28 --validation 4 --test 4")
+    assert run["made"] == 36
 
 
 def test_a_dry_run_writes_nothing(monkeypatch, tmp_path, capsys):
