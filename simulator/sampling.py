@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from simulator.errors import SimulationError
 from simulator.randomness import Draws, Purpose
 
 SPLITS = ("train", "validation", "test")
@@ -15,10 +16,22 @@ _SPLIT_SHIFT = 56
 
 
 def addresses(split: str, indices):
-    """Addresses of objects of a split, uint64, shape (object,)."""
+    """Addresses of objects of a split, uint64, shape (object,).
+
+    Raises
+    ------
+    SimulationError
+        An unknown split, or an index that is not a whole number from 0 on.
+    """
     if split not in SPLITS:
-        raise ValueError(f"split {split!r}; allowed are {', '.join(SPLITS)}.")
-    return np.asarray(indices, dtype=np.uint64) + np.uint64(SPLITS.index(split) << _SPLIT_SHIFT)
+        raise SimulationError(f"split {split!r}; allowed are {', '.join(SPLITS)}.")
+    indices = np.asarray(indices)
+    whole = indices.size == 0 or np.issubdtype(indices.dtype, np.integer)
+    if not whole or (indices < 0).any() or (indices >= 2**_SPLIT_SHIFT).any():
+        raise SimulationError(
+            f"indices of objects are whole numbers from 0 on, not {indices.ravel()[:3].tolist()}."
+        )
+    return indices.astype(np.uint64) + np.uint64(SPLITS.index(split) << _SPLIT_SHIFT)
 
 
 def class_numbers(seed, split, indices, cycle):

@@ -106,12 +106,18 @@ class Simulator:
         return self.batch(split, [index])
 
     def batch(self, split: str, indices) -> Sequences:
-        """Sequences of the objects ``indices`` of a split, in this order."""
+        """Sequences of the objects ``indices`` of a split, in this order.
+
+        Raises
+        ------
+        SimulationError
+            An unknown split, or an index that is not a whole number from 0 on.
+        """
+        address = addresses(split, indices)
         indices = np.asarray(indices, dtype=np.int64)
         label = self.labels(split, indices)
         order = np.argsort(label, kind="stable")
         groups = [order[label[order] == number] for number in range(len(self.classes))]
-        address = addresses(split, indices)
         conditions = self._bank.draw(self.options.seed, address)
         truth = _Truth(indices.size, self.n_epochs, len(self.band_names), self.parameters)
         for number, rows in enumerate(groups):

@@ -211,6 +211,18 @@ def test_lanczos_resampling_lowers_and_correlates_the_noise():
     assert 0.6 < variance[1] / variance[0] < 0.9
 
 
+@pytest.mark.parametrize("indices", [[-1], [1.5], [2**57]])
+def test_what_is_no_index_is_refused(hits, indices):
+    with pytest.raises(SimulationError, match="whole numbers from 0 on"):
+        hits.batch("train", indices)
+    with pytest.raises(SimulationError, match="allowed are train, validation, test"):
+        hits.sequence(0, "trian")
+
+
+def test_no_objects_are_an_empty_batch(hits):
+    assert hits.batch("train", []).images.shape == (0, hits.n_epochs, 21, 21)
+
+
 def test_unknown_classes_are_refused_with_the_nearest_name():
     with pytest.raises(SimulationError, match="Did you mean RRL"):
         Options(classes={"RRLL": 1})
