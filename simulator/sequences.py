@@ -88,6 +88,18 @@ class Simulator:
         return self._bank.pointings.mjd.shape[1]
 
     @property
+    def n_pointings(self) -> int:
+        """Sequences of exposures that objects are given."""
+        return len(self._bank.pointings)
+
+    def depth_mag(self) -> float:
+        """Median depth of the exposures in the reference band, or in all where it has none."""
+        pointings = self._bank.pointings
+        reference = (pointings.band == self.bands.reference) & np.isfinite(pointings.mjd)
+        chosen = reference if reference.any() else np.isfinite(pointings.mjd)
+        return float(np.median(pointings.limiting_mag[chosen]))
+
+    @property
     def parameters(self) -> dict[str, str]:
         """Names and meanings of the classes' own parameters."""
         found: dict[str, dict[str, list[str]]] = {}

@@ -71,7 +71,10 @@ def _run(request):
     _refuse_bad_output(request.out)
     for path in request.previews:
         check_preview(path)
-    with console.status("Preparing (the first run on a machine compiles for a minute)"):
+    preparing = "Preparing; the first run on a machine compiles for half a minute"
+    if not console.is_terminal:
+        console.print(f"{preparing}.")
+    with console.status(preparing):
         plan = _plan(request)
         refuse_other_settings(plan.path, plan.settings())
         expected_bytes, expected_seconds = plan.estimate(threads)
@@ -143,21 +146,27 @@ def _draw_previews(plan, paths, console):
 def _headline(plan: Plan, expected_bytes, expected_seconds) -> str:
     simulator = plan.simulator
     size, bands = simulator.options.stamp_size_pix, simulator.profile.cadence.bands
-    left_out = "".join(
-        f"\n{count:,} rows of {simulator.options.exposures} left out: {reason}."
-        for reason, count in _unused_rows(simulator).items()
-        if count
-    )
     return (
         f"{simulator.profile.title}: {plan.total:,} sequences of up to {simulator.n_epochs} "
         f"epochs in {', '.join(bands)}, {size} x {size} pixels; "
-        f"about {expected_bytes / 1e9:.2f} GB and {_duration(expected_seconds)}.{left_out}"
+        f"about {expected_bytes / 1e9:.2f} GB and {_duration(expected_seconds)}."
+        f"{_exposures_used(simulator) if simulator.options.exposures else ''}"
     )
 
 
-def _unused_rows(simulator):
-    path = simulator.options.exposures
-    return unused_rows(path, simulator.profile) if path else {}
+def _exposures_used(simulator) -> str:
+    """What became of a table of exposures, in a few lines."""
+    path, cadence = simulator.options.exposures, simulator.profile.cadence
+    in_use = "[" + ",".join(f'"{band}"' for band in cadence.bands) + "]"
+    lines = [
+        f"{path}: {simulator.n_pointings:,} pointings; longer ones were cut into consecutive "
+        f"ones of cadence.max_epochs = {cadence.max_epochs}."
+    ]
+    for reason, count in unused_rows(path, simulator.profile).items():
+        hint = f" (in use: --profile-set 'cadence.bands={in_use}')" if "band" in reason else ""
+        if count:
+            lines.append(f"{count:,} rows left out: {reason}{hint}.")
+    return "".join(f"\n{line}" for line in lines)
 
 
 def _class_table(plan: Plan) -> Table:
@@ -179,7 +188,7 @@ def _summary(plan: Plan, outcome) -> str:
         f"Made {outcome.made:,} sequences{continued} in {_duration(outcome.seconds)}, "
         f"{speed:,.0f} a second; {size / 1e9:.2f} GB in {plan.path}.\n"
         f"Open it with zarr.open_group({str(plan.path)!r}, mode='r')['train']; "
-        f"what was done is in {plan.path.name}.json."
+        f"what was done is in {plan.path}.json."
     )
 
 

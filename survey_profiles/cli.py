@@ -36,9 +36,17 @@ def show(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="seed of the drawn pointings")] = 0,
     pointings: Annotated[int, typer.Option(min=1, max=100_000, help="how many to draw")] = 512,
+    toml: Annotated[
+        bool, typer.Option("--toml", help="print the profile's file, to start your own from")
+    ] = False,
 ):
     """Show every number of a survey with its source."""
     profile = _load(name)
+    if toml:
+        from survey_profiles.loading import profile_text
+
+        typer.echo(profile_text(name), nl=False)
+        return
     if plot is not None:
         _require_image(plot)
     _print_table(profile)

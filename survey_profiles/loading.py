@@ -21,6 +21,14 @@ def profile_names() -> tuple[str, ...]:
     return tuple(sorted(f.name[:-5] for f in files if f.name.endswith(".toml")))
 
 
+def profile_text(name_or_path) -> str:
+    """The TOML of a profile, comments included."""
+    where, _ = _read(name_or_path)
+    if where in profile_names():
+        return (resources.files("survey_profiles") / f"{where}.toml").read_text(encoding="utf-8")
+    return Path(name_or_path).read_text(encoding="utf-8")
+
+
 def load_profile(name_or_path, overrides=None) -> Profile:
     """A validated profile.
 

@@ -10,6 +10,7 @@ import pytest
 
 from simulator import cli
 from simulator.dataset.store import open_dataset
+from simulator.lightcurves import DEFAULT_CLASSES
 
 QUICK = ["--n", "28", "--stamp-size", "9", "--threads", "1", "--quiet"]
 
@@ -73,6 +74,7 @@ def test_a_dry_run_writes_nothing(monkeypatch, tmp_path, capsys):
             "x.npz: there is no such file",
         ),
         (["--survey", "hits", "--classes", "SN:1e10,NV"], "too rare"),
+        (["--survey", "hits", "--profile-set", "bands.g.zero_point_mag=5"], "exposures reach"),
         (["--survey", "hits", "--profile-set", "camera.saturation_adu=1e9"], "65535"),
     ],
 )
@@ -93,6 +95,28 @@ def test_an_output_that_is_a_file_is_refused_and_kept(monkeypatch, tmp_path, cap
     assert simulate(monkeypatch, "--survey", "hits", "--out", out, *QUICK) == 2
     assert "is a file" in capsys.readouterr().err
     assert out.read_text() == "precious"
+
+
+def test_an_empty_folder_can_become_a_data_set(monkeypatch, tmp_path):
+    (tmp_path / "x.zarr").mkdir()
+    arguments = ["--survey", "hits", "--out", tmp_path / "x.zarr"]
+    assert simulate(monkeypatch, *arguments, *QUICK) == 0
+    split = open_dataset(tmp_path / "x.zarr")["test"]
+    assert split.attrs["classes"][split["label"][0]] in DEFAULT_CLASSES
+
+
+def test_what_became_of_an_exposure_table_is_said(monkeypatch, tmp_path, capsys):
+    rows = [f"{60000 + i},{'gr'[i % 2]},90,1.2,1.0,120,25.1,24.0" for i in range(80)]
+    names = (
+        "mjd,band,exposure_time_s,airmass,seeing_fwhm_arcsec,sky_adu,zero_point_mag,limiting_mag"
+    )
+    (tmp_path / "e.csv").write_text("\n".join([names, *rows]))
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--survey", "hits", "--exposures", "e.csv", "--n", "7", "--dry-run"]
+    assert simulate(monkeypatch, *arguments, "--out", "x.zarr") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "2 pointings" in printed and "cadence.max_epochs = 30" in printed
+    assert "40 rows left out: band not in use" in printed
 
 
 def test_a_table_of_magnitudes_sets_the_brightness(monkeypatch, tmp_path):

@@ -90,3 +90,11 @@ def test_help_answers_within_a_second_and_imports_nothing_heavy():
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         best = min(best, time.perf_counter() - start)
     assert done.stdout.rstrip().endswith("[]") and best < 1.0
+
+
+def test_the_file_of_a_profile_can_be_printed_to_start_from(tmp_path):
+    printed = subprocess.run(
+        [sys.executable, "-m", "survey_profiles.cli", "show", "ztf", "--toml"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert printed == (resources.files("survey_profiles") / "ztf.toml").read_text()

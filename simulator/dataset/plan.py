@@ -25,6 +25,7 @@ from survey_profiles import load_profile
 _VERSIONS = ("skyreel", "numpy", "scipy", "numba", "zarr", "numcodecs", "sncosmo", "galsim",
              "astropy")  # fmt: skip
 _SAMPLE = 256
+_DEEPEST_MAG = 5.0  # by which exposures may go deeper than the stars that are drawn
 _HEADROOM = 1.05
 MAX_OBJECTS = 2**40
 
@@ -133,7 +134,15 @@ def make_plan(
         if not low <= count <= MAX_OBJECTS:
             raise SimulationError(f"{count} sequences for {split}; allowed are {low} and more.")
     profile = load_profile(survey, overrides)
-    return Plan(Simulator(profile, options), counts, Path(path), str(survey), dict(overrides or {}))
+    simulator = Simulator(profile, options)
+    depth, field = simulator.depth_mag(), profile.field
+    if not field.bright_mag < depth < field.faint_mag + _DEEPEST_MAG:
+        raise SimulationError(
+            f"{survey}: exposures reach {depth:.1f} mag (5 sigma, median), but stars are drawn "
+            f"from {field.bright_mag:g} to {field.faint_mag:g}; check zero points, exposure times "
+            "and [field]."
+        )
+    return Plan(simulator, counts, Path(path), str(survey), dict(overrides or {}))
 
 
 def versions() -> dict[str, str]:

@@ -69,7 +69,7 @@ class DatasetWriter:
         self.shape = {"epoch": n_epochs, "y": size_pix, "x": size_pix}
         self.per_shard = shard_objects(n_epochs, size_pix)
         attributes = {**attributes, "settings": settings, "format_version": FORMAT_VERSION}
-        if not self.path.exists():
+        if _is_free(self.path):
             self._create(attributes)
         refuse_other_settings(self.path, settings)
         self._lock = _locked(self.path)
@@ -93,8 +93,9 @@ class DatasetWriter:
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.parent.mkdir(parents=True, exist_ok=True)
             root = zarr.create_group(unfinished, attributes=attributes)
+            names = {key: attributes[key] for key in ("classes", "bands")}
             for split, count in self.counts.items():
-                self._create_split(root.create_group(split), count)
+                self._create_split(root.create_group(split, attributes=names), count)
             unfinished.rename(self.path)
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written ({error.strerror}).") from error
@@ -144,7 +145,7 @@ def refuse_other_settings(path, settings) -> None:
     SimulationError
         Something else is there, or it was made with others; it says which differ.
     """
-    if not Path(path).exists():
+    if _is_free(path):
         return
     found, asked = flat(open_root(path, "r").attrs.get("settings", {})), flat(settings)
     changed = sorted(key for key in {**found, **asked} if found.get(key) != asked.get(key))
@@ -159,6 +160,12 @@ def refuse_other_settings(path, settings) -> None:
         f"{path} was made with other settings: {named}{more}. Give the same ones to finish it, "
         "or another --out."
     )
+
+
+def _is_free(path) -> bool:
+    """Nothing there, or an empty folder."""
+    path = Path(path)
+    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
 
 
 def _locked(path) -> int:

@@ -90,9 +90,8 @@ class Sheet:
     def head(self, title, names):
         self.write(self.EDGE, 46, title or "Simulated sequences", 14, weight="bold")
         self.write(self.EDGE, 78, "  ".join(names), 10, color=FAINT)
-        stretch = (
-            f"stamps: sky subtracted, asinh, black −{-BLACK_SIGMA:g}σ of the sky, white as given"
-        )
+        black = f"black −{-BLACK_SIGMA:g}σ of the sky"
+        stretch = f"stamps: sky subtracted, asinh, {black}, white as under each name"
         self.write(self.width - self.RIGHT, 78, stretch, 7.5, color=FAINT, ha="right")
         above = self.HEAD - 12
         self.write(self.LEFT, above, "band", 7.5, color=FAINT)
