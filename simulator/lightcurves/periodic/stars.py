@@ -7,6 +7,7 @@ magnitudes are those of the mean *flux*, as catalogues average.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from importlib.resources import files
 
 import numpy as np
@@ -105,7 +106,7 @@ def _moments(values):
     return mean, *(np.average(off**k, axis=2, weights=weights) for k in (2, 3))
 
 
-class PeriodicStar:
+class PeriodicStar(ABC):
     """What periodic classes share: evaluation, and the redrawing of what cannot be seen.
 
     A class gives ``shapes``, ``epoch_name`` (the parameter that holds phase zero) and
@@ -144,8 +145,9 @@ class PeriodicStar:
     def _position(self, phase):
         return phase
 
+    @abstractmethod
     def _draw(self, draws, context):
-        raise NotImplementedError
+        """Parameters of a batch, seen or not."""
 
     def _accepts(self, parameters, context):
         """True where some epoch is brighter than the limiting magnitude, shape (object,)."""
