@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import resource
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
 from simulator.options import Options
 from simulator.scene.scene import BULGE_FRACTION, BULGE_PIX, DISC_PIX, HOST_E1, HOST_E2
+from simulator.sequences import DRAWN_POINTINGS
+from survey_profiles import draw_pointings, load_profile
 
 KEEP_ALL = {"seeing.max_fwhm_arcsec": "20"}
 GALSIM_SEQUENCES = 14
@@ -71,6 +75,20 @@ def breakdown(path):
     spent["compressing and writing (CPU)"] = time.process_time() - start
     shutil.rmtree(path)
     return {name: 1e6 * seconds / BATCH_OBJECTS for name, seconds in spent.items()}
+
+
+def startup():
+    """Seconds of what a user waits for first: help of both commands, and 2,048 pointings."""
+    taken = {}
+    for command in ("simulator.cli", "survey_profiles.cli"):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", command, "--help"], check=True, capture_output=True)
+        taken[f"{command} --help"] = time.perf_counter() - start
+    profile = load_profile("lsst")
+    start = time.perf_counter()
+    draw_pointings(profile, 1, DRAWN_POINTINGS)
+    taken[f"{DRAWN_POINTINGS:,} LSST pointings drawn"] = time.perf_counter() - start
+    return taken
 
 
 def galsim_stamp_seconds(path):
@@ -132,6 +150,8 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     print(describe_machine())
+    for name, seconds in startup().items():
+        print(f"{name}: {seconds:.2f} s")
     per_stamp, epochs = galsim_stamp_seconds(args.out)
     galsim_rate = 1 / (per_stamp * epochs)
     print(f"GalSim, same scenes, one core: {1e3 * per_stamp:.2f} ms a stamp, "

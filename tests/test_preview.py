@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from simulator.dataset.layout import EPOCHS, OBJECTS
 from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
 from simulator.dataset.store import open_dataset
 from simulator.errors import SimulationError
 from simulator.options import Options
 from simulator.preview import preview
-from simulator.preview.examples import Example, example_objects, shown_epochs, stored_sequences
+from simulator.preview.examples import Example, example_objects, shown_epochs
 from simulator.preview.film import movie
 from simulator.preview.sheet import COLUMNS, contact_sheet
 from simulator.sequences import Sequences, Simulator
@@ -64,6 +65,16 @@ def frames(path):
 
 def enlarged(size):
     return -(-110 // size) * size
+
+
+def stored_sequences(split, rows):
+    """Objects ``rows`` of one split of an open data set, as ``Sequences``."""
+    kinds = {name: array.metadata.dimension_names for name, array in split.arrays()}
+    images, mask, epochs, objects = (
+        {n: split[n].oindex[np.asarray(rows)] for n, kind in kinds.items() if wanted in (n, kind)}
+        for wanted in ("images", "mask", EPOCHS, OBJECTS)
+    )
+    return Sequences(images["images"], mask["mask"], epochs, objects)
 
 
 @pytest.mark.parametrize(

@@ -129,14 +129,12 @@ def test_a_table_of_magnitudes_sets_the_brightness(monkeypatch, tmp_path):
 
 
 def test_help_does_not_wait_for_heavy_imports():
-    start = time.monotonic()
     listed = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "simulator.cli", "--help"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "numba" not in listed.stderr and "astropy" not in listed.stderr
     assert "--survey" in listed.stdout
-    assert time.monotonic() - start < 30
 
 
 def test_a_stop_by_the_user_says_how_to_go_on(tmp_path):

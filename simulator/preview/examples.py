@@ -14,19 +14,6 @@ MIN_SIDE_PIX = 110  # of an enlarged stamp in the picture
 BLACK_SIGMA, _SOFTENING_SIGMA, _MIN_WHITE_SIGMA = -2.5, 3.0, 15.0
 
 
-def stored_sequences(split, rows):
-    """Objects ``rows`` of one split of an open data set, as ``Sequences``."""
-    from simulator.dataset.layout import EPOCHS, OBJECTS
-    from simulator.sequences import Sequences
-
-    kinds = {name: array.metadata.dimension_names for name, array in split.arrays()}
-    images, mask, epochs, objects = (
-        {n: split[n].oindex[np.asarray(rows)] for n, kind in kinds.items() if wanted in (n, kind)}
-        for wanted in ("images", "mask", EPOCHS, OBJECTS)
-    )
-    return Sequences(images["images"], mask["mask"], epochs, objects)
-
-
 def example_objects(sequences, class_number, count=1):
     """Positions in the batch of ``count`` examples of a class: the brighter of those well seen.
 
