@@ -13,3 +13,17 @@ def real_data():
     if not folder:
         pytest.skip("SKYREEL_DATA does not name a folder of real observations")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory):
+    """A simulated HiTS data set of 210 training, 70 validation and 70 test sequences."""
+    from simulator.dataset.plan import make_plan
+    from simulator.dataset.run import execute, writer_for
+    from simulator.options import Options
+
+    path = tmp_path_factory.mktemp("data") / "small.zarr"
+    plan = make_plan("hits", Options(seed=5), path, n=210, validation=70, test=70)
+    with writer_for(plan) as writer:
+        execute(plan, writer, threads=1)
+    return path

@@ -1,0 +1,32 @@
+"""Light curves from stamps, their features, classifiers, and how good they are.
+
+>>> from classifier import features_of
+>>> features_of(time, magnitude, error)["PeriodLS"]
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+_HOMES = {
+    "ClassifierError": "classifier.errors",
+    "Forest": "classifier.forest.model",
+    "Predictions": "classifier.evaluation",
+    "Split": "classifier.stamps",
+    "evaluate": "classifier.evaluation",
+    "features_of": "classifier.features",
+    "features_of_batch": "classifier.features",
+    "measure": "classifier.photometry",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    """Import on first use, so that command-line help need not wait for anything heavy."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'classifier' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__():
+    return sorted([*globals(), *_HOMES])
