@@ -1,0 +1,149 @@
+"""All features of curves: of one, or of a padded batch on threads.
+
+A point counts if its time, magnitude and error are finite and its error is above zero. Each
+curve is worked on by itself, so that neither threads nor the cut of a batch change a bit.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numba import njit
+
+from classifier.errors import ClassifierError
+from classifier.features.autocorrelation import fill_autocorrelation
+from classifier.features.car import fill_car
+from classifier.features.distribution import fill_distribution
+from classifier.features.names import FEATURES, FREQUENCIES, HARMONIC_COLUMNS, HARMONICS, RECORD
+from classifier.features.periods import fill_periods
+from classifier.features.slopes import fill_slopes
+
+LONGEST_DAY = 1e5  # no survey; times in seconds are caught by it
+_CURVES_PER_JOB = 256
+
+
+def features_of(time, magnitude, error) -> dict[str, float]:
+    """The features of one curve: 59 numbers by name, NaN where one does not exist.
+
+    Parameters
+    ----------
+    time, magnitude, error : array_like, shape (point,)
+        Days, mag, mag. Points that are not finite, or whose error is not above zero, are left out.
+
+    Raises
+    ------
+    ClassifierError
+        Arrays of different lengths; times that do not rise or span more than 100,000 days.
+    """
+    curve = [np.asarray(values, dtype=np.float64)[None] for values in (time, magnitude, error)]
+    n_points = [curve[0].shape[-1]] if curve[0].ndim == 2 else [0]
+    values = features_of_batch(*curve, n_points)[0]
+    return dict(zip(FEATURES, values.tolist(), strict=True))
+
+
+def features_of_batch(time, magnitude, error, n_points, *, threads: int = 1):
+    """The features of many curves, float64 (curve, 59), in the order of ``FEATURES``.
+
+    Parameters
+    ----------
+    time, magnitude, error : array_like, shape (curve, epoch)
+        Days, mag, mag; see ``features_of``.
+    n_points : array_like of int, shape (curve,)
+        How many of the leading epochs count.
+    threads : int
+        The result does not depend on it.
+
+    Raises
+    ------
+    ClassifierError
+        Arrays that do not fit together; times of a curve that do not rise or span more than
+        100,000 days. The first such curve is named.
+    """
+    time, magnitude, error = (
+        np.ascontiguousarray(values, dtype=np.float64) for values in (time, magnitude, error)
+    )
+    n_points = _checked_counts(time, magnitude, error, n_points)
+    if threads < 1:
+        raise ClassifierError(f"features: threads = {threads}; at least 1 is needed.")
+    counts = np.isfinite(time) & np.isfinite(magnitude) & np.isfinite(error) & (error > 0)
+    counts &= np.arange(time.shape[1]) < n_points[:, None]
+    _check_times(time, counts)
+    found = np.empty((len(time), len(FEATURES)))
+
+    def work(first):
+        part = slice(first, first + _CURVES_PER_JOB)
+        _fill(time[part], magnitude[part], error[part], counts[part], *_with_views(found[part]))
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, range(0, len(time), _CURVES_PER_JOB)))
+    return found
+
+
+def _with_views(found):
+    """Rows, the same as records, and their harmonics (curve, frequency, kind, harmonic)."""
+    harmonics = found[:, HARMONIC_COLUMNS].reshape(-1, FREQUENCIES, 2, HARMONICS)
+    return found, found.view(RECORD)[:, 0], harmonics
+
+
+def _checked_counts(time, magnitude, error, n_points):
+    shapes = [array.shape for array in (time, magnitude, error)]
+    if time.ndim != 2 or len(set(shapes)) > 1:
+        listed = ", ".join(str(shape) for shape in shapes)
+        raise ClassifierError(
+            "features: time, magnitude and error must have one shape, (curve, epoch) in a batch "
+            f"or (point,) alone; found {listed}."
+        )
+    n_points = np.asarray(n_points)
+    whole = np.issubdtype(n_points.dtype, np.integer) or n_points.size == 0
+    if n_points.shape != time.shape[:1] or not whole:
+        raise ClassifierError(
+            f"features: n_points has shape {n_points.shape} and type {n_points.dtype}; whole "
+            f"numbers of shape {time.shape[:1]} are needed."
+        )
+    wrong = np.flatnonzero((n_points < 0) | (n_points > time.shape[1]))
+    if wrong.size:
+        raise ClassifierError(
+            f"features: n_points of curve {wrong[0]} is {n_points[wrong[0]]}; allowed are 0 to "
+            f"{time.shape[1]}."
+        )
+    return n_points
+
+
+def _check_times(time, counts):
+    latest = np.maximum.accumulate(np.where(counts, time, -np.inf), axis=1)
+    wrong = np.argwhere(counts[:, 1:] & (time[:, 1:] <= latest[:, :-1]))
+    if wrong.size:
+        curve, before = wrong[0]
+        raise ClassifierError(
+            f"features: curve {curve}, epoch {before + 1}: time {time[curve, before + 1]!r} d "
+            f"comes after {latest[curve, before]!r} d. Sort the points, and merge those of one "
+            "time."
+        )
+    span = latest.max(axis=1, initial=-np.inf) - np.where(counts, time, np.inf).min(
+        axis=1, initial=np.inf
+    )
+    wrong = np.flatnonzero(span > LONGEST_DAY)
+    if wrong.size:
+        raise ClassifierError(
+            f"features: curve {wrong[0]} spans {span[wrong[0]]:.3g} d; at most "
+            f"{LONGEST_DAY:.0f} d are allowed. Are the times in days?"
+        )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fill(time, magnitude, error, counts, found, records, harmonics):
+    """Fill ``found`` (curve, feature), of which the last two are views."""
+    for i in range(len(found)):
+        used = np.flatnonzero(counts[i])
+        found[i] = np.nan
+        if used.size > 0:
+            t, m, e = time[i][used], magnitude[i][used], error[i][used]
+            fill_distribution(records[i], m, e)
+            fill_slopes(records[i], t, m)
+            fill_autocorrelation(records[i], t, m)
+            fill_periods(records[i], harmonics[i], t, m)
+            fill_car(records[i], t, m, e)
+        for j in range(found.shape[1]):
+            if not np.isfinite(found[i, j]):
+                found[i, j] = np.nan

@@ -1,0 +1,125 @@
+"""Features of the best period, and of three frequencies with four harmonics each.
+
+After FATS (Nun et al. 2015, arXiv:1506.00010; Richards et al. 2011, ApJ 733, 10): the highest
+peak of the periodogram, its harmonics fitted and taken away one after another, and again twice on
+what is left. docs/features.md says where we differ. Phases count from the first point, so that
+the origin of time does not matter.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from classifier.features.distribution import cumulative_range, mean_of
+from classifier.features.names import FREQUENCIES, HARMONICS
+from classifier.features.periodogram import (
+    INDEPENDENT_PER_POINT,
+    OVERSAMPLING,
+    highest_peak,
+    phase_steps,
+    power_of,
+    window_sums,
+)
+from classifier.features.slopes import mean_square_step
+
+LEAST_POINTS = 4  # three points lie on a sine of any frequency
+_NOTHING_LEFT = 1e-20  # of the sum of squares: residuals are rounding errors
+_COLLINEAR = 1e-14  # of a squared length: two columns of the fit say the same
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def fill_periods(row, harmonics, time, magnitude):
+    """Write the features of times (point,), magnitudes (point,) into a record.
+
+    ``harmonics`` (frequency, 2, harmonic) takes amplitudes [mag] and relative phases [rad]. A
+    curve without variation or of fewer than four points has neither.
+    """
+    row["PeriodLS"] = row["Period_fit"] = row["Psi_CS"] = row["Psi_eta"] = np.nan
+    harmonics[:] = np.nan
+    residual = magnitude - mean_of(magnitude)
+    squares = (residual**2).sum()
+    if magnitude.size < LEAST_POINTS or not squares > 0.0:
+        return
+    steps = phase_steps(time)
+    window = window_sums(steps, magnitude.size)
+    turns = (time - time[0]) / (OVERSAMPLING * (time[-1] - time[0]))  # of the first frequency
+    for frequency in range(FREQUENCIES):
+        harmonics[frequency, 0] = 0.0
+        left = (residual**2).sum()
+        if left > _NOTHING_LEFT * squares:
+            power = power_of(steps, window, residual)
+            k = highest_peak(power)
+            if frequency == 0:
+                row["PeriodLS"] = OVERSAMPLING * (time[-1] - time[0]) / k
+                row["Period_fit"] = false_alarm_probability(power[k - 1] / left, magnitude.size)
+                _fill_folded(row, magnitude, k * turns)
+            _take_harmonics(harmonics[frequency], residual, k * turns, squares)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def false_alarm_probability(share, n):
+    """Chance of a peak that takes this share of the sum of squares of n points of noise.
+
+    1 - (1 - e^-z)^M with z = share (n - 1)/2 and M = 100 n (Press & Rybicki 1989).
+    """
+    z = 0.5 * (n - 1) * share
+    return -math.expm1(INDEPENDENT_PER_POINT * n * math.log1p(-math.exp(-z)))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fill_folded(row, magnitude, turns):
+    """Psi_CS and Psi_eta of the curve folded, as FATS does, with twice the period."""
+    phase = 0.5 * turns
+    folded = magnitude[np.argsort(phase - np.floor(phase), kind="mergesort")]
+    row["Psi_CS"] = cumulative_range(folded)
+    row["Psi_eta"] = mean_square_step(folded)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _take_harmonics(found, residual, turns, squares):
+    """Fit and subtract the harmonics of a frequency; ``found`` (2, harmonic), amplitude, phase."""
+    first_phase = np.nan
+    for harmonic in range(HARMONICS):
+        if not (residual**2).sum() > _NOTHING_LEFT * squares:
+            return
+        a, b = take_sine(residual, (harmonic + 1) * turns)
+        phase = math.atan(b / a)
+        if harmonic == 0:
+            first_phase = phase
+        found[0, harmonic] = math.hypot(a, b)
+        found[1, harmonic] = phase - first_phase
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def take_sine(residual, turns):
+    """Subtract the least-squares a sin + b cos + constant at phases ``turns``; return a and b.
+
+    Columns are made orthogonal first (modified Gram-Schmidt). Where the points show one phase
+    only, the smallest a and b that fit are taken, as ``numpy.linalg.lstsq`` does.
+    """
+    angle = 2.0 * np.pi * (turns - np.floor(turns + 0.5))
+    sine, cosine = np.sin(angle), np.cos(angle)
+    sine -= sine.mean()
+    cosine -= cosine.mean()
+    residual -= mean_of(residual)
+    swapped = (sine**2).sum() < (cosine**2).sum()
+    longer, other = (cosine, sine) if swapped else (sine, cosine)
+    length = (longer**2).sum()
+    if not length > _COLLINEAR * residual.size:
+        return 0.0, 0.0
+    slope = (longer * other).sum() / length
+    rest = other - slope * longer
+    rest_length = (rest**2).sum()
+    along_longer = (longer * residual).sum() / length
+    residual -= along_longer * longer
+    if rest_length > _COLLINEAR * length:
+        along_other = (rest * residual).sum() / rest_length
+        residual -= along_other * rest
+        along_longer -= slope * along_other
+    else:
+        along_longer /= 1.0 + slope**2
+        along_other = slope * along_longer
+    return (along_other, along_longer) if swapped else (along_longer, along_other)
