@@ -1,0 +1,39 @@
+"""How good predictions are: by number of images, by magnitude, with errors, for any model.
+
+>>> from classifier.evaluation import evaluate, read_predictions
+>>> evaluation = evaluate(read_predictions("predictions.parquet"))
+>>> evaluation.summary()["accuracy"]
+Estimate(value=0.953, error=0.002)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+_HOMES = {
+    "Estimate": "classifier.evaluation.measure",
+    "Evaluation": "classifier.evaluation.measure",
+    "EvaluationError": "classifier.evaluation.errors",
+    "Predictions": "classifier.evaluation.predictions",
+    "Runs": "classifier.evaluation.runs",
+    "evaluate": "classifier.evaluation.measure",
+    "over_runs": "classifier.evaluation.runs",
+    "plot_comparison": "classifier.evaluation.plots",
+    "read_attributes": "classifier.evaluation.tables",
+    "read_predictions": "classifier.evaluation.tables",
+    "summary_table": "classifier.evaluation.report",
+    "write_predictions": "classifier.evaluation.tables",
+    "write_report": "classifier.evaluation.report",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    """Import on first use: who only makes predictions need not wait for Matplotlib."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'classifier.evaluation' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__():
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,130 @@
+"""Class probabilities after every number of images: what any model hands to be evaluated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from classifier.evaluation.errors import EvaluationError
+
+_SUM_TOLERANCE = 1e-3  # float32 sums, and models that store float16
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of objects after 1, 2, ... images. Checked when it is made.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        Of the model.
+    probabilities : numpy.ndarray of float32, shape (object, image, class)
+        Entry j is after j + 1 images; NaN where the object has fewer.
+    label : numpy.ndarray of int, shape (object,)
+        True class, an index into ``classes``; -1 where unknown.
+    n_images : numpy.ndarray of int, shape (object,)
+        Images the object has. One with 0 cannot be classified.
+    magnitude : numpy.ndarray of float32, shape (object,)
+        Median observed magnitude; NaN where unknown.
+    object_id : numpy.ndarray of str or int, shape (object,)
+        Every object has its own.
+
+    Raises
+    ------
+    EvaluationError
+        Shapes that disagree, labels that are no class, probabilities that are missing, outside
+        [0, 1] or do not add up to 1.
+    """
+
+    classes: tuple[str, ...]
+    probabilities: np.ndarray
+    label: np.ndarray
+    n_images: np.ndarray
+    magnitude: np.ndarray
+    object_id: np.ndarray
+
+    def __post_init__(self):
+        types = {"probabilities": np.float32, "label": int, "n_images": int}
+        types |= {"magnitude": np.float32, "object_id": None}
+        object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
+        for name, dtype in types.items():
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=dtype))
+        self._check_shapes()
+        self._check_objects()
+        self._check_probabilities()
+
+    def __len__(self):
+        return len(self.label)
+
+    @property
+    def longest(self) -> int:
+        """Images of the object that has most."""
+        return int(self.n_images.max(initial=0))
+
+    def after(self, k: int) -> np.ndarray:
+        """Probabilities (object, class) after ``k`` images, or after all of those with fewer.
+
+        NaN for objects without any image.
+        """
+        if k < 1:
+            raise EvaluationError(f"predictions after {k} images; the first are after 1.")
+        last = np.clip(self.n_images, 1, k) - 1
+        return self.probabilities[np.arange(len(self)), last]
+
+    def of(self, objects) -> Predictions:
+        """The predictions of some of the objects, in the order given."""
+        return Predictions(
+            self.classes, self.probabilities[objects], self.label[objects],
+            self.n_images[objects], self.magnitude[objects], self.object_id[objects],
+        )  # fmt: skip
+
+    def _check_shapes(self):
+        if not self.classes or len(set(self.classes)) < len(self.classes):
+            raise EvaluationError(f"predictions: classes {self.classes}; each needs its own name.")
+        shape, n = self.probabilities.shape, self.label.shape
+        expected = (*n, max(1, *shape[1:2]), len(self.classes))
+        if len(n) != 1 or shape != expected:
+            raise EvaluationError(
+                f"predictions: probabilities of shape {shape} for {len(self.classes)} classes and "
+                f"labels of shape {n}; they must be (object, image, class) and (object,)."
+            )
+        for name in ("n_images", "magnitude", "object_id"):
+            if getattr(self, name).shape != n:
+                raise EvaluationError(
+                    f"predictions: {name} has shape {getattr(self, name).shape}, label {n}."
+                )
+
+    def _check_objects(self):
+        _refuse_outside("label", self.label, -1, len(self.classes) - 1)
+        _refuse_outside("n_images", self.n_images, 0, self.probabilities.shape[1])
+        names, count = np.unique(self.object_id, return_counts=True)
+        if names.size < len(self):
+            raise EvaluationError(
+                f"predictions: object {names[count > 1][0]} is there {count.max()} times; every "
+                "object needs a name of its own."
+            )
+
+    def _check_probabilities(self):
+        used = np.arange(self.probabilities.shape[1]) < self.n_images[:, None]
+        values = self.probabilities
+        wrong = ~((values >= 0) & (values <= 1)).all(axis=2)
+        wrong |= ~(np.abs(values.sum(axis=2) - 1) <= _SUM_TOLERANCE)
+        wrong &= used
+        if wrong.any():
+            row, image = np.argwhere(wrong)[0]
+            raise EvaluationError(
+                f"predictions: object {self.object_id[row]} after {image + 1} images has the "
+                f"probabilities {values[row, image].tolist()}; they must be known, within [0, 1] "
+                f"and add up to 1 ({int(wrong.sum())} sets of them do not)."
+            )
+        if np.isfinite(values[~used]).any():
+            raise EvaluationError("predictions: probabilities beyond an object's images; give NaN.")
+
+
+def _refuse_outside(name, values, low, high):
+    wrong = (values < low) | (values > high)
+    if wrong.any():
+        raise EvaluationError(
+            f"predictions: {name} {values[wrong][0]}; allowed are {low} to {high}."
+        )
