@@ -17,12 +17,14 @@ def simulator_of(path) -> Simulator:
     Raises
     ------
     SimulationError
-        No data set there, or a table of exposures or magnitudes it was made with is gone or
-        has changed.
+        No data set there, real sequences, or a table of exposures or magnitudes it was made with
+        is gone or has changed.
     """
     from survey_profiles.schema import Profile
 
     attributes = open_dataset(path).attrs
+    if "options" not in attributes:
+        raise SimulationError(f"{path} was not simulated; real sequences cannot be made again.")
     options = dict(attributes["options"])
     for name in ("exposures", "magnitudes"):
         _check_unchanged(path, name, options[name], attributes["settings"]["options"][name])

@@ -30,7 +30,9 @@ class ArraySpec:
 
     @property
     def fill_value(self):
-        """NaN for floats, -1 for signed and 0 for unsigned numbers."""
+        """NaN for floats, -1 for signed and 0 for unsigned numbers, nothing for strings."""
+        if self.dtype == "string":
+            return ""
         kind = np.dtype(self.dtype).kind
         return {"f": float("nan"), "i": -1}.get(kind, 0)
 

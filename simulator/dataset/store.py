@@ -34,9 +34,9 @@ _MARKS = "shard_done"
 _UNFINISHED = ".creating"
 
 
-def shard_objects(n_epochs: int, size_pix: int) -> int:
+def shard_objects(n_epochs: int, size_pix: int, pixel_bytes: int = 2) -> int:
     """Objects per shard: a multiple of the chunk whose images stay below 96 MiB."""
-    fitting = _SHARD_BYTES // (2 * n_epochs * size_pix**2)
+    fitting = _SHARD_BYTES // (pixel_bytes * n_epochs * size_pix**2)
     return int(np.clip(fitting // CHUNK_OBJECTS, 1, _MAX_SHARD_OBJECTS // CHUNK_OBJECTS)) * (
         CHUNK_OBJECTS
     )
@@ -67,12 +67,13 @@ class DatasetWriter:
         self.specs = tuple(specs)
         self.counts = dict(counts)
         self.shape = {"epoch": n_epochs, "y": size_pix, "x": size_pix}
-        self.per_shard = shard_objects(n_epochs, size_pix)
+        pixel_bytes = next(np.dtype(s.dtype).itemsize for s in self.specs if s.name == "images")
+        self.per_shard = shard_objects(n_epochs, size_pix, pixel_bytes)
         attributes = {**attributes, "settings": settings, "format_version": FORMAT_VERSION}
         if _is_free(self.path):
             self._create(attributes)
         refuse_other_settings(self.path, settings)
-        self._lock = _locked(self.path)
+        self._lock = locked(self.path)
         for leftover in self.path.rglob("*.partial"):
             leftover.unlink(missing_ok=True)
         self._root = open_root(self.path)
@@ -168,7 +169,7 @@ def _is_free(path) -> bool:
     return not path.exists() or (path.is_dir() and not any(path.iterdir()))
 
 
-def _locked(path) -> int:
+def locked(path) -> int:
     """A descriptor that keeps other processes from writing until it is closed."""
     descriptor = os.open(path, os.O_RDONLY)
     if fcntl is not None:

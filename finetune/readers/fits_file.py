@@ -1,0 +1,168 @@
+"""A FITS file of unknown origin as a header, a cube and a table, in bounded memory.
+
+Files are unpacked in memory up to a limit, and sizes that a header claims are checked against
+what is there before anything is allocated.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import warnings
+import zlib
+from dataclasses import dataclass
+from itertools import islice
+from math import isfinite, prod
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from finetune.errors import SequenceError
+
+MAX_FILE_BYTES = 64 * 2**20  # unpacked
+MAX_PIXELS = 8 * 2**20  # of one cube: 4,000 epochs of 45 x 45 pixels
+_MAX_EXTENSIONS = 16
+_MAX_COLUMNS = 999  # of the FITS standard
+_CHUNK_BYTES = 2**18
+_GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True)
+class CubeFile:
+    """Keywords, ``cube`` (float32: epoch, row, column) and columns of ``table`` by name."""
+
+    header: dict[str, object]
+    cube: np.ndarray
+    table: dict[str, np.ndarray]
+
+    def keyword(self, name: str, *, low: float) -> float:
+        """A number of the header; SequenceError unless it is finite and above ``low``."""
+        value = self.header.get(name)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (number and isfinite(value) and value > low):
+            found = "no" if name not in self.header else f"{value!r} for"
+            raise SequenceError(f"its header has {found} {name}; needed is a number above {low:g}.")
+        return float(value)
+
+    def number(self, name: str) -> float:
+        """A number of the header, NaN where there is none."""
+        value = self.header.get(name)
+        plain = isinstance(value, int | float) and not isinstance(value, bool)
+        return float(value) if plain else float("nan")
+
+    def text(self, name: str) -> str:
+        """A word of the header, empty where there is none."""
+        value = self.header.get(name)
+        return "" if value is None or isinstance(value, fits.card.Undefined) else str(value).strip()
+
+    def column(self, name: str) -> np.ndarray:
+        """Numbers of a column as float64, NaN throughout where there is no such column."""
+        if name not in self.table:
+            return np.full(len(self.cube), np.nan)
+        values = self.table[name]
+        if values.ndim != 1 or values.dtype.kind not in "fiub":
+            raise SequenceError(f"column {name} of EPOCHS must hold one number a row.")
+        return values.astype(np.float64)
+
+
+def read_cube_file(path: Path, *, keywords, columns, needed) -> CubeFile:
+    """Extension STAMPS, and of ``keywords`` and ``columns`` of EPOCHS those that are there.
+
+    Raises
+    ------
+    SequenceError
+        It cannot be unpacked, is not FITS, lacks an extension or a ``needed`` column, is larger
+        than allowed or than its own bytes, or has stamps that are not square.
+    """
+    content = _unpacked(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what matters of them is checked here
+            return _parsed(content, keywords, columns, needed)
+    except SequenceError:
+        raise
+    except Exception as error:  # astropy answers damage with errors of every kind
+        said = str(error).strip().splitlines() or [""]
+        raise SequenceError(
+            f"it is not a FITS file that can be read ({type(error).__name__}: {said[0][:80]})."
+        ) from error
+
+
+def _unpacked(path):
+    try:
+        with open(path, "rb") as file:
+            packed = file.read(2) == _GZIP
+        with (gzip.open if packed else open)(path, "rb") as file:
+            content = _limited(file)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise SequenceError("its gzip compression is cut short or damaged.") from None
+    except OSError as error:
+        raise SequenceError(f"it cannot be read ({error.strerror or error}).") from None
+    if not content.startswith(b"SIMPLE"):
+        raise SequenceError("it is not a FITS file.")
+    return content
+
+
+def _limited(file):
+    content = bytearray()
+    while chunk := file.read(_CHUNK_BYTES):
+        content += chunk
+        if len(content) > MAX_FILE_BYTES:
+            limit = f"{MAX_FILE_BYTES // 2**20} MiB"
+            raise SequenceError(f"it unpacks to more than the {limit} allowed.")
+    return bytes(content)
+
+
+def _parsed(content, keywords, columns, needed):
+    with fits.open(io.BytesIO(content), memmap=False, disable_image_compression=True) as hdus:
+        found = {hdu.name: hdu for hdu in islice(hdus, _MAX_EXTENSIONS)}
+        if not isinstance(found.get("STAMPS"), fits.ImageHDU):
+            raise SequenceError("it has no image extension STAMPS.")
+        _check_cube(found["STAMPS"], len(content))  # first: its size says where EPOCHS begins
+        if not isinstance(found.get("EPOCHS"), fits.BinTableHDU):
+            raise SequenceError("it has no table extension EPOCHS.")
+        table = _table(found["EPOCHS"], len(content), columns, needed)
+        with np.errstate(over="ignore"):  # beyond float32 is no measurement
+            cube = found["STAMPS"].data.astype(np.float32)
+        header = {name: hdus[0].header[name] for name in keywords if name in hdus[0].header}
+    n_rows = len(next(iter(table.values())))
+    if n_rows != len(cube):
+        raise SequenceError(f"it has {len(cube)} stamps and {n_rows} rows in EPOCHS.")
+    return CubeFile(header, cube, table)
+
+
+def _check_cube(hdu, available_bytes):
+    shape = hdu.shape
+    if len(shape) != 3:
+        raise SequenceError(f"STAMPS has {len(shape)} axes; needed are epoch, row and column.")
+    if min(shape) < 1:
+        raise SequenceError(f"STAMPS is empty: {_times(shape)}.")
+    if shape[1] != shape[2]:
+        raise SequenceError(f"its stamps are {shape[1]} x {shape[2]} pixels; needed are squares.")
+    claimed = prod(shape) * abs(hdu.header["BITPIX"]) // 8
+    if claimed > available_bytes or hdu.header.get("PCOUNT", 0) or prod(shape) > MAX_PIXELS:
+        raise SequenceError(
+            f"its header claims {_times(shape)} pixels ({claimed:,} bytes) in a file of "
+            f"{available_bytes:,} bytes; at most {MAX_PIXELS:,} pixels are read."
+        )
+
+
+def _table(hdu, available_bytes, columns, needed):
+    header = hdu.header
+    claimed = header["NAXIS1"] * header["NAXIS2"]
+    if not (0 <= claimed <= available_bytes and 0 <= header["TFIELDS"] <= _MAX_COLUMNS):
+        raise SequenceError(
+            f"the header of EPOCHS claims {claimed:,} bytes in a file of {available_bytes:,} bytes."
+        )
+    if header["NAXIS2"] < 1:
+        raise SequenceError("it has no epochs: the table EPOCHS is empty.")
+    missing = [name for name in needed if name not in hdu.columns.names]
+    if missing:
+        raise SequenceError(f"its table EPOCHS has no column {', '.join(missing)}.")
+    data = hdu.data
+    return {name: np.array(data[name]) for name in columns if name in hdu.columns.names}
+
+
+def _times(shape):
+    return " x ".join(f"{n:,}" for n in shape)

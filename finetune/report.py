@@ -1,0 +1,93 @@
+"""What the user sees of a reading, and what is written beside the data set."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from simulator.errors import StoreError
+
+_MOST_ROWS = 20
+
+
+def progress(console) -> Progress:
+    """A bar over the files."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=console,
+    )  # fmt: skip
+
+
+def show(console, gathered, out, *, seconds: float) -> None:
+    """What was read, skipped and put right, in tables."""
+    console.print(_class_table(gathered))
+    for title, items in (("skipped", gathered.skipped), ("put right", gathered.notes)):
+        if items:
+            console.print(_reason_table(title, items))
+    console.print(
+        f"Read {len(gathered.object_ids):,} sequences of up to {max(gathered.n_epochs)} epochs in "
+        f"{seconds:.1f} s, skipped {len(gathered.skipped):,}; they are the split 'test' of {out}, "
+        f"and what was done is in {out}.json.",
+        soft_wrap=True,
+    )
+
+
+def _class_counts(gathered):
+    counts = Counter(gathered.class_names)
+    named = {name: counts[name] for name in gathered.classes()}
+    return named | ({"unlabelled": counts[None]} if counts[None] else {})
+
+
+def _class_table(gathered):
+    table = Table("class")
+    for column in ("sequences", "epochs"):
+        table.add_column(column, justify="right")
+    epochs = Counter()
+    for name, n in zip(gathered.class_names, gathered.n_epochs, strict=True):
+        epochs[name or "unlabelled"] += n
+    for name, count in _class_counts(gathered).items():
+        table.add_row(name, f"{count:,}", f"{epochs[name]:,}")
+    return table
+
+
+def _reason_table(title, items):
+    table = Table(f"{title}: file", "why" if title == "skipped" else "what")
+    for item in items[:_MOST_ROWS]:
+        table.add_row(item.source, item.reason)
+    if len(items) > _MOST_ROWS:
+        table.add_row(f"and {len(items) - _MOST_ROWS:,} more", "they are in the record")
+    return table
+
+
+def write_record(out, gathered, *, settings, command, seconds) -> None:
+    """What was asked and what was done, as JSON beside the data set.
+
+    Raises
+    ------
+    StoreError
+    """
+    path = out.with_name(out.name + ".json")
+    run = {
+        "command": command,
+        "read": len(gathered.object_ids),
+        "classes": _class_counts(gathered),
+        "skipped": _as_rows(gathered.skipped),
+        "notes": _as_rows(gathered.notes),
+        "seconds": round(seconds, 3),
+        "bytes": sum(f.stat().st_size for f in out.rglob("*") if f.is_file()),
+    }
+    unfinished = path.with_name(path.name + ".partial")
+    try:
+        unfinished.write_text(json.dumps({"settings": settings, "runs": [run]}, indent=1))
+        unfinished.replace(path)
+    except OSError as error:
+        raise StoreError(
+            f"{out} is complete, but its record {path} cannot be written ({error})."
+        ) from error
+
+
+def _as_rows(items):
+    return [{"file": item.source, "reason": item.reason} for item in items]
