@@ -1,0 +1,36 @@
+"""Which features the forests use: mean decrease of impurity, as a table and a plot."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+_SHOWN = 25
+
+
+def write_importances(folder: Path, names, importances) -> None:
+    """Write importances (number of images, feature) as ``importances.csv`` and ``.png``."""
+    with (folder / "importances.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["n_images", *names])
+        for k, row in enumerate(importances, start=1):
+            rows.writerow([k, *(f"{value:.5f}" for value in row)])
+    _plot(folder / "importances.png", np.asarray(names), np.asarray(importances))
+
+
+def _plot(path, names, importances):
+    order = np.argsort(importances.mean(axis=0))[::-1][:_SHOWN]
+    figure = Figure(figsize=(7.0, 0.24 * order.size + 1.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    grid = axes.imshow(100 * importances[:, order].T, aspect="auto", cmap="viridis",
+                       extent=(0.5, len(importances) + 0.5, order.size - 0.5, -0.5))  # fmt: skip
+    axes.set_yticks(range(order.size), names[order], fontsize=8)
+    axes.set_xlabel("images seen")
+    axes.set_title("Feature importance (mean decrease of impurity)", fontsize=10)
+    figure.colorbar(grid, label="per cent")
+    figure.savefig(path, dpi=150)

@@ -1,0 +1,191 @@
+"""A trained forest on disk: a folder of one JSON card and one skops file per number of images.
+
+skops files hold data, not code: only types on its own list of safe ones are ever built.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from zipfile import ZIP_DEFLATED
+
+import numpy as np
+import skops.io
+from sklearn.ensemble import RandomForestClassifier
+
+from classifier.errors import ClassifierError
+from classifier.evaluation import Predictions
+from classifier.files import whole_file
+from classifier.forest.growing import probabilities
+from classifier.recipe import Kitchen, Recipe, median_magnitudes
+from classifier.stamps import Split
+
+CARD = "model.json"
+FORMAT_VERSION = 1
+_TRUSTED = ["sklearn.tree._tree.Tree"]  # arrays only; checked by ``_is_sound``
+_CARD_KEYS = ("format_version", "kind", "classes", "survey", "recipe", "features", "largest")
+
+
+def forest_path(folder: Path, n_images: int) -> Path:
+    """File of the forest for ``n_images`` images."""
+    return folder / f"forest_{n_images:02d}.skops"
+
+
+def save_forest(forest: RandomForestClassifier, path: Path) -> None:
+    """Write a forest; it appears under its name only when it is whole."""
+    with whole_file(path) as unfinished, unfinished.open("wb") as file:
+        skops.io.dump(forest, file, compression=ZIP_DEFLATED, compresslevel=6)
+
+
+def read_forest(path: Path) -> RandomForestClassifier:
+    """Read a forest.
+
+    Raises
+    ------
+    ClassifierError
+        The file is missing, damaged, or holds anything but a random forest.
+    """
+    try:
+        unknown = set(skops.io.get_untrusted_types(file=path)) - set(_TRUSTED)
+        found = None if unknown else skops.io.load(path, trusted=_TRUSTED)
+    except Exception as error:  # a damaged file can fail in any way
+        raise ClassifierError(f"{path} is missing or damaged ({error}). Train it again.") from None
+    if not isinstance(found, RandomForestClassifier):
+        raise ClassifierError(f"{path} holds something else than a random forest; it is not used.")
+    if not all(_is_sound(tree.tree_) for tree in found.estimators_):
+        raise ClassifierError(f"{path} is damaged: its trees have loose ends. Train it again.")
+    return found
+
+
+def _is_sound(tree) -> bool:
+    """Whether every branch leads to a later node, and every question is about a feature."""
+    left, right, node = tree.children_left, tree.children_right, np.arange(tree.node_count)
+    inner = left != -1
+    ahead = (left > node) & (right > node) & (left < node.size) & (right < node.size)
+    asked = (tree.feature >= 0) & (tree.feature < tree.n_features)
+    return bool(np.all(np.where(inner, ahead & asked, right == -1)))
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Random forests that classify after any number of images.
+
+    ``classes`` are in the order of the probabilities; ``largest`` is the number of images
+    beyond which nothing changes.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    survey: str
+    recipe: Recipe
+    largest: int
+    card: dict
+    _loaded: dict = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def open(cls, folder) -> Forest:
+        """A model that was trained before.
+
+        Raises
+        ------
+        ClassifierError
+            No model is there, it is unfinished, or of another format.
+        """
+        folder = Path(folder)
+        card = read_card(folder)
+        recipe = Recipe.of_dict(card["recipe"])
+        if card["features"] != list(recipe.feature_names):
+            raise ClassifierError(
+                f"{folder} was trained on other features than this version computes; train again."
+            )
+        return cls(
+            folder, tuple(card["classes"]), card["survey"], recipe, int(card["largest"]), card
+        )
+
+    def after(self, n_images: int) -> RandomForestClassifier:
+        """The forest for so many images."""
+        k = min(n_images, self.largest)
+        if k not in self._loaded:
+            self._loaded[k] = read_forest(forest_path(self.folder, k))
+        return self._loaded[k]
+
+    def predict(
+        self, split: Split, *, threads: int, on_progress: Callable[[int], None] = lambda _: None
+    ) -> Predictions:
+        """Class probabilities of every object of a split after 1, 2, ... images.
+
+        Raises
+        ------
+        ClassifierError
+        """
+        labels = labels_in(split, self.classes)
+        kitchen = Kitchen(split, self.recipe)
+        for k in range(1, self.largest + 1):
+            self.after(k)
+
+        def block(bounds):
+            found = self._predict_block(kitchen, *bounds)
+            on_progress(bounds[1] - bounds[0])
+            return found
+
+        with ThreadPoolExecutor(threads) as pool:
+            found = list(pool.map(block, split.blocks()))
+        scores, n_images, magnitude = (np.concatenate(part) for part in zip(*found, strict=True))
+        return Predictions(self.classes, scores, labels, n_images, magnitude, split.object_ids)
+
+    def _predict_block(self, kitchen, first, end):
+        curves = kitchen.light_curves(first, end)
+        n_images = curves.n_epochs.astype(int)
+        scores = np.full((end - first, self.recipe.images, len(self.classes)), np.nan, np.float32)
+        for k in range(1, int(n_images.max(initial=0)) + 1):
+            rows = np.flatnonzero(n_images >= k)
+            features = kitchen.features(curves.of(rows), np.full(rows.size, k))
+            scores[rows, k - 1] = probabilities(self.after(k), features, len(self.classes))
+        return scores, n_images, median_magnitudes(curves)
+
+
+def read_card(folder: Path) -> dict:
+    """The card of a model.
+
+    Raises
+    ------
+    ClassifierError
+        There is none, or it is damaged or of another kind.
+    """
+    path = Path(folder) / CARD
+    if not path.is_file():
+        raise ClassifierError(f"{folder} is no finished model: it has no {CARD}.")
+    try:
+        card = json.loads(path.read_text())
+        missing = [key for key in _CARD_KEYS if key not in card]
+    except (OSError, ValueError, TypeError):
+        raise ClassifierError(f"{path} is damaged. Train the model again.") from None
+    if missing:
+        raise ClassifierError(f"{path} lacks {', '.join(missing)}. Train the model again.")
+    if card["format_version"] != FORMAT_VERSION:
+        raise ClassifierError(
+            f"{path} has format {card['format_version']}; this version reads {FORMAT_VERSION}."
+        )
+    return card
+
+
+def labels_in(split: Split, classes: tuple[str, ...]):
+    """Labels of a split as indices into a model's classes, -1 where an object has none.
+
+    Raises
+    ------
+    ClassifierError
+        Objects of a class that the model does not know.
+    """
+    used = {split.classes[label] for label in np.unique(split.labels) if label >= 0}
+    unknown = sorted(used - set(classes))
+    if unknown:
+        raise ClassifierError(
+            f"{split.path} has objects of the class {', '.join(unknown)}; the model knows "
+            f"{', '.join(classes)}."
+        )
+    place = np.array([classes.index(c) if c in classes else -1 for c in split.classes] + [-1])
+    return place[split.labels]

@@ -1,0 +1,241 @@
+"""One call of a command: what is done, and what the user sees of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from classifier.curve_table import write_curve_features
+from classifier.errors import ClassifierError, OutputError
+from classifier.evaluation import evaluate, summary_table, write_predictions, write_report
+from classifier.feature_table import FeatureTable, data_identity
+from classifier.files import whole_file
+from classifier.forest.model import Forest
+from classifier.forest.training import ForestOptions, ForestTraining, versions
+from classifier.recipe import Recipe
+from classifier.stamps import Split
+
+MAX_THREADS = 256
+MODELS = ("forest",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What every command is asked."""
+
+    data: Path
+    out: Path
+    threads: int | None
+    quiet: bool
+
+    @property
+    def console(self) -> Console:
+        """Where to talk to the user."""
+        return Console(quiet=self.quiet, highlight=False)
+
+    def cores(self) -> int:
+        """Threads to use.
+
+        Raises
+        ------
+        ClassifierError
+        """
+        affinity = getattr(os, "sched_getaffinity", None)
+        cores = len(affinity(0)) if affinity else os.cpu_count()
+        threads = cores if self.threads is None else self.threads
+        if not 1 <= threads <= MAX_THREADS:
+            raise ClassifierError(f"--threads {threads}; allowed are 1 to {MAX_THREADS}.")
+        return threads
+
+    def check_output(self) -> None:
+        """Say what is wrong with the output path before anything is computed.
+
+        Raises
+        ------
+        ClassifierError
+        """
+        parent = self.out.absolute().parent
+        while not parent.exists():
+            parent = parent.parent
+        if not parent.is_dir() or not os.access(parent, os.W_OK):
+            raise ClassifierError(f"{self.out}: {parent} is not a folder that can be written to.")
+
+
+def train_forest(work: Work, *, model: str, **choices) -> None:
+    """Train a forest, evaluate it on the test split, and say how it did.
+
+    Raises
+    ------
+    ClassifierError, OutputError
+    """
+    if model not in MODELS:
+        raise ClassifierError(f"--model {model!r}; known models: {', '.join(MODELS)}.")
+    work.check_output()
+    options, start = ForestOptions(**choices), time.perf_counter()
+    training = ForestTraining(work.data, work.out, options, work.cores(), _command_line("train"))
+    console = work.console
+    if not training.is_complete():
+        try:
+            _train(training, console, start)
+        except OSError as error:
+            raise OutputError(
+                f"{work.out}: writing stopped ({error.strerror or error}). What is finished is "
+                "kept: make room and run the same command again to go on."
+            ) from error
+    forest = Forest.open(work.out)
+    shape = f"{forest.card['trees']} trees of depth {forest.card['depth']}"
+    console.print(f"{work.out}: {shape} for each of 1 to {forest.largest} images.")
+    _evaluate_test(work, forest, console)
+
+
+def _train(training: ForestTraining, console, start):
+    with _progress(console) as progress:
+        for name, split in training.splits.items():
+            task = progress.add_task(f"features of {name}", total=len(split))
+            training.feature_table(name).make(
+                threads=training.threads, on_progress=lambda n, t=task: progress.advance(t, n)
+            )
+        largest = training.largest()
+        rounds = training.rounds(largest)
+        if rounds:
+            task = progress.add_task("choosing the forest's size", total=rounds)
+        shape = training.choose(largest, lambda: progress.advance(task))
+        grow = progress.add_task("growing forests", total=largest)
+        training.grow(shape, largest, lambda: progress.advance(grow))
+    training.finish(shape, largest, time.perf_counter() - start)
+    training.tidy()
+
+
+def _evaluate_test(work, forest, console):
+    try:
+        split = Split(work.data, "test")
+    except ClassifierError:
+        split = ()
+    if not len(split) or not (split.labels >= 0).any():
+        console.print(f"{work.data} has no labelled test split; nothing is evaluated.")
+        return
+    report = work.out / "evaluation"
+    _predict(work, forest, split, work.out / "predictions.parquet", report, console)
+
+
+def classify_split(work: Work, *, model: Path, split: str, report, any_survey: bool) -> None:
+    """Classify one split of a data set.
+
+    Raises
+    ------
+    ClassifierError, OutputError
+    """
+    work.check_output()
+    forest, chosen = Forest.open(model), Split(work.data, split)
+    if forest.survey != chosen.survey and not any_survey:
+        raise ClassifierError(
+            f"{model} was trained on {forest.survey}, {work.data} is {chosen.survey}. To use it "
+            "all the same: --any-survey."
+        )
+    _predict(work, forest, chosen, work.out, report, work.console)
+
+
+def _predict(work, forest, split, out, report, console):
+    with _progress(console) as progress:
+        task = progress.add_task("classifying", total=len(split))
+        predictions = forest.predict(
+            split, threads=work.cores(), on_progress=lambda n: progress.advance(task, n)
+        )
+    attributes = {
+        "model": str(forest.folder),
+        "trained_on": forest.card["trained_on"],
+        "data": {"path": str(work.data), **data_identity(split)},
+        "versions": versions(),
+    }
+    write_predictions(out, predictions, attributes)
+    console.print(f"Predictions after every image of {len(split):,} objects: {out}")
+    if (predictions.label >= 0).any():
+        _score(predictions, report, console, f"{forest.folder.name} on {split.path}")
+    elif report is not None:
+        raise ClassifierError(f"{split.path} has no labels; there is nothing to report.")
+
+
+def _score(predictions, report, console, title):
+    evaluation = evaluate(predictions)
+    console.print(summary_table(evaluation))
+    if report is not None:
+        write_report(evaluation, report, title)
+        console.print(f"Scores and plots: {report}")
+
+
+def make_features(work: Work, *, split: str, every: bool, start: str, band, **choices) -> None:
+    """Compute the features of one split of a data set.
+
+    Raises
+    ------
+    ClassifierError, OutputError
+    """
+    work.check_output()
+    chosen = Split(work.data, split)
+    recipe = Recipe.for_training(chosen, start=start, band=band, **choices)
+    table, console, began = FeatureTable(work.out, chosen, recipe, every), work.console, time.time()
+    complete = table.is_complete()
+    with _progress(console) as progress:
+        task = progress.add_task(work.out.name, total=len(chosen))
+        table.make(threads=work.cores(), on_progress=lambda n: progress.advance(task, n))
+    if complete:
+        console.print(f"{work.out} is complete.")
+        return
+    seconds = time.time() - began
+    _write_record(work.out, table.settings(), seconds)
+    console.print(
+        f"{len(recipe.feature_names)} features of {len(chosen):,} objects in {seconds:.1f} s: "
+        f"{work.out}"
+    )
+
+
+def make_curve_features(work: Work) -> None:
+    """Compute the features of a table of light curves.
+
+    Raises
+    ------
+    ClassifierError, OutputError
+    """
+    work.check_output()
+    threads, began = work.cores(), time.time()
+    with _progress(work.console) as progress:
+        task = progress.add_task(work.out.name, total=None)
+        n_curves = write_curve_features(
+            work.data, work.out, threads=threads,
+            on_progress=lambda n: progress.advance(task, n),
+        )  # fmt: skip
+    seconds = time.time() - began
+    work.console.print(f"Features of {n_curves:,} light curves in {seconds:.1f} s: {work.out}")
+
+
+def _write_record(out, settings, seconds):
+    path = out.with_name(out.name + ".json")
+    record = {"command": _command_line("features"), "seconds": round(seconds, 2), **settings}
+    with whole_file(path) as unfinished:
+        unfinished.write_text(json.dumps(record, indent=1))
+
+
+def _command_line(name):
+    return shlex.join([name, *sys.argv[1:]])
+
+
+def _progress(console):
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TimeRemainingColumn(), console=console,
+    )  # fmt: skip

@@ -1,0 +1,157 @@
+"""The commands train, features and classify: what a user types, and what is said."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import zarr
+
+from classifier import cli
+
+
+def run(monkeypatch, name, *arguments):
+    """Exit code of a command with these arguments."""
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        getattr(cli, f"{name}_main")()
+        sys.exit(0)
+    return stopped.value.code or 0
+
+
+@pytest.fixture(scope="module")
+def model(small_dataset, tmp_path_factory):
+    """A forest made by the command."""
+    folder = tmp_path_factory.mktemp("models") / "forest"
+    with pytest.MonkeyPatch.context() as patch:
+        arguments = ["--data", small_dataset, "--out", folder, "--images", 6, "--quiet"]
+        assert run(patch, "train", *arguments, "--trees", 10, "--depth", 6) == 0
+    return folder
+
+
+def test_train_makes_a_model_predictions_and_an_evaluation(model):
+    names = {file.name for file in model.iterdir()}
+    assert {"model.json", "forest_06.skops", "importances.csv", "predictions.parquet"} <= names
+    scores = json.loads((model / "evaluation" / "evaluation.json").read_text())
+    assert scores
+    assert not list(model.glob("features_*"))
+
+
+def test_training_again_says_that_it_is_there(model, small_dataset, monkeypatch, capsys):
+    written = (model / "model.json").stat().st_mtime_ns
+    arguments = ["--data", small_dataset, "--out", model, "--images", 6]
+    assert run(monkeypatch, "train", *arguments, "--trees", 10, "--depth", 6) == 0
+    assert "10 trees of depth 6" in " ".join(capsys.readouterr().out.split())
+    assert (model / "model.json").stat().st_mtime_ns == written
+
+
+def test_classify_writes_probabilities_after_every_image(
+    model, small_dataset, monkeypatch, tmp_path, capsys
+):
+    out = tmp_path / "p.parquet"
+    arguments = ["--model", model, "--data", small_dataset, "--out", out]
+    assert run(monkeypatch, "classify", *arguments, "--report", tmp_path / "report") == 0
+    assert "accuracy" in capsys.readouterr().out.lower()
+    rows = pq.read_table(out)
+    total = sum(rows[f"p_{name}"].to_numpy() for name in ("SN", "RRL", "CEP", "EB", "NV"))
+    assert (total <= 1 + 1e-5).all()
+    assert len(list((tmp_path / "report").glob("*.png"))) >= 4
+
+
+def test_features_makes_a_file_and_its_record(small_dataset, monkeypatch, tmp_path, capsys):
+    out = tmp_path / "f.parquet"
+    arguments = ["--data", small_dataset, "--split", "test", "--out", out]
+    assert run(monkeypatch, "features", *arguments) == 0
+    assert "59 features of 70 objects" in capsys.readouterr().out
+    assert pq.read_table(out).num_rows == 70
+    assert json.loads((tmp_path / "f.parquet.json").read_text())["command"].startswith("features")
+    assert run(monkeypatch, "features", *arguments) == 0
+    assert "is complete" in " ".join(capsys.readouterr().out.split())
+
+
+def test_unlabelled_data_are_classified_without_scores(
+    model, small_dataset, monkeypatch, tmp_path, capsys
+):
+    data = copy_of(small_dataset, tmp_path)
+    zarr.open_group(data)["test"]["label"][:] = 255
+    arguments = ["--model", model, "--data", data, "--out", tmp_path / "p.parquet"]
+    assert run(monkeypatch, "classify", *arguments) == 0
+    assert "accuracy" not in capsys.readouterr().out.lower()
+    assert run(monkeypatch, "classify", *arguments, "--report", tmp_path / "report") == 2
+    assert "nothing to report" in capsys.readouterr().err
+
+
+def copy_of(data, folder):
+    return shutil.copytree(data, folder / "copy.zarr")
+
+
+def test_other_classes_and_surveys_get_one_sentence(
+    model, small_dataset, monkeypatch, tmp_path, capsys
+):
+    data = copy_of(small_dataset, tmp_path)
+    root = zarr.open_group(data)
+    root.attrs["classes"] = ["SN", "RRL", "TDE", "EB", "NV", "GAL", "AST"]
+    arguments = ["--model", model, "--data", data, "--out", tmp_path / "p.parquet"]
+    assert run(monkeypatch, "classify", *arguments) == 2
+    error = capsys.readouterr().err
+    assert "the class TDE; the model knows SN, RRL, CEP" in error and error.count("\n") == 1
+    root.attrs["classes"] = list(root["test"].attrs["classes"])
+    root.attrs["survey"] = "ztf"
+    assert run(monkeypatch, "classify", *arguments) == 2
+    assert "was trained on hits" in capsys.readouterr().err
+    assert run(monkeypatch, "classify", *arguments, "--any-survey", "--quiet") == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "sentence"),
+    [
+        ("train", ["--model", "rnn"], "known models: forest"),
+        ("train", ["--start", "later"], "allowed: alert, first"),
+        ("train", ["--images", "0"], "--images 0"),
+        ("train", ["--light-curves", "bright"], "allowed: science, difference, both"),
+        ("train", ["--trees", "0"], "--trees 0"),
+        ("train", ["--threads", "0"], "--threads 0"),
+        ("train", ["--band", "y"], "not 'y'"),
+        ("features", ["--split", "all"], "no split 'all'"),
+        ("classify", ["--model", "nowhere"], "no finished model"),
+    ],
+)
+def test_bad_requests_get_one_sentence_and_exit_code_2(
+    small_dataset, monkeypatch, tmp_path, capsys, command, arguments, sentence
+):
+    monkeypatch.chdir(tmp_path)
+    asked = ["--data", small_dataset, "--out", "out", "--quiet", *arguments]
+    assert run(monkeypatch, command, *asked) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1 and "Traceback" not in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_data_set_gets_one_sentence(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "train", "--data", "nowhere.zarr", "--out", "x") == 2
+    assert capsys.readouterr().err == "train: nowhere.zarr: there is no such data set.\n"
+
+
+def test_nan_images_are_classified_all_the_same(model, small_dataset, monkeypatch, tmp_path):
+    data = copy_of(small_dataset, tmp_path)
+    zarr.open_group(data)["test"]["mask"][:5] = 2
+    out = tmp_path / "p.parquet"
+    arguments = ["--model", model, "--data", data, "--out", out, "--quiet"]
+    assert run(monkeypatch, "classify", *arguments) == 0
+    assert np.isfinite(pq.read_table(out)["p_SN"].to_numpy()).all()
+
+
+@pytest.mark.parametrize("command", ["train", "features", "classify"])
+def test_help_does_not_wait_for_heavy_imports(command):
+    code = f"import sys; sys.argv = ['{command}', '--help']; from classifier import cli; "
+    listed = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code + f"cli.{command}_main()"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "numba" not in listed.stderr and "sklearn" not in listed.stderr
+    assert "--data" in listed.stdout
