@@ -1,15 +1,14 @@
 """The random forest on simulated and real sequences: ``python -m benchmarks.forest --data D``.
 
-Grows one forest a seed on the training split, its size chosen on the validation split unless
-given, and scores it on the test split; with ``--real``, on real sequences too, on which nothing
-was chosen.
+Trains a forest on the training split, its size chosen on the validation split, and scores it on
+the test split after every number of images; then grows others with other seeds, of the same
+size, for the answers after all images. With ``--real`` they are scored on real sequences too, on
+which nothing was chosen.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -17,70 +16,125 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe_machine
-from classifier.evaluation import Evaluation, evaluate, over_runs
+from classifier.evaluation import Evaluation, Predictions, evaluate, over_runs, write_report
 from classifier.feature_table import FeatureTable
-from classifier.forest.model import Forest
+from classifier.forest.growing import Shape, grown, probabilities
+from classifier.forest.model import labels_in
 from classifier.forest.training import ForestOptions, ForestTraining
-from classifier.recipe import Recipe
+from classifier.recipe import FeatureMaker, Recipe
 from classifier.stamps import Split
 
 THREADS = 2
+THESIS_SEQUENCES = 686_000
 
 
-def train(data, folder, options: ForestOptions, features: Path | None) -> tuple[Forest, float]:
-    """A forest and the seconds its training took.
-
-    ``features`` names the folder of another forest whose features it can use: they do not depend
-    on the seed.
-    """
-    start = time.perf_counter()
-    training = ForestTraining(data, folder, options, THREADS)
-    if training.is_complete():
-        forest = Forest.open(folder)
-        return forest, forest.card["seconds"]
-    for name in training.splits:
-        table = training.feature_table(name)
-        if features and not table.path.exists():
-            os.link(features / table.path.name, table.path)
-        table.make(threads=THREADS)
-    largest = training.largest()
-    shape = training.choose(largest)
-    training.grow(shape, largest)
-    seconds = time.perf_counter() - start
-    return training.finish(shape, largest, seconds), seconds
-
-
-def scores(forest, split) -> tuple[Evaluation, Evaluation]:
-    """Evaluations on a split, and on its objects with as many images as the forest can use."""
-    found = forest.predict(split, threads=THREADS)
-    complete = found.of(np.flatnonzero(found.n_images >= forest.largest))
-    return evaluate(found), evaluate(complete)
-
-
-def feature_speed(data, objects=50_000, target=686_000):
-    """Seconds to measure and describe so many curves, and what that means for the thesis's."""
+def feature_seconds(data, objects=50_000) -> tuple[int, float]:
+    """Curves measured and described, and the seconds it took."""
     split = Split(data, "train")
-    split.blocks = lambda: ((i, min(i + 1024, objects)) for i in range(0, objects, 1024))
+    objects = min(objects, len(split))
+    blocks = [(i, min(i + 1024, objects)) for i in range(0, objects, 1024)]
+    split.blocks = lambda: iter(blocks)
+    recipe = Recipe(images=split.longest, light_curves="science")
     with tempfile.TemporaryDirectory() as folder:
-        table = FeatureTable(Path(folder) / "f.parquet", split, Recipe(images=30), every=False)
+        table = FeatureTable(Path(folder) / "f.parquet", split, recipe, every=False)
+        maker = FeatureMaker(split, recipe)
+        curves = maker.light_curves(0, 2)  # compiles
+        maker.features(curves, curves.n_epochs.astype(int))
         start = time.perf_counter()
         table.make(threads=THREADS)
-        seconds = time.perf_counter() - start
-    return seconds, seconds * target / objects
+        return objects, time.perf_counter() - start
 
 
-def line(name, runs) -> str:
-    """One row of the table: mean and spread over seeds."""
+class LastAnswers:
+    """Answers after all images shown, of forests of any seed."""
+
+    def __init__(self, training: ForestTraining, split: Split, folder: Path):
+        self._training, self._split = training, split
+        self._classes = training.splits["train"].classes
+        self._labels = labels_in(split, self._classes)
+        table = FeatureTable(folder, split, training.recipe, every=False)
+        table.make(threads=THREADS)
+        self._rows = {k: table.read(k) for k in range(1, training.recipe.images + 1)}
+
+    def scores(self, forests) -> Evaluation:
+        """The evaluation of forests by number of images."""
+        scores = np.full((len(self._split), len(self._classes)), np.nan, dtype=np.float32)
+        for k, (features, index) in self._rows.items():
+            if index.size:
+                scores[index] = probabilities(forests(k), features, len(self._classes))
+        seen = np.isfinite(scores).all(axis=1)
+        count, unknown = seen.astype(int), np.full(len(scores), np.nan)
+        names = self._split.object_ids
+        return evaluate(
+            Predictions(self._classes, scores[:, None], self._labels, count, unknown, names)
+        )
+
+
+class Forests:
+    """Forests of one shape and seed, grown when they are asked for and kept."""
+
+    def __init__(self, training, shape, seed, largest):
+        self._training, self._shape, self._seed, self._largest = training, shape, seed, largest
+        self._grown = {}
+
+    def __call__(self, n_images):
+        k = min(n_images, self._largest)
+        if k not in self._grown:
+            sample, seed = self._training.sample("train", k), self._seed + k
+            self._grown[k] = grown(sample, self._shape, seed=seed, threads=THREADS)
+        return self._grown[k]
+
+
+def line(name, scalars) -> str:
+    """The scores of one set in one line."""
     recalls = " ".join(
-        f"{key.removeprefix('recall_')} {found.value:.2f}"
-        for key, found in runs.scalars.items()
+        f"{key.removeprefix('recall_')} {found.value:.3f}"
+        for key, found in scalars.items()
         if key.startswith("recall_") and np.isfinite(found.value)
     )
     shown = [
-        f"{key} {runs.scalars[key].value:.3f} +- {runs.scalars[key].error:.3f}"
+        f"{key} {scalars[key].value:.4f} +- {scalars[key].error:.4f}"
         for key in ("accuracy", "mean_recall", "matched_mean_recall")
+        if np.isfinite(scalars[key].value)
     ]
     return f"{name}: {', '.join(shown)}; recall {recalls}"
+
+
+def run(arguments) -> None:
+    """Train, score and print."""
+    options = ForestOptions(
+        start=arguments.start, images=arguments.images, light_curves=arguments.light_curves,
+        trees=arguments.trees, depth=arguments.depth, keep_features=True,
+    )  # fmt: skip
+    training = ForestTraining(arguments.data, arguments.out / "forest", options, THREADS)
+    forest = training.run()
+    shape = Shape(forest.card["trees"], forest.card["depth"])
+    print(f"{shape}, up to {forest.largest} images, {forest.card['seconds']:.0f} s", flush=True)
+    sets = {"simulated": Split(arguments.data, "test")}
+    if arguments.real:
+        sets["real"] = Split(arguments.real, "test")
+    for name, split in sets.items():
+        found = evaluate(forest.predict(split, threads=THREADS))
+        write_report(found, arguments.out / name, f"forest, {name}")
+        print(line(f"{name}, seed 0, with bootstrap errors", found.summary()), flush=True)
+        print(f"    accuracy by images {np.round(found.by_images.accuracy, 3).tolist()}")
+        print(f"    mean recall by images {np.round(found.by_images.mean_recall, 3).tolist()}")
+    _seeds(arguments, training, shape, forest.largest, sets)
+
+
+def _seeds(arguments, training, shape, largest, sets):
+    last = {
+        name: LastAnswers(training, split, arguments.out / f"{name}.parquet")
+        for name, split in sets.items()
+    }
+    found = {name: [] for name in sets}
+    for seed in range(arguments.seeds):
+        forests = Forests(training, shape, 1000 * seed, largest)
+        for name, answers in last.items():
+            found[name].append(answers.scores(forests))
+    for name, evaluations in found.items():
+        scalars = over_runs(evaluations).scalars
+        print(line(f"{name}, {arguments.seeds} seeds, with their deviation", scalars), flush=True)
 
 
 def main() -> None:
@@ -88,55 +142,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--real", type=Path)
-    parser.add_argument("--out", type=Path, required=True, help="folder for the models")
+    parser.add_argument("--out", type=Path, help="folder for the models and reports")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--start", default="alert")
+    parser.add_argument("--start", default="first")
     parser.add_argument("--light-curves", default="both")
     parser.add_argument("--images", type=int, default=22)
     parser.add_argument("--trees", type=int)
     parser.add_argument("--depth", type=int)
-    parser.add_argument("--speed", action="store_true", help="only time the features")
     arguments = parser.parse_args()
     print(describe_machine())
-    if arguments.speed:
-        seconds, all_ = feature_speed(arguments.data)
-        print(f"features of 50,000 sequences: {seconds:.0f} s; of 686,000: {all_ / 60:.0f} min")
-        return
-    run(arguments)
-
-
-def run(arguments):
-    """Train and score every seed."""
-    simulated, complete, real = [], [], []
-    for seed in range(arguments.seeds):
-        options = ForestOptions(
-            start=arguments.start, images=arguments.images, seed=seed,
-            light_curves=arguments.light_curves, trees=arguments.trees, depth=arguments.depth,
-        )  # fmt: skip
-        folder = arguments.out / f"seed{seed}"
-        features = arguments.out / "seed0" if seed else None
-        forest, seconds = train(arguments.data, folder, options, features)
-        shape = f"{forest.card['trees']} trees, depth {forest.card['depth']}"
-        print(f"seed {seed}: {shape}, {seconds:.0f} s", flush=True)
-        test = Split(arguments.data, "test")
-        for kept, found in zip((simulated, complete), scores(forest, test), strict=True):
-            kept.append(found)
-        if arguments.real:
-            real.append(scores(forest, Split(arguments.real, "test"))[0])
-    report(arguments, {"simulated": simulated, "simulated, all images": complete, "real": real})
-
-
-def report(arguments, sets):
-    """Print and keep the means over seeds."""
-    kept = {}
-    for name, evaluations in sets.items():
-        if evaluations:
-            runs = over_runs(evaluations)
-            print(line(name, runs))
-            kept[name] = {key: list(found) for key, found in runs.scalars.items()}
-            kept[name]["accuracy_by_images"] = runs.accuracy.tolist()
-            kept[name]["mean_recall_by_images"] = runs.mean_recall.tolist()
-    (arguments.out / "scores.json").write_text(json.dumps(kept, indent=1))
+    objects, seconds = feature_seconds(arguments.data)
+    print(
+        f"light curves and features of {objects:,} sequences: {seconds:.0f} s; of "
+        f"{THESIS_SEQUENCES:,}: {seconds / objects * THESIS_SEQUENCES / 60:.0f} min",
+        flush=True,
+    )
+    if arguments.out:
+        run(arguments)
 
 
 if __name__ == "__main__":

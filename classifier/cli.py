@@ -22,8 +22,8 @@ Images = Annotated[int, typer.Option(help="Show at most so many images of a sequ
 Start = Annotated[
     str,
     typer.Option(
-        help="'alert': show sequences from five images before the first alert (others start "
-        "like those with one); 'first': from their first image."
+        help="'first': show sequences from their first image; 'alert': from five images before "
+        "the first alert (docs/forest.md says what that gives away)."
     ),
 ]
 Band = Annotated[
@@ -45,7 +45,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the model.")],
     model: Annotated[str, typer.Option(help="Kind of model: forest.")] = "forest",
     images: Images = 22,
-    start: Start = "alert",
+    start: Start = "first",
     band: Band = None,
     light_curves: LightCurves = "both",
     trees: Annotated[
@@ -56,14 +56,14 @@ def train(
     ] = None,
     seed: Seed = 0,
     keep_features: Annotated[
-        bool, typer.Option("--keep-features", help="Keep the training features as Parquet.")
+        bool, typer.Option("--keep-features", help="Keep the features as Parquet.")
     ] = False,
     threads: Threads = None,
     quiet: Quiet = False,
 ):
     """Train a classifier on a data set and evaluate it on the set's test split.
 
-    Run again with the same arguments to finish a run that stopped.
+    Takes minutes to hours. Run again with the same arguments to finish a run that stopped.
     """
     from classifier.session import Work, train_forest
 
@@ -139,6 +139,7 @@ def classify(
 def _main(name, app) -> None:
     """One sentence and exit code 2 for a bad request, 1 for a failed run."""
     from classifier.errors import ClassifierError, OutputError
+    from simulator.errors import Interrupted
 
     try:
         app()
@@ -148,7 +149,7 @@ def _main(name, app) -> None:
     except OutputError as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except Interrupted:
         print(f"{name}: stopped. Run the same command again to finish.", file=sys.stderr)
         sys.exit(130)
 

@@ -6,6 +6,7 @@ file, with one row group for each number of images, and go.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import threading
@@ -20,8 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from classifier.errors import ClassifierError, OutputError
-from classifier.files import whole_file
-from classifier.recipe import Kitchen, Recipe, median_magnitudes
+from classifier.files import alone_in, whole_file
+from classifier.recipe import FeatureMaker, Recipe, median_magnitudes
 from classifier.stamps import Split
 
 _SETTINGS = "settings.json"
@@ -76,6 +77,7 @@ class FeatureTable:
                 f"{self.path} holds features of other data or settings. Give another --out, or "
                 "remove it."
             )
+        shutil.rmtree(self.parts, ignore_errors=True)
         return True
 
     def make(self, *, threads: int, on_progress: Callable[[int], None] = lambda objects: None):
@@ -88,17 +90,19 @@ class FeatureTable:
         OutputError
             The disk is full or cannot be written; finished blocks stay.
         """
+        self.split.refuse_empty()
         if self.is_complete():
             on_progress(len(self.split))
             return
-        try:
-            self._prepare_parts()
-            self._make_parts(threads, on_progress)
-            self._merge()
-        except OutputError as error:
-            raise OutputError(
-                f"{error} Finished blocks are kept: make room and run the same command again."
-            ) from error
+        with alone_in(self.parts):
+            try:
+                self._prepare_parts()
+                self._make_parts(threads, on_progress)
+                self._merge()
+            except OutputError as error:
+                raise OutputError(
+                    f"{error} Finished blocks are kept: make room and run the same command again."
+                ) from error
 
     def _prepare_parts(self):
         marker = self.parts / _SETTINGS
@@ -112,12 +116,12 @@ class FeatureTable:
             )
 
     def _make_parts(self, threads, on_progress):
-        kitchen, stop = Kitchen(self.split, self.recipe), threading.Event()
+        maker, stop = FeatureMaker(self.split, self.recipe), threading.Event()
 
         def make(first, end):
             part = self.parts / f"{first:09d}.parquet"
             if not stop.is_set() and not _is_whole(part):
-                table = self._block(kitchen, first, end)
+                table = self._block(maker, first, end)
                 with whole_file(part) as path:
                     pq.write_table(table, path)
             on_progress(end - first)
@@ -131,29 +135,27 @@ class FeatureTable:
                 stop.set()
                 raise
 
-    def _block(self, kitchen, first, end):
-        curves = kitchen.light_curves(first, end)
-        magnitude = median_magnitudes(curves)
-        longest = int(curves.n_epochs.max(initial=0))
+    def _block(self, maker, first, end):
+        curves = maker.light_curves(first, end)
         if not self.every:
-            return self._rows(kitchen, curves, magnitude, first, np.arange(end - first), None)
-        tables = [
-            self._rows(kitchen, curves, magnitude, first, np.flatnonzero(curves.n_epochs >= k), k)
-            for k in range(1, longest + 1)
-        ]
+            index = np.arange(first, end)
+            return self._rows(maker, curves, index, curves.n_epochs.astype(int))
+        longest = int(curves.n_epochs.max(initial=0))
+        tables = []
+        for k in range(1, longest + 1):
+            rows = np.flatnonzero(curves.n_epochs >= k)
+            tables.append(self._rows(maker, curves.of(rows), first + rows, np.full(rows.size, k)))
         return pa.concat_tables(tables)
 
-    def _rows(self, kitchen, curves, magnitude, first, rows, k):
-        n_images = curves.n_epochs[rows] if k is None else np.full(rows.size, k)
-        features = kitchen.features(curves.of(rows), n_images)
-        index = first + rows
+    def _rows(self, maker, curves, index, n_images):
+        features = maker.features(curves, n_images)
         named = np.array([*self.split.classes, None], dtype=object)
         columns = {
             "object": pa.array(self.split.object_ids[index]),
             "index": pa.array(index, pa.int32()),
             "label": pa.array(named[self.split.labels[index]], pa.string()),
             "n_images": pa.array(n_images, pa.int16()),
-            "magnitude": pa.array(magnitude[rows], pa.float32()),
+            "magnitude": pa.array(median_magnitudes(curves, n_images), pa.float32()),
         }
         names = self.recipe.feature_names
         columns |= {name: features[:, j] for j, name in enumerate(names)}
@@ -184,7 +186,10 @@ def data_identity(split: Split) -> dict:
     """What tells one split of one data set from others."""
     chosen = ("survey", "seed", "command", "kind", "source")
     described = {key: split.attributes[key] for key in chosen if key in split.attributes}
-    return {**described, "split": split.name, "objects": len(split), "epochs": split.longest}
+    settings = json.dumps(split.attributes.get("settings", {}), sort_keys=True)
+    digest = hashlib.sha256(settings.encode()).hexdigest()
+    counts = {"split": split.name, "objects": len(split), "epochs": split.longest}
+    return {**described, **counts, "settings_sha256": digest}
 
 
 def read_settings(path) -> dict:

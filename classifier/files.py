@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from classifier.errors import OutputError
+from simulator.dataset.store import locked
+from simulator.errors import StoreError
 
 
 @contextmanager
@@ -33,3 +36,25 @@ def whole_file(path) -> Iterator[Path]:
 def _discard(unfinished):
     if unfinished.is_file():
         unfinished.unlink()
+
+
+@contextmanager
+def alone_in(folder) -> Iterator[None]:
+    """Keep other processes of this program from writing in a folder, made if it is not there.
+
+    Raises
+    ------
+    OutputError
+        Another one is at it, or the folder cannot be made.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        descriptor = locked(folder)
+    except StoreError as error:
+        raise OutputError(str(error)) from None
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror or error}).") from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)

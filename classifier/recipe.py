@@ -12,11 +12,12 @@ import numpy as np
 from classifier.errors import ClassifierError
 from classifier.features import FEATURES, features_of_batch
 from classifier.photometry import PsfModel, Settings, measure
+from classifier.photometry.measuring import NJY_ZERO_POINT_MAG
 from classifier.stamps import Split
 from classifier.windows import STARTS, StartLaw, shown
+from simulator.errors import SimulationError
 
 LIGHT_CURVES = ("science", "difference", "both")
-NJY_ZERO_POINT_MAG = 31.4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,15 +35,12 @@ class Recipe:
     light_curves : str
         "science" (fluxes of the images), "difference" (fluxes after a template made of the
         earliest images is taken off), or "both".
-    start_seed : int
-        Of the starts of objects without an alert.
     """
 
     images: int = 22
     start_fractions: tuple[float, ...] = ()
     band: str = "g"
     light_curves: str = "both"
-    start_seed: int = 0
 
     def __post_init__(self):
         if self.images < 1:
@@ -53,7 +51,7 @@ class Recipe:
             )
 
     @classmethod
-    def for_training(cls, split: Split, *, start, band, **choices) -> Recipe:
+    def for_training(cls, split: Split, *, start, band, images, light_curves) -> Recipe:
         """The recipe of a model to be trained on a split; ``band`` None: the reference band.
 
         Raises
@@ -68,7 +66,10 @@ class Recipe:
             law = StartLaw.fitted(split.first_alert_epoch, split.n_epochs)
         band = band or split.profile.reference_band
         _check_band(split, band)
-        return cls(start_fractions=law.fractions, band=band, **choices)
+        return cls(
+            images=min(images, max(split.longest, 1)), start_fractions=law.fractions, band=band,
+            light_curves=light_curves,
+        )  # fmt: skip
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -90,30 +91,32 @@ class Recipe:
         return cls(**{**values, "start_fractions": tuple(values["start_fractions"])})
 
 
-class Kitchen:
+class FeatureMaker:
     """A recipe applied to one split.
 
     Raises
     ------
     ClassifierError
-        The split has no exposures in the recipe's band.
+        The split has no exposures in the recipe's band, or its PSFs cannot be read.
     """
 
     def __init__(self, split: Split, recipe: Recipe):
         _check_band(split, recipe.band)
         self.split, self.recipe = split, recipe
         self._band = split.bands.index(recipe.band)
-        self._psf = PsfModel.of(split.profile)
-        self._settings = Settings()
+        try:
+            self._psf = PsfModel.of(split.profile)
+        except SimulationError as error:
+            raise ClassifierError(f"{split.path}: {error}") from None
+        templates = 0 if recipe.light_curves == "science" else Settings.templates
+        self._settings = Settings(templates=templates)
         law = StartLaw(recipe.start_fractions)
-        self._starts = law.starts(split.first_alert_epoch, split.n_epochs, recipe.start_seed)
+        self._starts = law.starts(split.first_alert_epoch, split.n_epochs)
 
     def light_curves(self, first: int, end: int):
         """Light curves of the images shown of objects ``first`` to ``end``."""
-        stamps = self.split.stamps(first, end)
-        cut = shown(
-            stamps, self._starts[first:end], band=self._band, longest=self.recipe.images
-        )  # fmt: skip
+        stamps, starts = self.split.stamps(first, end), self._starts[first:end]
+        cut = shown(stamps, starts, band=self._band, longest=self.recipe.images)
         return measure(cut, self._psf, self._settings)
 
     def features(self, curves, n_images):
@@ -139,12 +142,15 @@ def as_float32(features):
     return np.clip(features, -limit, limit).astype(np.float32)
 
 
-def median_magnitudes(curves):
-    """Median observed AB magnitude (object,); NaN where the median flux is not positive."""
-    flux = np.array(
-        [np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else np.nan
-         for row in curves.flux_njy]
-    )  # fmt: skip
-    with np.errstate(invalid="ignore", divide="ignore"):
-        magnitude = NJY_ZERO_POINT_MAG - 2.5 * np.log10(flux)
-    return np.where(flux > 0, magnitude, np.nan).astype(np.float32)
+def median_magnitudes(curves, n_images):
+    """Median observed AB magnitude of the first ``n_images`` (object,) images, float32.
+
+    NaN where the median flux is not positive.
+    """
+    counted = np.arange(curves.flux_njy.shape[1]) < np.asarray(n_images)[:, None]
+    flux_njy = np.where(counted, curves.flux_njy, np.nan)
+    known = np.isfinite(flux_njy).any(axis=1)
+    median_njy = np.zeros(len(flux_njy))
+    median_njy[known] = np.nanmedian(flux_njy[known], axis=1)
+    magnitude = NJY_ZERO_POINT_MAG - 2.5 * np.log10(np.where(median_njy > 0, median_njy, 1.0))
+    return np.where(median_njy > 0, magnitude, np.nan).astype(np.float32)

@@ -8,6 +8,7 @@ import shlex
 import sys
 import time
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 
 from rich.console import Console
@@ -21,7 +22,7 @@ from rich.progress import (
 )
 
 from classifier.curve_table import write_curve_features
-from classifier.errors import ClassifierError, OutputError
+from classifier.errors import ClassifierError
 from classifier.evaluation import evaluate, summary_table, write_predictions, write_report
 from classifier.feature_table import FeatureTable, data_identity
 from classifier.files import whole_file
@@ -29,6 +30,7 @@ from classifier.forest.model import Forest
 from classifier.forest.training import ForestOptions, ForestTraining, versions
 from classifier.recipe import Recipe
 from classifier.stamps import Split
+from simulator.errors import Interrupted
 
 MAX_THREADS = 256
 MODELS = ("forest",)
@@ -69,13 +71,29 @@ class Work:
         ------
         ClassifierError
         """
-        parent = self.out.absolute().parent
-        while not parent.exists():
-            parent = parent.parent
-        if not parent.is_dir() or not os.access(parent, os.W_OK):
-            raise ClassifierError(f"{self.out}: {parent} is not a folder that can be written to.")
+        place = self.out.absolute()
+        if not place.is_dir():
+            place = place.parent
+        while not place.exists():
+            place = place.parent
+        if not place.is_dir() or not os.access(place, os.W_OK):
+            raise ClassifierError(f"{self.out}: {place} is not a folder that can be written to.")
 
 
+def interruptible(command):
+    """A command that says how to go on when the user stops it."""
+
+    @wraps(command)
+    def run(*arguments, **options):
+        try:
+            return command(*arguments, **options)
+        except KeyboardInterrupt:
+            raise Interrupted from None
+
+    return run
+
+
+@interruptible
 def train_forest(work: Work, *, model: str, **choices) -> None:
     """Train a forest, evaluate it on the test split, and say how it did.
 
@@ -86,53 +104,37 @@ def train_forest(work: Work, *, model: str, **choices) -> None:
     if model not in MODELS:
         raise ClassifierError(f"--model {model!r}; known models: {', '.join(MODELS)}.")
     work.check_output()
-    options, start = ForestOptions(**choices), time.perf_counter()
-    training = ForestTraining(work.data, work.out, options, work.cores(), _command_line("train"))
-    console = work.console
-    if not training.is_complete():
-        try:
-            _train(training, console, start)
-        except OSError as error:
-            raise OutputError(
-                f"{work.out}: writing stopped ({error.strerror or error}). What is finished is "
-                "kept: make room and run the same command again to go on."
-            ) from error
-    forest = Forest.open(work.out)
+    options, command = ForestOptions(**choices), _command_line("train")
+    training = ForestTraining(work.data, work.out, options, work.cores(), command)
+    with _progress(work.console) as progress:
+        forest = training.run(_Steps(progress))
     shape = f"{forest.card['trees']} trees of depth {forest.card['depth']}"
-    console.print(f"{work.out}: {shape} for each of 1 to {forest.largest} images.")
-    _evaluate_test(work, forest, console)
+    work.console.print(f"{work.out}: {shape} for each of 1 to {forest.largest} images.")
+    _evaluate_test(work, forest, work.console)
 
 
-def _train(training: ForestTraining, console, start):
-    with _progress(console) as progress:
-        for name, split in training.splits.items():
-            task = progress.add_task(f"features of {name}", total=len(split))
-            training.feature_table(name).make(
-                threads=training.threads, on_progress=lambda n, t=task: progress.advance(t, n)
-            )
-        largest = training.largest()
-        rounds = training.rounds(largest)
-        if rounds:
-            task = progress.add_task("choosing the forest's size", total=rounds)
-        shape = training.choose(largest, lambda: progress.advance(task))
-        grow = progress.add_task("growing forests", total=largest)
-        training.grow(shape, largest, lambda: progress.advance(grow))
-    training.finish(shape, largest, time.perf_counter() - start)
-    training.tidy()
+class _Steps:
+    """Progress bars, one for every kind of step, as they are heard of."""
+
+    def __init__(self, progress):
+        self._progress, self._tasks = progress, {}
+
+    def __call__(self, name, done, total):
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(name, total=total)
+        self._progress.advance(self._tasks[name], done)
 
 
 def _evaluate_test(work, forest, console):
-    try:
-        split = Split(work.data, "test")
-    except ClassifierError:
-        split = ()
-    if not len(split) or not (split.labels >= 0).any():
+    split = Split(work.data, "test")
+    if not (split.labels >= 0).any():
         console.print(f"{work.data} has no labelled test split; nothing is evaluated.")
         return
     report = work.out / "evaluation"
     _predict(work, forest, split, work.out / "predictions.parquet", report, console)
 
 
+@interruptible
 def classify_split(work: Work, *, model: Path, split: str, report, any_survey: bool) -> None:
     """Classify one split of a data set.
 
@@ -147,6 +149,8 @@ def classify_split(work: Work, *, model: Path, split: str, report, any_survey: b
             f"{model} was trained on {forest.survey}, {work.data} is {chosen.survey}. To use it "
             "all the same: --any-survey."
         )
+    if report is not None and not (chosen.labels >= 0).any():
+        raise ClassifierError(f"{work.data}/{split} has no labels; there is nothing to report.")
     _predict(work, forest, chosen, work.out, report, work.console)
 
 
@@ -166,8 +170,6 @@ def _predict(work, forest, split, out, report, console):
     console.print(f"Predictions after every image of {len(split):,} objects: {out}")
     if (predictions.label >= 0).any():
         _score(predictions, report, console, f"{forest.folder.name} on {split.path}")
-    elif report is not None:
-        raise ClassifierError(f"{split.path} has no labels; there is nothing to report.")
 
 
 def _score(predictions, report, console, title):
@@ -178,6 +180,7 @@ def _score(predictions, report, console, title):
         console.print(f"Scores and plots: {report}")
 
 
+@interruptible
 def make_features(work: Work, *, split: str, every: bool, start: str, band, **choices) -> None:
     """Compute the features of one split of a data set.
 
@@ -187,7 +190,8 @@ def make_features(work: Work, *, split: str, every: bool, start: str, band, **ch
     """
     work.check_output()
     chosen = Split(work.data, split)
-    recipe = Recipe.for_training(chosen, start=start, band=band, **choices)
+    law_from = Split(work.data, "train") if start == "alert" else chosen
+    recipe = Recipe.for_training(law_from, start=start, band=band, **choices)
     table, console, began = FeatureTable(work.out, chosen, recipe, every), work.console, time.time()
     complete = table.is_complete()
     with _progress(console) as progress:
@@ -204,6 +208,7 @@ def make_features(work: Work, *, split: str, every: bool, start: str, band, **ch
     )
 
 
+@interruptible
 def make_curve_features(work: Work) -> None:
     """Compute the features of a table of light curves.
 
@@ -212,6 +217,8 @@ def make_curve_features(work: Work) -> None:
     ClassifierError, OutputError
     """
     work.check_output()
+    if work.out.exists():
+        raise ClassifierError(f"{work.out} exists already. Give another --out, or remove it.")
     threads, began = work.cores(), time.time()
     with _progress(work.console) as progress:
         task = progress.add_task(work.out.name, total=None)

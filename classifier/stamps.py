@@ -1,6 +1,6 @@
 """Sequences of a data set, simulated or real, as what a telescope knows of them.
 
-Nothing of the truth of a simulation passes through here but the label. Axis order is
+Of the truth of a simulation only the label and the first alert pass through here. Axis order is
 (object, epoch, row, column).
 """
 
@@ -139,7 +139,13 @@ class Split:
         """The survey profile the data were made with, or taken by."""
         from survey_profiles.schema import Profile
 
-        return Profile.model_validate(self.attributes["profile"])
+        try:
+            return Profile.model_validate(self.attributes["profile"])
+        except (KeyError, ValueError) as error:
+            reason = str(error).split("\n")[0]
+            raise ClassifierError(
+                f"{self.path}: its survey profile is damaged ({reason})."
+            ) from None
 
     @cached_property
     def object_ids(self):
@@ -147,6 +153,16 @@ class Split:
         if "object_id" in self._group:
             return np.array(self._group["object_id"][:].tolist(), dtype=str)
         return np.arange(len(self)).astype(str)
+
+    def refuse_empty(self) -> None:
+        """Check that there is an object.
+
+        Raises
+        ------
+        ClassifierError
+        """
+        if not len(self):
+            raise ClassifierError(f"{self.path}/{self.name} has no objects.")
 
     def blocks(self, size: int = BLOCK_OBJECTS) -> Iterator[tuple[int, int]]:
         """(first, end) of consecutive blocks of objects."""

@@ -6,7 +6,6 @@ written, and one that was killed leaves a folder ``.unfinished``, which the next
 
 from __future__ import annotations
 
-import glob
 import os
 import shlex
 import shutil
@@ -129,19 +128,19 @@ def write(gathered: Gathered, out: Path, *, size_pix, settings, command, source)
     unfinished = out.with_name(out.name + _UNFINISHED)
     _remove_abandoned(unfinished)
     specs = gathered.specs(real_specs(gathered.reader.extra))
+    writer = DatasetWriter(
+        unfinished, settings=settings, specs=specs, counts={SPLIT: len(gathered.object_ids)},
+        attributes=_attributes(gathered, command, source), n_epochs=max(gathered.n_epochs),
+        size_pix=gathered.size_pix(size_pix),
+    )  # fmt: skip
     try:
-        with DatasetWriter(
-            unfinished, settings=settings, specs=specs, counts={SPLIT: len(gathered.object_ids)},
-            attributes=_attributes(gathered, command, source), n_epochs=max(gathered.n_epochs),
-            size_pix=gathered.size_pix(size_pix),
-        ) as writer:  # fmt: skip
+        with writer:
             _fill(writer, gathered)
             unfinished.rename(out)
     except OSError as error:
         raise StoreError(f"{out}: cannot be written ({error.strerror or error}).") from error
     finally:
-        for leftover in unfinished.parent.glob(f"{glob.escape(unfinished.name)}*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _remove_abandoned(unfinished):

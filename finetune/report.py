@@ -8,6 +8,8 @@ from collections import Counter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from classifier.errors import OutputError
+from classifier.files import whole_file
 from simulator.errors import StoreError
 
 _MOST_ROWS = 20
@@ -79,14 +81,11 @@ def write_record(out, gathered, *, settings, command, seconds) -> None:
         "seconds": round(seconds, 3),
         "bytes": sum(f.stat().st_size for f in out.rglob("*") if f.is_file()),
     }
-    unfinished = path.with_name(path.name + ".partial")
     try:
-        unfinished.write_text(json.dumps({"settings": settings, "runs": [run]}, indent=1))
-        unfinished.replace(path)
-    except OSError as error:
-        raise StoreError(
-            f"{out} is complete, but its record {path} cannot be written ({error})."
-        ) from error
+        with whole_file(path) as unfinished:
+            unfinished.write_text(json.dumps({"settings": settings, "runs": [run]}, indent=1))
+    except OutputError as error:
+        raise StoreError(f"{out} is complete, but not its record: {error}") from error
 
 
 def _as_rows(items):

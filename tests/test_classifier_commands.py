@@ -11,6 +11,9 @@ import pytest
 import zarr
 
 from classifier import cli
+from simulator.dataset.plan import make_plan
+from simulator.dataset.run import execute, writer_for
+from simulator.options import Options
 
 
 def run(monkeypatch, name, *arguments):
@@ -36,7 +39,7 @@ def test_train_makes_a_model_predictions_and_an_evaluation(model):
     names = {file.name for file in model.iterdir()}
     assert {"model.json", "forest_06.skops", "importances.csv", "predictions.parquet"} <= names
     scores = json.loads((model / "evaluation" / "evaluation.json").read_text())
-    assert scores
+    assert 0 < scores["summary"]["accuracy"]["value"] < 1
     assert not list(model.glob("features_*"))
 
 
@@ -56,9 +59,10 @@ def test_classify_writes_probabilities_after_every_image(
     assert run(monkeypatch, "classify", *arguments, "--report", tmp_path / "report") == 0
     assert "accuracy" in capsys.readouterr().out.lower()
     rows = pq.read_table(out)
-    total = sum(rows[f"p_{name}"].to_numpy() for name in ("SN", "RRL", "CEP", "EB", "NV"))
-    assert (total <= 1 + 1e-5).all()
-    assert len(list((tmp_path / "report").glob("*.png"))) >= 4
+    names = ("SN", "RRL", "CEP", "EB", "NV", "GAL", "AST")
+    total = sum(rows[f"p_{name}"].to_numpy() for name in names)
+    np.testing.assert_allclose(total, 1, atol=1e-5)
+    assert len(list((tmp_path / "report").glob("*.png"))) == 5
 
 
 def test_features_makes_a_file_and_its_record(small_dataset, monkeypatch, tmp_path, capsys):
@@ -109,10 +113,12 @@ def test_other_classes_and_surveys_get_one_sentence(
     ("command", "arguments", "sentence"),
     [
         ("train", ["--model", "rnn"], "known models: forest"),
-        ("train", ["--start", "later"], "allowed: alert, first"),
+        ("train", ["--start", "later"], "allowed: first, alert"),
         ("train", ["--images", "0"], "--images 0"),
         ("train", ["--light-curves", "bright"], "allowed: science, difference, both"),
         ("train", ["--trees", "0"], "--trees 0"),
+        ("train", ["--seed", "-1"], "--seed -1"),
+        ("features", ["--curves", "mine.csv"], "give --data or --curves"),
         ("train", ["--threads", "0"], "--threads 0"),
         ("train", ["--band", "y"], "not 'y'"),
         ("features", ["--split", "all"], "no split 'all'"),
@@ -129,6 +135,40 @@ def test_bad_requests_get_one_sentence_and_exit_code_2(
     assert sentence in error
     assert error.count("\n") == 1 and "Traceback" not in error
     assert not list(tmp_path.iterdir())
+
+
+def test_light_curves_of_ones_own_are_not_overwritten(monkeypatch, tmp_path, capsys):
+    curves = tmp_path / "mine.csv"
+    curves.write_text("object,mjd,magnitude,error\na,1,20,0.1\n")
+    assert run(monkeypatch, "features", "--curves", curves, "--out", curves) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert run(monkeypatch, "features", "--curves", curves, "--out", tmp_path / "f.parquet") == 0
+    assert pq.read_table(tmp_path / "f.parquet").num_rows == 1
+
+
+def test_a_stop_by_the_user_says_how_to_go_on(small_dataset, monkeypatch, tmp_path, capsys):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("classifier.feature_table.FeatureTable.make", stop)
+    arguments = ["--data", small_dataset, "--out", tmp_path / "f.parquet", "--quiet"]
+    assert run(monkeypatch, "features", *arguments) == 130
+    sentence = "features: stopped. Run the same command again to finish.\n"
+    assert capsys.readouterr().err == sentence
+
+
+def test_an_empty_split_gets_one_sentence(model, monkeypatch, tmp_path, capsys):
+    plan = make_plan(
+        "hits", Options(stamp_size_pix=9), tmp_path / "e.zarr", n=7, validation=0, test=0
+    )
+    with writer_for(plan) as writer:
+        execute(plan, writer, threads=1)
+    arguments = ["--data", tmp_path / "e.zarr", "--out", tmp_path / "out", "--quiet"]
+    assert run(monkeypatch, "features", *arguments, "--split", "test") == 2
+    assert run(monkeypatch, "classify", *arguments, "--model", model) == 2
+    assert run(monkeypatch, "train", *arguments) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 3 and all("no" in error or "0 labelled" in error for error in errors)
 
 
 def test_a_missing_data_set_gets_one_sentence(monkeypatch, tmp_path, capsys):

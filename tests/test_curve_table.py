@@ -70,7 +70,7 @@ def test_the_file_appears_whole(curves, tmp_path):
         ("object,mjd,magnitude,error\na,5,20,0.1\na,5,21,0.1\n", "object a has two points at 5"),
         ("object,mjd,magnitude,error\na,5,bright,0.1\n", "the column magnitude holds text"),
         ("object,mjd\n1,2,3\n4\n", "cannot be read as a table"),
-        ("object,mjd,magnitude,error\na,nan,20,0.1\n", "no row has a time"),
+        ("object,mjd,magnitude,error\na,5,20,1\nb,1,20,1\nb,3e6,20,1\n", "object b spans more"),
     ],
 )
 def test_a_table_that_cannot_be_used_gets_one_sentence(tmp_path, text, sentence):
@@ -79,6 +79,15 @@ def test_a_table_that_cannot_be_used_gets_one_sentence(tmp_path, text, sentence)
     with pytest.raises(ClassifierError, match=sentence) as caught:
         curve_features(path, threads=1)
     assert "\n" not in str(caught.value)
+
+
+def test_points_that_do_not_count_are_not_counted(tmp_path):
+    text = "object,mjd,magnitude,error\na,1,20,0.1\na,2,nan,0.1\nb,nan,20,0.1\na,3,21,0\n"
+    (tmp_path / "curves.csv").write_text(text)
+    found = curve_features(tmp_path / "curves.csv", threads=1)
+    assert found["object"].to_pylist() == ["a", "b"]
+    assert found["n_points"].to_pylist() == [1, 0]
+    assert found["Mean"].to_pylist()[0] == 20 and np.isnan(found["Mean"].to_pylist()[1])
 
 
 def test_a_missing_table_is_named(tmp_path):

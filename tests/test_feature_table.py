@@ -6,7 +6,8 @@ import pytest
 
 from classifier.errors import ClassifierError, OutputError
 from classifier.feature_table import FeatureTable
-from classifier.recipe import Kitchen, Recipe
+from classifier.files import alone_in
+from classifier.recipe import FeatureMaker, Recipe
 from classifier.stamps import Split
 
 
@@ -28,13 +29,13 @@ def table(split, path, **changes):
 def test_rows_are_the_features_of_the_first_images(split, tmp_path):
     made = table(split, tmp_path / "f.parquet")
     made.make(threads=1)
-    kitchen = Kitchen(split, RECIPE)
-    curves = kitchen.light_curves(0, len(split))
+    maker = FeatureMaker(split, RECIPE)
+    curves = maker.light_curves(0, len(split))
     for k in (1, 3, 8):
         features, index = made.read(k)
         rows = np.flatnonzero(curves.n_epochs >= k)
         np.testing.assert_array_equal(index, rows)
-        expected = kitchen.features(curves.of(rows), np.full(rows.size, k))
+        expected = maker.features(curves.of(rows), np.full(rows.size, k))
         np.testing.assert_array_equal(features, expected)
 
 
@@ -113,20 +114,40 @@ def test_a_full_disk_is_said_and_what_is_finished_stays(split, tmp_path, monkeyp
 
 def test_a_band_that_is_not_there_is_named(split):
     with pytest.raises(ClassifierError, match="has the bands g, r, i, not 'y'"):
-        Kitchen(split, Recipe(band="y"))
+        FeatureMaker(split, Recipe(band="y"))
 
 
 def test_differences_and_images_together_have_both_names(split):
     recipe = Recipe(images=8, light_curves="both")
-    kitchen = Kitchen(split, recipe)
-    curves = kitchen.light_curves(0, 20)
-    found = kitchen.features(curves, curves.n_epochs.astype(int))
+    maker = FeatureMaker(split, recipe)
+    curves = maker.light_curves(0, 20)
+    found = maker.features(curves, curves.n_epochs.astype(int))
     assert found.shape == (20, len(recipe.feature_names))
     assert recipe.feature_names.index("difference_Mean") >= len(recipe.feature_names) // 2
     np.testing.assert_array_equal(
         found[:, : found.shape[1] // 2],
-        Kitchen(split, RECIPE).features(curves, curves.n_epochs.astype(int)),
+        FeatureMaker(split, RECIPE).features(curves, curves.n_epochs.astype(int)),
     )
+
+
+def test_a_row_of_few_images_knows_nothing_of_later_ones(split, tmp_path):
+    made = table(split, tmp_path / "f.parquet")
+    made.make(threads=1)
+    rows = pq.read_table(made.path, filters=[("n_images", "==", 3)])
+    curves = FeatureMaker(split, RECIPE).light_curves(0, len(split))
+    flux_njy = np.median(curves.flux_njy[rows["index"], :3], axis=1)
+    magnitude, bright = rows["magnitude"].to_numpy(), flux_njy > 0
+    assert bright.sum() > 100
+    np.testing.assert_allclose(
+        magnitude[bright], 31.4 - 2.5 * np.log10(flux_njy[bright]), rtol=1e-6
+    )
+    assert np.isnan(magnitude[~bright]).all()
+
+
+def test_another_process_is_not_joined(split, tmp_path):
+    made = table(split, tmp_path / "f.parquet")
+    with alone_in(made.parts), pytest.raises(OutputError, match="another process"):
+        made.make(threads=1)
 
 
 def test_no_images_are_refused():

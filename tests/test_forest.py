@@ -3,25 +3,29 @@
 import json
 import pickle
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import skops.io
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import recall_score
 
 from classifier.errors import ClassifierError
 from classifier.forest.growing import (
     Sample,
     Shape,
-    accuracies,
     grown,
     probabilities,
+    recalls,
     smallest_as_good,
 )
 from classifier.forest.model import Forest, forest_path, read_forest, save_forest
 from classifier.forest.training import ForestOptions, ForestTraining
+from classifier.recipe import FeatureMaker
 from classifier.stamps import Split
+from classifier.windows import IMAGES_BEFORE_ALERT
 
 
 @pytest.fixture(scope="module")
@@ -47,25 +51,21 @@ def trained(small_dataset, tmp_path_factory):
     return folder
 
 
+SMALL = ForestOptions(images=6, trees=10, depth=6, light_curves="science")
+
+
 def train_small(data, folder, **changes):
-    options = ForestOptions(**{"images": 6, "trees": 10, "depth": 6, **changes})
-    training = ForestTraining(data, folder, options, threads=2)
-    for name in training.splits:
-        training.feature_table(name).make(threads=2)
-    largest = training.largest()
-    shape = training.choose(largest)
-    training.grow(shape, largest)
-    forest = training.finish(shape, largest, 1.0)
-    training.tidy()
-    return forest
+    options = replace(SMALL, **changes)
+    return ForestTraining(data, folder, options, threads=2).run()
 
 
 def test_part_of_a_large_forest_is_the_small_forest(blobs):
     train, check = blobs
-    found = accuracies(train, check, 6, (5, 20), seed=3, threads=1)
+    found = recalls(train, check, 6, (5, 20), seed=3, threads=1)
     for trees in (5, 20):
         small = grown(train, Shape(trees, 6), seed=3, threads=1)
-        assert found[Shape(trees, 6)] == (small.predict(check.features) == check.labels).mean()
+        expected = recall_score(check.labels, small.predict(check.features), average="macro")
+        assert found[Shape(trees, 6)] == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_smallest_forest_within_one_standard_error_is_chosen():
@@ -87,7 +87,7 @@ def test_a_saved_forest_predicts_the_same(blobs, tmp_path):
     train, check = blobs
     forest = grown(train, Shape(10, 8), seed=1, threads=1)
     save_forest(forest, tmp_path / "f.skops")
-    again = read_forest(tmp_path / "f.skops")
+    again = read_forest(tmp_path / "f.skops", 5, 3)
     np.testing.assert_array_equal(
         forest.predict_proba(check.features), again.predict_proba(check.features)
     )
@@ -100,7 +100,7 @@ def test_only_random_forests_are_loaded(blobs, tmp_path):
     other = LogisticRegression().fit(np.nan_to_num(train.features), train.labels)
     path.write_bytes(skops.io.dumps(other))
     with pytest.raises(ClassifierError, match="something else than a random forest"):
-        read_forest(path)
+        read_forest(path, 5, 3)
 
 
 def test_code_in_a_model_file_is_never_run(tmp_path):
@@ -113,7 +113,7 @@ def test_code_in_a_model_file_is_never_run(tmp_path):
     path = tmp_path / "f.skops"
     path.write_bytes(pickle.dumps(Malice()))
     with pytest.raises(ClassifierError, match="missing or damaged"):
-        read_forest(path)
+        read_forest(path, 5, 3)
     with zipfile.ZipFile(path, "w") as file:
         schema = {
             "__class__": "system", "__module__": "os", "__loader__": "FunctionNode",
@@ -121,7 +121,7 @@ def test_code_in_a_model_file_is_never_run(tmp_path):
         }  # fmt: skip
         file.writestr("schema.json", json.dumps(schema))
     with pytest.raises(ClassifierError):
-        read_forest(path)
+        read_forest(path, 5, 3)
     assert not marker.exists()
 
 
@@ -130,7 +130,23 @@ def test_trees_with_loose_ends_are_not_walked(blobs, tmp_path):
     forest.estimators_[1].tree_.children_left[0] = 10**6
     save_forest(forest, tmp_path / "f.skops")
     with pytest.raises(ClassifierError, match="loose ends"):
-        read_forest(tmp_path / "f.skops")
+        read_forest(tmp_path / "f.skops", 5, 3)
+
+
+def test_a_forest_of_other_features_or_classes_is_not_used(blobs, tmp_path):
+    save_forest(grown(blobs[0], Shape(3, 3), seed=1, threads=1), tmp_path / "f.skops")
+    for n_features, n_classes in ((4, 3), (5, 2)):
+        with pytest.raises(ClassifierError, match="other features or classes"):
+            read_forest(tmp_path / "f.skops", n_features, n_classes)
+
+
+def test_a_forest_does_not_remember_the_threads_it_was_grown_on(blobs, tmp_path):
+    for threads in (1, 2):
+        save_forest(grown(blobs[0], Shape(4, 4), seed=1, threads=threads), tmp_path / f"{threads}")
+    one, two = (read_forest(tmp_path / f"{threads}", 5, 3) for threads in (1, 2))
+    assert one.n_jobs == two.n_jobs == 1
+    features = blobs[1].features
+    np.testing.assert_array_equal(one.predict_proba(features), two.predict_proba(features))
 
 
 @pytest.mark.parametrize("length", [0, 100, -200])
@@ -139,7 +155,7 @@ def test_a_damaged_forest_is_named(blobs, tmp_path, length):
     save_forest(grown(blobs[0], Shape(3, 3), seed=1, threads=1), path)
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(ClassifierError, match=r"f\.skops is missing or damaged"):
-        read_forest(path)
+        read_forest(path, 5, 3)
 
 
 def test_a_trained_forest_classifies_after_every_image(trained, small_dataset):
@@ -164,17 +180,14 @@ def test_training_again_gives_the_same_forest(trained, small_dataset, tmp_path):
 
 
 def test_a_training_that_stopped_goes_on_where_it_was(trained, small_dataset, tmp_path):
-    options = ForestOptions(images=6, trees=10, depth=6)
     folder = tmp_path / "stopped"
-    training = ForestTraining(small_dataset, folder, options, threads=1)
-    training.feature_table("train").make(threads=1)
 
-    def stop():
+    def stop(name, done, total):
         if len(list(folder.glob("forest_*.skops"))) == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        training.grow(Shape(10, 6), 6, stop)
+        ForestTraining(small_dataset, folder, SMALL, threads=1).run(stop)
     kept = forest_path(folder, 1).stat().st_mtime_ns
     with pytest.raises(ClassifierError, match="no finished model"):
         Forest.open(folder)
@@ -187,12 +200,21 @@ def test_a_training_that_stopped_goes_on_where_it_was(trained, small_dataset, tm
     )
 
 
+def test_beyond_the_largest_number_of_images_nothing_changes(trained, small_dataset):
+    forest, split = Forest.open(trained), Split(small_dataset, "test")
+    shorter = replace(forest, largest=4).predict(split, threads=1).probabilities
+    np.testing.assert_array_equal(
+        shorter[:, :4], forest.predict(split, threads=1).probabilities[:, :4]
+    )
+    np.testing.assert_array_equal(shorter[:, 4:], shorter[:, 3:4].repeat(2, axis=1))
+
+
 def test_the_grid_is_searched_on_the_validation_set(small_dataset, tmp_path, monkeypatch):
     monkeypatch.setattr("classifier.forest.training.TREES", (2, 5))
     monkeypatch.setattr("classifier.forest.training.DEPTHS", (2, 8))
     forest = train_small(small_dataset, tmp_path / "grid", trees=None, depth=None)
     lines = (tmp_path / "grid" / "grid.csv").read_text().splitlines()
-    assert lines[0] == "trees,depth,accuracy_after_3,accuracy_after_6,mean"
+    assert lines[0] == "trees,depth,recall_after_3,recall_after_6,mean"
     assert len(lines) == 5
     assert forest.card["trees"] in (2, 5) and forest.card["depth"] in (2, 8)
 
@@ -204,13 +226,21 @@ def test_importances_are_written_with_a_plot(trained):
     assert (trained / "importances.png").stat().st_size > 10_000
 
 
-def test_the_alert_comes_in_the_sixth_image_of_what_is_shown(small_dataset, tmp_path):
-    split = Split(small_dataset, "train")
-    forest = train_small(small_dataset, tmp_path / "f")
-    assert len(forest.recipe.start_fractions) == (split.first_alert_epoch >= 0).sum()
+def test_shown_from_the_alert_it_comes_in_the_sixth_image(small_dataset, tmp_path):
+    split, forest = (
+        Split(small_dataset, "test"),
+        train_small(small_dataset, tmp_path / "f", start="alert", images=22),
+    )
+    curves = FeatureMaker(split, forest.recipe).light_curves(0, len(split))
+    stamps = split.stamps(0, len(split))
+    for row in np.flatnonzero(split.first_alert_epoch >= IMAGES_BEFORE_ALERT):
+        alert_mjd = stamps.mjd[row, split.first_alert_epoch[row]]
+        assert curves.mjd[row, IMAGES_BEFORE_ALERT] == alert_mjd
 
 
-@pytest.mark.parametrize("damage", ["missing", "half", "other format", "other features"])
+@pytest.mark.parametrize(
+    "damage", ["missing", "half", "other format", "other features", "other kind", "recipe"]
+)
 def test_a_model_card_that_cannot_be_used_is_named(trained, tmp_path, damage):
     card = json.loads((trained / "model.json").read_text())
     folder = tmp_path / "model"
@@ -219,12 +249,17 @@ def test_a_model_card_that_cannot_be_used_is_named(trained, tmp_path, damage):
         card["format_version"] = 99
     if damage == "other features":
         card["features"] = ["Mean"]
+    if damage == "other kind":
+        card["kind"] = "network"
+    if damage == "recipe":
+        card["recipe"]["images"] = "many"
     text = json.dumps(card)
     if damage != "missing":
         (folder / "model.json").write_text(text[: len(text) // 2] if damage == "half" else text)
     sentences = {
         "missing": "no finished model", "half": "damaged",
         "other format": "has format 99", "other features": "other features",
+        "other kind": "of a 'network'", "recipe": "is damaged",
     }  # fmt: skip
     with pytest.raises(ClassifierError, match=sentences[damage]):
         Forest.open(folder)
@@ -239,7 +274,19 @@ def test_a_folder_of_something_else_is_left_alone(small_dataset, tmp_path):
 
 def test_other_options_do_not_mix_into_a_model(trained, small_dataset):
     with pytest.raises(ClassifierError, match="other data or options"):
-        ForestTraining(small_dataset, trained, ForestOptions(images=5), threads=1)
+        ForestTraining(small_dataset, trained, replace(SMALL, images=5), threads=1)
+
+
+def test_too_few_objects_of_a_class_are_refused(small_dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr("classifier.forest.training.LEAST_OBJECTS", 31)
+    with pytest.raises(ClassifierError, match="every class needs 31 objects or more"):
+        train_small(small_dataset, tmp_path / "f")
+
+
+@pytest.mark.parametrize("seed", [-1, 2**40])
+def test_a_seed_that_no_forest_can_have_is_refused_at_once(seed):
+    with pytest.raises(ClassifierError, match="--seed"):
+        ForestOptions(seed=seed)
 
 
 def test_random_forests_accept_what_features_may_be():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from classifier.features import FEATURES
-from classifier.recipe import Kitchen, Recipe
+from classifier.recipe import FeatureMaker, Recipe
 from classifier.stamps import Split
 from finetune.ingest import Request, run_request
 
@@ -20,9 +20,9 @@ def real_split(real_data, tmp_path_factory):
 
 @pytest.mark.real
 def test_real_variables_vary_more_than_real_constant_stars(real_split):
-    kitchen = Kitchen(real_split, Recipe(images=30, light_curves="both"))
-    curves = kitchen.light_curves(0, len(real_split))
-    features = kitchen.features(curves, curves.n_epochs.astype(int))
+    maker = FeatureMaker(real_split, Recipe(images=30, light_curves="both"))
+    curves = maker.light_curves(0, len(real_split))
+    features = maker.features(curves, curves.n_epochs.astype(int))
     scatter = features[:, FEATURES.index("Meanvariance")]
     labels = np.array(real_split.classes)[real_split.labels]
     quiet = np.nanmedian(scatter[labels == "NV"])
@@ -36,8 +36,8 @@ def test_real_variables_vary_more_than_real_constant_stars(real_split):
 
 @pytest.mark.real
 def test_nearly_every_real_epoch_with_a_zero_point_is_measured(real_split):
-    kitchen = Kitchen(real_split, Recipe(images=30))
-    curves = kitchen.light_curves(0, len(real_split))
+    maker = FeatureMaker(real_split, Recipe(images=30))
+    curves = maker.light_curves(0, len(real_split))
     stamps = real_split.stamps(0, len(real_split))
     calibrated = np.isfinite(stamps.zero_point_mag)
     assert np.isfinite(curves.flux_njy).sum() > 0.99 * calibrated.sum()

@@ -35,11 +35,13 @@ def grown(sample: Sample, shape: Shape, *, seed: int, threads: int) -> RandomFor
         shape.trees, max_depth=shape.depth, class_weight="balanced", random_state=seed,
         n_jobs=threads,
     )  # fmt: skip
-    return forest.fit(sample.features, sample.labels)
+    forest.fit(sample.features, sample.labels)
+    forest.n_jobs = 1  # whoever uses it runs blocks of objects on threads
+    return forest
 
 
-def accuracies(train: Sample, check: Sample, depth, trees, *, seed, threads) -> dict[Shape, float]:
-    """Validation accuracy of forests of one depth and several numbers of trees.
+def recalls(train: Sample, check: Sample, depth, trees, *, seed, threads) -> dict[Shape, float]:
+    """Mean recall, on validation, of forests of one depth and several numbers of trees.
 
     The first trees of a large forest are a small forest, so one is grown for all.
     """
@@ -49,9 +51,14 @@ def accuracies(train: Sample, check: Sample, depth, trees, *, seed, threads) -> 
     for count, tree in enumerate(forest.estimators_, start=1):
         total += tree.predict_proba(check.features)
         if count in trees:
-            guess = forest.classes_[total.argmax(axis=1)]
-            found[Shape(count, depth)] = float((guess == check.labels).mean())
+            right = forest.classes_[total.argmax(axis=1)] == check.labels
+            found[Shape(count, depth)] = mean_recall(right, check.labels)
     return found
+
+
+def mean_recall(right, labels) -> float:
+    """Mean over the classes there are of the share of objects (object,) that are right."""
+    return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
 
 
 def smallest_as_good(scores: dict[Shape, float], n_objects: int) -> Shape:

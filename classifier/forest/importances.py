@@ -9,12 +9,14 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from classifier.files import whole_file
+
 _SHOWN = 25
 
 
 def write_importances(folder: Path, names, importances) -> None:
     """Write importances (number of images, feature) as ``importances.csv`` and ``.png``."""
-    with (folder / "importances.csv").open("w", newline="") as file:
+    with whole_file(folder / "importances.csv") as path, path.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["n_images", *names])
         for k, row in enumerate(importances, start=1):
@@ -33,4 +35,5 @@ def _plot(path, names, importances):
     axes.set_xlabel("images seen")
     axes.set_title("Feature importance (mean decrease of impurity)", fontsize=10)
     figure.colorbar(grid, label="per cent")
-    figure.savefig(path, dpi=150)
+    with whole_file(path) as unfinished:
+        figure.savefig(unfinished, dpi=150, format="png")

@@ -1,6 +1,7 @@
 """A trained forest on disk: a folder of one JSON card and one skops file per number of images.
 
-skops files hold data, not code: only types on its own list of safe ones are ever built.
+skops files hold data, not code: only types on its own list of safe ones are ever built, and the
+arrays of trees, which are checked before anything walks them.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ from classifier.errors import ClassifierError
 from classifier.evaluation import Predictions
 from classifier.files import whole_file
 from classifier.forest.growing import probabilities
-from classifier.recipe import Kitchen, Recipe, median_magnitudes
+from classifier.recipe import FeatureMaker, Recipe, median_magnitudes
 from classifier.stamps import Split
 
 CARD = "model.json"
 FORMAT_VERSION = 1
 _TRUSTED = ["sklearn.tree._tree.Tree"]  # arrays only; checked by ``_is_sound``
-_CARD_KEYS = ("format_version", "kind", "classes", "survey", "recipe", "features", "largest")
+_CARD_KEYS = (
+    "format_version", "kind", "classes", "survey", "recipe", "features", "largest", "trees",
+    "depth", "trained_on",
+)  # fmt: skip
 
 
 def forest_path(folder: Path, n_images: int) -> Path:
@@ -40,13 +44,14 @@ def save_forest(forest: RandomForestClassifier, path: Path) -> None:
         skops.io.dump(forest, file, compression=ZIP_DEFLATED, compresslevel=6)
 
 
-def read_forest(path: Path) -> RandomForestClassifier:
+def read_forest(path: Path, n_features: int, n_classes: int) -> RandomForestClassifier:
     """Read a forest.
 
     Raises
     ------
     ClassifierError
-        The file is missing, damaged, or holds anything but a random forest.
+        The file is missing, damaged, or holds anything but a random forest for so many features
+        and classes.
     """
     try:
         unknown = set(skops.io.get_untrusted_types(file=path)) - set(_TRUSTED)
@@ -55,18 +60,36 @@ def read_forest(path: Path) -> RandomForestClassifier:
         raise ClassifierError(f"{path} is missing or damaged ({error}). Train it again.") from None
     if not isinstance(found, RandomForestClassifier):
         raise ClassifierError(f"{path} holds something else than a random forest; it is not used.")
-    if not all(_is_sound(tree.tree_) for tree in found.estimators_):
-        raise ClassifierError(f"{path} is damaged: its trees have loose ends. Train it again.")
+    try:
+        sound = _is_sound_forest(found, n_features, n_classes)
+    except (AttributeError, TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise ClassifierError(
+            f"{path} is damaged: its trees have loose ends, or are of other features or classes. "
+            "Train it again."
+        )
+    found.n_jobs = 1
     return found
 
 
-def _is_sound(tree) -> bool:
+def _is_sound_forest(forest, n_features, n_classes) -> bool:
+    classes = np.asarray(forest.classes_)
+    known = classes.dtype.kind in "iu" and classes.min() >= 0 and classes.max() < n_classes
+    fitting = forest.n_features_in_ == n_features and forest.n_outputs_ == 1
+    trees = [tree.tree_ for tree in forest.estimators_]
+    return bool(known and fitting and all(_is_sound(t, n_features, classes.size) for t in trees))
+
+
+def _is_sound(tree, n_features, n_classes) -> bool:
     """Whether every branch leads to a later node, and every question is about a feature."""
     left, right, node = tree.children_left, tree.children_right, np.arange(tree.node_count)
     inner = left != -1
     ahead = (left > node) & (right > node) & (left < node.size) & (right < node.size)
-    asked = (tree.feature >= 0) & (tree.feature < tree.n_features)
-    return bool(np.all(np.where(inner, ahead & asked, right == -1)))
+    asked = (tree.feature >= 0) & (tree.feature < n_features)
+    whole = 1 <= tree.node_count <= tree.capacity and tree.value.shape == (node.size, 1, n_classes)
+    whole = whole and tree.n_features == n_features
+    return bool(whole and np.all(np.where(inner, ahead & asked, right == -1)))
 
 
 @dataclass(frozen=True)
@@ -96,20 +119,25 @@ class Forest:
         """
         folder = Path(folder)
         card = read_card(folder)
-        recipe = Recipe.of_dict(card["recipe"])
+        try:
+            recipe, largest = Recipe.of_dict(card["recipe"]), int(card["largest"])
+            classes = tuple(str(name) for name in card["classes"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ClassifierError(f"{folder / CARD} is damaged ({error}). Train again.") from None
         if card["features"] != list(recipe.feature_names):
             raise ClassifierError(
                 f"{folder} was trained on other features than this version computes; train again."
             )
-        return cls(
-            folder, tuple(card["classes"]), card["survey"], recipe, int(card["largest"]), card
-        )
+        if not 1 <= largest <= recipe.images:
+            raise ClassifierError(f"{folder / CARD}: largest = {largest}; train again.")
+        return cls(folder, classes, str(card["survey"]), recipe, largest, card)
 
     def after(self, n_images: int) -> RandomForestClassifier:
         """The forest for so many images."""
         k = min(n_images, self.largest)
         if k not in self._loaded:
-            self._loaded[k] = read_forest(forest_path(self.folder, k))
+            n_features, n_classes = len(self.recipe.feature_names), len(self.classes)
+            self._loaded[k] = read_forest(forest_path(self.folder, k), n_features, n_classes)
         return self._loaded[k]
 
     def predict(
@@ -121,13 +149,14 @@ class Forest:
         ------
         ClassifierError
         """
+        split.refuse_empty()
         labels = labels_in(split, self.classes)
-        kitchen = Kitchen(split, self.recipe)
+        maker = FeatureMaker(split, self.recipe)
         for k in range(1, self.largest + 1):
             self.after(k)
 
         def block(bounds):
-            found = self._predict_block(kitchen, *bounds)
+            found = self._predict_block(maker, *bounds)
             on_progress(bounds[1] - bounds[0])
             return found
 
@@ -136,15 +165,18 @@ class Forest:
         scores, n_images, magnitude = (np.concatenate(part) for part in zip(*found, strict=True))
         return Predictions(self.classes, scores, labels, n_images, magnitude, split.object_ids)
 
-    def _predict_block(self, kitchen, first, end):
-        curves = kitchen.light_curves(first, end)
+    def _predict_block(self, maker, first, end):
+        curves = maker.light_curves(first, end)
         n_images = curves.n_epochs.astype(int)
         scores = np.full((end - first, self.recipe.images, len(self.classes)), np.nan, np.float32)
         for k in range(1, int(n_images.max(initial=0)) + 1):
             rows = np.flatnonzero(n_images >= k)
-            features = kitchen.features(curves.of(rows), np.full(rows.size, k))
+            if k > self.largest:
+                scores[rows, k - 1] = scores[rows, k - 2]
+                continue
+            features = maker.features(curves.of(rows), np.full(rows.size, k))
             scores[rows, k - 1] = probabilities(self.after(k), features, len(self.classes))
-        return scores, n_images, median_magnitudes(curves)
+        return scores, n_images, median_magnitudes(curves, n_images)
 
 
 def read_card(folder: Path) -> dict:
@@ -165,6 +197,8 @@ def read_card(folder: Path) -> dict:
         raise ClassifierError(f"{path} is damaged. Train the model again.") from None
     if missing:
         raise ClassifierError(f"{path} lacks {', '.join(missing)}. Train the model again.")
+    if card["kind"] != "forest":
+        raise ClassifierError(f"{path} is of a {card['kind']!r}; a forest is needed.")
     if card["format_version"] != FORMAT_VERSION:
         raise ClassifierError(
             f"{path} has format {card['format_version']}; this version reads {FORMAT_VERSION}."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -12,14 +14,14 @@ import numpy as np
 
 from classifier.errors import ClassifierError
 from classifier.feature_table import FeatureTable, data_identity
-from classifier.files import whole_file
+from classifier.files import alone_in, whole_file
 from classifier.forest.growing import (
     DEPTHS,
     TREES,
     Sample,
     Shape,
-    accuracies,
     grown,
+    recalls,
     refuse_one_class,
     smallest_as_good,
 )
@@ -35,7 +37,11 @@ from classifier.forest.model import (
 from classifier.recipe import Recipe
 from classifier.stamps import Split
 
+MAX_SEED = 2**31
+LEAST_OBJECTS = 10
+"""Objects of every class that a forest for some number of images must learn from."""
 _SETTINGS = "training.json"
+Step = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +51,7 @@ class ForestOptions:
     ``trees`` and ``depth`` None: chosen on the validation set.
     """
 
-    start: str = "alert"
+    start: str = "first"
     images: int = 22
     band: str | None = None
     light_curves: str = "both"
@@ -59,6 +65,8 @@ class ForestOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ClassifierError(f"--{name} {value}: at least 1.")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise ClassifierError(f"--seed {self.seed}; allowed are 0 to {MAX_SEED}.")
 
     @property
     def has_choice(self) -> bool:
@@ -112,18 +120,18 @@ class ForestTraining:
         self._claim_folder()
 
     def _claim_folder(self):
-        settings = json.loads(json.dumps(self._settings()))
-        marker = self.folder / _SETTINGS
+        """Mark the folder as this training's, or check that it is."""
+        settings, marker = json.dumps(self._settings()), self.folder / _SETTINGS
         if marker.exists():
-            if json.loads(marker.read_text()) != settings:
+            if marker.read_text() != settings:
                 raise ClassifierError(
                     f"{self.folder} holds a model of other data or options. Give another --out."
                 )
             return
         if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise ClassifierError(f"{self.folder} is not empty. Give another --out.")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        marker.write_text(json.dumps(settings))
+        with whole_file(marker) as path:
+            path.write_text(settings)
 
     def _settings(self):
         options = self.options
@@ -146,62 +154,89 @@ class ForestTraining:
         labels = self.splits[name].labels[index]
         return Sample(features[labels >= 0], labels[labels >= 0])
 
+    def run(self, on_step: Step = lambda name, done, total: None) -> Forest:
+        """Do what is not done yet; ``on_step`` is told (what, how much more is done, of what).
+
+        Raises
+        ------
+        ClassifierError, OutputError
+        """
+        start = time.perf_counter()
+        with alone_in(self.folder):
+            if not self.is_complete():
+                for name, split in self.splits.items():
+                    self._make_features(name, len(split), on_step)
+                largest = self.largest()
+                shape = self.choose(largest, on_step)
+                self.grow(shape, largest, on_step)
+                self.finish(shape, largest, time.perf_counter() - start)
+            self.tidy()
+        return Forest.open(self.folder)
+
+    def _make_features(self, name, total, on_step):
+        self.feature_table(name).make(
+            threads=self.threads, on_progress=lambda n: on_step(f"features of {name}", n, total)
+        )
+
     def largest(self) -> int:
-        """The largest number of images that all classes of the training set reach."""
-        split, images = self.splits["train"], self.recipe.images
-        for k in range(images, 0, -1):
-            labels = self.sample("train", k).labels
-            if np.unique(labels).size == np.unique(split.labels[split.labels >= 0]).size:
+        """The largest number of images that enough objects of every class of a split reach."""
+        for k in range(self.recipe.images, 0, -1):
+            if all(self._is_enough(name, k) for name in self.splits):
                 return k
-        raise ClassifierError(f"{self.data}/train has no image in band {self.recipe.band!r}.")
+        raise ClassifierError(
+            f"{self.data}: every class needs {LEAST_OBJECTS} objects or more with an image in "
+            f"band {self.recipe.band!r} in {' and '.join(self.splits)}."
+        )
 
-    def rounds(self, largest: int) -> int:
-        """How many forests will be grown to choose a shape."""
-        return len(_places(largest)) * len(self.options.grid()) if self.options.has_choice else 0
+    def _is_enough(self, name, n_images):
+        found = np.bincount(self.sample(name, n_images).labels, minlength=256)
+        needed = np.unique(self.splits[name].labels)
+        return bool((found[needed[needed >= 0]] >= LEAST_OBJECTS).all())
 
-    def choose(self, largest: int, on_progress=lambda: None) -> Shape:
-        """Depth and trees, by the mean validation accuracy after half and all of the images."""
+    def choose(self, largest: int, on_step: Step) -> Shape:
+        """Depth and trees, by the mean validation recall after half and all of the images."""
         grid = self.options.grid()
         if not self.options.has_choice:
             return Shape(grid[0][1][0], grid[0][0])
-        places = _places(largest)
+        places = sorted({max(1, round(largest * part)) for part in (0.5, 1)})
         scores: dict[Shape, list[float]] = {}
         for k in places:
             train, check = self.sample("train", k), self.sample("validation", k)
             for depth, trees in grid:
                 seed, threads = self.options.seed, self.threads
-                found = accuracies(train, check, depth, trees, seed=seed, threads=threads)
+                found = recalls(train, check, depth, trees, seed=seed, threads=threads)
                 for shape, score in found.items():
                     scores.setdefault(shape, []).append(score)
-                on_progress()
+                on_step("choosing the size", 1, len(places) * len(grid))
         self._write_grid(places, scores)
         means = {shape: float(np.mean(values)) for shape, values in scores.items()}
-        return smallest_as_good(means, len(self.splits["validation"]))
+        return smallest_as_good(means, len(check.labels))
 
     def _write_grid(self, places, scores):
-        with (self.folder / "grid.csv").open("w", newline="") as file:
+        with whole_file(self.folder / "grid.csv") as path, path.open("w", newline="") as file:
             rows = csv.writer(file)
-            rows.writerow(["trees", "depth", *(f"accuracy_after_{k}" for k in places), "mean"])
+            rows.writerow(["trees", "depth", *(f"recall_after_{k}" for k in places), "mean"])
             for shape, values in sorted(scores.items()):
                 numbers = [f"{value:.5f}" for value in (*values, np.mean(values))]
                 rows.writerow([shape.trees, shape.depth, *numbers])
 
-    def grow(self, shape: Shape, largest: int, on_progress=lambda: None) -> None:
+    def grow(self, shape: Shape, largest: int, on_step: Step) -> None:
         """Grow and save the forest for every number of images that is not there yet."""
+        n_features, n_classes = len(self.recipe.feature_names), len(self.splits["train"].classes)
         importances = []
         for k in range(1, largest + 1):
             path = forest_path(self.folder, k)
             if path.exists():
-                forest = read_forest(path)
+                forest = read_forest(path, n_features, n_classes)
             else:
-                seed = self.options.seed + k
-                forest = grown(self.sample("train", k), shape, seed=seed, threads=self.threads)
+                sample, seed = self.sample("train", k), self.options.seed + k
+                forest = grown(sample, shape, seed=seed, threads=self.threads)
                 save_forest(forest, path)
             importances.append(forest.feature_importances_)
-            on_progress()
+            on_step("growing forests", 1, largest)
         write_importances(self.folder, self.recipe.feature_names, importances)
 
-    def finish(self, shape: Shape, largest: int, seconds: float) -> Forest:
+    def finish(self, shape: Shape, largest: int, seconds: float) -> None:
         """Write the card, which makes the folder a model."""
         train = self.splits["train"]
         card = {
@@ -223,7 +258,6 @@ class ForestTraining:
         }
         with whole_file(self.folder / CARD) as path:
             path.write_text(json.dumps(card, indent=1))
-        return Forest.open(self.folder)
 
     def is_complete(self) -> bool:
         """Whether the model is there."""
@@ -234,11 +268,6 @@ class ForestTraining:
         if not self.options.keep_features:
             for name in self.splits:
                 self.feature_table(name).path.unlink(missing_ok=True)
-
-
-def _places(largest):
-    """Numbers of images at which shapes are compared."""
-    return sorted({max(1, round(largest * part)) for part in (0.5, 1)})
 
 
 def versions() -> dict[str, str]:

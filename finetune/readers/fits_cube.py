@@ -107,7 +107,7 @@ def _epochs(file: CubeFile, profile):
         columns["published_flux_adu"] = "lc_flux_adu"
         columns["published_flux_error_adu"] = "lc_flux_err_adu"
     arrays = {name: file.column(column) for name, column in columns.items()}
-    arrays["seeing_fwhm_arcsec"] = file.column("seeing_fwhm_pix") * pixel_scale_arcsec
+    arrays["seeing_fwhm_arcsec"] = file.column("seeing_fwhm_pix") * own  # the same pixels again
     arrays["band"] = _bands(file, profile)
     return arrays
 
@@ -136,7 +136,9 @@ def _border_sky_adu(file, images):
 def _mask(file, images):
     finite = np.isfinite(images)
     counts = np.where(finite, images, -np.inf)
-    saturation_adu = np.nan_to_num(file.number("SATURATE"), nan=np.inf)
+    saturation_adu = file.number("SATURATE")
+    if not saturation_adu > 0:
+        saturation_adu = np.inf  # not known
     flagged = np.nan_to_num(file.column("saturated")) != 0
     flag_adu = np.minimum(counts.max(axis=(1, 2)), _FLAGGED_FRACTION * saturation_adu)
     limit_adu = np.where(flagged, flag_adu, saturation_adu)[:, None, None]

@@ -99,6 +99,7 @@ class DatasetWriter:
                 self._create_split(root.create_group(split, attributes=names), count)
             unfinished.rename(self.path)
         except OSError as error:
+            shutil.rmtree(unfinished, ignore_errors=True)
             raise StoreError(f"{self.path}: cannot be written ({error.strerror}).") from error
 
     def _create_split(self, group, count):
