@@ -114,9 +114,18 @@ class FeatureMaker:
         self._starts = law.starts(split.first_alert_epoch, split.n_epochs)
 
     def light_curves(self, first: int, end: int):
-        """Light curves of the images shown of objects ``first`` to ``end``."""
+        """Light curves of the images shown of objects ``first`` to ``end``.
+
+        Exposures wider than the profile's ``seeing.max_fwhm_arcsec`` (and a thousandth, for
+        rounding) are not shown: the survey does not use them and simulations have none.
+        """
         stamps, starts = self.split.stamps(first, end), self._starts[first:end]
-        cut = shown(stamps, starts, band=self._band, longest=self.recipe.images)
+        camera, seeing = self.split.profile.camera, self.split.profile.seeing
+        widest_fwhm_pix = 1.001 * seeing.max_fwhm_arcsec / camera.pixel_scale_arcsec
+        cut = shown(
+            stamps, starts, band=self._band, longest=self.recipe.images,
+            widest_fwhm_pix=widest_fwhm_pix,
+        )  # fmt: skip
         return measure(cut, self._psf, self._settings)
 
     def features(self, curves, n_images):

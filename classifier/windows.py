@@ -59,13 +59,14 @@ def _latest(n_epochs):
     return np.maximum(n_epochs - 1 - IMAGES_BEFORE_ALERT, 1)
 
 
-def shown(stamps, starts, *, band: int, longest: int):
+def shown(stamps, starts, *, band: int, longest: int, widest_fwhm_pix: float = np.inf):
     """Stamps of the images shown: from ``starts`` (object,) on, in one band, at most ``longest``.
 
-    ``band`` is an index into the data set's bands. Starts count images of all bands.
+    ``band`` is an index into the data set's bands. Starts count images of all bands. Images of
+    known seeing above ``widest_fwhm_pix`` are left out.
     """
     epoch = np.arange(stamps.mjd.shape[1])
     wanted = (epoch >= np.asarray(starts)[:, None]) & (epoch < stamps.n_epochs[:, None])
-    wanted &= stamps.band == band
+    wanted &= (stamps.band == band) & ~(stamps.seeing_fwhm_pix > widest_fwhm_pix)
     order = np.argsort(~wanted, axis=1, kind="stable")[:, :longest]
     return stamps.rearranged(order, np.minimum(wanted.sum(axis=1), longest))

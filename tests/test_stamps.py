@@ -63,6 +63,16 @@ def test_images_shown_are_consecutive_ones_of_one_band(small_dataset):
         assert cut.n_epochs[i] == len(expected)
 
 
+def test_images_wider_than_the_survey_uses_are_not_shown(small_dataset):
+    stamps = Split(small_dataset, "test").stamps(0, 8)
+    seeing = stamps.seeing_fwhm_pix.copy()
+    seeing[:, 2], seeing[:, 3] = 9.0, np.nan
+    wide = replace(stamps, seeing_fwhm_pix=seeing)
+    cut = shown(wide, np.zeros(8), band=0, longest=30, widest_fwhm_pix=8.0)
+    np.testing.assert_array_equal(cut.n_epochs, stamps.n_epochs - 1)
+    np.testing.assert_array_equal(cut.mjd[:, 2], stamps.mjd[:, 3])
+
+
 def test_an_alert_comes_in_the_sixth_image():
     alert = np.array([0, 3, 5, 9, 29])
     starts = StartLaw((0.5,)).starts(alert, np.full(5, 30))

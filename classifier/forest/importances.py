@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from classifier.files import whole_file
 
@@ -25,15 +26,17 @@ def write_importances(folder: Path, names, importances) -> None:
 
 
 def _plot(path, names, importances):
-    order = np.argsort(importances.mean(axis=0))[::-1][:_SHOWN]
+    """Rows are the features that matter most on average, columns numbers of images."""
+    share = importances / np.maximum(importances.max(axis=1, keepdims=True), 1e-12)
+    order = np.argsort(share.mean(axis=0))[::-1][:_SHOWN]
     figure = Figure(figsize=(7.0, 0.24 * order.size + 1.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    grid = axes.imshow(100 * importances[:, order].T, aspect="auto", cmap="viridis",
-                       extent=(0.5, len(importances) + 0.5, order.size - 0.5, -0.5))  # fmt: skip
+    grid = axes.imshow(share[:, order].T, aspect="auto", cmap="viridis", vmin=0, vmax=1,
+                       extent=(0.5, len(share) + 0.5, order.size - 0.5, -0.5))  # fmt: skip
     axes.set_yticks(range(order.size), names[order], fontsize=8)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("images seen")
-    axes.set_title("Feature importance (mean decrease of impurity)", fontsize=10)
-    figure.colorbar(grid, label="per cent")
+    figure.colorbar(grid, label="importance over that of the most important")
     with whole_file(path) as unfinished:
         figure.savefig(unfinished, dpi=150, format="png")
