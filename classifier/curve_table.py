@@ -71,6 +71,8 @@ def write_curve_features(path, out, **options) -> int:
 
 
 def _read(path):
+    if path.is_dir():
+        raise ClassifierError(f"{path} is a folder, not a table; for a data set give --data.")
     if not path.is_file():
         raise ClassifierError(f"{path}: there is no such file.")
     try:

@@ -80,6 +80,17 @@ class Work:
             raise ClassifierError(f"{self.out}: {place} is not a folder that can be written to.")
 
 
+def check_report(folder) -> None:
+    """Refuse a place for a report that is a file.
+
+    Raises
+    ------
+    ClassifierError
+    """
+    if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
+        raise ClassifierError(f"--report {folder} is a file; a report is a folder.")
+
+
 def interruptible(command):
     """A command that says how to go on when the user stops it."""
 
@@ -106,6 +117,8 @@ def train_forest(work: Work, *, model: str, **choices) -> None:
     work.check_output()
     options, command = ForestOptions(**choices), _command_line("train")
     training = ForestTraining(work.data, work.out, options, work.cores(), command)
+    if training.is_complete():
+        work.console.print(f"{work.out} is trained already; it is only tested again.")
     with _progress(work.console) as progress:
         forest = training.run(_Steps(progress))
     shape = f"{forest.card['trees']} trees of depth {forest.card['depth']}"
@@ -149,6 +162,7 @@ def classify_split(work: Work, *, model: Path, split: str, report, any_survey: b
             f"{model} was trained on {forest.survey}, {work.data} is {chosen.survey}. To use it "
             "all the same: --any-survey."
         )
+    check_report(report)
     if report is not None and not (chosen.labels >= 0).any():
         raise ClassifierError(f"{work.data}/{split} has no labels; there is nothing to report.")
     _predict(work, forest, chosen, work.out, report, work.console)

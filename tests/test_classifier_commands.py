@@ -47,7 +47,8 @@ def test_training_again_says_that_it_is_there(model, small_dataset, monkeypatch,
     written = (model / "model.json").stat().st_mtime_ns
     arguments = ["--data", small_dataset, "--out", model, "--images", 6]
     assert run(monkeypatch, "train", *arguments, "--trees", 10, "--depth", 6) == 0
-    assert "10 trees of depth 6" in " ".join(capsys.readouterr().out.split())
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "is trained already" in printed and "10 trees of depth 6" in printed
     assert (model / "model.json").stat().st_mtime_ns == written
 
 
@@ -90,6 +91,16 @@ def test_unlabelled_data_are_classified_without_scores(
 
 def copy_of(data, folder):
     return shutil.copytree(data, folder / "copy.zarr")
+
+
+def test_a_report_in_place_of_a_file_is_refused_at_once(
+    model, small_dataset, monkeypatch, tmp_path, capsys
+):
+    (tmp_path / "precious").write_text("precious")
+    arguments = ["--model", model, "--data", small_dataset, "--out", tmp_path / "p.parquet"]
+    assert run(monkeypatch, "classify", *arguments, "--report", tmp_path / "precious") == 2
+    assert "is a file; a report is a folder" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["precious"]
 
 
 def test_other_classes_and_surveys_get_one_sentence(

@@ -93,3 +93,5 @@ def test_points_that_do_not_count_are_not_counted(tmp_path):
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(ClassifierError, match="there is no such file"):
         curve_features(tmp_path / "nowhere.csv", threads=1)
+    with pytest.raises(ClassifierError, match="for a data set give --data"):
+        curve_features(tmp_path, threads=1)

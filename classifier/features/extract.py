@@ -116,8 +116,8 @@ def _check_times(time, counts):
     if wrong.size:
         curve, before = wrong[0]
         raise ClassifierError(
-            f"features: curve {curve}, epoch {before + 1}: time {time[curve, before + 1]!r} d "
-            f"comes after {latest[curve, before]!r} d. Sort the points, and merge those of one "
+            f"features: curve {curve}, epoch {before + 1}: time {time[curve, before + 1]:.12g} d "
+            f"comes after {latest[curve, before]:.12g} d. Sort the points, and merge those of one "
             "time."
         )
     span = latest.max(axis=1, initial=-np.inf) - np.where(counts, time, np.inf).min(
