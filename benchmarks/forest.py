@@ -19,7 +19,6 @@ from benchmarks.machine import describe_machine
 from classifier.evaluation import Evaluation, Predictions, evaluate, over_runs, write_report
 from classifier.feature_table import FeatureTable
 from classifier.forest.growing import Shape, grown, probabilities
-from classifier.forest.model import labels_in
 from classifier.forest.training import ForestOptions, ForestTraining
 from classifier.recipe import FeatureMaker, Recipe
 from classifier.stamps import Split
@@ -51,7 +50,7 @@ class LastAnswers:
     def __init__(self, training: ForestTraining, split: Split, folder: Path):
         self._training, self._split = training, split
         self._classes = training.splits["train"].classes
-        self._labels = labels_in(split, self._classes)
+        self._labels = split.labels_among(self._classes)
         table = FeatureTable(folder, split, training.recipe, every=False)
         table.make(threads=THREADS)
         self._rows = {k: table.read(k) for k in range(1, training.recipe.images + 1)}

@@ -1,8 +1,9 @@
-"""The commands ``train``, ``features`` and ``classify``."""
+"""The commands ``train``, ``features``, ``classify`` and ``compare``."""
 
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ def _app() -> typer.Typer:
 
 
 _train, _features, _classify = _app(), _app(), _app()
+_compare = _app()
 
 Threads = Annotated[int | None, typer.Option(help="Threads.", show_default="all cores")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
@@ -29,48 +31,103 @@ Start = Annotated[
 Band = Annotated[
     str | None, typer.Option(help="Band of the light curves.", show_default="the reference band")
 ]
-LightCurves = Annotated[
-    str,
-    typer.Option(
-        help="'science': fluxes of the images; 'difference': after a template of the earliest "
-        "images is taken off; 'both'."
-    ),
-]
+_LIGHT_CURVES = (
+    "'science': fluxes of the images; 'difference': after a template of the earliest images is "
+    "taken off; 'both'."
+)
+LightCurves = Annotated[str, typer.Option(help=_LIGHT_CURVES)]
 Seed = Annotated[int, typer.Option(help="Same seed, same result.")]
 
 
 @_train.command()
 def train(
-    data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the model.")],
-    model: Annotated[str, typer.Option(help="Kind of model: forest.")] = "forest",
+    data: Annotated[
+        Path | None, typer.Option(help="Data set with the splits train, validation, test; or:")
+    ] = None,
+    survey: Annotated[
+        str | None,
+        typer.Option(help="Survey to simulate on the fly, without a data set: name or TOML file."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="'compact', 'rcnn' (the thesis's network) or 'forest'.")
+    ] = "compact",
     images: Images = 22,
     start: Start = "first",
     band: Band = None,
-    light_curves: LightCurves = "both",
-    trees: Annotated[
-        int | None, typer.Option(help="Trees of a forest.", show_default="chosen on validation")
-    ] = None,
-    depth: Annotated[
-        int | None, typer.Option(help="Depth of a tree.", show_default="chosen on validation")
-    ] = None,
     seed: Seed = 0,
-    keep_features: Annotated[
-        bool, typer.Option("--keep-features", help="Keep the features as Parquet.")
-    ] = False,
     threads: Threads = None,
     quiet: Quiet = False,
+    on_the_fly: Annotated[
+        bool | None,
+        typer.Option("--on-the-fly", help="Networks: simulate training sequences as needed."),
+    ] = None,
+    iterations: Annotated[
+        int | None, typer.Option(help="Networks: training steps.", show_default="the network's own")
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(help="Networks: sequences per step.", show_default="the network's own"),
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Networks.", show_default="the network's own")
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            help="Networks: learning rate 'constant' or 'cosine'.",
+            show_default="the network's own",
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="Networks: of convolutions, 'float32' or 'bfloat16'.",
+            show_default="what the processor is best at",
+        ),
+    ] = None,
+    turned: Annotated[
+        bool | None,
+        typer.Option("--turned/--not-turned", help="Networks: rotate and mirror at random."),
+    ] = None,
+    validate_every: Annotated[
+        int | None,
+        typer.Option(help="Networks: steps between checkpoints.", show_default="500"),
+    ] = None,
+    light_curves: Annotated[
+        str | None, typer.Option(help=f"Forests: {_LIGHT_CURVES}", show_default="both")
+    ] = None,
+    trees: Annotated[
+        int | None, typer.Option(help="Forests: trees.", show_default="chosen on validation")
+    ] = None,
+    depth: Annotated[
+        int | None,
+        typer.Option(help="Forests: depth of a tree.", show_default="chosen on validation"),
+    ] = None,
+    keep_features: Annotated[
+        bool | None,
+        typer.Option("--keep-features", help="Forests: keep the features as Parquet."),
+    ] = None,
 ):
-    """Train a classifier on a data set and evaluate it on the set's test split.
+    """Train a classifier on a data set, or on a survey, and evaluate it on the test split.
 
     Takes minutes to hours. Run again with the same arguments to finish a run that stopped.
     """
-    from classifier.session import Work, train_forest
+    from classifier.commands.training import run_training
+    from classifier.commands.work import Work
 
-    train_forest(
-        Work(data=data, out=out, threads=threads, quiet=quiet), model=model, images=images,
-        start=start, band=band, light_curves=light_curves, trees=trees, depth=depth, seed=seed,
-        keep_features=keep_features,
+    run_training(
+        Work(data=data, out=out, threads=threads, quiet=quiet), model=model, survey=survey,
+        common={"images": images, "start": start, "band": band, "seed": seed},
+        of_networks={
+            "on_the_fly": on_the_fly, "iterations": iterations, "batch": batch,
+            "learning_rate": learning_rate, "schedule": schedule, "precision": precision,
+            "turned": turned, "validate_every": validate_every,
+        },
+        of_forests={
+            "light_curves": light_curves, "trees": trees, "depth": depth,
+            "keep_features": keep_features,
+        },
     )  # fmt: skip
 
 
@@ -97,8 +154,9 @@ def features(
 
     Run again with the same arguments to finish a run that stopped.
     """
+    from classifier.commands.features import make_curve_features, make_features
+    from classifier.commands.work import Work
     from classifier.errors import ClassifierError
-    from classifier.session import Work, make_curve_features, make_features
 
     if (data is None) == (curves is None):
         raise ClassifierError("give --data or --curves.")
@@ -114,12 +172,19 @@ def features(
 
 @_classify.command()
 def classify(
-    model: Annotated[Path, typer.Option(help="Folder of a trained model.")],
+    model: Annotated[str, typer.Option(help="Shipped model by name, or a folder.")],
     data: Data,
     out: Annotated[Path, typer.Option(help="Parquet file of the predictions.")],
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     report: Annotated[
         Path | None, typer.Option(help="Folder for scores and plots, where labels are known.")
+    ] = None,
+    plot: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OBJECT ...",
+            help="Draw these objects: images, light curve and answers, one PNG each beside --out.",
+        ),
     ] = None,
     any_survey: Annotated[
         bool, typer.Option("--any-survey", help="Use the model on another survey all the same.")
@@ -128,11 +193,43 @@ def classify(
     quiet: Quiet = False,
 ):
     """Classify sequences: probabilities after every image."""
-    from classifier.session import Work, classify_split
+    from classifier.commands.classifying import classify_split
+    from classifier.commands.work import Work
 
     classify_split(
         Work(data=data, out=out, threads=threads, quiet=quiet), model=model, split=split,
-        report=report, any_survey=any_survey,
+        report=report, any_survey=any_survey, plot=plot or (),
+    )  # fmt: skip
+
+
+@_compare.command()
+def compare(
+    models: Annotated[
+        list[str], typer.Option(metavar="MODEL ...", help="Shipped models by name, or folders.")
+    ],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder of the report.")],
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    names: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME ...", help="What to call them.", show_default="their own names"),
+    ] = None,
+    any_survey: Annotated[
+        bool, typer.Option("--any-survey", help="Use models on another survey all the same.")
+    ] = False,
+    threads: Threads = None,
+    quiet: Quiet = False,
+):
+    """Compare models on the same objects: one HTML page of scores, differences and plots.
+
+    Run again with the same arguments to finish a run that stopped; predictions are kept.
+    """
+    from classifier.commands.work import Work
+    from classifier.comparison import compare_models
+
+    compare_models(
+        Work(data=data, out=out, threads=threads, quiet=quiet), models=models,
+        names=names or (), split=split, any_survey=any_survey,
     )  # fmt: skip
 
 
@@ -166,4 +263,21 @@ def features_main() -> None:
 
 def classify_main() -> None:
     """Entry point of ``classify``."""
-    _main("classify", _classify)
+    _main("classify", partial(_classify, _one_by_one(sys.argv[1:], "--plot")))
+
+
+def compare_main() -> None:
+    """Entry point of ``compare``."""
+    _main("compare", partial(_compare, _one_by_one(sys.argv[1:], "--models", "--names")))
+
+
+def _one_by_one(arguments, *options) -> list[str]:
+    """Arguments with an option of many values before each of them, as Typer wants it."""
+    found, option = [], None
+    for k, argument in enumerate(arguments):
+        if argument.startswith("-"):
+            option = argument if argument in options else None
+        elif option and arguments[k - 1] != option:
+            found.append(option)
+        found.append(argument)
+    return found

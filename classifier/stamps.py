@@ -164,6 +164,24 @@ class Split:
         if not len(self):
             raise ClassifierError(f"{self.path}/{self.name} has no objects.")
 
+    def labels_among(self, classes):
+        """Labels as indices into a model's classes, -1 where an object has none.
+
+        Raises
+        ------
+        ClassifierError
+            Objects of a class that is not among them.
+        """
+        used = {self.classes[label] for label in np.unique(self.labels) if label >= 0}
+        unknown = sorted(used - set(classes))
+        if unknown:
+            raise ClassifierError(
+                f"{self.path} has objects of the class {', '.join(unknown)}; the model knows "
+                f"{', '.join(classes)}."
+            )
+        place = [classes.index(name) if name in classes else -1 for name in self.classes]
+        return np.array([*place, -1])[self.labels]
+
     def blocks(self, size: int = BLOCK_OBJECTS) -> Iterator[tuple[int, int]]:
         """(first, end) of consecutive blocks of objects."""
         for first in range(0, len(self), size):
@@ -182,21 +200,8 @@ class Split:
         n_epochs = arrays["n_epochs"].astype(int)
         used = np.arange(self.longest) < n_epochs[:, None]
         self._check_times(arrays["mjd"], used, first)
-        mask = self._group["mask"][rows]
-        images = self._group["images"][rows].astype(np.float32)
-        images[(mask != 0) | ~used[:, :, None, None]] = np.nan
-        seeing_pix = arrays["seeing_fwhm_arcsec"] / np.float32(
-            self.profile.camera.pixel_scale_arcsec
-        )
-        return Stamps(
-            images_adu=images,
-            saturated=(mask & MASK_BITS["saturated"]).any(axis=(2, 3)),
-            n_epochs=arrays["n_epochs"].astype(np.int16),
-            mjd=arrays["mjd"], band=arrays["band"], exposure_time_s=arrays["exposure_time_s"],
-            seeing_fwhm_pix=seeing_pix, sky_adu=arrays["sky_adu"],
-            zero_point_mag=arrays["zero_point_mag"], gain_e_per_adu=arrays["gain_e_per_adu"],
-            read_noise_e=arrays["read_noise_e"],
-        )  # fmt: skip
+        images, mask = self._group["images"][rows], self._group["mask"][rows]
+        return stamps_of(images, mask, arrays, self.profile)
 
     def _check_times(self, mjd, used, first):
         steps = np.diff(mjd, axis=1)
@@ -209,3 +214,23 @@ class Split:
                 f"{mjd[row, epoch]} at epoch {epoch}; times of a sequence must be known and "
                 f"increase ({int(wrong.any(axis=1).sum())} objects of this block are like that)."
             )
+
+
+def stamps_of(images_adu, mask, arrays: dict, profile) -> Stamps:
+    """Stamps from the arrays of a data set by their names there.
+
+    ``images_adu`` and ``mask`` are (object, epoch, row, column).
+    """
+    used = np.arange(images_adu.shape[1]) < arrays["n_epochs"].astype(int)[:, None]
+    images = images_adu.astype(np.float32)
+    images[(mask != 0) | ~used[:, :, None, None]] = np.nan
+    pixel_scale_arcsec = np.float32(profile.camera.pixel_scale_arcsec)
+    return Stamps(
+        images_adu=images,
+        saturated=(mask & MASK_BITS["saturated"]).any(axis=(2, 3)),
+        n_epochs=arrays["n_epochs"].astype(np.int16),
+        mjd=arrays["mjd"], band=arrays["band"], exposure_time_s=arrays["exposure_time_s"],
+        seeing_fwhm_pix=arrays["seeing_fwhm_arcsec"] / pixel_scale_arcsec,
+        sky_adu=arrays["sky_adu"], zero_point_mag=arrays["zero_point_mag"],
+        gain_e_per_adu=arrays["gain_e_per_adu"], read_noise_e=arrays["read_noise_e"],
+    )  # fmt: skip

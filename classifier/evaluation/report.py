@@ -16,8 +16,8 @@ from classifier.evaluation.scores import PER_CLASS, SCALARS, Scores
 from classifier.files import whole_file
 
 _NAMES = {
-    "accuracy": "accuracy", "mean_recall": "mean recall", "log_loss": "log loss",
-    "brier": "Brier score", "calibration_error": "calibration error",
+    "accuracy": "accuracy", "mean_recall": "mean recall", "mean_f1": "mean F1",
+    "log_loss": "log loss", "brier": "Brier score", "calibration_error": "calibration error",
     "matched_mean_recall": "matched mean recall",
 }  # fmt: skip
 

@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 
 CALIBRATION_BINS = 15
 SMALLEST_PROBABILITY = 1e-15  # keeps the log loss finite
-SCALARS = ("accuracy", "mean_recall", "log_loss", "brier", "calibration_error")
+SCALARS = ("accuracy", "mean_recall", "mean_f1", "log_loss", "brier", "calibration_error")
 PER_CLASS = ("recall", "precision", "f1")
 
 
@@ -30,6 +30,7 @@ class Scores:
 
     accuracy: np.ndarray
     mean_recall: np.ndarray
+    mean_f1: np.ndarray
     log_loss: np.ndarray
     brier: np.ndarray
     calibration_error: np.ndarray
@@ -113,16 +114,17 @@ def scores_of(sums, n_classes: int) -> Scores:
     n = confusion.sum(axis=(-2, -1))
     right = np.diagonal(confusion, axis1=-2, axis2=-1)
     true, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
-    recall = ratio(right, true)
+    recall, f1 = ratio(right, true), ratio(2 * right, true + predicted)
     return Scores(
         accuracy=ratio(right.sum(axis=-1), n),
         mean_recall=mean_of_known(recall),
+        mean_f1=mean_of_known(np.where(true > 0, f1, np.nan)),
         log_loss=ratio(sums[..., cells], n),
         brier=ratio(sums[..., cells + 1], n),
         calibration_error=ratio(np.abs(sums[..., cells + 2 :]).sum(axis=-1), n),
         recall=recall,
         precision=ratio(right, predicted),
-        f1=ratio(2 * right, true + predicted),
+        f1=f1,
         confusion=confusion,
     )
 

@@ -6,7 +6,6 @@ arrays of trees, which are checked before anything walks them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,20 +16,19 @@ import numpy as np
 import skops.io
 from sklearn.ensemble import RandomForestClassifier
 
+from classifier.card import CARD, read_card
 from classifier.errors import ClassifierError
 from classifier.evaluation import Predictions
 from classifier.files import whole_file
 from classifier.forest.growing import probabilities
 from classifier.recipe import FeatureMaker, Recipe, median_magnitudes
+from classifier.showing import Showing
 from classifier.stamps import Split
 
-CARD = "model.json"
+KIND = "forest"
 FORMAT_VERSION = 1
 _TRUSTED = ["sklearn.tree._tree.Tree"]  # arrays only; checked by ``_is_sound``
-_CARD_KEYS = (
-    "format_version", "kind", "classes", "survey", "recipe", "features", "largest", "trees",
-    "depth", "trained_on",
-)  # fmt: skip
+_CARD_KEYS = ("recipe", "features", "largest", "trees", "depth", "trained_on")
 
 
 def forest_path(folder: Path, n_images: int) -> Path:
@@ -108,6 +106,16 @@ class Forest:
     card: dict
     _loaded: dict = field(default_factory=dict, repr=False)
 
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.folder.name
+
+    @property
+    def showing(self) -> Showing:
+        """Which images it is shown."""
+        return self.recipe
+
     @classmethod
     def open(cls, folder) -> Forest:
         """A model that was trained before.
@@ -118,7 +126,7 @@ class Forest:
             No model is there, it is unfinished, or of another format.
         """
         folder = Path(folder)
-        card = read_card(folder)
+        card = read_card(folder, kind=KIND, version=FORMAT_VERSION, keys=_CARD_KEYS)
         try:
             recipe, largest = Recipe.of_dict(card["recipe"]), int(card["largest"])
             classes = tuple(str(name) for name in card["classes"])
@@ -150,7 +158,7 @@ class Forest:
         ClassifierError
         """
         split.refuse_empty()
-        labels = labels_in(split, self.classes)
+        labels = split.labels_among(self.classes)
         maker = FeatureMaker(split, self.recipe)
         for k in range(1, self.largest + 1):
             self.after(k)
@@ -177,49 +185,3 @@ class Forest:
             features = maker.features(curves.of(rows), np.full(rows.size, k))
             scores[rows, k - 1] = probabilities(self.after(k), features, len(self.classes))
         return scores, n_images, median_magnitudes(curves, n_images)
-
-
-def read_card(folder: Path) -> dict:
-    """The card of a model.
-
-    Raises
-    ------
-    ClassifierError
-        There is none, or it is damaged or of another kind.
-    """
-    path = Path(folder) / CARD
-    if not path.is_file():
-        raise ClassifierError(f"{folder} is no finished model: it has no {CARD}.")
-    try:
-        card = json.loads(path.read_text())
-        missing = [key for key in _CARD_KEYS if key not in card]
-    except (OSError, ValueError, TypeError):
-        raise ClassifierError(f"{path} is damaged. Train the model again.") from None
-    if missing:
-        raise ClassifierError(f"{path} lacks {', '.join(missing)}. Train the model again.")
-    if card["kind"] != "forest":
-        raise ClassifierError(f"{path} is of a {card['kind']!r}; a forest is needed.")
-    if card["format_version"] != FORMAT_VERSION:
-        raise ClassifierError(
-            f"{path} has format {card['format_version']}; this version reads {FORMAT_VERSION}."
-        )
-    return card
-
-
-def labels_in(split: Split, classes: tuple[str, ...]):
-    """Labels of a split as indices into a model's classes, -1 where an object has none.
-
-    Raises
-    ------
-    ClassifierError
-        Objects of a class that the model does not know.
-    """
-    used = {split.classes[label] for label in np.unique(split.labels) if label >= 0}
-    unknown = sorted(used - set(classes))
-    if unknown:
-        raise ClassifierError(
-            f"{split.path} has objects of the class {', '.join(unknown)}; the model knows "
-            f"{', '.join(classes)}."
-        )
-    place = np.array([classes.index(c) if c in classes else -1 for c in split.classes] + [-1])
-    return place[split.labels]

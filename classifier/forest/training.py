@@ -7,11 +7,11 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
+from classifier.card import CARD, versions
 from classifier.errors import ClassifierError
 from classifier.feature_table import FeatureTable, data_identity
 from classifier.files import alone_in, whole_file
@@ -27,8 +27,8 @@ from classifier.forest.growing import (
 )
 from classifier.forest.importances import write_importances
 from classifier.forest.model import (
-    CARD,
     FORMAT_VERSION,
+    KIND,
     Forest,
     forest_path,
     read_forest,
@@ -41,6 +41,7 @@ MAX_SEED = 2**31
 LEAST_OBJECTS = 10
 """Objects of every class that a forest for some number of images must learn from."""
 _SETTINGS = "training.json"
+_PACKAGES = ("skyreel", "scikit-learn", "skops", "numpy")
 Step = Callable[[str, int, int], None]
 
 
@@ -140,7 +141,7 @@ class ForestTraining:
             "recipe": self.recipe.as_dict(),
             "grid": options.grid(),
             "seed": options.seed,
-            "versions": versions(),
+            "versions": versions(*_PACKAGES),
         }
 
     def feature_table(self, name: str) -> FeatureTable:
@@ -241,7 +242,7 @@ class ForestTraining:
         train = self.splits["train"]
         card = {
             "format_version": FORMAT_VERSION,
-            "kind": "forest",
+            "kind": KIND,
             "classes": list(train.classes),
             "survey": train.survey,
             "recipe": self.recipe.as_dict(),
@@ -254,7 +255,7 @@ class ForestTraining:
             "seed": self.options.seed,
             "seconds": round(seconds, 1),
             "command": self.command,
-            "versions": versions(),
+            "versions": versions(*_PACKAGES),
         }
         with whole_file(self.folder / CARD) as path:
             path.write_text(json.dumps(card, indent=1))
@@ -268,8 +269,3 @@ class ForestTraining:
         if not self.options.keep_features:
             for name in self.splits:
                 self.feature_table(name).path.unlink(missing_ok=True)
-
-
-def versions() -> dict[str, str]:
-    """Versions of the packages that decide what a forest is."""
-    return {name: version(name) for name in ("skyreel", "scikit-learn", "skops", "numpy")}

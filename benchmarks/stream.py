@@ -1,0 +1,99 @@
+"""A network following an alert stream: ``python -m benchmarks.stream [--model FOLDER]``.
+
+Prints alerts per second, and the median and 99th percentile of what one call takes, for batches
+of several sizes, after a warm-up. Alerts are of different objects, each of which has been seen
+before. Without a model the compact network is taken with fresh weights: weights do not
+change what an answer costs.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.machine import describe_machine
+from classifier.networks import NETWORKS, built
+from classifier.networks.model import Network
+from classifier.showing import Showing
+from classifier.stream import Conditions, Stream
+
+SIZE_PIX, CLASSES = 21, ("SN", "RRL", "CEP", "EB", "NV", "GAL", "AST")
+SKY_ADU, GAIN, READ_NOISE_E = 300.0, 3.9, 6.0
+WARM_UP_CALLS = 4
+LSST_ALERTS_PER_S = 10_000 / 37  # 10,000 alerts an image, an image every 37 s
+
+
+def fresh_network(name: str) -> Network:
+    """A network without training."""
+    forms = built(name, size_pix=SIZE_PIX, n_classes=len(CLASSES))
+    return Network(Path(name), CLASSES, "none", Showing(), SIZE_PIX, {}, forms)
+
+
+class Alerts:
+    """Alerts of ``n`` objects: each call gives the next image of every one."""
+
+    def __init__(self, n: int, size_pix: int):
+        rng = np.random.default_rng(0)
+        self.names = [f"object {k}" for k in range(n)]
+        noise_adu = np.sqrt(SKY_ADU / GAIN + (READ_NOISE_E / GAIN) ** 2)
+        images = rng.normal(SKY_ADU, noise_adu, (n, size_pix, size_pix))
+        self.images = images.astype(np.float32)
+        self._mjd, self._rng = 57000.0, rng
+
+    def next(self):
+        """(names, images, conditions) of the next images."""
+        self._mjd += 0.1
+        conditions = Conditions(
+            mjd=self._mjd, zero_point_mag=25.0, exposure_time_s=86.0, gain_e_per_adu=GAIN,
+            seeing_fwhm_pix=float(self._rng.uniform(3, 6)), read_noise_e=READ_NOISE_E,
+        )  # fmt: skip
+        return self.names, self.images, [conditions] * len(self.names)
+
+
+def seconds_of_calls(network: Network, batch: int, seconds: float) -> np.ndarray:
+    """What every call with so many alerts took, for about so long."""
+    stream, alerts = Stream(network), Alerts(batch, network.size_pix)
+    for _ in range(WARM_UP_CALLS):
+        stream.update_many(*alerts.next())
+    took, until = [], time.perf_counter() + seconds
+    while time.perf_counter() < until or len(took) < 10:
+        given = alerts.next()
+        start = time.perf_counter()
+        stream.update_many(*given)
+        took.append(time.perf_counter() - start)
+    return np.array(took)
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, help="folder of a trained network")
+    parser.add_argument("--network", choices=tuple(NETWORKS), default="compact")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 32, 256, 1024])
+    parser.add_argument("--seconds", type=float, default=10.0, help="for every size of batch")
+    arguments = parser.parse_args()
+    print(describe_machine())
+    network = Network.open(arguments.model) if arguments.model else fresh_network(arguments.network)
+    kept = Stream(network).bytes_per_object
+    print(
+        f"{network.name}, {kept:,} bytes kept of an object; LSST: {LSST_ALERTS_PER_S:.0f} alerts/s"
+    )
+    for batch in arguments.batches:
+        took = seconds_of_calls(network, batch, arguments.seconds)
+        middle, worst = 1e3 * np.percentile(took, [50, 99])
+        print(
+            f"batch {batch:5d}: {batch / took.mean():8,.0f} alerts/s, a call {middle:7.2f} ms "
+            f"(median), {worst:7.2f} ms (99 %), {took.size:,} calls",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the commands do, and what the user sees of it."""

@@ -1,0 +1,177 @@
+"""The command ``train``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from classifier.commands.classifying import evaluate_test
+from classifier.commands.work import Work, command_line, interruptible, progress_bars
+from classifier.errors import ClassifierError, OutputError
+from simulator.errors import SimulationError, StoreError
+
+MODELS = ("compact", "rcnn", "forest")
+VALIDATION, TEST = 4_096, 14_000
+
+
+@interruptible
+def run_training(work: Work, *, model, survey, common, of_networks, of_forests) -> None:
+    """Train a model of any kind.
+
+    Parameters
+    ----------
+    work : Work
+        Without data, they are simulated for ``survey``.
+    model : str
+    survey : str or None
+    common, of_networks, of_forests : dict
+        Options of all models, of networks and of forests; None where the user said nothing.
+
+    Raises
+    ------
+    ClassifierError, OutputError
+    """
+    if model not in MODELS:
+        raise ClassifierError(f"--model {model!r}; known models: {', '.join(MODELS)}.")
+    if (work.data is None) == (survey is None):
+        raise ClassifierError("give --data or --survey.")
+    work.check_output()
+    own, others = (of_forests, of_networks) if model == "forest" else (of_networks, of_forests)
+    foreign = [name for name, value in others.items() if value is not None]
+    if foreign:
+        flags = ", ".join("--" + name.replace("_", "-") for name in foreign)
+        raise ClassifierError(f"{flags}: not an option of --model {model}.")
+    chosen = {**common, **{name: value for name, value in own.items() if value is not None}}
+    if model == "forest":
+        if survey is not None:
+            raise ClassifierError("--survey: a forest learns from a data set; give --data.")
+        train_forest(work, **chosen)
+        return
+    if survey is not None:
+        data = work.out.with_name(work.out.name + ".zarr")
+        make_data_for(survey, data, common["seed"], work.console)
+        work, chosen = replace(work, data=data), {**chosen, "on_the_fly": True}
+    train_network(work, network=model, **chosen)
+
+
+def train_forest(work: Work, **choices) -> None:
+    """Train a forest, evaluate it on the test split, and say how it did.
+
+    Raises
+    ------
+    ClassifierError, OutputError
+    """
+    from classifier.forest.training import ForestOptions, ForestTraining
+
+    options, command = ForestOptions(**choices), command_line("train")
+    training = ForestTraining(work.data, work.out, options, work.cores(), command)
+    _say_if_complete(work, training)
+    with progress_bars(work.console) as progress:
+        forest = training.run(_Steps(progress))
+    shape = f"{forest.card['trees']} trees of depth {forest.card['depth']}"
+    work.console.print(f"{work.out}: {shape} for each of 1 to {forest.largest} images.")
+    evaluate_test(work, forest)
+
+
+def train_network(work: Work, **choices) -> None:
+    """Train a network, evaluate it on the test split, and say how it did.
+
+    Raises
+    ------
+    ClassifierError, OutputError
+    """
+    from classifier.learning.options import NetworkOptions
+
+    options, command = NetworkOptions(**choices), command_line("train")
+    use_cores(work.cores())
+    from classifier.learning.training import NetworkTraining
+
+    training = NetworkTraining(work.data, work.out, options, command)
+    _say_if_complete(work, training)
+    with _learning_bar(work.console) as progress:
+        network = training.run(_Learning(progress, options))
+    best = network.card["best"]
+    work.console.print(
+        f"{work.out}: {network.card['parameters']:,} parameters, kept as after iteration "
+        f"{best['iteration']:,}, validation accuracy {best['accuracy']:.3f}."
+    )
+    evaluate_test(work, network)
+
+
+def use_cores(cores: int) -> None:
+    """Tell TensorFlow, where it is Keras's backend, how many threads to use."""
+    from classifier.networks import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(cores)
+        except RuntimeError:  # it is running already, in a program of the user's own
+            return
+
+
+def make_data_for(survey: str, path: Path, seed: int, console) -> None:
+    """Simulate the validation and test sequences of a training that has no data set.
+
+    Raises
+    ------
+    ClassifierError, OutputError
+    """
+    from simulator.dataset.plan import make_plan
+    from simulator.dataset.run import execute, writer_for
+    from simulator.options import Options
+
+    try:
+        plan = make_plan(
+            survey, Options(seed=seed), path, n=1_024, validation=VALIDATION, test=TEST
+        )
+        with progress_bars(console) as progress, writer_for(plan) as writer:
+            task = progress.add_task(f"simulating {path.name}", total=plan.total)
+            execute(plan, writer, threads=1, on_progress=lambda n: progress.advance(task, n))
+    except SimulationError as error:
+        raise ClassifierError(str(error)) from None
+    except StoreError as error:
+        raise OutputError(str(error)) from None
+
+
+def _say_if_complete(work, training):
+    if training.is_complete():
+        work.console.print(f"{work.out} is trained already; it is only tested again.")
+
+
+class _Steps:
+    """Progress bars, one for every kind of step, as they are heard of."""
+
+    def __init__(self, progress):
+        self._progress, self._tasks = progress, {}
+
+    def __call__(self, name, done, total):
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(name, total=total)
+        self._progress.advance(self._tasks[name], done)
+
+
+class _Learning:
+    """One bar with the loss, the last validation accuracy and the time left."""
+
+    def __init__(self, progress, options):
+        self._progress = progress
+        self._task = progress.add_task(
+            "training", total=options.iterations, numbers="", start=False
+        )
+
+    def __call__(self, done, total, numbers):
+        self._progress.start_task(self._task)
+        words = [f"{name} {value:.3f}" for name, value in numbers.items()]
+        self._progress.update(self._task, completed=done, numbers="  ".join(words))
+
+
+def _learning_bar(console):
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[numbers]}"), TimeElapsedColumn(), TimeRemainingColumn(),
+        console=console,
+    )  # fmt: skip

@@ -1,0 +1,270 @@
+"""From sequences to a trained network; a run that stops goes on exactly where it was."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from classifier.card import CARD, versions
+from classifier.errors import ClassifierError
+from classifier.feature_table import data_identity
+from classifier.files import alone_in, whole_file
+from classifier.inputs import Inputs, inputs_of
+from classifier.learning.batches import Batches
+from classifier.learning.checkpoint import load_checkpoint, save_checkpoint
+from classifier.learning.history import Look, TensorBoardLog, plot_history, write_history
+from classifier.learning.options import NetworkOptions
+from classifier.learning.sources import EndlessSource, StoredSource
+from classifier.networks import built
+from classifier.networks.forms import Forms
+from classifier.networks.model import (
+    FORMAT_VERSION,
+    KIND,
+    WEIGHTS,
+    Network,
+    load_weights,
+    save_weights,
+    softmax,
+)
+from classifier.showing import Showing, ShownSplit
+from classifier.stamps import Split
+
+_SETTINGS, _CHECKPOINT, _BEST = "training.json", "checkpoint.npz", "best.npz"
+_HISTORY, _PLOT, _EVENTS = "history.csv", "learning_curve.png", "tensorboard"
+_WARM_UP = 0.03
+CLIP_NORM = 20.0
+_VALIDATION_BATCH = 256
+Step = Callable[[int, int, dict], None]
+
+
+@dataclass
+class NetworkTraining:
+    """One training run in one folder.
+
+    Parameters
+    ----------
+    data : path
+        A data set with the splits train and validation.
+    folder : Path
+    options : NetworkOptions
+    command : str
+        Kept in the model's card.
+
+    Raises
+    ------
+    ClassifierError
+        The data cannot be used, or the folder holds something else.
+    """
+
+    data: Path
+    folder: Path
+    options: NetworkOptions
+    command: str = ""
+    showing: Showing = field(init=False)
+    splits: dict[str, Split] = field(init=False)
+
+    def __post_init__(self):
+        self.splits = {name: Split(self.data, name) for name in ("train", "validation")}
+        for split in self.splits.values():
+            split.refuse_empty()
+            if np.unique(split.labels[split.labels >= 0]).size < 2:
+                raise ClassifierError(f"{split.path}/{split.name}: one class or none to learn.")
+        options, train = self.options, self.splits["train"]
+        self.showing = Showing.for_training(
+            train, start=options.start, band=options.band, images=options.images
+        )
+        kind = EndlessSource if options.on_the_fly else StoredSource
+        source = kind(train, self.showing, options.seed, options.batch)
+        self._batches = Batches(source, options.turned)
+        self._claim_folder()
+
+    def _claim_folder(self):
+        """Mark the folder as this training's, or check that it is."""
+        settings, marker = json.dumps(self._settings()), self.folder / _SETTINGS
+        if marker.exists():
+            if marker.read_text() != settings:
+                raise ClassifierError(
+                    f"{self.folder} holds a model of other data or options. Give another --out."
+                )
+            return
+        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise ClassifierError(f"{self.folder} is not empty. Give another --out.")
+        with whole_file(marker) as path:
+            path.write_text(settings)
+
+    def _settings(self):
+        return {
+            "data": {name: data_identity(split) for name, split in self.splits.items()},
+            "showing": self.showing.as_dict(),
+            "options": self.options.as_dict(),
+            "versions": _used_versions(),
+        }
+
+    def is_complete(self) -> bool:
+        """Whether the model is there."""
+        return (self.folder / CARD).is_file()
+
+    def run(self, on_step: Step = lambda done, total, numbers: None) -> Network:
+        """Do what is not done yet; ``on_step`` is told (iterations done, of how many, numbers).
+
+        Raises
+        ------
+        ClassifierError, OutputError
+        """
+        with alone_in(self.folder):
+            if not self.is_complete():
+                self._train(on_step)
+        return Network.open(self.folder)
+
+    def built(self, precision: str | None = None) -> Forms:
+        """The network with fresh weights, which depend on the seed alone."""
+        keras.utils.set_random_seed(self.options.seed)
+        train, precision = self.splits["train"], precision or self.options.precision
+        dtype = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
+        return built(
+            self.options.network, size_pix=train.size_pix, n_classes=len(train.classes),
+            dtype=dtype, **self.options.choices,
+        )  # fmt: skip
+
+    def _train(self, on_step):
+        forms, options = self.built(), self.options
+        compile_for(forms.whole, options)
+        looks, seconds, begun = self._resumed(forms.whole)
+        check = self._validation()
+        log, losses, waited, start = TensorBoardLog(self.folder / _EVENTS), [], 0.0, time.time()
+        batches = self._batches.starting_at(begun)
+        for iteration in range(begun + 1, options.iterations + 1):
+            asked = time.perf_counter()
+            inputs, labels = next(batches)
+            waited += time.perf_counter() - asked
+            forms.whole.reset_metrics()
+            losses.append(float(forms.whole.train_on_batch(*_for_keras(inputs, labels))))
+            if iteration % options.validate_every == 0 or iteration == options.iterations:
+                spent = seconds + time.time() - start
+                numbers = self._numbers(forms.whole, check)
+                look = Look(
+                    iteration, iteration * options.batch, spent,
+                    float(forms.whole.optimizer.learning_rate), float(np.mean(losses)), **numbers,
+                    waited=waited / (time.time() - start),
+                )  # fmt: skip
+                looks.append(look)
+                self._keep(forms.whole, looks)
+                log.write(look)
+                losses = []
+            on_step(iteration, options.iterations, _shown_numbers(losses, looks))
+        self._finish(forms.whole, looks)
+
+    def _resumed(self, model):
+        path = self.folder / _CHECKPOINT
+        if not path.exists():
+            return [], 0.0, 0
+        model.optimizer.build(model.trainable_variables)
+        meta = load_checkpoint(path, model)
+        looks = [Look(**look) for look in meta["looks"]]
+        return looks, looks[-1].seconds, looks[-1].iteration
+
+    def _validation(self) -> tuple[Inputs, np.ndarray]:
+        split = self.splits["validation"]
+        n = min(self.options.validation, len(split))
+        inputs = inputs_of(ShownSplit(split, self.showing).stamps(0, n))
+        known = (split.labels[:n] >= 0) & (inputs.n_images > 0)
+        return inputs.of(known), split.labels[:n][known]
+
+    def _numbers(self, model, check):
+        inputs, labels = check
+        logits = np.concatenate(
+            [
+                model.predict_on_batch(inputs.of(slice(first, first + _VALIDATION_BATCH)).arrays())
+                for first in range(0, len(inputs), _VALIDATION_BATCH)
+            ]
+        )
+        rows, correct = np.arange(len(inputs)), logits.argmax(axis=-1) == labels[:, None]
+        true = softmax(logits)[rows, :, labels]
+        loss = -(np.log(np.maximum(true, 1e-12)) * inputs.shown).sum(axis=1).mean()
+
+        def after(k):
+            return float(correct[rows, np.minimum(inputs.n_images, k) - 1].mean())
+
+        some = {f"accuracy_{k}": after(k) for k in (1, 3, 6, 10)}
+        return {"validation_loss": float(loss), "accuracy": after(self.showing.images), **some}
+
+    def _keep(self, model, looks):
+        if looks[-1].validation_loss <= min(look.validation_loss for look in looks):
+            save_weights(model, self.folder / _BEST)
+        write_history(self.folder / _HISTORY, looks)
+        meta = {"looks": [asdict(look) for look in looks]}
+        save_checkpoint(self.folder / _CHECKPOINT, model, meta)
+
+    def _finish(self, model, looks):
+        """Keep the best weights, write the card, which makes the folder a model."""
+        load_weights(model, self.folder / _BEST)
+        save_weights(model, self.folder / WEIGHTS)
+        plot_history(self.folder / _PLOT, looks, f"{self.options.network} on {self.data}")
+        with whole_file(self.folder / CARD) as path:
+            path.write_text(json.dumps(self._card(model, looks), indent=1))
+        for name in (_BEST, _CHECKPOINT):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _card(self, model, looks):
+        train = self.splits["train"]
+        best = min(looks, key=lambda look: look.validation_loss)
+        return {
+            "format_version": FORMAT_VERSION,
+            "kind": KIND,
+            "network": self.options.network,
+            "choices": self.options.choices,
+            "parameters": int(model.count_params()),
+            "classes": list(train.classes),
+            "survey": train.survey,
+            "size_pix": train.size_pix,
+            "showing": self.showing.as_dict(),
+            "options": self.options.as_dict(),
+            "trained_on": data_identity(train),
+            "profile": train.attributes["profile"],
+            "best": asdict(best),
+            "seconds": round(looks[-1].seconds, 1),
+            "command": self.command,
+            "versions": _used_versions(),
+        }
+
+
+def compile_for(model, options: NetworkOptions) -> None:
+    """Give a model its optimiser and loss: AMSGrad, and the cross-entropy of every image shown."""
+    rate = options.learning_rate
+    if options.schedule == "cosine":
+        rise = max(1, int(_WARM_UP * options.iterations))
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.01 * rate, max(1, options.iterations - rise), alpha=0.01,
+            warmup_target=rate, warmup_steps=rise,
+        )  # fmt: skip
+    model.compile(
+        optimizer=keras.optimizers.Adam(rate, amsgrad=True, clipnorm=CLIP_NORM),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum"),
+        jit_compile=keras.backend.backend() == "jax",
+    )
+
+
+def _for_keras(inputs, labels):
+    """Inputs, labels and weights: of every image shown, shared out over the labelled sequences."""
+    known = labels >= 0
+    weights = inputs.shown * known[:, None] / max(int(known.sum()), 1)
+    repeated = np.broadcast_to(np.maximum(labels, 0)[:, None], weights.shape)
+    return inputs.arrays(), repeated, weights.astype(np.float32)
+
+
+def _shown_numbers(losses, looks):
+    numbers = {"loss": float(np.mean(losses[-50:]))} if losses else {}
+    if looks:
+        numbers["accuracy"] = looks[-1].accuracy
+    return numbers
+
+
+def _used_versions():
+    backend = keras.backend.backend()
+    return {**versions("skyreel", "keras", "numpy", backend), "backend": backend}

@@ -1,0 +1,34 @@
+"""Keras without the messages that TensorFlow writes past Python when it is first imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+
+
+@contextmanager
+def _silent_stderr():
+    """Nothing reaches the terminal from below Python meanwhile."""
+    try:
+        terminal = sys.stderr.fileno()
+        kept = os.dup(terminal)
+    except (OSError, ValueError):  # no real terminal, for instance under a test runner
+        yield
+        return
+    sys.stderr.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, terminal)
+    try:
+        yield
+    finally:
+        os.dup2(kept, terminal)
+        os.close(kept)
+        os.close(nowhere)
+
+
+with _silent_stderr():
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+__all__ = ["keras"]

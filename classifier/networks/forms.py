@@ -1,0 +1,81 @@
+"""One network in the forms it is used in, which share every weight.
+
+A network reads a sequence in time order. For training it is given whole sequences; in a stream
+it is given one image and what it kept of those before, its states, which start as zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+
+_PER_PIXEL = ("images", "usable")
+_PER_IMAGE = ("noise", "njy_per_e", "seeing", "days", "shown")
+
+
+@dataclass(frozen=True)
+class Forms:
+    """A network; the inputs of all forms are named as in `classifier.inputs.Inputs`.
+
+    Attributes
+    ----------
+    whole : keras.Model
+        Sequences to logits (object, image, class).
+    memory : keras.Model
+        Sequences to what the recurrent layer remembers (object, image, unit).
+    step : keras.Model
+        One image (the image axis has length 1) and the states to logits (object, class) and the
+        new states by name.
+    states : dict of str to tuple
+        Shape of every state without the object axis.
+    """
+
+    whole: keras.Model
+    memory: keras.Model
+    step: keras.Model
+    states: dict[str, tuple[int, ...]]
+
+
+def sequence_inputs(size_pix: int, n_images: int | None = None) -> dict:
+    """Keras inputs for the arrays of `classifier.inputs.Inputs`."""
+    shapes = {name: (n_images, size_pix, size_pix) for name in _PER_PIXEL}
+    shapes |= {name: (n_images,) for name in _PER_IMAGE}
+    return {name: keras.Input(shape, name=name, dtype="float32") for name, shape in shapes.items()}
+
+
+def forms_of(name: str, body: Callable, *, size_pix: int, states: dict[str, tuple]) -> Forms:
+    """The forms of a network from what it does.
+
+    Parameters
+    ----------
+    name : str
+    body : callable
+        ``body(inputs, states)`` gives (logits, memory, new states), all but the states with an
+        image axis; ``states`` is None at the start of a sequence. It is called twice and must use
+        the same layers both times.
+    size_pix : int
+        Rows and columns of a stamp.
+    states : dict of str to tuple
+        Shape of every state without the object axis.
+    """
+    inputs = sequence_inputs(size_pix)
+    logits, memory, _ = body(inputs, None)
+    image = sequence_inputs(size_pix, 1)
+    kept = {
+        key: keras.Input(shape, name=f"state_{key}", dtype="float32")
+        for key, shape in states.items()
+    }
+    answer, _, renewed = body(image, kept)
+    last = keras.layers.Reshape((answer.shape[-1],), dtype="float32", name=f"{name}_answer")
+    return Forms(
+        whole=keras.Model(inputs, logits, name=name),
+        memory=keras.Model(inputs, memory, name=f"{name}_memory"),
+        step=keras.Model({**image, **_named(kept)}, (last(answer), renewed), name=f"{name}_step"),
+        states=dict(states),
+    )
+
+
+def _named(kept):
+    return {f"state_{key}": tensor for key, tensor in kept.items()}

@@ -1,0 +1,160 @@
+"""What a stream keeps of its objects: one row each of a few arrays, in memory and in a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from classifier.errors import ClassifierError
+from classifier.files import whole_file
+
+FORMAT_VERSION = 1
+_NEW = 0  # row of an object that is not known yet; it never changes
+_ROWS_AT_FIRST = 64
+_FIXED = {
+    "first_mjd": (np.float64, 0.0), "last_mjd": (np.float64, -np.inf), "n_images": (np.int32, 0),
+    "seeing_fwhm_pix": (np.float32, np.nan),
+}  # fmt: skip
+
+
+class Kept:
+    """Rows of arrays by the names of objects.
+
+    Parameters
+    ----------
+    states : dict of str to tuple
+        Shape of every state of the network, without the object axis; they start as zeros.
+    n_classes : int
+        Of the last answer, which is kept too.
+    """
+
+    def __init__(self, states: dict[str, tuple[int, ...]], n_classes: int):
+        self.states = tuple(states)
+        shapes = {name: ((), *form) for name, form in _FIXED.items()}
+        shapes |= {"answer": ((n_classes,), np.float32, np.nan)}
+        shapes |= {name: (shape, np.float32, 0.0) for name, shape in states.items()}
+        self._arrays = {
+            name: np.full((_ROWS_AT_FIRST, *shape), otherwise, dtype=dtype)
+            for name, (shape, dtype, otherwise) in shapes.items()
+        }
+        self._row: dict[str, int] = {}
+        self._free = list(range(_ROWS_AT_FIRST - 1, _NEW, -1))
+
+    def __len__(self):
+        return len(self._row)
+
+    def __contains__(self, name):
+        return name in self._row
+
+    @property
+    def bytes_per_object(self) -> int:
+        """Memory of one row."""
+        return sum(array[0].nbytes for array in self._arrays.values())
+
+    def of(self, names) -> dict[str, np.ndarray]:
+        """Copies of the rows of some objects; of unknown ones, what a new object has."""
+        rows = np.array([self._row.get(name, _NEW) for name in names], dtype=int)
+        return {key: array[rows] for key, array in self._arrays.items()}
+
+    def put(self, names, values: dict[str, np.ndarray]) -> None:
+        """Replace the rows of some objects, each named once, or make them."""
+        new = [name for name in names if name not in self._row]
+        while len(self._free) < len(new):
+            self._grow()
+        self._row |= {name: self._free.pop() for name in new}
+        rows = np.array([self._row[name] for name in names], dtype=int)
+        for key, array in self._arrays.items():
+            array[rows] = values[key]
+
+    def forget(self, names) -> None:
+        """Give the rows of some objects back."""
+        self._free.extend(self._row.pop(name) for name in names)
+
+    def names(self) -> list[str]:
+        """The objects, in the order they came."""
+        return list(self._row)
+
+    def shapes(self) -> dict[str, tuple]:
+        """(shape of one row, dtype) of every array."""
+        return {key: (array.shape[1:], array.dtype) for key, array in self._arrays.items()}
+
+    def _grow(self):
+        n = len(self._arrays["n_images"])
+        self._arrays = {
+            key: np.concatenate([array, np.repeat(array[:1], n, axis=0)])
+            for key, array in self._arrays.items()
+        }
+        self._free = list(range(2 * n - 1, n - 1, -1)) + self._free
+
+
+def identity_of(network) -> str:
+    """A digest of a network's classes, choices and weights."""
+    kind = [network.card.get(key) for key in ("network", "choices")]
+    digest = hashlib.sha256(json.dumps([network.classes, network.size_pix, *kind]).encode())
+    for weight in network.forms.whole.weights:
+        digest.update(weight.path.encode())
+        digest.update(np.ascontiguousarray(weight, dtype=np.float32).tobytes())
+    return digest.hexdigest()
+
+
+def write_kept(path, kept: Kept, network) -> None:
+    """Write all rows to one file of plain arrays.
+
+    Raises
+    ------
+    OutputError
+    """
+    about = {
+        "format_version": FORMAT_VERSION, "network": network.name,
+        "identity": identity_of(network),
+    }  # fmt: skip
+    names = kept.names()
+    with whole_file(path) as unfinished, unfinished.open("wb") as file:
+        arrays = {f"kept_{key}": array for key, array in kept.of(names).items()}
+        np.savez(file, about=json.dumps(about), objects=np.array(names, dtype=str), **arrays)
+
+
+def read_kept(path, kept: Kept, network) -> None:
+    """Fill an empty ``kept`` with what was written.
+
+    Raises
+    ------
+    ClassifierError
+        The file is missing, damaged, or of another network.
+    """
+    if not Path(path).is_file():
+        raise ClassifierError(f"{path}: there is no such file.")
+    try:
+        with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+        about = json.loads(str(arrays.pop("about")))
+        version, identity, name = (about[key] for key in ("format_version", "identity", "network"))
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
+        raise ClassifierError(f"{path} is damaged, or not of a stream.") from None
+    if version != FORMAT_VERSION:
+        raise ClassifierError(f"{path} has format {version}; this version reads {FORMAT_VERSION}.")
+    if identity != identity_of(network):
+        raise ClassifierError(
+            f"{path} is of the network {name!r} with other weights or classes than "
+            f"{network.name!r} has; load it with the network that it was saved with."
+        )
+    names = arrays.pop("objects", np.empty(0))
+    if not _is_sound(names, arrays, kept.shapes()):
+        raise ClassifierError(f"{path} is damaged: its arrays do not fit together.")
+    kept.put(names.tolist(), {key: arrays[f"kept_{key}"] for key in kept.shapes()})
+
+
+def _is_sound(names, arrays, shapes) -> bool:
+    expected = {
+        f"kept_{key}": ((names.size, *shape), dtype) for key, (shape, dtype) in shapes.items()
+    }
+    if {key: (array.shape, array.dtype) for key, array in arrays.items()} != expected:
+        return False
+    finite = all(np.isfinite(a).all() for k, a in arrays.items() if k != "kept_seeing_fwhm_pix")
+    named = names.ndim == 1 and names.dtype.kind == "U" and np.unique(names).size == names.size
+    ordered = (arrays["kept_last_mjd"] >= arrays["kept_first_mjd"]).all()
+    return bool(finite and named and ordered and (arrays["kept_n_images"] > 0).all())

@@ -1,0 +1,241 @@
+"""Training of networks: batches in, a model out, and on again after a stop."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from classifier.errors import ClassifierError
+from classifier.inputs import inputs_of
+from classifier.learning.history import read_history
+from classifier.learning.options import NetworkOptions
+from classifier.learning.training import NetworkTraining, compile_for
+from classifier.models import open_model, shipped_models
+from classifier.networks import built, keras
+from classifier.networks.model import Network, load_weights, save_weights, softmax
+from classifier.showing import Showing, ShownSplit
+from classifier.stamps import Split
+
+SMALL = {"filters": [4, 6, 6, 8], "embedding": 8, "units": 12}
+QUICK = {
+    "choices": SMALL, "iterations": 12, "batch": 32, "images": 6, "validate_every": 4,
+    "precision": "float32", "seed": 3,
+}  # fmt: skip
+
+
+def trained(data, folder, **changes):
+    return NetworkTraining(data, folder, NetworkOptions(**{**QUICK, **changes}), "train").run()
+
+
+@pytest.fixture(scope="module")
+def network(small_dataset, tmp_path_factory):
+    return trained(small_dataset, tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def damaged(network, tmp_path):
+    """A copy of the model that a test may damage."""
+    return shutil.copytree(network.folder, tmp_path / "damaged")
+
+
+def weights(network):
+    return [keras.ops.convert_to_numpy(variable) for variable in network.forms.whole.weights]
+
+
+def test_training_lowers_the_loss_and_keeps_the_best(network):
+    looks = read_history(network.folder / "history.csv")
+    assert [look.iteration for look in looks] == [4, 8, 12]
+    assert looks[-1].validation_loss < looks[0].validation_loss
+    best = min(looks, key=lambda look: look.validation_loss)
+    assert network.card["best"]["iteration"] == best.iteration
+    kept = {path.name for path in network.folder.iterdir()}
+    assert {"model.json", "weights.npz", "history.csv", "learning_curve.png"} <= kept
+    assert not kept & {"best.npz", "checkpoint.npz"}
+
+
+def test_the_card_tells_how_it_was_trained(network):
+    card = json.loads((network.folder / "model.json").read_text())
+    assert card["options"]["seed"] == 3 and card["options"]["batch"] == 32
+    assert card["versions"]["backend"] == keras.backend.backend()
+    assert card["profile"]["name"] == "hits" if "name" in card["profile"] else card["survey"]
+    assert card["parameters"] == network.forms.whole.count_params()
+
+
+class Stopped(Exception):
+    """Stands for a kill."""
+
+
+@pytest.mark.parametrize("on_the_fly", [False, True])
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(small_dataset, tmp_path, on_the_fly):
+    whole = trained(small_dataset, tmp_path / "whole", on_the_fly=on_the_fly)
+
+    def stop(done, total, numbers):
+        if done == 9:
+            raise Stopped
+
+    options = NetworkOptions(**{**QUICK, "on_the_fly": on_the_fly})
+    with pytest.raises(Stopped):
+        NetworkTraining(small_dataset, tmp_path / "cut", options).run(stop)
+    seen = []
+    resumed = NetworkTraining(small_dataset, tmp_path / "cut", options).run(
+        lambda done, total, numbers: seen.append(done)
+    )
+    assert seen == [9, 10, 11, 12]
+    for one, other in zip(weights(whole), weights(resumed), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_predictions_are_probabilities_after_every_image(network, small_dataset):
+    split = Split(small_dataset, "test")
+    seen = []
+    predictions = network.predict(split, on_progress=seen.append)
+    assert sum(seen) == len(split) == len(predictions)
+    assert predictions.longest == 6
+    assert np.isfinite(predictions.magnitude).mean() > 0.5
+    inputs = inputs_of(ShownSplit(split, network.showing).stamps(0, 5))
+    expected = softmax(keras.ops.convert_to_numpy(network.forms.whole(inputs.arrays())))
+    np.testing.assert_allclose(predictions.probabilities[:5], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_remembered_is_one_row_per_object(network, small_dataset):
+    split = Split(small_dataset, "test")
+    some = network.remembered(split, [4, 9, 1])
+    assert some.shape == (3, 12)
+    np.testing.assert_allclose(network.remembered(split, [9])[0], some[1], rtol=1e-4, atol=1e-5)
+
+
+def test_precision_of_training_does_not_change_what_is_kept(small_dataset, tmp_path):
+    network = trained(small_dataset, tmp_path / "half", precision="bfloat16", iterations=4)
+    assert {w.dtype for w in weights(network)} == {np.dtype("float32")}
+    assert "bfloat16" not in network.forms.whole.get_layer("conv_1").dtype_policy.name
+
+
+def test_loss_is_summed_over_images_and_averaged_over_labelled_sequences(small_dataset):
+    from classifier.learning.training import _for_keras
+
+    split = Split(small_dataset, "train")
+    inputs = inputs_of(ShownSplit(split, Showing(images=6)).stamps(0, 8))
+    inputs.shown[0, 4:] = 0
+    labels = split.labels[:8].copy()
+    labels[1] = -1
+    keras.utils.set_random_seed(0)
+    forms = built("compact", size_pix=21, n_classes=7, **SMALL)
+    compile_for(forms.whole, NetworkOptions(**QUICK))
+    chances = softmax(keras.ops.convert_to_numpy(forms.whole(inputs.arrays())))
+    terms = -np.log(chances[np.arange(8), :, np.maximum(labels, 0)]) * inputs.shown
+    loss = forms.whole.test_on_batch(*_for_keras(inputs, labels))
+    assert float(loss) == pytest.approx(np.delete(terms.sum(axis=1), 1).mean(), rel=1e-4)
+
+
+def test_another_request_for_the_same_folder_is_refused(network, small_dataset):
+    with pytest.raises(ClassifierError, match="other data or options"):
+        trained(small_dataset, network.folder, seed=4)
+
+
+def test_a_damaged_checkpoint_is_one_sentence(small_dataset, tmp_path):
+    def stop(done, total, numbers):
+        if done == 5:
+            raise Stopped
+
+    options = NetworkOptions(**QUICK)
+    with pytest.raises(Stopped):
+        NetworkTraining(small_dataset, tmp_path / "cut", options).run(stop)
+    checkpoint = tmp_path / "cut" / "checkpoint.npz"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
+    with pytest.raises(ClassifierError, match=r"checkpoint.npz is damaged .*Remove it"):
+        NetworkTraining(small_dataset, tmp_path / "cut", options).run()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"network": "transformer"}, {"iterations": 0}, {"batch": -1}, {"schedule": "step"},
+        {"precision": "int8"}, {"learning_rate": 0.0}, {"seed": -1}, {"start": "last"},
+    ],
+)  # fmt: skip
+def test_wrong_options_are_one_sentence(small_dataset, tmp_path, wrong):
+    with pytest.raises(ClassifierError, match="--"):
+        trained(small_dataset, tmp_path / "out", **wrong)
+
+
+def test_a_model_is_opened_by_folder_or_by_name(network, tmp_path):
+    assert open_model(network.folder).name == "tiny"
+    with pytest.raises(ClassifierError, match="neither a folder nor a model"):
+        open_model("hits-huge")
+    with pytest.raises(ClassifierError, match=r"no model\.json"):
+        open_model(tmp_path)
+
+
+def _without_weights(folder):
+    (folder / "weights.npz").unlink()
+
+
+def _with_cut_weights(folder):
+    path = folder / "weights.npz"
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def _with_a_pickle(folder):
+    np.savez(folder / "weights.npz", conv=np.array([{"a": print}], dtype=object))
+
+
+def _with_other_shapes(folder):
+    np.savez(folder / "weights.npz", conv=np.zeros(3))
+
+
+def _with_nan(folder):
+    path = folder / "weights.npz"
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays[next(iter(arrays))][...] = np.nan
+    np.savez(path, **arrays)
+
+
+def _edited(**changes):
+    def edit(folder):
+        path = folder / "model.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (_without_weights, "missing or damaged"), (_with_cut_weights, "missing or damaged"),
+        (_with_a_pickle, "missing or damaged"), (_with_other_shapes, "does not fit"),
+        (_with_nan, "not finite"), (_edited(network="os.system"), "known networks"),
+        (_edited(choices={"filters": "many"}), "damaged"),
+        (_edited(choices={"nonsense": 1}), "damaged"), (_edited(format_version=99), "format 99"),
+        (_edited(kind="forest"), "a network is needed"), (_edited(showing={}), "damaged"),
+        (_edited(size_pix=33), "does not fit"),
+    ],
+)  # fmt: skip
+def test_a_damaged_model_is_one_sentence(damaged, damage, sentence):
+    damage(damaged)
+    with pytest.raises(ClassifierError, match=sentence) as caught:
+        Network.open(damaged)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_travel_by_name(tmp_path):
+    keras.utils.set_random_seed(1)
+    one = built("compact", size_pix=21, n_classes=7, **SMALL)
+    save_weights(one.whole, tmp_path / "w.npz")
+    other = built("compact", size_pix=21, n_classes=7, **SMALL)
+    load_weights(other.whole, tmp_path / "w.npz")
+    for a, b in zip(one.whole.weights, other.whole.weights, strict=True):
+        np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (a, b)))
+
+
+def test_stamps_of_another_size_are_refused(network, small_dataset, monkeypatch):
+    monkeypatch.setattr(Split, "size_pix", property(lambda self: 33))
+    with pytest.raises(ClassifierError, match="stamps of 33 pixels"):
+        network.predict(Split(small_dataset, "test"))
+
+
+def test_shipped_models_open_and_know_their_survey():
+    for name in shipped_models():
+        model = open_model(name)
+        assert model.survey and len(model.classes) > 1
