@@ -10,13 +10,17 @@ from importlib import import_module
 
 _HOMES = {
     "ClassifierError": "classifier.errors",
+    "Conditions": "classifier.stream",
     "Forest": "classifier.forest.model",
+    "Network": "classifier.networks.model",
     "Predictions": "classifier.evaluation",
     "Split": "classifier.stamps",
+    "Stream": "classifier.stream",
     "evaluate": "classifier.evaluation",
     "features_of": "classifier.features",
     "features_of_batch": "classifier.features",
     "measure": "classifier.photometry",
+    "open_model": "classifier.models",
 }
 __all__ = sorted(_HOMES)
 

@@ -224,8 +224,8 @@ def compare(
 
     Run again with the same arguments to finish a run that stopped; predictions are kept.
     """
+    from classifier.commands.comparing import compare_models
     from classifier.commands.work import Work
-    from classifier.comparison import compare_models
 
     compare_models(
         Work(data=data, out=out, threads=threads, quiet=quiet), models=models,

@@ -62,7 +62,7 @@ def test_the_card_tells_how_it_was_trained(network):
     assert card["parameters"] == network.forms.whole.count_params()
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Stands for a kill."""
 
 
@@ -72,10 +72,10 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(small_dataset, tmp_path
 
     def stop(done, total, numbers):
         if done == 9:
-            raise Stopped
+            raise StoppedError
 
     options = NetworkOptions(**{**QUICK, "on_the_fly": on_the_fly})
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         NetworkTraining(small_dataset, tmp_path / "cut", options).run(stop)
     seen = []
     resumed = NetworkTraining(small_dataset, tmp_path / "cut", options).run(
@@ -112,7 +112,7 @@ def test_precision_of_training_does_not_change_what_is_kept(small_dataset, tmp_p
 
 
 def test_loss_is_summed_over_images_and_averaged_over_labelled_sequences(small_dataset):
-    from classifier.learning.training import _for_keras
+    from classifier.learning.training import for_keras
 
     split = Split(small_dataset, "train")
     inputs = inputs_of(ShownSplit(split, Showing(images=6)).stamps(0, 8))
@@ -124,7 +124,7 @@ def test_loss_is_summed_over_images_and_averaged_over_labelled_sequences(small_d
     compile_for(forms.whole, NetworkOptions(**QUICK))
     chances = softmax(keras.ops.convert_to_numpy(forms.whole(inputs.arrays())))
     terms = -np.log(chances[np.arange(8), :, np.maximum(labels, 0)]) * inputs.shown
-    loss = forms.whole.test_on_batch(*_for_keras(inputs, labels))
+    loss = forms.whole.test_on_batch(*for_keras(inputs, labels))
     assert float(loss) == pytest.approx(np.delete(terms.sum(axis=1), 1).mean(), rel=1e-4)
 
 
@@ -136,10 +136,10 @@ def test_another_request_for_the_same_folder_is_refused(network, small_dataset):
 def test_a_damaged_checkpoint_is_one_sentence(small_dataset, tmp_path):
     def stop(done, total, numbers):
         if done == 5:
-            raise Stopped
+            raise StoppedError
 
     options = NetworkOptions(**QUICK)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         NetworkTraining(small_dataset, tmp_path / "cut", options).run(stop)
     checkpoint = tmp_path / "cut" / "checkpoint.npz"
     checkpoint.write_bytes(checkpoint.read_bytes()[:5000])

@@ -11,9 +11,10 @@ from classifier.commands.classifying import evaluate_test
 from classifier.commands.work import Work, command_line, interruptible, progress_bars
 from classifier.errors import ClassifierError, OutputError
 from simulator.errors import SimulationError, StoreError
+from survey_profiles.errors import ProfileError
 
 MODELS = ("compact", "rcnn", "forest")
-VALIDATION, TEST = 4_096, 14_000
+TRAIN, VALIDATION, TEST = 1_024, 4_096, 14_000
 
 
 @interruptible
@@ -126,12 +127,12 @@ def make_data_for(survey: str, path: Path, seed: int, console) -> None:
 
     try:
         plan = make_plan(
-            survey, Options(seed=seed), path, n=1_024, validation=VALIDATION, test=TEST
+            survey, Options(seed=seed), path, n=TRAIN, validation=VALIDATION, test=TEST
         )
         with progress_bars(console) as progress, writer_for(plan) as writer:
             task = progress.add_task(f"simulating {path.name}", total=plan.total)
             execute(plan, writer, threads=1, on_progress=lambda n: progress.advance(task, n))
-    except SimulationError as error:
+    except (SimulationError, ProfileError) as error:
         raise ClassifierError(str(error)) from None
     except StoreError as error:
         raise OutputError(str(error)) from None

@@ -11,7 +11,6 @@ from importlib import import_module
 _HOMES = {
     "Comparison": "classifier.comparison.scoring",
     "compare": "classifier.comparison.scoring",
-    "compare_models": "classifier.comparison.session",
     "most_confident_mistakes": "classifier.comparison.mistakes",
     "on_the_same_objects": "classifier.comparison.same_objects",
 }

@@ -37,11 +37,11 @@ class Batches:
         """Batch ``number`` and those after it: inputs, and labels (-1 where unknown)."""
         places = self._places(number)
         with ThreadPoolExecutor(_AHEAD) as pool:
-            waiting = [pool.submit(self._block, *next(places)) for _ in range(_AHEAD)]
+            waiting = [pool.submit(self.block, *next(places)) for _ in range(_AHEAD)]
             try:
                 while True:
                     yield from waiting.pop(0).result()
-                    waiting.append(pool.submit(self._block, *next(places)))
+                    waiting.append(pool.submit(self.block, *next(places)))
             finally:
                 for task in waiting:
                     task.cancel()
@@ -57,7 +57,8 @@ class Batches:
                 left = max(left - size, 0)
             number_of_pass += 1
 
-    def _block(self, number_of_pass, number, left_out):
+    def block(self, number_of_pass: int, number: int, left_out: int) -> list:
+        """The batches of one block of a pass, without the first ``left_out``."""
         inputs, labels = self.source.block(number_of_pass, number)
         key, size = [self.source.seed, number_of_pass, number], self.source.batch
         order = np.random.default_rng([*key, _SHUFFLE]).permutation(len(labels))

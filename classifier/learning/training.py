@@ -144,7 +144,7 @@ class NetworkTraining:
             inputs, labels = next(batches)
             waited += time.perf_counter() - asked
             forms.whole.reset_metrics()
-            losses.append(float(forms.whole.train_on_batch(*_for_keras(inputs, labels))))
+            losses.append(float(forms.whole.train_on_batch(*for_keras(inputs, labels))))
             if iteration % options.validate_every == 0 or iteration == options.iterations:
                 spent = seconds + time.time() - start
                 numbers = self._numbers(forms.whole, check)
@@ -250,7 +250,7 @@ def compile_for(model, options: NetworkOptions) -> None:
     )
 
 
-def _for_keras(inputs, labels):
+def for_keras(inputs: Inputs, labels) -> tuple:
     """Inputs, labels and weights: of every image shown, shared out over the labelled sequences."""
     known = labels >= 0
     weights = inputs.shown * known[:, None] / max(int(known.sum()), 1)

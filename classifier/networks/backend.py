@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from contextlib import contextmanager
@@ -30,5 +31,7 @@ def _silent_stderr():
 with _silent_stderr():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
+
+logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns of a new batch size
 
 __all__ = ["keras"]

@@ -150,12 +150,16 @@ class Network:
 
     def remembered(self, split: Split, rows) -> np.ndarray:
         """What the network remembers of some objects after their last image, (object, unit)."""
-        shown, found = self.shown(split), []
-        for row in np.asarray(rows):
-            found.append(inputs_of(shown.stamps(int(row), int(row) + 1)))
-        inputs = Inputs.joined(found)
-        memory = self._applied(self.forms.memory, inputs)
-        return memory[np.arange(len(inputs)), np.maximum(inputs.n_images, 1) - 1]
+        shown, rows = self.shown(split), np.asarray(rows)
+        found = np.zeros((len(rows), self.forms.memory.output_shape[-1]), dtype=np.float32)
+        for first, end in split.blocks():
+            wanted = np.flatnonzero((rows >= first) & (rows < end))
+            if wanted.size:
+                inputs = inputs_of(shown.stamps(first, end)).of(rows[wanted] - first)
+                memory = self._applied(self.forms.memory, inputs)
+                last = np.maximum(inputs.n_images, 1) - 1
+                found[wanted] = memory[np.arange(wanted.size), last]
+        return found
 
     def _applied(self, model, inputs):
         """Outputs of a Keras model, in batches of one size so that it is compiled once."""

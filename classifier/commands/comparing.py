@@ -1,4 +1,4 @@
-"""One call of the command ``compare``: models, their predictions, and the report."""
+"""The command ``compare``: models, their predictions, and the report."""
 
 from __future__ import annotations
 
