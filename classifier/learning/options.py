@@ -12,7 +12,7 @@ MAX_SEED = 2**31
 SCHEDULES = ("cosine", "constant")
 PRECISIONS = ("auto", "float32", "bfloat16")
 _DEFAULTS = {
-    "compact": {"iterations": 20_000, "batch": 64, "learning_rate": 1e-3, "schedule": "cosine"},
+    "compact": {"iterations": 15_000, "batch": 64, "learning_rate": 1e-3, "schedule": "cosine"},
     "rcnn": {"iterations": 30_000, "batch": 256, "learning_rate": 5e-4, "schedule": "constant"},
 }
 

@@ -21,7 +21,7 @@ from classifier.learning.checkpoint import load_checkpoint, save_checkpoint
 from classifier.learning.history import Look, TensorBoardLog, plot_history, write_history
 from classifier.learning.options import NetworkOptions
 from classifier.learning.sources import EndlessSource, StoredSource
-from classifier.networks import built
+from classifier.networks import built, full_choices
 from classifier.networks.forms import Forms
 from classifier.networks.model import (
     FORMAT_VERSION,
@@ -218,7 +218,7 @@ class NetworkTraining:
             "format_version": FORMAT_VERSION,
             "kind": KIND,
             "network": self.options.network,
-            "choices": self.options.choices,
+            "choices": full_choices(self.options.network, self.options.choices),
             "parameters": int(model.count_params()),
             "classes": list(train.classes),
             "survey": train.survey,

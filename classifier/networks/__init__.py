@@ -6,6 +6,7 @@ This package imports Keras, which takes seconds; ask for it only when a network 
 from __future__ import annotations
 
 from importlib import import_module
+from inspect import Parameter, signature
 
 from classifier.errors import ClassifierError
 from classifier.networks.backend import keras
@@ -28,9 +29,20 @@ def built(name: str, **choices):
     ClassifierError
         An unknown name.
     """
+    return _builder(name)(**choices)
+
+
+def full_choices(name: str, choices: dict) -> dict:
+    """Choices of a network with its defaults where nothing was chosen, for its card."""
+    known = signature(_builder(name)).parameters.values()
+    defaults = {p.name: p.default for p in known if p.default is not Parameter.empty}
+    return {name: value for name, value in {**defaults, **choices}.items() if name != "dtype"}
+
+
+def _builder(name):
     if name not in NETWORKS:
         raise ClassifierError(f"network {name!r}; known networks: {', '.join(NETWORKS)}.")
-    return getattr(import_module(NETWORKS[name]), name)(**choices)
+    return getattr(import_module(NETWORKS[name]), name)
 
 
-__all__ = ["NETWORKS", "built", "keras"]
+__all__ = ["NETWORKS", "built", "full_choices", "keras"]
