@@ -35,6 +35,8 @@ def read_card(folder, *, kind: str | None = None, version: int = 1, keys=()) -> 
         raise ClassifierError(f"{folder} is no finished model: it has no {CARD}.")
     try:
         card = json.loads(path.read_text())
+        if not isinstance(card, dict):
+            raise TypeError
         missing = [key for key in (*_ALWAYS, *keys) if key not in card]
     except (OSError, ValueError, TypeError):
         raise ClassifierError(f"{path} is damaged. Train the model again.") from None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from classifier.errors import OutputError
+from classifier.errors import ClassifierError, OutputError
 from simulator.dataset.store import locked
 from simulator.errors import StoreError
+
+SETTINGS = "training.json"
 
 
 @contextmanager
@@ -58,3 +61,48 @@ def alone_in(folder) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def claim(folder: Path, settings: dict, *, complete: bool) -> None:
+    """Mark a folder as that of one run, or check that it is.
+
+    Versions of packages may differ once the run is ``complete``.
+
+    Raises
+    ------
+    ClassifierError
+        The folder holds something else, or a run with other settings.
+    OutputError
+        It cannot be written.
+    """
+    marker = folder / SETTINGS
+    if marker.is_file():
+        try:
+            found = json.loads(marker.read_text())
+        except ValueError:
+            raise ClassifierError(f"{marker} is damaged. Give another --out.") from None
+        differing = [key for key in _differences(found, json.loads(json.dumps(settings)))
+                     if not (complete and key.startswith("versions"))]  # fmt: skip
+        if differing:
+            raise ClassifierError(
+                f"{folder} holds a model of other data or options ({'; '.join(differing[:3])}). "
+                "Give another --out."
+            )
+        return
+    if folder.exists() and (not folder.is_dir() or any(map(_is_foreign, folder.iterdir()))):
+        raise ClassifierError(f"{folder} is not empty. Give another --out.")
+    with whole_file(marker) as path:
+        path.write_text(json.dumps(settings))
+
+
+def _is_foreign(path):
+    return not path.name.endswith(".partial")  # left by a run that was killed as it began
+
+
+def _differences(there, now, name=""):
+    """What differs between two nested dictionaries, in words."""
+    if isinstance(there, dict) and isinstance(now, dict):
+        for key in sorted(there.keys() | now.keys()):
+            yield from _differences(there.get(key), now.get(key), f"{name}.{key}".lstrip("."))
+    elif there != now:
+        yield f"{name}: {there!r} there, {now!r} now"

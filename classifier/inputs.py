@@ -12,9 +12,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numba import njit
 
+from classifier.photometry.measuring import NJY_ZERO_POINT_MAG
 from classifier.stamps import Stamps
 
-NJY_ZERO_POINT_MAG = 31.4
 BORDER_PIX = 2  # a frame this wide measures the sky: 152 pixels of a stamp of 21
 LEAST_PIXELS = 0.5
 _TYPICAL_SEEING_PIX = 4.0
@@ -114,7 +114,7 @@ def inputs_of(stamps: Stamps) -> Inputs:
         usable=usable,
         noise=kept(noise, 1),
         njy_per_e=kept(scale / stamps.gain_e_per_adu[:, None], 0),
-        seeing=kept(_known_seeing(stamps.seeing_fwhm_pix), _TYPICAL_SEEING_PIX),
+        seeing=kept(_known_seeing(stamps.seeing_fwhm_pix, good), _TYPICAL_SEEING_PIX),
         days=kept(stamps.mjd - first_mjd, 0),
         shown=shown.astype(np.float32),
         n_images=n_images,
@@ -130,8 +130,9 @@ def _noise_adu(stamps, sky):
     return noise
 
 
-def _known_seeing(seeing_fwhm_pix):
-    """Seeing with the last known one in place of unknown ones, NaN before the first."""
+def _known_seeing(seeing_fwhm_pix, good):
+    """Seeing with that of the last good image in place of unknown ones, NaN before the first."""
+    seeing_fwhm_pix = np.where(good, seeing_fwhm_pix, np.nan)
     last = np.where(np.isfinite(seeing_fwhm_pix), np.arange(seeing_fwhm_pix.shape[1]), 0)
     rows = np.arange(len(seeing_fwhm_pix))[:, None]
     return seeing_fwhm_pix[rows, np.maximum.accumulate(last, axis=1)]

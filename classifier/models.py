@@ -11,6 +11,8 @@ from pathlib import Path
 
 from classifier.card import CARD, read_card
 from classifier.errors import ClassifierError
+from classifier.showing import ShownSplit
+from classifier.stamps import Split
 
 SHIPPED = Path(__file__).parent / "shipped"
 
@@ -39,8 +41,10 @@ def model_folder(name) -> Path:
     )
 
 
-def open_model(name):
+def open_model(name, *, threads: int | None = None):
     """A `classifier.networks.model.Network` or `classifier.forest.model.Forest`.
+
+    ``threads`` is how many a network may use; None: as Keras likes.
 
     Raises
     ------
@@ -54,7 +58,32 @@ def open_model(name):
 
         return Forest.open(folder)
     if kind == "network":
+        from classifier.networks.backend import use_cores
         from classifier.networks.model import Network
 
+        if threads is not None:
+            use_cores(threads)
         return Network.open(folder)
     raise ClassifierError(f"{folder / CARD} is of a {kind!r}, which this version does not know.")
+
+
+def check_fit(name, model, split: Split, *, any_survey: bool) -> None:
+    """Check that a model can classify a split, before any work is done.
+
+    Raises
+    ------
+    ClassifierError
+        Another survey, classes the model does not know, another stamp size, or no such band.
+    """
+    if model.survey != split.survey and not any_survey:
+        raise ClassifierError(
+            f"{name} was trained on {model.survey}, {split.path} is {split.survey}. To use it all "
+            "the same: --any-survey."
+        )
+    split.labels_among(model.classes)
+    size_pix = getattr(model, "size_pix", split.size_pix)  # a forest takes stamps of any size
+    if size_pix != split.size_pix:
+        raise ClassifierError(
+            f"{split.path} has stamps of {split.size_pix} pixels; {name} takes {size_pix}."
+        )
+    ShownSplit(split, model.showing)

@@ -17,11 +17,11 @@ from classifier.evaluation import Predictions
 from classifier.evaluation.look import DPI
 from classifier.files import whole_file
 from classifier.inputs import inputs_of
-from classifier.photometry import Flag, PsfModel, Settings, measure
+from classifier.photometry import Flag, Settings, measure
 from classifier.portrait_page import Subject, portrait
+from classifier.recipe import psf_of
 from classifier.showing import ShownSplit
 from classifier.stamps import Split
-from simulator.errors import SimulationError
 
 
 def rows_of(split: Split, object_ids) -> list[int]:
@@ -91,10 +91,7 @@ def subject_of(shown: ShownSplit, row: int, predictions: Predictions) -> Subject
             f"{split.path}/{split.name}: object {name} has {n} images in the band "
             f"{shown.showing.band}, and predictions after {seen}; there is no portrait of it."
         )
-    try:
-        curves = measure(stamps, PsfModel.of(split.profile), Settings(templates=0))
-    except SimulationError as error:
-        raise ClassifierError(f"{split.path}: {error}") from None
+    curves = measure(stamps, psf_of(split), Settings(templates=0))
     label = int(predictions.label[found[0]])
     return Subject(
         name=name, survey=split.survey, band=shown.showing.band,

@@ -77,10 +77,7 @@ class FeatureMaker:
     def __init__(self, split: Split, recipe: Recipe):
         self.split, self.recipe = split, recipe
         self._shown = ShownSplit(split, recipe)
-        try:
-            self._psf = PsfModel.of(split.profile)
-        except SimulationError as error:
-            raise ClassifierError(f"{split.path}: {error}") from None
+        self._psf = psf_of(split)
         templates = 0 if recipe.light_curves == "science" else Settings.templates
         self._settings = Settings(templates=templates)
 
@@ -97,6 +94,20 @@ class FeatureMaker:
             columns.append((curves.difference_flux_njy, curves.difference_flux_error_njy))
         found = [features_of_batch(curves.mjd, *column, n_images) for column in columns]
         return as_float32(np.concatenate(found, axis=1))
+
+
+def psf_of(split: Split) -> PsfModel:
+    """The PSFs of a data set's survey.
+
+    Raises
+    ------
+    ClassifierError
+        They cannot be read.
+    """
+    try:
+        return PsfModel.of(split.profile)
+    except SimulationError as error:
+        raise ClassifierError(f"{split.path}: {error}") from None
 
 
 def as_float32(features):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from classifier.arrays import read_arrays, write_arrays
 from classifier.errors import ClassifierError
-from classifier.files import whole_file
 
 FORMAT_VERSION = 1
 _NEW = 0  # row of an object that is not known yet; it never changes
@@ -113,9 +112,9 @@ def write_kept(path, kept: Kept, network) -> None:
         "identity": identity_of(network),
     }  # fmt: skip
     names = kept.names()
-    with whole_file(path) as unfinished, unfinished.open("wb") as file:
-        arrays = {f"kept_{key}": array for key, array in kept.of(names).items()}
-        np.savez(file, about=json.dumps(about), objects=np.array(names, dtype=str), **arrays)
+    arrays = {f"kept_{key}": array for key, array in kept.of(names).items()}
+    about, objects = np.array(json.dumps(about)), np.array(names, dtype=str)
+    write_arrays(path, {"about": about, "objects": objects, **arrays})
 
 
 def read_kept(path, kept: Kept, network) -> None:
@@ -128,12 +127,11 @@ def read_kept(path, kept: Kept, network) -> None:
     """
     if not Path(path).is_file():
         raise ClassifierError(f"{path}: there is no such file.")
+    arrays = read_arrays(path, "It is of no use to this stream.")
     try:
-        with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
         about = json.loads(str(arrays.pop("about")))
         version, identity, name = (about[key] for key in ("format_version", "identity", "network"))
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
+    except (ValueError, KeyError, TypeError):
         raise ClassifierError(f"{path} is damaged, or not of a stream.") from None
     if version != FORMAT_VERSION:
         raise ClassifierError(f"{path} has format {version}; this version reads {FORMAT_VERSION}.")

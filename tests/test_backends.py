@@ -11,7 +11,7 @@ import pytest
 from classifier.inputs import inputs_of
 from classifier.learning.options import NetworkOptions
 from classifier.learning.training import NetworkTraining
-from classifier.networks import keras
+from classifier.networks.backend import keras
 from classifier.networks.model import Network, save_weights
 from classifier.showing import ShownSplit
 from classifier.stamps import Split
@@ -20,7 +20,7 @@ _ANSWERS = """
 import sys
 import numpy as np
 from classifier.inputs import inputs_of
-from classifier.networks import keras
+from classifier.networks.backend import keras
 from classifier.networks.model import Network
 from classifier.showing import ShownSplit
 from classifier.stamps import Split

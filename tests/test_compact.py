@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from classifier.inputs import Inputs, inputs_of
-from classifier.networks import built, keras
+from classifier.networks import built
+from classifier.networks.backend import keras
 from classifier.networks.light_curve import LightCurve
 from classifier.networks.psf_photometry import PsfPhotometry
 from classifier.showing import Showing, ShownSplit

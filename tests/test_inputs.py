@@ -94,8 +94,11 @@ def test_an_image_without_pixels_is_left_out_and_the_rest_move_up(stamps):
 
 def test_an_unknown_seeing_is_the_last_known_one(stamps):
     seeing = stamps.seeing_fwhm_pix.copy()
-    seeing[0, 1], seeing[1] = np.nan, np.nan
-    inputs = inputs_of(replace(stamps, seeing_fwhm_pix=seeing))
+    seeing[0, 1], seeing[1], seeing[2, 3] = np.nan, np.nan, np.nan
+    images = stamps.images_adu.copy()
+    images[2, 2] = np.nan  # so its seeing does not count
+    inputs = inputs_of(replace(stamps, seeing_fwhm_pix=seeing, images_adu=images))
+    assert inputs.seeing[2, 2] == seeing[2, 1]
     assert inputs.seeing[0, 1] == seeing[0, 0]
     assert np.ptp(inputs.seeing[1]) == 0 and inputs.seeing[1, 0] > 0
 
@@ -106,7 +109,9 @@ def test_inputs_of_one_object_do_not_depend_on_the_others(stamps, small_dataset)
 
 
 def test_eight_ways_to_turn_are_all_different_and_keep_the_light(stamps):
-    one = inputs_of(stamps).of(slice(0, 1))
+    images = stamps.images_adu.copy()
+    images[:, :, 3, 15] = np.nan  # off the centre
+    one = inputs_of(replace(stamps, images_adu=images)).of(slice(0, 1))
     eight = Inputs.joined([one] * 8).turned(np.arange(8))
     seen = {eight.images[i, 0].tobytes() for i in range(8)}
     assert len(seen) == 8

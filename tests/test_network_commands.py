@@ -8,6 +8,8 @@ import pytest
 import zarr
 
 from classifier.commands import training
+from classifier.networks.model import Network
+from classifier.stamps import Split
 from tests.running import copy_of, run
 
 QUICK = ["--images", 5, "--iterations", 4, "--batch", 32, "--validate-every", 2, "--quiet"]
@@ -78,9 +80,14 @@ def test_nan_images_are_left_out_and_objects_without_any_are_not_classified(
     arguments = ["--model", model, "--data", data, "--out", tmp_path / "p.parquet", "--quiet"]
     assert run(monkeypatch, "classify", *arguments) == 0
     table = pq.read_table(tmp_path / "p.parquet").to_pydict()
-    images = [n for name, n in zip(table["object"], table["n_images"], strict=True)
-              if str(name) == "0"]  # fmt: skip
-    assert images == [0]
+    seen = list(zip(map(str, table["object"]), table["n_images"], strict=True))
+    assert [n for name, n in seen if name == "0"] == [0]
+    assert [n for name, n in seen if name == "1"] == [1, 2, 3, 4]  # of five shown
+    whole = Network.open(model).predict(Split(small_dataset, "test")).probabilities
+    p_first = [
+        p for name, p in zip(table["object"], table["p_SN"], strict=True) if str(name) == "1"
+    ]
+    assert abs(p_first[0] - whole[1, 0, 0]) > 1e-6  # another image is the first now
 
 
 def test_stamps_of_another_size_get_one_sentence(model, monkeypatch, tmp_path, capsys):

@@ -323,7 +323,7 @@ def changed(path, **arrays):
 )  # fmt: skip
 def test_a_damaged_file_gets_one_sentence(saved, compact, damage):
     changed(saved, **damage)
-    with pytest.raises(ClassifierError, match="is damaged"):
+    with pytest.raises(ClassifierError, match="damaged"):
         Stream.load(saved, compact)
 
 
@@ -333,11 +333,11 @@ def test_a_cut_or_flipped_or_foreign_file_gets_one_sentence(saved, compact):
     flipped[len(whole) // 2] ^= 255
     for content in (whole[:-30], whole[: len(whole) // 2], bytes(flipped), b"", b"text", b"PK"):
         saved.write_bytes(content)
-        with pytest.raises(ClassifierError, match="is damaged"):
+        with pytest.raises(ClassifierError, match="damaged"):
             Stream.load(saved, compact)
     with saved.open("wb") as file:
         np.save(file, np.zeros(3))
-    with pytest.raises(ClassifierError, match="is damaged"):
+    with pytest.raises(ClassifierError, match="damaged"):
         Stream.load(saved, compact)
 
 

@@ -7,7 +7,7 @@ from classifier.commands.work import Work, check_report, interruptible, progress
 from classifier.errors import ClassifierError
 from classifier.evaluation import evaluate, summary_table, write_predictions, write_report
 from classifier.feature_table import data_identity
-from classifier.models import open_model
+from classifier.models import check_fit, open_model
 from classifier.portrait import draw_portrait, portrait_path, rows_of
 from classifier.showing import ShownSplit
 from classifier.stamps import Split
@@ -22,12 +22,9 @@ def classify_split(work: Work, *, model, split: str, report, any_survey: bool, p
     ClassifierError, OutputError
     """
     work.check_output()
-    opened, chosen = open_model(model), Split(work.data, split)
-    if opened.survey != chosen.survey and not any_survey:
-        raise ClassifierError(
-            f"{model} was trained on {opened.survey}, {work.data} is {chosen.survey}. To use it "
-            "all the same: --any-survey."
-        )
+    chosen = Split(work.data, split)
+    opened = open_model(model, threads=work.cores())
+    check_fit(model, opened, chosen, any_survey=any_survey)
     check_report(report)
     rows = rows_of(chosen, plot)
     if report is not None and not (chosen.labels >= 0).any():
@@ -36,13 +33,21 @@ def classify_split(work: Work, *, model, split: str, report, any_survey: bool, p
     shown = ShownSplit(chosen, opened.showing) if rows else None
     for row, name in zip(rows, plot, strict=True):
         picture = portrait_path(work.out, name)
-        draw_portrait(picture, shown, row, predictions)
-        work.console.print(f"Portrait of {name}: {picture}")
+        try:
+            draw_portrait(picture, shown, row, predictions)
+        except ClassifierError as error:
+            work.console.print(f"No portrait: {error}")
+        else:
+            work.console.print(f"Portrait of {name}: {picture}")
 
 
 def evaluate_test(work: Work, model) -> None:
     """Classify the test split with a model just trained, into its folder."""
-    split = Split(work.data, "test")
+    try:
+        split = Split(work.data, "test")
+    except ClassifierError as error:
+        work.console.print(f"Nothing is evaluated: {error}")
+        return
     if not (split.labels >= 0).any():
         work.console.print(f"{work.data} has no labelled test split; nothing is evaluated.")
         return

@@ -42,7 +42,7 @@ def compare_models(work: Work, *, models, names=(), split: str, any_survey: bool
     chosen.refuse_empty()
     if not (chosen.labels >= 0).any():
         raise ClassifierError(f"{work.data}/{split} has no labels; there is nothing to score.")
-    found = contenders(models, names, chosen, any_survey=any_survey)
+    found = contenders(models, names, chosen, any_survey=any_survey, threads=threads)
     with alone_in(work.out):
         with progress_bars(work.console) as bars:
             report = _report(work.out, found, chosen, threads, bars)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -50,11 +49,17 @@ def run_training(work: Work, *, model, survey, common, of_networks, of_forests) 
             raise ClassifierError("--survey: a forest learns from a data set; give --data.")
         train_forest(work, **chosen)
         return
+    from classifier.learning.options import NetworkOptions
+
+    options = NetworkOptions(network=model, **chosen)
+    from classifier.networks.backend import use_cores
+
+    use_cores(work.cores())
     if survey is not None:
-        data = work.out.with_name(work.out.name + ".zarr")
-        make_data_for(survey, data, common["seed"], work.console)
-        work, chosen = replace(work, data=data), {**chosen, "on_the_fly": True}
-    train_network(work, network=model, **chosen)
+        options, out = replace(options, on_the_fly=True), work.out.absolute()
+        work = replace(work, data=out.with_name(out.name + ".zarr"))
+        make_data_for(survey, work, options.seed)
+    train_network(work, options)
 
 
 def train_forest(work: Work, **choices) -> None:
@@ -76,20 +81,16 @@ def train_forest(work: Work, **choices) -> None:
     evaluate_test(work, forest)
 
 
-def train_network(work: Work, **choices) -> None:
+def train_network(work: Work, options) -> None:
     """Train a network, evaluate it on the test split, and say how it did.
 
     Raises
     ------
     ClassifierError, OutputError
     """
-    from classifier.learning.options import NetworkOptions
-
-    options, command = NetworkOptions(**choices), command_line("train")
-    use_cores(work.cores())
     from classifier.learning.training import NetworkTraining
 
-    training = NetworkTraining(work.data, work.out, options, command)
+    training = NetworkTraining(work.data, work.out, options, command_line("train"))
     _say_if_complete(work, training)
     with _learning_bar(work.console) as progress:
         network = training.run(_Learning(progress, options))
@@ -101,21 +102,10 @@ def train_network(work: Work, **choices) -> None:
     evaluate_test(work, network)
 
 
-def use_cores(cores: int) -> None:
-    """Tell TensorFlow, where it is Keras's backend, how many threads to use."""
-    from classifier.networks import keras
-
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        try:
-            tf.config.threading.set_intra_op_parallelism_threads(cores)
-        except RuntimeError:  # it is running already, in a program of the user's own
-            return
-
-
-def make_data_for(survey: str, path: Path, seed: int, console) -> None:
+def make_data_for(survey: str, work: Work, seed: int) -> None:
     """Simulate the validation and test sequences of a training that has no data set.
+
+    They stay beside the model, in ``work.data``.
 
     Raises
     ------
@@ -127,15 +117,18 @@ def make_data_for(survey: str, path: Path, seed: int, console) -> None:
 
     try:
         plan = make_plan(
-            survey, Options(seed=seed), path, n=TRAIN, validation=VALIDATION, test=TEST
+            survey, Options(seed=seed), work.data, n=TRAIN, validation=VALIDATION, test=TEST
         )
-        with progress_bars(console) as progress, writer_for(plan) as writer:
-            task = progress.add_task(f"simulating {path.name}", total=plan.total)
-            execute(plan, writer, threads=1, on_progress=lambda n: progress.advance(task, n))
+        with progress_bars(work.console) as progress, writer_for(plan) as writer:
+            task = progress.add_task(f"simulating {work.data.name}", total=plan.total)
+            execute(
+                plan, writer, threads=work.cores(), on_progress=lambda n: progress.advance(task, n)
+            )
     except (SimulationError, ProfileError) as error:
         raise ClassifierError(str(error)) from None
     except StoreError as error:
         raise OutputError(str(error)) from None
+    work.console.print(f"Validation and test sequences: {work.data}")
 
 
 def _say_if_complete(work, training):

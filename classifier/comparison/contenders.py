@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from classifier.comparison.same_objects import check_classes
 from classifier.errors import ClassifierError
 from classifier.forest.model import Forest
-from classifier.models import open_model
+from classifier.models import check_fit, open_model
 from classifier.stamps import Split
 
 if TYPE_CHECKING:  # it brings a tensor library, which forests do without
@@ -48,7 +48,12 @@ class Contender:
 
 
 def contenders(
-    models: Sequence[str], names: Sequence[str], split: Split, *, any_survey: bool
+    models: Sequence[str],
+    names: Sequence[str],
+    split: Split,
+    *,
+    any_survey: bool,
+    threads: int | None = None,
 ) -> list[Contender]:
     """Models opened by name or folder, under their own names or those given.
 
@@ -61,13 +66,13 @@ def contenders(
         raise ClassifierError("give --models: names of shipped models, or folders.")
     if names and len(names) != len(models):
         raise ClassifierError(f"--names gives {len(names)} names to {len(models)} models.")
-    opened = [open_model(model) for model in models]
+    opened = [open_model(model, threads=threads) for model in models]
     called = names or [model.name or model.folder.resolve().name for model in opened]
     found = [Contender(*pair) for pair in zip(called, opened, strict=True)]
     _check_names(found)
     check_classes({contender.name: contender.model.classes for contender in found})
     for contender in found:
-        _check_data(contender, split, any_survey)
+        check_fit(contender.name, contender.model, split, any_survey=any_survey)
     return found
 
 
@@ -81,19 +86,3 @@ def _check_names(found):
                 f"two models are called {contender.name!r}. Tell them apart with --names."
             )
         seen.add(contender.file_name.casefold())
-
-
-def _check_data(contender, split, any_survey):
-    name, model = contender.name, contender.model
-    if model.survey != split.survey and not any_survey:
-        raise ClassifierError(
-            f"{name} was trained on {model.survey}, {split.path} is {split.survey}. To use it all "
-            "the same: --any-survey."
-        )
-    split.labels_among(model.classes)
-    size_pix = getattr(model, "size_pix", split.size_pix)  # a forest takes stamps of any size
-    if size_pix != split.size_pix:
-        raise ClassifierError(
-            f"{name} takes stamps of {size_pix} pixels, those of {split.path} have "
-            f"{split.size_pix}."
-        )

@@ -14,7 +14,7 @@ import numpy as np
 from classifier.card import CARD, versions
 from classifier.errors import ClassifierError
 from classifier.feature_table import FeatureTable, data_identity
-from classifier.files import alone_in, whole_file
+from classifier.files import alone_in, claim, whole_file
 from classifier.forest.growing import (
     DEPTHS,
     TREES,
@@ -40,7 +40,6 @@ from classifier.stamps import Split
 MAX_SEED = 2**31
 LEAST_OBJECTS = 10
 """Objects of every class that a forest for some number of images must learn from."""
-_SETTINGS = "training.json"
 _PACKAGES = ("skyreel", "scikit-learn", "skops", "numpy")
 Step = Callable[[str, int, int], None]
 
@@ -118,21 +117,7 @@ class ForestTraining:
             self.splits["train"], start=options.start, band=options.band, images=options.images,
             light_curves=options.light_curves,
         )  # fmt: skip
-        self._claim_folder()
-
-    def _claim_folder(self):
-        """Mark the folder as this training's, or check that it is."""
-        settings, marker = json.dumps(self._settings()), self.folder / _SETTINGS
-        if marker.exists():
-            if marker.read_text() != settings:
-                raise ClassifierError(
-                    f"{self.folder} holds a model of other data or options. Give another --out."
-                )
-            return
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise ClassifierError(f"{self.folder} is not empty. Give another --out.")
-        with whole_file(marker) as path:
-            path.write_text(settings)
+        claim(self.folder, self._settings(), complete=self.is_complete())
 
     def _settings(self):
         options = self.options

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from classifier.arrays import read_arrays, write_arrays
 from classifier.errors import ClassifierError
-from classifier.files import whole_file
-from classifier.networks import keras
+from classifier.networks.backend import keras
 
 _META = "meta"
+_AGAIN = "Remove it to begin this training again."
 
 
 def save_checkpoint(path: Path, model, meta: dict) -> None:
     """Write weights, states of random layers, the optimiser's memory, and ``meta``."""
     arrays = {f"{i:05d}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_variables(model))}
     arrays[_META] = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
-    with whole_file(path) as unfinished, unfinished.open("wb") as file:
-        np.savez(file, **arrays)
+    write_arrays(path, arrays)
 
 
 def load_checkpoint(path: Path, model) -> dict:
@@ -31,18 +30,15 @@ def load_checkpoint(path: Path, model) -> dict:
     ClassifierError
         The file is damaged, or of another model.
     """
+    arrays = read_arrays(path, _AGAIN)
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
         meta = json.loads(arrays.pop(_META).tobytes())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ClassifierError(
-            f"{path} is damaged ({error}). Remove it to begin this training again."
-        ) from None
+    except (KeyError, ValueError):
+        raise ClassifierError(f"{path} is no checkpoint. {_AGAIN}") from None
     variables = _variables(model)
     found = [arrays[name].shape for name in sorted(arrays)]
     if found != [tuple(variable.shape) for variable in variables]:
-        raise ClassifierError(f"{path} is of another network. Remove it to begin again.")
+        raise ClassifierError(f"{path} is of another network. {_AGAIN}")
     for variable, name in zip(variables, sorted(arrays), strict=True):
         variable.assign(arrays[name])
     return meta

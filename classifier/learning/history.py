@@ -13,6 +13,8 @@ from classifier.files import whole_file
 class Look:
     """One look at the validation set.
 
+    ``waited_share`` is the part of the time since the run was last started that was spent waiting
+    for training sequences.
     ``loss`` is the mean over the training batches since the look before; losses are sums over
     the images of a sequence, means over sequences. Accuracies are after 1, 3, 6, 10 images and
     after all.
@@ -29,7 +31,7 @@ class Look:
     accuracy_3: float
     accuracy_6: float
     accuracy_10: float
-    waited: float
+    waited_share: float
 
 
 _COLUMNS = [field.name for field in fields(Look)]

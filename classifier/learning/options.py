@@ -12,7 +12,13 @@ MAX_SEED = 2**31
 SCHEDULES = ("cosine", "constant")
 PRECISIONS = ("auto", "float32", "bfloat16")
 _DEFAULTS = {
-    "compact": {"iterations": 15_000, "batch": 64, "learning_rate": 1e-3, "schedule": "cosine"},
+    "compact": {
+        "iterations": 15_000,
+        "batch": 64,
+        "learning_rate": 1e-3,
+        "schedule": "cosine",
+        "clip_norm": 20.0,
+    },
     "rcnn": {"iterations": 30_000, "batch": 256, "learning_rate": 5e-4, "schedule": "constant"},
 }
 
@@ -32,7 +38,11 @@ class NetworkOptions:
         Steps, and sequences of each.
     learning_rate : float
     schedule : str
-        "constant", or "cosine": down to nothing at the end, after a short rise.
+        "constant", or "cosine": down to a hundredth at the end, after a rise.
+    warm_up : float
+        Share of the iterations in which the rate of "cosine" rises.
+    clip_norm : float or None
+        The gradient of every array of weights is cut to this norm; None: not at all.
     precision : str
         Of convolutions: "float32", "bfloat16", or "auto": bfloat16 where the processor has
         instructions for it.
@@ -58,6 +68,8 @@ class NetworkOptions:
     batch: int | None = None
     learning_rate: float | None = None
     schedule: str | None = None
+    warm_up: float = 0.03
+    clip_norm: float | None = None
     precision: str = "auto"
     turned: bool = True
     validate_every: int = 500
@@ -81,6 +93,11 @@ class NetworkOptions:
             if getattr(self, name) < 1:
                 flag = name.replace("_", "-")
                 raise ClassifierError(f"--{flag} {getattr(self, name)}: at least 1.")
+        if not 0 <= self.warm_up <= 1 or (self.clip_norm is not None and not self.clip_norm > 0):
+            raise ClassifierError(
+                f"warm_up = {self.warm_up}, clip_norm = {self.clip_norm}: a share of 1, and a "
+                "number above 0."
+            )
         if not 0 < self.learning_rate < 1:
             raise ClassifierError(f"--learning-rate {self.learning_rate}: between 0 and 1.")
         if not 0 <= self.seed <= MAX_SEED:

@@ -10,17 +10,15 @@ import numpy as np
 from classifier.errors import ClassifierError
 from classifier.inputs import Inputs, inputs_of
 from classifier.showing import Showing, ShownSplit
-from classifier.stamps import Split, stamps_of
+from classifier.stamps import BLOCK_OBJECTS, Split, stamps_of
 from classifier.windows import StartLaw
 from simulator.dataset.again import simulator_of
 from simulator.errors import SimulationError
 
-BLOCK_OBJECTS = 1024
-
 
 @dataclass
 class StoredSource:
-    """Labelled objects of a split, block by block, in an order shuffled anew for every pass.
+    """Objects of a split, block by block, in an order shuffled anew for every pass.
 
     Parameters
     ----------
@@ -69,7 +67,7 @@ class StoredSource:
 
 @dataclass
 class EndlessSource:
-    """Sequences simulated as they are asked for, like those of a data set and its continuation.
+    """Sequences simulated as they are asked for: those of a data set, and on beyond its end.
 
     Parameters
     ----------
@@ -96,6 +94,8 @@ class EndlessSource:
             self._simulator = simulator_of(self.split.path)
         except SimulationError as error:
             raise ClassifierError(f"--on-the-fly: {error}") from None
+        if self.seed >= MOST_SEEDS:
+            raise ClassifierError(f"--on-the-fly: --seed {self.seed}; allowed: below {MOST_SEEDS}.")
         self._size = max(BLOCK_OBJECTS // self.batch, 1) * self.batch
         self._law = StartLaw(self.showing.start_fractions)
 
@@ -115,4 +115,5 @@ class EndlessSource:
 
 
 _OBJECTS_PER_SEED = 10**9
+MOST_SEEDS = 72_000_000  # then the simulator runs out of addresses
 Source = StoredSource | EndlessSource

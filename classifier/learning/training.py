@@ -8,13 +8,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from classifier.card import CARD, versions
 from classifier.errors import ClassifierError
 from classifier.feature_table import data_identity
-from classifier.files import alone_in, whole_file
+from classifier.files import alone_in, claim, whole_file
 from classifier.inputs import Inputs, inputs_of
 from classifier.learning.batches import Batches
 from classifier.learning.checkpoint import load_checkpoint, save_checkpoint
@@ -22,6 +21,7 @@ from classifier.learning.history import Look, TensorBoardLog, plot_history, writ
 from classifier.learning.options import NetworkOptions
 from classifier.learning.sources import EndlessSource, StoredSource
 from classifier.networks import built, full_choices
+from classifier.networks.backend import keras
 from classifier.networks.forms import Forms
 from classifier.networks.model import (
     FORMAT_VERSION,
@@ -35,10 +35,8 @@ from classifier.networks.model import (
 from classifier.showing import Showing, ShownSplit
 from classifier.stamps import Split
 
-_SETTINGS, _CHECKPOINT, _BEST = "training.json", "checkpoint.npz", "best.npz"
+_CHECKPOINT, _BEST = "checkpoint.npz", "best.npz"
 _HISTORY, _PLOT, _EVENTS = "history.csv", "learning_curve.png", "tensorboard"
-_WARM_UP = 0.03
-CLIP_NORM = 20.0
 _VALIDATION_BATCH = 256
 Step = Callable[[int, int, dict], None]
 
@@ -82,21 +80,7 @@ class NetworkTraining:
         kind = EndlessSource if options.on_the_fly else StoredSource
         source = kind(train, self.showing, options.seed, options.batch)
         self._batches = Batches(source, options.turned)
-        self._claim_folder()
-
-    def _claim_folder(self):
-        """Mark the folder as this training's, or check that it is."""
-        settings, marker = json.dumps(self._settings()), self.folder / _SETTINGS
-        if marker.exists():
-            if marker.read_text() != settings:
-                raise ClassifierError(
-                    f"{self.folder} holds a model of other data or options. Give another --out."
-                )
-            return
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise ClassifierError(f"{self.folder} is not empty. Give another --out.")
-        with whole_file(marker) as path:
-            path.write_text(settings)
+        claim(self.folder, self._settings(), complete=self.is_complete())
 
     def _settings(self):
         return {
@@ -151,14 +135,22 @@ class NetworkTraining:
                 look = Look(
                     iteration, iteration * options.batch, spent,
                     float(forms.whole.optimizer.learning_rate), float(np.mean(losses)), **numbers,
-                    waited=waited / (time.time() - start),
+                    waited_share=waited / (time.time() - start),
                 )  # fmt: skip
+                self._refuse_nonsense(look)
                 looks.append(look)
                 self._keep(forms.whole, looks)
                 log.write(look)
                 losses = []
             on_step(iteration, options.iterations, _shown_numbers(losses, looks))
         self._finish(forms.whole, looks)
+
+    def _refuse_nonsense(self, look):
+        if not np.isfinite([look.loss, look.validation_loss]).all():
+            raise ClassifierError(
+                f"{self.folder}: the loss is no longer a number after iteration {look.iteration}. "
+                "Give another --out and a smaller --learning-rate."
+            )
 
     def _resumed(self, model):
         path = self.folder / _CHECKPOINT
@@ -170,11 +162,22 @@ class NetworkTraining:
         return looks, looks[-1].seconds, looks[-1].iteration
 
     def _validation(self) -> tuple[Inputs, np.ndarray]:
+        """Labelled validation sequences from all over the split."""
         split = self.splits["validation"]
-        n = min(self.options.validation, len(split))
-        inputs = inputs_of(ShownSplit(split, self.showing).stamps(0, n))
-        known = (split.labels[:n] >= 0) & (inputs.n_images > 0)
-        return inputs.of(known), split.labels[:n][known]
+        labelled = np.flatnonzero(split.labels >= 0)
+        places = np.linspace(0, labelled.size - 1, min(self.options.validation, labelled.size))
+        rows, shown, found = labelled[places.astype(int)], ShownSplit(split, self.showing), []
+        for first, end in split.blocks():
+            wanted = rows[(rows >= first) & (rows < end)] - first
+            found.append(inputs_of(shown.stamps(first, end)).of(wanted))
+        inputs = Inputs.joined(found)
+        known = inputs.n_images > 0
+        if not known.any():
+            raise ClassifierError(
+                f"{split.path}/{split.name}: no labelled sequence has an image in the band "
+                f"{self.showing.band}."
+            )
+        return inputs.of(known), split.labels[rows][known]
 
     def _numbers(self, model, check):
         inputs, labels = check
@@ -238,13 +241,13 @@ def compile_for(model, options: NetworkOptions) -> None:
     """Give a model its optimiser and loss: AMSGrad, and the cross-entropy of every image shown."""
     rate = options.learning_rate
     if options.schedule == "cosine":
-        rise = max(1, int(_WARM_UP * options.iterations))
+        rise = max(1, int(options.warm_up * options.iterations))
         rate = keras.optimizers.schedules.CosineDecay(
             0.01 * rate, max(1, options.iterations - rise), alpha=0.01,
             warmup_target=rate, warmup_steps=rise,
         )  # fmt: skip
     model.compile(
-        optimizer=keras.optimizers.Adam(rate, amsgrad=True, clipnorm=CLIP_NORM),
+        optimizer=keras.optimizers.Adam(rate, amsgrad=True, clipnorm=options.clip_norm),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum"),
         jit_compile=keras.backend.backend() == "jax",
     )

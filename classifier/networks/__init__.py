@@ -1,6 +1,6 @@
 """Networks by name, written with Keras for any of its backends.
 
-This package imports Keras, which takes seconds; ask for it only when a network is wanted.
+Keras itself, which takes seconds, is imported when one is built.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from importlib import import_module
 from inspect import Parameter, signature
 
 from classifier.errors import ClassifierError
-from classifier.networks.backend import keras
 
 NETWORKS = {"compact": "classifier.networks.compact", "rcnn": "classifier.networks.rcnn"}
 
@@ -42,7 +41,5 @@ def full_choices(name: str, choices: dict) -> dict:
 def _builder(name):
     if name not in NETWORKS:
         raise ClassifierError(f"network {name!r}; known networks: {', '.join(NETWORKS)}.")
+    import_module("classifier.networks.backend")  # first, to keep TensorFlow quiet
     return getattr(import_module(NETWORKS[name]), name)
-
-
-__all__ = ["NETWORKS", "built", "full_choices", "keras"]

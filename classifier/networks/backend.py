@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
@@ -34,4 +34,17 @@ with _silent_stderr():
 
 logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns of a new batch size
 
-__all__ = ["keras"]
+
+def use_cores(cores: int) -> None:
+    """Tell TensorFlow, where it is Keras's backend, how many threads to use.
+
+    It listens only before its first work; in a program that has used it, nothing changes.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(cores)
+
+
+__all__ = ["keras", "use_cores"]

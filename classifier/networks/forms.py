@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import keras
+from classifier.networks.backend import keras
 
 _PER_PIXEL = ("images", "usable")
 _PER_IMAGE = ("noise", "njy_per_e", "seeing", "days", "shown")

@@ -59,14 +59,14 @@ class LightCurve(keras.layers.Layer):
         kept = [state[:, i : i + 1] for i in range(self.STATE)]
         count = shown + 0 * flux
         images = _running(count, kept[0])
-        has = ops.cast(images - count > 0, "float32")
+        has = ops.cast(images > count, "float32")
         reference = ops.where(kept[0] > 0, kept[1], flux[:, :1])
         weight = shown / (ops.square(error) + ops.square(self.scatter * flux) + 1e-6)
         offset = flux - reference
         sums = [weight, weight * offset, weight * ops.square(offset)]
         w, wy, wyy = (_running(term, kept[2 + i]) for i, term in enumerate(sums))
-        earlier = ops.maximum(w - weight, _LEAST)
-        mean = (wy - weight * offset) / earlier * has + reference
+        earlier = ops.maximum(_before(w, kept[2]), _LEAST)
+        mean = _before(wy, kept[3]) / earlier * has + reference
         mean_error = has / ops.sqrt(earlier)
         last = [_before(x, kept[5 + i]) for i, x in enumerate((flux, error, days))]
         extent, extent_weight = (

@@ -6,22 +6,22 @@ arrays are put in where their names and shapes fit.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from classifier.arrays import read_arrays, write_arrays
 from classifier.card import CARD, read_card
 from classifier.errors import ClassifierError
 from classifier.evaluation import Predictions
-from classifier.files import whole_file
 from classifier.inputs import Inputs, inputs_of
-from classifier.networks import built, keras
+from classifier.networks import built
+from classifier.networks.backend import keras
 from classifier.networks.forms import Forms
-from classifier.photometry import PsfModel, Settings, measure
-from classifier.recipe import median_magnitudes
+from classifier.photometry import Settings, measure
+from classifier.recipe import median_magnitudes, psf_of
 from classifier.showing import Showing, ShownSplit
 from classifier.stamps import Split
 
@@ -35,9 +35,8 @@ _SIMPLE = Settings(templates=0)
 
 def save_weights(model, path: Path) -> None:
     """Write the arrays of a Keras model by their names, whole or not at all."""
-    arrays = {variable.path: keras.ops.convert_to_numpy(variable) for variable in model.weights}
-    with whole_file(path) as unfinished, unfinished.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    arrays = {v.path: keras.ops.convert_to_numpy(v) for v in model.weights}
+    write_arrays(path, arrays)
 
 
 def load_weights(model, path: Path) -> None:
@@ -48,13 +47,9 @@ def load_weights(model, path: Path) -> None:
     ClassifierError
         The file is missing or damaged, or holds other arrays than the model has.
     """
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ClassifierError(f"{path} is missing or damaged ({error}). Train it again.") from None
+    arrays = read_arrays(path, "Train it again.")
     expected = {variable.path: tuple(variable.shape) for variable in model.weights}
-    found = {name: array.shape for name, array in arrays.items()}
+    found = {name: array.shape for name, array in arrays.items() if array.dtype.kind == "f"}
     if found != expected:
         wrong = sorted(set(found.items()) ^ set(expected.items()))[0]
         raise ClassifierError(f"{path} does not fit this network (first at {wrong[0]}).")
@@ -134,7 +129,7 @@ class Network:
         ClassifierError
         """
         shown, labels = self.shown(split), split.labels_among(self.classes)
-        psf, found = PsfModel.of(split.profile), []
+        psf, found = psf_of(split), []
         for first, end in split.blocks():
             stamps = shown.stamps(first, end)
             inputs = inputs_of(stamps)
