@@ -17,7 +17,8 @@ def _app() -> typer.Typer:
 _train, _features, _classify = _app(), _app(), _app()
 _compare = _app()
 
-Threads = Annotated[int | None, typer.Option(help="Threads.", show_default="all cores")]
+Threads = Annotated[int | None, typer.Option(help="Cores to use.", show_default="all")]
+_OWN = "the network's own"
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 Data = Annotated[Path, typer.Option(help="Data set, simulated or real.")]
 Images = Annotated[int, typer.Option(help="Show at most so many images of a sequence.")]
@@ -47,7 +48,10 @@ def train(
     ] = None,
     survey: Annotated[
         str | None,
-        typer.Option(help="Survey to simulate on the fly, without a data set: name or TOML file."),
+        typer.Option(
+            help="Survey, by name or TOML file, to simulate as training goes on; validation and "
+            "test sequences are kept in OUT.zarr."
+        ),
     ] = None,
     model: Annotated[
         str, typer.Option(help="'compact', 'rcnn' (the thesis's network) or 'forest'.")
@@ -60,39 +64,60 @@ def train(
     quiet: Quiet = False,
     on_the_fly: Annotated[
         bool | None,
-        typer.Option("--on-the-fly", help="Networks: simulate training sequences as needed."),
+        typer.Option(
+            "--on-the-fly", help="Networks: simulate training sequences as needed, never one twice."
+        ),
     ] = None,
     iterations: Annotated[
-        int | None, typer.Option(help="Networks: training steps.", show_default="the network's own")
+        int | None, typer.Option(help="Networks: training steps.", show_default=_OWN)
     ] = None,
     batch: Annotated[
-        int | None,
-        typer.Option(help="Networks: sequences per step.", show_default="the network's own"),
+        int | None, typer.Option(help="Networks: sequences per step.", show_default=_OWN)
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Networks.", show_default="the network's own")
+        float | None,
+        typer.Option(help="Networks: how large a step training takes.", show_default=_OWN),
     ] = None,
     schedule: Annotated[
         str | None,
         typer.Option(
-            help="Networks: learning rate 'constant' or 'cosine'.",
-            show_default="the network's own",
+            help="Networks: learning rate 'constant', or 'cosine', which ends near nothing.",
+            show_default=_OWN,
         ),
     ] = None,
     precision: Annotated[
         str | None,
         typer.Option(
-            help="Networks: of convolutions, 'float32' or 'bfloat16'.",
-            show_default="what the processor is best at",
+            help="Networks: numbers of the convolutions, 'float32', or 'bfloat16', which is faster "
+            "on some processors.",
+            show_default="what this processor is best at",
         ),
     ] = None,
     turned: Annotated[
         bool | None,
-        typer.Option("--turned/--not-turned", help="Networks: rotate and mirror at random."),
+        typer.Option(
+            "--turned/--not-turned",
+            help="Networks: rotate and mirror training sequences at random.",
+            show_default="turned",
+        ),
     ] = None,
     validate_every: Annotated[
         int | None,
-        typer.Option(help="Networks: steps between checkpoints.", show_default="500"),
+        typer.Option(
+            help="Networks: steps between looks at the validation split, each with a checkpoint.",
+            show_default="500",
+        ),
+    ] = None,
+    validation: Annotated[
+        int | None,
+        typer.Option(help="Networks: validation sequences looked at.", show_default="4096"),
+    ] = None,
+    choice: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Networks: a choice of the network's own, as window=1 of rcnn (docs/networks.md).",
+        ),
     ] = None,
     light_curves: Annotated[
         str | None, typer.Option(help=f"Forests: {_LIGHT_CURVES}", show_default="both")
@@ -122,7 +147,8 @@ def train(
         of_networks={
             "on_the_fly": on_the_fly, "iterations": iterations, "batch": batch,
             "learning_rate": learning_rate, "schedule": schedule, "precision": precision,
-            "turned": turned, "validate_every": validate_every,
+            "turned": turned, "validate_every": validate_every, "validation": validation,
+            "choices": choice or None,
         },
         of_forests={
             "light_curves": light_curves, "trees": trees, "depth": depth,

@@ -90,9 +90,9 @@ def inputs_of(stamps: Stamps) -> Inputs:
     """What a network is shown of stamps, simulated or real.
 
     The sky is the median of each stamp's border. Gain and read noise give the noise where they
-    are known, the scatter of the border where they are not; the last known seeing stands in for an
-    unknown one. An image without calibration, without border, or with fewer than half of
-    its pixels is left out: the images after it move up.
+    are known, the scatter of the border where they are not; the last known seeing stands in for
+    an unknown one. An image without calibration, without border, all of one value, or with fewer
+    than half of its pixels is left out: the images after it move up.
     """
     sky, pixels = border_sky(stamps.images_adu, BORDER_PIX)
     scale = 10 ** (0.4 * (NJY_ZERO_POINT_MAG - stamps.zero_point_mag)) / stamps.exposure_time_s
@@ -152,6 +152,7 @@ def border_scatter(image_adu, width: int) -> float:
 def border_sky(images, width):
     """Median of the frame of every stamp, NaN without one, and its share of finite pixels.
 
+    A stamp whose pixels are all equal counts as one without pixels: a dead read-out.
     ``images`` is (object, image, row, column), the results are (object, image), float32.
     """
     n, length, n_rows, n_columns = images.shape
@@ -160,17 +161,19 @@ def border_sky(images, width):
     values = np.empty(n_rows * n_columns, dtype=np.float32)
     for i in range(n):
         for j in range(length):
-            count, finite = 0, 0
+            count, finite, low, high = 0, 0, np.inf, -np.inf
             for y in range(n_rows):
                 edge = y < width or y >= n_rows - width
                 for x in range(n_columns):
                     value = images[i, j, y, x]
                     if np.isfinite(value):
                         finite += 1
+                        low, high = min(low, value), max(high, value)
                         if edge or x < width or x >= n_columns - width:
                             values[count] = value
                             count += 1
-            pixels[i, j] = finite / (n_rows * n_columns)
+            if low < high:
+                pixels[i, j] = finite / (n_rows * n_columns)
             if count > 0:
                 sky[i, j] = np.median(values[:count])
     return sky, pixels

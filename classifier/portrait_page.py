@@ -8,7 +8,6 @@ time. Arrays are (image, row, column), (image, class) or (image,).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import cycle
 
 import matplotlib.style
 import numpy as np
@@ -19,14 +18,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from classifier.evaluation.look import DPI, GRID, STYLE
-from classifier.inputs import NJY_ZERO_POINT_MAG
-from simulator.lightcurves import DEFAULT_CLASSES
-from simulator.preview.style import ALERT, BAND_STYLES, FAINT, INK
+from classifier.evaluation.look import DPI, GRID, STYLE, class_looks
+from classifier.photometry.measuring import NJY_ZERO_POINT_MAG
+from simulator.preview.style import ALERT, FAINT, INK
 
 BLACK_SIGMA, _SOFTENING_SIGMA, _LEAST_WHITE_SIGMA = -2.5, 3.0, 15.0
 _MASKED, _SHADE = "#41628A", "#F3F3F3"
-_LOOKS = (*BAND_STYLES.values(), (ALERT, "v"), ("#56B4E9", "X"))
 _NIGHT_DAY = 0.4  # a longer pause begins another night
 _NIGHT_GAP = 0.3  # columns left free between nights
 _LEAST_RANGE = 0.1  # of the flux axis, over the median flux: less would magnify noise
@@ -62,13 +59,6 @@ class Subject:
     def answer(self) -> int:
         """Number of the class that is most probable after all images."""
         return int(self.probabilities[-1].argmax())
-
-
-def class_looks(classes) -> list[tuple[str, str]]:
-    """(colour, marker) of every class; a class that can be simulated has its own everywhere."""
-    spare = cycle(_LOOKS[len(DEFAULT_CLASSES) :] + _LOOKS)
-    known = dict(zip(DEFAULT_CLASSES, _LOOKS, strict=False))
-    return [known.get(name) or next(spare) for name in classes]
 
 
 def nights_of(day):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from math import isfinite, isnan, nan
+from numbers import Real
 
 import numpy as np
 
@@ -56,6 +57,8 @@ class Conditions:
                 object.__setattr__(self, name, nan)
         for name in (f.name for f in fields(self)):
             value, may_be_unknown = getattr(self, name), name in _MAY_BE_UNKNOWN
+            if isinstance(value, bool) or not isinstance(value, Real):
+                raise ClassifierError(f"{name} = {value!r}; it must be a number.")
             if not (isfinite(value) or (isnan(value) and may_be_unknown)):
                 hint = ", or NaN where unknown" if may_be_unknown else ""
                 raise ClassifierError(f"{name} = {value}; it must be finite{hint}.")
@@ -80,6 +83,8 @@ class Stream:
     """
 
     def __init__(self, network: Network):
+        if not hasattr(network, "step"):
+            raise ClassifierError(f"a stream needs a network, not {type(network).__name__}.")
         self.network, self.classes = network, network.classes
         self._kept = Kept(network.forms.states, len(network.classes))
 

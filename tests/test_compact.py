@@ -163,6 +163,12 @@ def test_any_stamp_size_and_number_of_classes():
         assert forms.whole.output_shape == (None, None, n_classes)
 
 
+def test_stamps_too_small_are_refused_and_the_smallest_pass():
+    with pytest.raises(ValueError, match="at least 9"):
+        built("compact", size_pix=8, n_classes=2, **SMALL)
+    assert built("compact", size_pix=9, n_classes=2, **SMALL).whole.output_shape[-1] == 2
+
+
 def test_the_default_network_is_small():
     forms = built("compact", size_pix=21, n_classes=7)
     encoder = (25 * 2 + 1) * 24 + (9 * 24 + 1) * 32 + (9 * 32 + 1) * 48 + (9 * 48 + 1) * 64

@@ -359,7 +359,7 @@ def known(patch, made):
     """Let ``open_model`` find a fake network by its folder."""
     patch.setattr(
         "classifier.comparison.contenders.open_model",
-        lambda name: made if Path(name).name == made.name else open_model(name),
+        lambda name, threads=None: made if Path(name).name == made.name else open_model(name),
     )
     return made
 

@@ -92,6 +92,13 @@ def test_an_image_without_pixels_is_left_out_and_the_rest_move_up(stamps):
     assert none.n_images[5] == 0 and np.isfinite(none.days).all() and (none.shown[5] == 0).all()
 
 
+def test_a_stamp_of_one_value_is_left_out_as_dead(stamps):
+    images = stamps.images_adu.copy()
+    images[5, 2] = 100.0
+    whole, cut = inputs_of(stamps), inputs_of(replace(stamps, images_adu=images))
+    assert cut.n_images[5] == whole.n_images[5] - 1
+
+
 def test_an_unknown_seeing_is_the_last_known_one(stamps):
     seeing = stamps.seeing_fwhm_pix.copy()
     seeing[0, 1], seeing[1], seeing[2, 3] = np.nan, np.nan, np.nan

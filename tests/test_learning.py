@@ -9,7 +9,7 @@ import pytest
 from classifier.errors import ClassifierError
 from classifier.inputs import inputs_of
 from classifier.learning.history import read_history
-from classifier.learning.options import NetworkOptions
+from classifier.learning.options import NetworkOptions, parsed_choices
 from classifier.learning.training import NetworkTraining, compile_for
 from classifier.models import open_model, shipped_models
 from classifier.networks import built
@@ -70,22 +70,31 @@ class StoppedError(Exception):
     """Stands for a kill."""
 
 
-@pytest.mark.parametrize("on_the_fly", [False, True])
-def test_a_run_that_was_stopped_ends_as_one_that_was_not(small_dataset, tmp_path, on_the_fly):
-    whole = trained(small_dataset, tmp_path / "whole", on_the_fly=on_the_fly)
+SMALL_RCNN = {"filters": 4, "dense": 8, "units": 6, "plain_steps": 2}
+
+
+@pytest.mark.parametrize(
+    ("stop_at", "changes"),
+    [
+        (9, {}), (2, {"on_the_fly": True}), (9, {"on_the_fly": True}),
+        (9, {"network": "rcnn", "choices": SMALL_RCNN, "schedule": "cosine"}),
+    ],
+)  # fmt: skip
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(small_dataset, tmp_path, stop_at, changes):
+    whole = trained(small_dataset, tmp_path / "whole", **changes)
 
     def stop(done, total, numbers):
-        if done == 9:
+        if done == stop_at:
             raise StoppedError
 
-    options = NetworkOptions(**{**QUICK, "on_the_fly": on_the_fly})
+    options = NetworkOptions(**{**QUICK, **changes})
     with pytest.raises(StoppedError):
         NetworkTraining(small_dataset, tmp_path / "cut", options).run(stop)
     seen = []
     resumed = NetworkTraining(small_dataset, tmp_path / "cut", options).run(
         lambda done, total, numbers: seen.append(done)
     )
-    assert seen == [9, 10, 11, 12]
+    assert seen == list(range(stop_at // 4 * 4 + 1, 13))
     for one, other in zip(weights(whole), weights(resumed), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
@@ -267,6 +276,16 @@ def test_a_damaged_model_is_one_sentence(damaged, damage, sentence):
     with pytest.raises(ClassifierError, match=sentence) as caught:
         Network.open(damaged)
     assert "\n" not in str(caught.value)
+
+
+def test_choices_of_a_network_are_written_name_equals_value(small_dataset, tmp_path):
+    found = parsed_choices(["window=1", "normalisation=batch", "filters=[4, 6]", "times=false"])
+    assert found == {"window": 1, "normalisation": "batch", "filters": [4, 6], "times": False}
+    with pytest.raises(ClassifierError, match="write NAME=VALUE"):
+        parsed_choices(["window"])
+    for choices in ({"filterz": 3}, {"filters": "many"}):
+        with pytest.raises(ClassifierError, match="--model compact"):
+            trained(small_dataset, tmp_path / "out", choices=choices)
 
 
 def test_weights_travel_by_name(tmp_path):

@@ -10,10 +10,10 @@ from matplotlib.colors import to_hex
 
 from classifier.errors import ClassifierError, OutputError
 from classifier.evaluation import Predictions
-from classifier.evaluation.look import DPI
+from classifier.evaluation.look import DPI, class_looks
 from classifier.photometry import PsfModel, Settings, measure
 from classifier.portrait import draw_portrait, portrait_path, rows_of, subject_of
-from classifier.portrait_page import Subject, class_looks, magnitude_ticks, nights_of, portrait
+from classifier.portrait_page import Subject, magnitude_ticks, nights_of, portrait
 from classifier.showing import Showing, ShownSplit
 from classifier.stamps import Split
 

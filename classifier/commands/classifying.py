@@ -25,6 +25,10 @@ def classify_split(work: Work, *, model, split: str, report, any_survey: bool, p
     chosen = Split(work.data, split)
     opened = open_model(model, threads=work.cores())
     check_fit(model, opened, chosen, any_survey=any_survey)
+    if opened.survey != chosen.survey:
+        work.console.print(f"Note: {model} was trained on {opened.survey}, not {chosen.survey}.")
+    if work.out.is_dir():
+        raise ClassifierError(f"--out {work.out} is a folder; predictions are a Parquet file.")
     check_report(report)
     rows = rows_of(chosen, plot)
     if report is not None and not (chosen.labels >= 0).any():

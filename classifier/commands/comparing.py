@@ -99,7 +99,7 @@ def _about(split, comparison, found, paths):
     return {
         "Models": "; ".join(comparison.scores),
         "Data": f"{split.path}, split {split.name}",
-        "Survey": split.survey,
+        "Survey": split.survey + _other_surveys(split, found),
         "Objects": objects,
         "Classes": ", ".join(
             f"{name}\N{NO-BREAK SPACE}{n:,}"
@@ -108,6 +108,11 @@ def _about(split, comparison, found, paths):
         "Predicted on": ", ".join(sorted({read_attributes(path)[MADE] for path in paths})),
         "Versions": ", ".join(f"{name} {version(name)}" for name in packages),
     }
+
+
+def _other_surveys(split, found):
+    others = [f"{c.name}: {c.model.survey}" for c in found if c.model.survey != split.survey]
+    return f" (but trained on another: {', '.join(others)})" if others else ""
 
 
 def _write(folder, report):

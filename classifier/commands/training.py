@@ -12,6 +12,7 @@ from classifier.errors import ClassifierError, OutputError
 from simulator.errors import SimulationError, StoreError
 from survey_profiles.errors import ProfileError
 
+_FLAGS = {"choices": "choice"}
 MODELS = ("compact", "rcnn", "forest")
 TRAIN, VALIDATION, TEST = 1_024, 4_096, 14_000
 
@@ -36,10 +37,11 @@ def run_training(work: Work, *, model, survey, common, of_networks, of_forests) 
     if model not in MODELS:
         raise ClassifierError(f"--model {model!r}; known models: {', '.join(MODELS)}.")
     if (work.data is None) == (survey is None):
-        raise ClassifierError("give --data or --survey.")
+        what = "--data or --survey" if survey is None else "--data or --survey, not both"
+        raise ClassifierError(f"give {what}.")
     work.check_output()
     own, others = (of_forests, of_networks) if model == "forest" else (of_networks, of_forests)
-    foreign = [name for name, value in others.items() if value is not None]
+    foreign = [_FLAGS.get(name, name) for name, value in others.items() if value is not None]
     if foreign:
         flags = ", ".join("--" + name.replace("_", "-") for name in foreign)
         raise ClassifierError(f"{flags}: not an option of --model {model}.")
@@ -49,8 +51,10 @@ def run_training(work: Work, *, model, survey, common, of_networks, of_forests) 
             raise ClassifierError("--survey: a forest learns from a data set; give --data.")
         train_forest(work, **chosen)
         return
-    from classifier.learning.options import NetworkOptions
+    from classifier.learning.options import NetworkOptions, parsed_choices
 
+    if "choices" in chosen:
+        chosen["choices"] = parsed_choices(chosen["choices"])
     options = NetworkOptions(network=model, **chosen)
     from classifier.networks.backend import use_cores
 

@@ -60,6 +60,8 @@ class Work:
         ------
         ClassifierError
         """
+        if (self.out / "zarr.json").exists():
+            raise ClassifierError(f"{self.out} is a data set; write elsewhere.")
         place = self.out.absolute()
         if not place.is_dir():
             place = place.parent
@@ -78,6 +80,8 @@ def check_report(folder) -> None:
     """
     if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
         raise ClassifierError(f"--report {folder} is a file; a report is a folder.")
+    if folder is not None and (Path(folder) / "zarr.json").exists():
+        raise ClassifierError(f"--report {folder} is a data set; write elsewhere.")
 
 
 def interruptible(command):

@@ -13,13 +13,13 @@ from classifier.evaluation.look import (
     DPI,
     GRID,
     STYLE,
+    class_looks,
     models,
     score_ticks,
     side_by_side,
     styled,
 )
 from classifier.evaluation.plots import magnitude_curve, present_classes, trim
-from classifier.portrait_page import class_looks
 from simulator.preview.style import FAINT, INK
 
 _PANELS_PER_ROW = 3

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from classifier.evaluation.measure import Evaluation
-from simulator.preview.style import BAND_STYLES, INK
+from simulator.lightcurves import DEFAULT_CLASSES
+from simulator.preview.style import ALERT, BAND_STYLES, INK
 
 DPI = 200
 FONTS = ("Source Sans 3", "Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans")
@@ -27,6 +28,7 @@ STYLE = {
 }  # fmt: skip
 MODEL_LOOKS = tuple(BAND_STYLES.values())
 GRID = "#E6E6E6"
+_LOOKS = (*BAND_STYLES.values(), (ALERT, "v"), ("#56B4E9", "X"))
 _LETTERS_PER_INCH = 12  # of a title
 Evaluations = Mapping[str, Evaluation]
 
@@ -57,6 +59,13 @@ def models(by_model: Mapping):
     """(name, what is drawn of it, colour, marker) of every model."""
     for (name, what), (colour, marker) in zip(by_model.items(), cycle(MODEL_LOOKS), strict=False):
         yield name, what, colour, marker
+
+
+def class_looks(classes) -> list[tuple[str, str]]:
+    """(colour, marker) of every class; a class that can be simulated has its own everywhere."""
+    spare = cycle(_LOOKS[len(DEFAULT_CLASSES) :] + _LOOKS)
+    known = dict(zip(DEFAULT_CLASSES, _LOOKS, strict=False))
+    return [known.get(name) or next(spare) for name in classes]
 
 
 def literal(name: str) -> str:

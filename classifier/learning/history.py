@@ -56,24 +56,31 @@ def read_history(path: Path) -> list[Look]:
 
 def plot_history(path: Path, looks: list[Look], title: str) -> None:
     """Draw losses and accuracies against iterations."""
+    import matplotlib.style
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(8, 3.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    x = [look.iteration for look in looks]
-    left.plot(x, [look.loss for look in looks], label="training", color="0.6")
-    left.plot(x, [look.validation_loss for look in looks], label="validation", color="C0")
-    best = min(looks, key=lambda look: look.validation_loss)
-    left.plot(best.iteration, best.validation_loss, "o", color="C0", label="kept")
-    left.set(xlabel="iteration", ylabel="loss, summed over images", yscale="log")
-    for name, label in (("accuracy", "all images"), ("accuracy_10", "10"), ("accuracy_3", "3")):
-        right.plot(x, [getattr(look, name) for look in looks], label=label)
-    right.set(xlabel="iteration", ylabel="validation accuracy")
-    right.legend(title="after", frameon=False)
-    left.legend(frameon=False)
-    figure.suptitle(title)
-    with whole_file(path) as unfinished:
-        figure.savefig(unfinished, dpi=120, format="png")
+    from classifier.evaluation.look import DPI, STYLE
+
+    with matplotlib.style.context(["default", STYLE]):
+        figure = Figure(figsize=(8, 3.2), layout="constrained")
+        losses, accuracies = figure.subplots(1, 2)
+        x = [look.iteration for look in looks]
+        best = min(looks, key=lambda look: look.validation_loss)
+        losses.plot(x, [look.loss for look in looks], ".-", label="training", color="0.6")
+        losses.plot(x, [look.validation_loss for look in looks], ".-", label="validation")
+        losses.plot(best.iteration, best.validation_loss, "o", color="C3", label="kept")
+        losses.set(xlabel="iteration", ylabel="loss, summed over images")
+        for name, label in (("accuracy", "all"), ("accuracy_10", "10"), ("accuracy_3", "3")):
+            accuracies.plot(x, [getattr(look, name) for look in looks], ".-", label=label)
+        accuracies.set(xlabel="iteration", ylabel="validation accuracy")
+        accuracies.legend(title="images")
+        losses.legend()
+        for axes in (losses, accuracies):
+            axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        figure.suptitle(title, fontsize=10)
+        with whole_file(path) as unfinished:
+            figure.savefig(unfinished, dpi=DPI, format="png")
 
 
 class TensorBoardLog:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from classifier.errors import ClassifierError
 from classifier.networks import NETWORKS
 
 MAX_SEED = 2**31
+MAX_ITERATIONS = 10**8
 SCHEDULES = ("cosine", "constant")
 PRECISIONS = ("auto", "float32", "bfloat16")
 _DEFAULTS = {
@@ -98,6 +100,8 @@ class NetworkOptions:
                 f"warm_up = {self.warm_up}, clip_norm = {self.clip_norm}: a share of 1, and a "
                 "number above 0."
             )
+        if self.iterations > MAX_ITERATIONS:
+            raise ClassifierError(f"--iterations {self.iterations}: at most {MAX_ITERATIONS:,}.")
         if not 0 < self.learning_rate < 1:
             raise ClassifierError(f"--learning-rate {self.learning_rate}: between 0 and 1.")
         if not 0 <= self.seed <= MAX_SEED:
@@ -114,6 +118,26 @@ class NetworkOptions:
     def as_dict(self) -> dict:
         """Plain values, for JSON."""
         return asdict(self)
+
+
+def parsed_choices(texts) -> dict:
+    """Choices written NAME=VALUE; values are JSON where they can be, else text.
+
+    Raises
+    ------
+    ClassifierError
+        One without an equals sign.
+    """
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ClassifierError(f"--choice {text!r}: write NAME=VALUE, for instance window=1.")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 def best_precision() -> str:

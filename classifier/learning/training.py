@@ -80,6 +80,7 @@ class NetworkTraining:
         kind = EndlessSource if options.on_the_fly else StoredSource
         source = kind(train, self.showing, options.seed, options.batch)
         self._batches = Batches(source, options.turned)
+        self._forms = None if self.is_complete() else self.built()
         claim(self.folder, self._settings(), complete=self.is_complete())
 
     def _settings(self):
@@ -111,13 +112,16 @@ class NetworkTraining:
         keras.utils.set_random_seed(self.options.seed)
         train, precision = self.splits["train"], precision or self.options.precision
         dtype = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
-        return built(
-            self.options.network, size_pix=train.size_pix, n_classes=len(train.classes),
-            dtype=dtype, **self.options.choices,
-        )  # fmt: skip
+        try:
+            return built(
+                self.options.network, size_pix=train.size_pix, n_classes=len(train.classes),
+                dtype=dtype, **self.options.choices,
+            )  # fmt: skip
+        except (TypeError, ValueError) as error:
+            raise ClassifierError(f"--model {self.options.network}: {error}") from None
 
     def _train(self, on_step):
-        forms, options = self.built(), self.options
+        forms, options = self._forms, self.options
         compile_for(forms.whole, options)
         looks, seconds, begun = self._resumed(forms.whole)
         check = self._validation()

@@ -7,6 +7,8 @@ import os
 import sys
 from contextlib import contextmanager, suppress
 
+from classifier.errors import ClassifierError
+
 
 @contextmanager
 def _silent_stderr():
@@ -30,7 +32,13 @@ def _silent_stderr():
 
 with _silent_stderr():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import keras
+    try:
+        import keras
+    except (ImportError, ValueError) as error:
+        raise ClassifierError(
+            f"Keras cannot use the backend {os.environ.get('KERAS_BACKEND', 'tensorflow')!r} "
+            f"({error}). Install it, or set KERAS_BACKEND to tensorflow, jax or torch."
+        ) from None
 
 logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns of a new batch size
 

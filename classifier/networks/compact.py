@@ -15,6 +15,8 @@ from classifier.networks.light_curve import LightCurve
 from classifier.networks.psf_photometry import PsfPhotometry
 from classifier.networks.rows import InSequence, Views
 
+LEAST_SIZE_PIX = 9  # leaves one place to the last convolution
+
 
 def compact(
     *, size_pix: int, n_classes: int, beta: float = 3.8, filters=(24, 32, 48, 64),
@@ -38,7 +40,14 @@ def compact(
         Whether it is told the times of images, and their seeing and noise as numbers.
     dtype : str
         Keras dtype policy of the encoder; all else is float32.
+
+    Raises
+    ------
+    ValueError
+        Stamps that are too small, or a number a layer refuses.
     """
+    if size_pix < LEAST_SIZE_PIX:
+        raise ValueError(f"stamps of {size_pix} pixels; at least {LEAST_SIZE_PIX} are needed.")
     photometry = PsfPhotometry(beta, name="photometry")
     views = Views(name="views")
     encoder = _encoder(filters, embedding, dtype)
