@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html.parser import HTMLParser
 from pathlib import Path
@@ -34,6 +34,7 @@ from classifier.models import open_model
 from classifier.networks import built
 from classifier.networks.model import save_weights
 from classifier.recipe import FeatureMaker
+from classifier.showing import Showing
 from classifier.stamps import Split
 from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
@@ -320,6 +321,7 @@ class Recurrent:
     size_pix: int = 21
     classes: tuple = ("SN", "RRL", "CEP", "EB", "NV", "GAL", "AST")
     calls: int = 0
+    showing: Showing = field(default_factory=Showing)
 
     @property
     def name(self):
@@ -533,7 +535,7 @@ def test_bad_requests_get_one_sentence_and_exit_code_2(
     out = ["--models", forest, "--data", small_dataset, "--out", tmp_path / "file"]
     refuse("is a file; a comparison is a folder", *out)
     network.size_pix = 9
-    refuse("network takes stamps of 9 pixels", "--models", forest, "network", *data)
+    refuse("has stamps of 21 pixels; network takes 9", "--models", forest, "network", *data)
     network.size_pix, network.survey = 21, "ztf"
     refuse("network was trained on ztf", "--models", forest, "network", *data)
     network.survey, network.classes = "hits", ("SN", "QSO")
