@@ -52,6 +52,8 @@ def test_training_lowers_the_loss_and_keeps_the_best(network):
     assert network.card["best"]["iteration"] == best.iteration
     kept = {path.name for path in network.folder.iterdir()}
     assert {"model.json", "weights.npz", "history.csv", "learning_curve.png"} <= kept
+    events = next((network.folder / "tensorboard").glob("events.*")).read_bytes()
+    assert events.count(b"validation_loss") == 3
     assert not kept & {"best.npz", "checkpoint.npz"}
 
 

@@ -84,20 +84,19 @@ def plot_history(path: Path, looks: list[Look], title: str) -> None:
 
 
 class TensorBoardLog:
-    """The same rows as TensorBoard scalars, where TensorBoard is installed."""
+    """The same rows as scalars for TensorBoard."""
 
     def __init__(self, folder: Path):
-        try:
-            from tensorboard.summary import Writer
-        except ImportError:
-            self._writer = None
-        else:
-            self._writer = Writer(str(folder))
+        from tensorboardX import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder))
 
     def write(self, look: Look) -> None:
         """Add one row."""
-        if self._writer is None:
-            return
         for name, value in zip(_COLUMNS[2:], astuple(look)[2:], strict=True):
             self._writer.add_scalar(name, value, look.iteration)
         self._writer.flush()
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._writer.close()

@@ -121,33 +121,40 @@ class NetworkTraining:
             raise ClassifierError(f"--model {self.options.network}: {error}") from None
 
     def _train(self, on_step):
-        forms, options = self._forms, self.options
-        compile_for(forms.whole, options)
-        looks, seconds, begun = self._resumed(forms.whole)
-        check = self._validation()
-        log, losses, waited, start = TensorBoardLog(self.folder / _EVENTS), [], 0.0, time.time()
+        model, options = self._forms.whole, self.options
+        compile_for(model, options)
+        looks, check = self._resumed(model), self._validation()
+        before = looks[-1].seconds if looks else 0.0
+        log = TensorBoardLog(self.folder / _EVENTS)
+        for iteration, loss, seconds, waited_share in self._learnt(model, looks, on_step):
+            look = Look(
+                iteration, iteration * options.batch, before + seconds,
+                float(model.optimizer.learning_rate), loss, **self._numbers(model, check),
+                waited_share=waited_share,
+            )  # fmt: skip
+            self._refuse_nonsense(look)
+            looks.append(look)
+            self._keep(model, looks)
+            log.write(look)
+        log.close()
+        self._finish(model, looks)
+
+    def _learnt(self, model, looks, on_step):
+        """Learn, and yield (iteration, mean loss, seconds, share of them waited) at every look."""
+        begun, last = looks[-1].iteration if looks else 0, self.options.iterations
+        start, waited, losses = time.perf_counter(), 0.0, []
         batches = self._batches.starting_at(begun)
-        for iteration in range(begun + 1, options.iterations + 1):
+        for iteration in range(begun + 1, last + 1):
             asked = time.perf_counter()
             inputs, labels = next(batches)
             waited += time.perf_counter() - asked
-            forms.whole.reset_metrics()
-            losses.append(float(forms.whole.train_on_batch(*for_keras(inputs, labels))))
-            if iteration % options.validate_every == 0 or iteration == options.iterations:
-                spent = seconds + time.time() - start
-                numbers = self._numbers(forms.whole, check)
-                look = Look(
-                    iteration, iteration * options.batch, spent,
-                    float(forms.whole.optimizer.learning_rate), float(np.mean(losses)), **numbers,
-                    waited_share=waited / (time.time() - start),
-                )  # fmt: skip
-                self._refuse_nonsense(look)
-                looks.append(look)
-                self._keep(forms.whole, looks)
-                log.write(look)
+            model.reset_metrics()
+            losses.append(float(model.train_on_batch(*for_keras(inputs, labels))))
+            if iteration % self.options.validate_every == 0 or iteration == last:
+                seconds = time.perf_counter() - start
+                yield iteration, float(np.mean(losses)), seconds, waited / seconds
                 losses = []
-            on_step(iteration, options.iterations, _shown_numbers(losses, looks))
-        self._finish(forms.whole, looks)
+            on_step(iteration, last, _shown_numbers(losses, looks))
 
     def _refuse_nonsense(self, look):
         if not np.isfinite([look.loss, look.validation_loss]).all():
@@ -159,11 +166,10 @@ class NetworkTraining:
     def _resumed(self, model):
         path = self.folder / _CHECKPOINT
         if not path.exists():
-            return [], 0.0, 0
+            return []
         model.optimizer.build(model.trainable_variables)
         meta = load_checkpoint(path, model)
-        looks = [Look(**look) for look in meta["looks"]]
-        return looks, looks[-1].seconds, looks[-1].iteration
+        return [Look(**look) for look in meta["looks"]]
 
     def _validation(self) -> tuple[Inputs, np.ndarray]:
         """Labelled validation sequences from all over the split."""
