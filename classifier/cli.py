@@ -209,7 +209,8 @@ def classify(
         list[str] | None,
         typer.Option(
             metavar="OBJECT ...",
-            help="Draw these objects: images, light curve and answers, one PNG each beside --out.",
+            help="Draw objects, by name (of simulations, number): images, light curve and answers, "
+            "one PNG each beside --out.",
         ),
     ] = None,
     any_survey: Annotated[
