@@ -141,9 +141,9 @@ def parsed_choices(texts) -> dict:
 
 
 def best_precision() -> str:
-    """bfloat16 where the processor multiplies matrices of it in hardware, else float32."""
+    """bfloat16 where the processor multiplies it in hardware, else float32."""
     try:
         flags = Path("/proc/cpuinfo").read_text()
     except OSError:
         return "float32"
-    return "bfloat16" if "amx_bf16" in flags else "float32"
+    return "bfloat16" if "amx_bf16" in flags or "avx512_bf16" in flags else "float32"
