@@ -11,8 +11,8 @@ import xarray
 from cubes import HEADER, epoch_table, random_cube, write_cube
 
 from classifier.stamps import Split
-from finetune import cli, gathering
-from finetune.layout import UNLABELLED, fitted, real_specs
+from finetune.ingest import cli, gathering
+from finetune.ingest.layout import UNLABELLED, fitted, real_specs
 from finetune.readers.base import RealSequence, in_time_order
 from finetune.readers.fits_cube import FitsCubes, read_sequence
 from simulator.dataset import store
@@ -79,7 +79,7 @@ def test_every_array_is_there_as_described_and_documented(monkeypatch, tmp_path)
     table["lc_flux_adu"] = table["lc_flux_err_adu"] = np.ones(4)
     write_cube(tmp_path / "in/a.fits", table=table)
     split = ingested(monkeypatch, tmp_path / "in")
-    text = (Path(__file__).parents[1] / "docs" / "real_sequences.md").read_text()
+    text = (Path(__file__).parents[1] / "docs" / "real_data.md").read_text()
     specs = real_specs(FitsCubes.extra)
     assert set(split) == {spec.name for spec in specs} | {"shard_done"}
     for spec in specs:
@@ -265,7 +265,7 @@ def test_what_was_read_and_why_not_is_printed(monkeypatch, tmp_path, capsys):
 
 def test_help_does_not_wait_for_heavy_imports():
     listed = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "finetune.cli", "--help"],
+        [sys.executable, "-X", "importtime", "-m", "finetune.ingest.cli", "--help"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "numba" not in listed.stderr and "astropy" not in listed.stderr

@@ -281,7 +281,7 @@ def test_two_processes_do_not_write_one_data_set(monkeypatch, tmp_path, capsys):
 
 
 def test_a_file_that_changes_while_it_is_read_is_noticed(monkeypatch, tmp_path, capsys):
-    from finetune.gathering import Gathered
+    from finetune.ingest.gathering import Gathered
 
     write_cube(tmp_path / "in/a.fits")
     monkeypatch.setattr(Gathered, "sequences", lambda self: iter(()))

@@ -6,7 +6,7 @@ import pytest
 from classifier.features import FEATURES
 from classifier.recipe import FeatureMaker, Recipe
 from classifier.stamps import Split
-from finetune.ingest import Request, run_request
+from finetune.ingest.request import Request, run_request
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,11 @@ from pathlib import Path
 from rich.console import Console
 
 from finetune.errors import IngestError
-from finetune.gathering import MAX_SIZE_PIX, Gathered, files_digest, gather
-from finetune.layout import as_arrays, real_specs
+from finetune.ingest.gathering import MAX_SIZE_PIX, Gathered, files_digest, gather
+from finetune.ingest.layout import as_arrays, real_specs
+from finetune.ingest.report import progress, show, write_record
 from finetune.readers import reader_named
 from finetune.readers.base import printable
-from finetune.report import progress, show, write_record
 from simulator.dataset.plan import versions
 from simulator.dataset.store import DatasetWriter, locked, refuse_other_settings
 from simulator.errors import Interrupted, StoreError

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from finetune.errors import IngestError
-from finetune.layout import UNLABELLED
+from finetune.ingest.layout import UNLABELLED
 from finetune.readers.base import Reader, RealSequence, Skipped
 from simulator.dataset.store import CHUNK_OBJECTS
 from simulator.lightcurves import DEFAULT_CLASSES

@@ -37,7 +37,7 @@ def ingest(
 
     They become the split 'test'. Files that cannot be read are named and left out.
     """
-    from finetune.ingest import Request, run_request
+    from finetune.ingest.request import Request, run_request
 
     name = path.resolve().name.split(".")[0] or "real"
     run_request(
