@@ -68,6 +68,18 @@ def train(
             "--on-the-fly", help="Networks: simulate training sequences as needed, never one twice."
         ),
     ] = None,
+    resampled: Annotated[
+        float | None,
+        typer.Option(
+            help="Networks: share of sequences simulated on the fly that are registered by Lanczos "
+            "resampling, as stamps from difference pipelines are.",
+            show_default="0",
+        ),
+    ] = None,
+    begin_with: Annotated[
+        str | None,
+        typer.Option(help="Networks: trained network to go on from, by name or folder."),
+    ] = None,
     iterations: Annotated[
         int | None, typer.Option(help="Networks: training steps.", show_default=_OWN)
     ] = None,
@@ -145,7 +157,8 @@ def train(
         Work(data=data, out=out, threads=threads, quiet=quiet), model=model, survey=survey,
         common={"images": images, "start": start, "band": band, "seed": seed},
         of_networks={
-            "on_the_fly": on_the_fly, "iterations": iterations, "batch": batch,
+            "on_the_fly": on_the_fly, "resampled": resampled, "begin_with": begin_with,
+            "iterations": iterations, "batch": batch,
             "learning_rate": learning_rate, "schedule": schedule, "precision": precision,
             "turned": turned, "validate_every": validate_every, "validation": validation,
             "choices": choice or None,

@@ -153,7 +153,7 @@ def test_a_pass_over_a_split_shows_every_object_once_in_a_new_order(small_datase
 
 def test_simulation_on_the_fly_begins_as_the_data_set_and_never_repeats(small_dataset):
     split, showing = Split(small_dataset, "train"), Showing()
-    source = EndlessSource(split, showing, 0, 64)
+    source = EndlessSource.like(split, showing, 0, 64)
     made, labels = source.block(0, 0)
     stored = inputs_of(ShownSplit(split, showing).stamps(0, 210))
     same(made.of(slice(0, 210)), stored)
@@ -161,8 +161,27 @@ def test_simulation_on_the_fly_begins_as_the_data_set_and_never_repeats(small_da
     after, _ = source.block(1, 0)
     first = {image.tobytes() for image in made.images[:, 0]}
     assert not first & {image.tobytes() for image in after.images[:, 0]}
-    other = EndlessSource(split, showing, 1, 64).block(0, 0)[0]
+    other = EndlessSource.like(split, showing, 1, 64).block(0, 0)[0]
     assert not first & {image.tobytes() for image in other.images[:, 0]}
+
+
+def test_a_share_of_sequences_is_registered_and_has_correlated_noise(small_dataset):
+    split, showing = Split(small_dataset, "train"), Showing()
+    plain, labels = EndlessSource.like(split, showing, 0, 64).block(0, 0)
+    mixed, mixed_labels = EndlessSource.like(split, showing, 0, 64, 0.5).block(0, 0)
+    assert np.array_equal(np.bincount(labels), np.bincount(mixed_labels))
+    known = {image.tobytes() for image in plain.images[:, 0]}
+    share = np.mean([image.tobytes() not in known for image in mixed.images[:, 0]])
+    assert abs(share - 0.5) < 4 * 0.5 / np.sqrt(len(labels))
+    registered, _ = EndlessSource.like(split, showing, 0, 64, 1.0).block(0, 0)
+    assert neighbour_correlation(registered) - neighbour_correlation(plain) > 0.05  # 8 errors
+
+
+def neighbour_correlation(inputs):
+    """Correlation of horizontal neighbours in the top two rows where these hold no more than sky."""
+    frame = inputs.images[:, 0, :2] / inputs.noise[:, :1, None]
+    empty = frame[np.abs(frame).max(axis=(1, 2)) < 4]
+    return np.corrcoef(empty[..., :-1].ravel(), empty[..., 1:].ravel())[0, 1]
 
 
 def test_a_split_smaller_than_a_batch_is_refused(small_dataset):

@@ -101,6 +101,25 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(small_dataset, tmp_path
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
+def test_training_goes_on_from_the_weights_of_another(network, small_dataset, tmp_path):
+    gone_on = trained(
+        small_dataset, tmp_path / "more", begin_with=str(network.folder), iterations=1,
+        learning_rate=1e-6,
+    )  # fmt: skip
+    before, after = (weights_of(n) for n in (network, gone_on))
+    assert all(np.allclose(before[name], after[name], atol=1e-4) for name in before)
+    assert any(not np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_weights_of_another_shape_are_refused_as_a_beginning(network, small_dataset, tmp_path):
+    with pytest.raises(ClassifierError, match="does not fit this network"):
+        trained(small_dataset, tmp_path / "o", begin_with=str(network.folder), choices={"units": 9})
+
+
+def weights_of(network):
+    return {v.path: np.asarray(v) for v in network.forms.whole.weights}
+
+
 def test_predictions_are_probabilities_after_every_image(network, small_dataset):
     split = Split(small_dataset, "test")
     seen = []

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 
@@ -142,6 +143,7 @@ def test_a_stop_by_the_user_says_how_to_go_on(tmp_path):
     process = subprocess.Popen(
         [*command, "--stamp-size", "9", "--out", str(tmp_path / "d.zarr")],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # as in a terminal
     )  # fmt: skip
     while not (tmp_path / "d.zarr").exists() and process.poll() is None:
         time.sleep(0.05)

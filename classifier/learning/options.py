@@ -36,6 +36,10 @@ class NetworkOptions:
         Passed on to the network's builder.
     on_the_fly : bool
         Simulate training sequences as they are needed, instead of reading them again and again.
+    resampled : float
+        Share of sequences simulated on the fly whose stamps are registered by resampling.
+    begin_with : str or None
+        A trained network of the same kind whose weights to go on from, by name or folder.
     iterations, batch : int
         Steps, and sequences of each.
     learning_rate : float
@@ -66,6 +70,8 @@ class NetworkOptions:
     network: str = "compact"
     choices: dict = field(default_factory=dict)
     on_the_fly: bool = False
+    resampled: float = 0.0
+    begin_with: str | None = None
     iterations: int | None = None
     batch: int | None = None
     learning_rate: float | None = None
@@ -102,6 +108,10 @@ class NetworkOptions:
             )
         if self.iterations > MAX_ITERATIONS:
             raise ClassifierError(f"--iterations {self.iterations}: at most {MAX_ITERATIONS:,}.")
+        if not 0 <= self.resampled <= 1:
+            raise ClassifierError(f"--resampled {self.resampled}: a share from 0 to 1.")
+        if self.resampled and not self.on_the_fly:
+            raise ClassifierError("--resampled: only of sequences simulated --on-the-fly.")
         if not 0 < self.learning_rate < 1:
             raise ClassifierError(f"--learning-rate {self.learning_rate}: between 0 and 1.")
         if not 0 <= self.seed <= MAX_SEED:

@@ -14,6 +14,7 @@ from classifier.stamps import BLOCK_OBJECTS, Split, stamps_of
 from classifier.windows import StartLaw
 from simulator.dataset.again import simulator_of
 from simulator.errors import SimulationError
+from simulator.sequences import Simulator
 
 
 @dataclass
@@ -71,33 +72,47 @@ class EndlessSource:
 
     Parameters
     ----------
-    split : Split
-        Training split of a simulated data set.
+    simulator : simulator.sequences.Simulator
     showing : Showing
     seed : int
         Another seed than 0 starts elsewhere in the sequence of objects.
     batch : int
+    resampled : float
+        Share of the sequences whose stamps are registered on their source by Lanczos
+        resampling, as pipelines do that make differences.
 
     Raises
     ------
     ClassifierError
-        The data were not simulated, or cannot be made again.
     """
 
-    split: Split
+    simulator: Simulator
     showing: Showing
     seed: int
     batch: int
+    resampled: float = 0.0
+    _registering: Simulator = field(init=False, repr=False)
 
     def __post_init__(self):
-        try:
-            self._simulator = simulator_of(self.split.path)
-        except SimulationError as error:
-            raise ClassifierError(f"--on-the-fly: {error}") from None
         if self.seed >= MOST_SEEDS:
             raise ClassifierError(f"--on-the-fly: --seed {self.seed}; allowed: below {MOST_SEEDS}.")
         self._size = max(BLOCK_OBJECTS // self.batch, 1) * self.batch
         self._law = StartLaw(self.showing.start_fractions)
+        self._registering = registering(self.simulator) if self.resampled else self.simulator
+
+    @classmethod
+    def like(cls, split: Split, showing: Showing, seed: int, batch: int, resampled: float = 0.0):
+        """Sequences like those of the training split of a simulated data set.
+
+        Raises
+        ------
+        ClassifierError
+            The data were not simulated, or cannot be made again.
+        """
+        try:
+            return cls(simulator_of(split.path), showing, seed, batch, resampled)
+        except SimulationError as error:
+            raise ClassifierError(f"--on-the-fly: {error}") from None
 
     def sizes(self, number_of_pass: int) -> list[int]:
         """Every pass is one block, and no two are alike."""
@@ -106,14 +121,35 @@ class EndlessSource:
     def block(self, number_of_pass: int, number: int) -> tuple[Inputs, np.ndarray]:
         """Inputs and labels of a block."""
         first = (self.seed * _OBJECTS_PER_SEED) + number_of_pass * self._size
-        made = self._simulator.batch("train", np.arange(first, first + self._size))
-        objects, profile = made.objects, self._simulator.profile
-        stamps = stamps_of(made.images, made.mask, {**made.epochs, **objects}, profile)
-        starts = self._law.starts(objects["first_alert_epoch"], objects["n_epochs"])
-        shown = self.showing.of(stamps, starts, profile, self._simulator.band_names)
-        return inputs_of(shown), objects["label"].astype(int)
+        objects = np.arange(first, first + self._size)
+        draws = np.random.default_rng([self.seed, number_of_pass, _REGISTER])
+        chosen = draws.random(self._size) < self.resampled
+        parts = [
+            self._made(simulator, objects[rows])
+            for simulator, rows in ((self.simulator, ~chosen), (self._registering, chosen))
+            if rows.any()
+        ]
+        inputs, labels = zip(*parts, strict=True)
+        return Inputs.joined(inputs), np.concatenate(labels)
+
+    def _made(self, simulator, objects):
+        made = simulator.batch("train", objects)
+        known, profile = made.objects, simulator.profile
+        stamps = stamps_of(made.images, made.mask, {**made.epochs, **known}, profile)
+        starts = self._law.starts(known["first_alert_epoch"], known["n_epochs"])
+        shown = self.showing.of(stamps, starts, profile, simulator.band_names)
+        return inputs_of(shown), known["label"].astype(int)
 
 
+def registering(simulator: Simulator) -> Simulator:
+    """The same simulator with stamps registered on their source (Lanczos, order 3 or as set)."""
+    psf = simulator.profile.psf
+    psf = psf.model_copy(update={"lanczos_order": psf.lanczos_order or LANCZOS_ORDER})
+    return Simulator(simulator.profile.model_copy(update={"psf": psf}), simulator.options)
+
+
+LANCZOS_ORDER = 3
+_REGISTER = 4  # keeps draws apart
 _OBJECTS_PER_SEED = 10**9
 MOST_SEEDS = 72_000_000  # then the simulator runs out of addresses
 Source = StoredSource | EndlessSource

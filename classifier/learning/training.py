@@ -20,6 +20,7 @@ from classifier.learning.checkpoint import load_checkpoint, save_checkpoint
 from classifier.learning.history import Look, TensorBoardLog, plot_history, write_history
 from classifier.learning.options import NetworkOptions
 from classifier.learning.sources import EndlessSource, StoredSource
+from classifier.models import model_folder
 from classifier.networks import built, full_choices
 from classifier.networks.backend import keras
 from classifier.networks.forms import Forms
@@ -77,11 +78,19 @@ class NetworkTraining:
         self.showing = Showing.for_training(
             train, start=options.start, band=options.band, images=options.images
         )
-        kind = EndlessSource if options.on_the_fly else StoredSource
-        source = kind(train, self.showing, options.seed, options.batch)
-        self._batches = Batches(source, options.turned)
+        self._batches = Batches(self._source(), options.turned)
         self._forms = None if self.is_complete() else self.built()
+        if options.begin_with and self._forms:
+            load_weights(self._forms.whole, model_folder(options.begin_with) / WEIGHTS)
         claim(self.folder, self._settings(), complete=self.is_complete())
+
+    def _source(self):
+        options, train = self.options, self.splits["train"]
+        if options.on_the_fly:
+            return EndlessSource.like(
+                train, self.showing, options.seed, options.batch, options.resampled
+            )
+        return StoredSource(train, self.showing, options.seed, options.batch)
 
     def _settings(self):
         return {
