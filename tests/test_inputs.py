@@ -178,7 +178,7 @@ def test_a_share_of_sequences_is_registered_and_has_correlated_noise(small_datas
 
 
 def neighbour_correlation(inputs):
-    """Correlation of horizontal neighbours in the top two rows where these hold no more than sky."""
+    """Correlation of horizontal neighbours in the top two rows, where these are mere sky."""
     frame = inputs.images[:, 0, :2] / inputs.noise[:, :1, None]
     empty = frame[np.abs(frame).max(axis=(1, 2)) < 4]
     return np.corrcoef(empty[..., :-1].ravel(), empty[..., 1:].ravel())[0, 1]

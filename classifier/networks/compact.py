@@ -62,8 +62,7 @@ def compact(
     answer = layers.Dense(96, activation="relu", dtype="float32", name="answer")
     logits = layers.Dense(n_classes, dtype="float32", name="logits")
 
-    def body(inputs, states):
-        kept = states or {"light_curve": None, "memory": None}
+    def encode(inputs, states):
         noise, shown = inputs["noise"], inputs["shown"]
         *measured, residual = photometry(
             inputs["images"], inputs["usable"], noise, inputs["njy_per_e"], inputs["seeing"]
@@ -71,16 +70,18 @@ def compact(
         encoded = views(inputs["images"], residual, noise, shown)
         for layer in encoder:
             encoded = layer(encoded)
-        columns, curve_state = light_curve(
-            *measured, inputs["seeing"], noise, inputs["days"], shown, state=kept["light_curve"]
+        kept = states and states["light_curve"]
+        columns, kept = light_curve(
+            *measured, inputs["seeing"], noise, inputs["days"], shown, state=kept
         )
-        both = mixed(joined([in_sequence(encoded, shown), columns]))
-        memory, last = gru(both, initial_state=kept["memory"])
-        found = logits(answer(with_memory([memory, columns])))
-        return found, memory, {"light_curve": curve_state, "memory": last}
+        return [in_sequence(encoded, shown), columns], {"light_curve": kept}
+
+    def read(encoded, states):
+        memory, last = gru(mixed(joined(encoded)), initial_state=states and states["memory"])
+        return logits(answer(with_memory([memory, encoded[1]]))), memory, {"memory": last}
 
     states = {"light_curve": (LightCurve.STATE,), "memory": (units,)}
-    return forms_of("compact", body, size_pix=size_pix, states=states)
+    return forms_of("compact", encode, read, size_pix=size_pix, states=states)
 
 
 def _encoder(filters, embedding, dtype):

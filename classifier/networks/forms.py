@@ -25,6 +25,10 @@ class Forms:
         Sequences to logits (object, image, class).
     memory : keras.Model
         Sequences to what the recurrent layer remembers (object, image, unit).
+    encoder : keras.Model
+        Sequences to a list of what the recurrent layer reads, each (object, image, number).
+    reader : keras.Model
+        That list to logits (object, image, class).
     step : keras.Model
         One image (the image axis has length 1) and the states to logits (object, class) and the
         new states by name.
@@ -34,6 +38,8 @@ class Forms:
 
     whole: keras.Model
     memory: keras.Model
+    encoder: keras.Model
+    reader: keras.Model
     step: keras.Model
     states: dict[str, tuple[int, ...]]
 
@@ -45,36 +51,50 @@ def sequence_inputs(size_pix: int, n_images: int | None = None) -> dict:
     return {name: keras.Input(shape, name=name, dtype="float32") for name, shape in shapes.items()}
 
 
-def forms_of(name: str, body: Callable, *, size_pix: int, states: dict[str, tuple]) -> Forms:
+def forms_of(
+    name: str, encode: Callable, read: Callable, *, size_pix: int, states: dict[str, tuple]
+) -> Forms:
     """The forms of a network from what it does.
 
     Parameters
     ----------
     name : str
-    body : callable
-        ``body(inputs, states)`` gives (logits, memory, new states), all but the states with an
-        image axis; ``states`` is None at the start of a sequence. It is called twice and must use
-        the same layers both times.
+    encode : callable
+        ``encode(inputs, states)`` gives (what is read, new states): a list of tensors (object,
+        image, number), each image by itself or with those before it.
+    read : callable
+        ``read(encoded, states)`` gives (logits, memory, new states), all but the states with an
+        image axis. ``states`` is None at the start of a sequence. Both are called several times
+        and must use the same layers each time.
     size_pix : int
         Rows and columns of a stamp.
     states : dict of str to tuple
         Shape of every state without the object axis.
     """
     inputs = sequence_inputs(size_pix)
-    logits, memory, _ = body(inputs, None)
+    encoded, _ = encode(inputs, None)
+    logits, memory, _ = read(encoded, None)
+    again = [keras.Input((None, part.shape[-1]), name=f"encoded_{i}", dtype="float32")
+             for i, part in enumerate(encoded)]  # fmt: skip
     image = sequence_inputs(size_pix, 1)
     kept = {
         key: keras.Input(shape, name=f"state_{key}", dtype="float32")
         for key, shape in states.items()
     }
-    answer, _, renewed = body(image, kept)
+    one, renewed = encode(image, kept)
+    answer, _, remembered = read(one, kept)
     last = keras.layers.Reshape((answer.shape[-1],), dtype="float32", name=f"{name}_answer")
     return Forms(
         whole=keras.Model(inputs, logits, name=name),
         memory=keras.Model(inputs, memory, name=f"{name}_memory"),
-        step=keras.Model({**image, **_named(kept)}, (last(answer), renewed), name=f"{name}_step"),
+        encoder=keras.Model(inputs, encoded, name=f"{name}_encoder"),
+        reader=keras.Model(again, read(again, None)[0], name=f"{name}_reader"),
+        step=keras.Model(
+            {**image, **_named(kept)}, (last(answer), {**renewed, **remembered}),
+            name=f"{name}_step",
+        ),
         states=dict(states),
-    )
+    )  # fmt: skip
 
 
 def _named(kept):

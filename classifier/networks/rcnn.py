@@ -60,7 +60,7 @@ def rcnn(
         An unknown normalisation, or a number a layer refuses.
     """
     stack = ImageStack(window, name="stack")
-    encode = _encoder(filters, dense, dropout, _normalising(normalisation, plain_steps), dtype)
+    to_rows = _encoder(filters, dense, dropout, _normalising(normalisation, plain_steps), dtype)
     sequence = InSequence(name="in_sequence")
     joined = layers.Concatenate(dtype="float32", name="with_days")
     lstm = layers.LSTM(
@@ -68,19 +68,20 @@ def rcnn(
     )
     answer = layers.Dense(n_classes, dtype="float32", name="logits")
 
-    def body(inputs, states):
+    def encode(inputs, states):
         before = states and {name: states[name] for name in stack.states(size_pix)}
         stacks, days, kept = stack(inputs["images"], inputs["days"], state=before)
-        encoded = encode(stacks, ops.reshape(inputs["shown"], (-1,)))
-        features = sequence(encoded, inputs["shown"])
-        if times:
-            features = joined([features, days])
+        rows = to_rows(stacks, ops.reshape(inputs["shown"], (-1,)))
+        features = sequence(rows, inputs["shown"])
+        return [joined([features, days]) if times else features], kept
+
+    def read(encoded, states):
         start = states and [states["lstm_h"], states["lstm_c"]]
-        hidden, h, c = lstm(features, initial_state=start)
-        return answer(hidden), hidden, {**kept, "lstm_h": h, "lstm_c": c}
+        hidden, h, c = lstm(encoded[0], initial_state=start)
+        return answer(hidden), hidden, {"lstm_h": h, "lstm_c": c}
 
     shapes = {**stack.states(size_pix), "lstm_h": (units,), "lstm_c": (units,)}
-    return forms_of("rcnn", body, size_pix=size_pix, states=shapes)
+    return forms_of("rcnn", encode, read, size_pix=size_pix, states=shapes)
 
 
 def _encoder(filters, dense, dropout, normalising, dtype):
