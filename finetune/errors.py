@@ -9,3 +9,11 @@ class IngestError(ValueError):
 
 class SequenceError(ValueError):
     """One file or object that cannot be used; the others are kept."""
+
+
+class GapError(ValueError):
+    """A comparison of simulated and real images that cannot be made as asked."""
+
+
+class FinetuneError(ValueError):
+    """An adaptation that cannot be made as asked."""
