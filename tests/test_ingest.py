@@ -12,8 +12,8 @@ from cubes import HEADER, epoch_table, random_cube, write_cube
 
 from classifier.stamps import Split
 from finetune.ingest import cli, gathering
-from finetune.ingest.layout import UNLABELLED, fitted, real_specs
-from finetune.readers.base import RealSequence, in_time_order
+from finetune.layout import UNLABELLED, fitted, real_specs
+from finetune.readers.base import in_time_order
 from finetune.readers.fits_cube import FitsCubes, read_sequence
 from simulator.dataset import store
 from simulator.dataset.store import open_dataset
@@ -176,11 +176,8 @@ def test_times_that_are_in_order_are_left_alone():
 @pytest.mark.parametrize("new", range(1, 10))
 def test_cutting_and_padding_keep_the_central_pixel_central(old, new):
     images = np.arange(old * old, dtype=np.float32).reshape(1, old, old)
-    sequence = RealSequence(
-        object_id="a", class_name=None, source="a", images=images,
-        mask=np.zeros(images.shape, np.uint8), epochs={"mjd": np.zeros(1)}, objects={},
-    )  # fmt: skip
-    cut, mask = fitted(sequence, new)
+    cut = fitted(images, new, np.nan)
+    mask = fitted(np.zeros(images.shape, np.uint8), new, OUTSIDE)
     for y in range(new):
         for x in range(new):
             old_y, old_x = y - new // 2 + old // 2, x - new // 2 + old // 2

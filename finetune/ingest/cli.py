@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command()
 def ingest(
-    path: Annotated[Path, typer.Argument(help="Folder of files (or of CLASS/files), or a file.")],
+    path: Annotated[Path, typer.Argument(help="Folder, file, archive or data set to read.")],
     source: Annotated[str, typer.Option("--from", help=f"Format: {', '.join(reader_names())}.")],
     out: Annotated[
         Path | None, typer.Option(help="Data set to make.", show_default="name of PATH.zarr")
@@ -31,6 +31,14 @@ def ingest(
             show_default="most common",
         ),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="CSV table with the columns candid or object, and label."),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help="Keep these classes alone: SN,AST", show_default="all"),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
 ):
     """Read real image sequences into the layout that simulated ones have.
@@ -43,7 +51,8 @@ def ingest(
     run_request(
         Request(
             reader=source, path=path, out=out or Path(f"{name}.zarr"), survey=survey,
-            size_pix=size, quiet=quiet,
+            size_pix=size, quiet=quiet, labels=labels,
+            classes=tuple(filter(None, map(str.strip, (classes or "").split(",")))),
         )
     )  # fmt: skip
 

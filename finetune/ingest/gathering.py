@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from finetune.errors import IngestError
-from finetune.ingest.layout import UNLABELLED
+from finetune.ingest.labels import Selection
+from finetune.layout import UNLABELLED
 from finetune.readers.base import Reader, RealSequence, Skipped
 from simulator.dataset.store import CHUNK_OBJECTS
 from simulator.lightcurves import DEFAULT_CLASSES
 
 KEPT_BYTES = 512 * 2**20
 _MOST_BLOCK_BYTES = 4 * 2**30
-_PIXEL_BYTES = 5  # float32 and a byte of mask
+_PIXEL_BYTES = 4  # and a byte of mask
 MAX_SIZE_PIX = 999
 
 
@@ -31,9 +32,11 @@ class Gathered:
     reader: Reader
     files: list[Path]
     profile: object
+    selection: Selection = field(default_factory=Selection)
     object_ids: list[str] = field(default_factory=list)
     class_names: list[str | None] = field(default_factory=list)
     arrays: set[str] = field(default_factory=set)
+    more_images: set[str] = field(default_factory=set)
     sizes_pix: Counter = field(default_factory=Counter)
     n_epochs: list[int] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
@@ -45,11 +48,12 @@ class Gathered:
         """Count a sequence, and keep it while there is room."""
         self.object_ids.append(sequence.object_id)
         self.class_names.append(sequence.class_name)
-        self.arrays |= {*sequence.epochs, *sequence.objects}
+        self.arrays |= {*sequence.epochs, *sequence.objects, *sequence.more_images}
+        self.more_images |= set(sequence.more_images)
         self.sizes_pix[max(sequence.images.shape[1:])] += 1
         self.n_epochs.append(len(sequence.images))
         self.notes += [Skipped(sequence.source, note) for note in sequence.notes]
-        self.kept_bytes += sequence.images.nbytes + sequence.mask.nbytes
+        self.kept_bytes += sequence.nbytes
         if self.kept_bytes > KEPT_BYTES:
             self.kept = None
         if self.kept is not None:
@@ -60,9 +64,14 @@ class Gathered:
         if self.kept is not None:
             yield from self.kept
             return
-        for item in _distinct(self.reader.read(self.files, self.profile, lambda: None)):
+        for item in self.items(lambda share: None):
             if isinstance(item, RealSequence):
                 yield item
+
+    def items(self, on_file) -> Iterator[RealSequence | Skipped]:
+        """All that is read and chosen, each object once, and what is left out."""
+        read = self.reader.read(self.files, self.profile, on_file)
+        return self.selection.chosen(_distinct(read))
 
     def classes(self) -> tuple[str, ...]:
         """Classes that occur, in the simulator's order; others follow by name."""
@@ -90,7 +99,8 @@ class Gathered:
         common = max(size for size, count in self.sizes_pix.items() if count == most)
         size = asked or common - (common % 2 == 0)
         longest = max(self.n_epochs)
-        if CHUNK_OBJECTS * longest * size**2 * _PIXEL_BYTES > _MOST_BLOCK_BYTES:
+        pixel_bytes = _PIXEL_BYTES * (1 + len(self.more_images)) + 1
+        if CHUNK_OBJECTS * longest * size**2 * pixel_bytes > _MOST_BLOCK_BYTES:
             name = self.object_ids[self.n_epochs.index(longest)]
             raise IngestError(
                 f"sequences are padded to the longest, {longest:,} epochs of {name}: with stamps "
@@ -100,7 +110,7 @@ class Gathered:
         return size
 
 
-def gather(reader: Reader, files, profile, on_file) -> Gathered:
+def gather(reader: Reader, files, profile, on_file, selection: Selection) -> Gathered:
     """Read everything once.
 
     Raises
@@ -108,16 +118,18 @@ def gather(reader: Reader, files, profile, on_file) -> Gathered:
     IngestError
         Nothing can be used.
     """
-    gathered = Gathered(reader, files, profile)
-    for item in _distinct(reader.read(files, profile, on_file)):
+    gathered = Gathered(reader, files, profile, selection)
+    for item in gathered.items(on_file):
         if isinstance(item, RealSequence):
             gathered.add(item)
         else:
             gathered.skipped.append(item)
     if not gathered.object_ids:
         first = gathered.skipped[0]
-        more = f" {len(files) - 1} other files could not be read either." * (len(files) > 1)
+        others = len(gathered.skipped) - 1
+        more = f" {others:,} others could not be used either." * (others > 0)
         raise IngestError(f"nothing can be used. {first.source}: {first.reason}{more}")
+    gathered.notes += selection.unused()
     return gathered
 
 

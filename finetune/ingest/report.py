@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -26,7 +27,7 @@ def progress(console) -> Progress:
 def show(console, gathered, out, *, seconds: float) -> None:
     """What was read, skipped and put right, in tables."""
     console.print(_class_table(gathered))
-    for title, items in (("skipped", gathered.skipped), ("put right", gathered.notes)):
+    for title, items in (("skipped", gathered.skipped), ("noted", gathered.notes)):
         if items:
             console.print(_reason_table(title, items))
     console.print(
@@ -56,12 +57,23 @@ def _class_table(gathered):
 
 
 def _reason_table(title, items):
-    table = Table(f"{title}: file", "why" if title == "skipped" else "what")
-    for item in items[:_MOST_ROWS]:
-        table.add_row(item.source, item.reason)
-    if len(items) > _MOST_ROWS:
-        table.add_row(f"and {len(items) - _MOST_ROWS:,} more", "they are in the record")
+    """One row per reason, the most common first."""
+    by_reason: dict[str, list[str]] = {}
+    for item in items:
+        by_reason.setdefault(item.reason, []).append(item.source)
+    rows = sorted(by_reason.items(), key=lambda row: -len(row[1]))
+    table = Table(title, "why" if title == "skipped" else "what")
+    for reason, sources in rows[:_MOST_ROWS]:
+        more = f" and {len(sources) - 1:,} more" if len(sources) > 1 else ""
+        table.add_row(_short(sources[0]) + more, reason)
+    if len(rows) > _MOST_ROWS:
+        table.add_row(f"{len(rows) - _MOST_ROWS:,} more reasons", "they are in the record")
     return table
+
+
+def _short(source):
+    """The last two parts of a path; all of them are in the record."""
+    return "/".join(Path(source).parts[-2:])
 
 
 def write_record(out, gathered, *, settings, command, seconds) -> None:

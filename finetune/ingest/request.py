@@ -18,14 +18,15 @@ from rich.console import Console
 
 from finetune.errors import IngestError
 from finetune.ingest.gathering import MAX_SIZE_PIX, Gathered, files_digest, gather
-from finetune.ingest.layout import as_arrays, real_specs
+from finetune.ingest.labels import Selection, read_labels
+from finetune.ingest.photometry import PhotometryFile
 from finetune.ingest.report import progress, show, write_record
+from finetune.layout import as_arrays, real_specs
 from finetune.readers import reader_named
 from finetune.readers.base import printable
 from simulator.dataset.plan import versions
 from simulator.dataset.store import DatasetWriter, locked, refuse_other_settings
 from simulator.errors import Interrupted, StoreError
-from survey_profiles import load_profile
 
 SPLIT = "test"
 _UNFINISHED = ".unfinished"
@@ -41,11 +42,14 @@ class Request:
     survey: str | None
     size_pix: int | None
     quiet: bool
+    labels: Path | None = None
+    classes: tuple[str, ...] = ()
 
     def command(self) -> str:
         """The command, in its shortest full form."""
         parts = ["ingest", "--from", self.reader, str(self.path), "--out", str(self.out)]
-        for flag, value in (("--survey", self.survey), ("--size", self.size_pix)):
+        given = (("--survey", self.survey), ("--size", self.size_pix), ("--labels", self.labels))
+        for flag, value in (*given, ("--classes", ",".join(self.classes) or None)):
             parts += [flag, str(value)] if value is not None else []
         return shlex.join(parts)
 
@@ -72,8 +76,9 @@ def _run(request):
     console = Console(quiet=request.quiet, highlight=False, markup=False)  # names may hold []
     _check_request(request)
     reader = reader_named(request.reader)
-    profile = load_profile(request.survey or reader.survey)
     files = reader.files(request.path)
+    profile = reader.profile(request.survey)
+    labels = read_labels(request.labels) if request.labels else None
     settings = _settings(request, profile, files)
     if _is_complete(request.out, settings):
         console.print(
@@ -82,7 +87,10 @@ def _run(request):
         return
     with progress(console) as bar:
         task = bar.add_task("reading", total=len(files))
-        gathered = gather(reader, files, profile, lambda: bar.advance(task))
+        gathered = gather(
+            reader, files, profile, lambda share: bar.advance(task, share),
+            Selection(labels, request.classes),
+        )  # fmt: skip
     write(gathered, request.out, size_pix=request.size_pix, settings=settings,
           command=request.command(), source=request.path)  # fmt: skip
     write_record(request.out, gathered, settings=settings, command=request.command(),
@@ -108,6 +116,8 @@ def _settings(request, profile, files):
         "files": len(files),
         "sha256": files_digest(files, request.path),
         "size_pix": request.size_pix,
+        "labels": files_digest([request.labels], request.labels) if request.labels else None,
+        "classes": list(request.classes) or None,
         "profile": profile.model_dump(mode="json"),
     }
 
@@ -134,8 +144,9 @@ def write(gathered: Gathered, out: Path, *, size_pix, settings, command, source)
         size_pix=gathered.size_pix(size_pix),
     )  # fmt: skip
     try:
-        with writer:
-            _fill(writer, gathered)
+        with writer, PhotometryFile(out) as photometry:
+            _fill(writer, gathered, photometry)
+            photometry.finish()
             unfinished.rename(out)
     except OSError as error:
         raise StoreError(f"{out}: cannot be written ({error.strerror or error}).") from error
@@ -165,7 +176,7 @@ def _attributes(gathered, command, source):
     }
 
 
-def _fill(writer, gathered):
+def _fill(writer, gathered, photometry):
     sequences, classes = gathered.sequences(), gathered.classes()
     for split, shard, first, end in writer.pending():
         batch = list(islice(sequences, end - first))
@@ -175,4 +186,5 @@ def _fill(writer, gathered):
             batch, writer.specs, n_epochs=writer.shape["epoch"], size_pix=writer.shape["y"],
             classes=classes,
         )  # fmt: skip
+        photometry.add(batch)
         writer.write_shard(split, shard, arrays)

@@ -7,7 +7,12 @@ from importlib import import_module
 
 from finetune.errors import IngestError
 
-_HOMES = {"hits": "finetune.readers.fits_cube:FitsCubes"}
+_HOMES = {
+    "hits": "finetune.readers.fits_cube:FitsCubes",
+    "ztf": "finetune.readers.ztf:ZtfAlerts",
+    "rubin": "finetune.readers.rubin:RubinAlerts",
+    "zarr": "finetune.readers.own_zarr:OwnZarr",
+}
 
 
 def reader_names() -> tuple[str, ...]:

@@ -39,6 +39,11 @@ class RealSequence:
     objects : dict of name to number or str
     notes : tuple of str
         What was left out or put right, one sentence each.
+    more_images : dict of name to float32 array of the shape of ``images``
+        Other images of the same pixels, such as templates; NaN where there are none.
+    photometry : dict of column to array of shape (measurement,)
+        Measurements that came along, also at times without a stamp: columns of
+        ``readers.photometry.COLUMNS``. Empty where there are none.
 
     Raises
     ------
@@ -54,6 +59,8 @@ class RealSequence:
     epochs: dict[str, np.ndarray]
     objects: dict[str, object]
     notes: tuple[str, ...] = field(default=())
+    more_images: dict[str, np.ndarray] = field(default_factory=dict)
+    photometry: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self):
         n_epochs = len(self.images)
@@ -64,6 +71,9 @@ class RealSequence:
                 f"images {self.images.shape} and mask {self.mask.shape} must be (epoch, row, "
                 "column) alike."
             )
+        for name, images in self.more_images.items():
+            if images.shape != self.images.shape:
+                raise SequenceError(f"{name} {images.shape} and images {self.images.shape} differ.")
         for name, values in self.epochs.items():
             if np.shape(values) != (n_epochs,):
                 raise SequenceError(
@@ -71,6 +81,12 @@ class RealSequence:
                 )
         if not (np.isfinite(self.epochs["mjd"]).all() and (np.diff(self.epochs["mjd"]) > 0).all()):
             raise SequenceError("its times are not known, or do not increase.")
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its pixels and measurements."""
+        parts = (self.images, self.mask, *self.more_images.values(), *self.photometry.values())
+        return sum(part.nbytes for part in parts)
 
 
 @dataclass(frozen=True)
@@ -84,23 +100,26 @@ class Skipped:
 class Reader(Protocol):
     """One format of real sequences.
 
-    ``survey`` names the profile that fits unless the user gives another; ``extra`` describes the
-    arrays it gives beyond those of docs/dataset.md.
+    ``extra`` describes the arrays it gives beyond those of docs/dataset.md; ask for it once
+    ``files`` has been called.
     """
 
     name: str
-    survey: str
     extra: tuple[ArraySpec, ...]
+
+    def profile(self, survey: str | None):
+        """The profile of the survey the user names, or else of the one that fits."""
 
     def files(self, path: Path) -> list[Path]:
         """The files to be read under ``path``, in a fixed order; IngestError if there are none."""
 
     def read(
-        self, files: list[Path], profile, on_file: Callable[[], None]
+        self, files: list[Path], profile, on_file: Callable[[float], None]
     ) -> Iterator[RealSequence | Skipped]:
         """Everything in ``files``, in the same order each time.
 
-        ``on_file`` is called after each file. No file, however damaged, raises an error.
+        ``on_file`` is told of shares of files that are done, 1 for a whole one. No file, however
+        damaged, raises an error.
         """
 
 
@@ -133,6 +152,14 @@ def find_files(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
 def printable(path: Path | str) -> str:
     """A path that can be stored and printed: bytes that are no text become question marks."""
     return str(path).encode(errors="replace").decode()
+
+
+def border_sky_adu(images) -> np.ndarray:
+    """Median of the outermost pixels of each image (epoch, row, column), NaN without one."""
+    border = np.ones(images.shape[1:], dtype=bool)
+    border[1:-1, 1:-1] = False
+    pixels = np.ma.masked_invalid(images[:, border])
+    return np.ma.median(pixels, axis=1).filled(np.nan)
 
 
 def in_time_order(mjd, exposure_time_s) -> tuple[np.ndarray, tuple[str, ...]]:

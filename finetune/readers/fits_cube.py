@@ -12,10 +12,18 @@ from pathlib import Path
 import numpy as np
 
 from finetune.errors import SequenceError
-from finetune.readers.base import RealSequence, Skipped, find_files, in_time_order, printable
+from finetune.readers.base import (
+    RealSequence,
+    Skipped,
+    border_sky_adu,
+    find_files,
+    in_time_order,
+    printable,
+)
 from finetune.readers.fits_file import CubeFile, read_cube_file
 from simulator.dataset.layout import EPOCHS, OBJECTS, ArraySpec
 from simulator.detector.defects import BAD_PIXEL, SATURATED
+from survey_profiles import load_profile
 
 SUFFIXES = (".fits.gz", ".fits")
 _NEEDED = ("mjd", "band", "exposure_time_s", "seeing_fwhm_pix", "zero_point_mag")
@@ -49,21 +57,24 @@ class FitsCubes:
     """Reader of ``CLASS/*.fits.gz``, of a flat folder, or of one file."""
 
     name = "hits"
-    survey = "hits"
     extra = tuple(ArraySpec(*row) for row in _EXTRA)
+
+    def profile(self, survey: str | None):
+        """That of ``survey``, or of HiTS."""
+        return load_profile(survey or self.name)
 
     def files(self, path: Path) -> list[Path]:
         """FITS files under ``path``; IngestError if there are none."""
         return find_files(path, SUFFIXES)
 
-    def read(self, files, profile, on_file=lambda: None):
+    def read(self, files, profile, on_file=lambda share: None):
         """One sequence per file, in the order of ``files``."""
         for path in files:
             try:
                 yield read_sequence(path, profile)
             except SequenceError as error:
                 yield Skipped(printable(path), str(error))
-            on_file()
+            on_file(1)
 
 
 def read_sequence(path: Path, profile) -> RealSequence:
@@ -78,7 +89,8 @@ def read_sequence(path: Path, profile) -> RealSequence:
     rows, notes = in_time_order(file.column("mjd"), file.column("exposure_time_s"))
     alert, alert_notes = _first_alert(file, rows)
     images = np.where(np.isfinite(file.cube), file.cube, np.float32(np.nan))
-    sky_adu = _border_sky_adu(file, images)
+    published = "sky_border_adu" in file.table
+    sky_adu = file.column("sky_border_adu") if published else border_sky_adu(images)
     epochs = {**_epochs(file, profile), "sky_adu": sky_adu}
     return RealSequence(
         object_id=file.text("OBJECT") or printable(path.name).split(".")[0],
@@ -121,16 +133,6 @@ def _bands(file, profile):
             f"band {unknown[0]!r} is not one of {', '.join(names)} of survey {profile.name}."
         )
     return np.array([names.index(name) for name in found], dtype=np.uint8)
-
-
-def _border_sky_adu(file, images):
-    """Sky at the object, as published or else the median of the outermost pixels."""
-    if "sky_border_adu" in file.table:
-        return file.column("sky_border_adu")
-    border = np.ones(images.shape[1:], dtype=bool)
-    border[1:-1, 1:-1] = False
-    pixels = np.ma.masked_invalid(images[:, border])
-    return np.ma.median(pixels, axis=1).filled(np.nan)
 
 
 def _mask(file, images):

@@ -6,10 +6,8 @@ what is there before anything is allocated.
 
 from __future__ import annotations
 
-import gzip
 import io
 import warnings
-import zlib
 from dataclasses import dataclass
 from itertools import islice
 from math import isfinite, prod
@@ -19,13 +17,12 @@ import numpy as np
 from astropy.io import fits
 
 from finetune.errors import SequenceError
+from finetune.readers.unpacking import unpacked
 
 MAX_FILE_BYTES = 64 * 2**20  # unpacked
 MAX_PIXELS = 8 * 2**20  # of one cube: 4,000 epochs of 45 x 45 pixels
 _MAX_EXTENSIONS = 16
 _MAX_COLUMNS = 999  # of the FITS standard
-_CHUNK_BYTES = 2**18
-_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ def read_cube_file(path: Path, *, keywords, columns, needed) -> CubeFile:
         It cannot be unpacked, is not FITS, lacks an extension or a ``needed`` column, is larger
         than allowed or than its own bytes, or has stamps that are not square.
     """
-    content = _unpacked(path)
+    content = _content(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters of them is checked here
@@ -89,29 +86,15 @@ def read_cube_file(path: Path, *, keywords, columns, needed) -> CubeFile:
         ) from error
 
 
-def _unpacked(path):
+def _content(path):
     try:
         with open(path, "rb") as file:
-            packed = file.read(2) == _GZIP
-        with (gzip.open if packed else open)(path, "rb") as file:
-            content = _limited(file)
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise SequenceError("its gzip compression is cut short or damaged.") from None
+            content = unpacked(file, MAX_FILE_BYTES)
     except OSError as error:
         raise SequenceError(f"it cannot be read ({error.strerror or error}).") from None
     if not content.startswith(b"SIMPLE"):
         raise SequenceError("it is not a FITS file.")
     return content
-
-
-def _limited(file):
-    content = bytearray()
-    while chunk := file.read(_CHUNK_BYTES):
-        content += chunk
-        if len(content) > MAX_FILE_BYTES:
-            limit = f"{MAX_FILE_BYTES // 2**20} MiB"
-            raise SequenceError(f"it unpacks to more than the {limit} allowed.")
-    return bytes(content)
 
 
 def _parsed(content, keywords, columns, needed):

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from finetune.readers.base import RealSequence
 from simulator.dataset.layout import OBJECTS, ArraySpec, array_specs
 from simulator.detector.defects import OUTSIDE
 
@@ -45,19 +44,15 @@ def _of_real(spec):
     return replace(spec, dtype=dtype, description=_MEANINGS.get(spec.name, spec.description))
 
 
-def fitted(sequence: RealSequence, size_pix: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images and mask of a sequence cut or padded to ``size_pix`` about the central pixel.
+def fitted(images: np.ndarray, size_pix: int, outside) -> np.ndarray:
+    """Stamps (epoch, row, column) cut or padded to ``size_pix`` about the central pixel.
 
-    The central pixel of n is number n // 2, from 0. What is added is NaN and marked as outside
-    the detector.
+    The central pixel of n is number n // 2, from 0. What is added is ``outside``.
     """
-    shape = (len(sequence.images), size_pix, size_pix)
-    images = np.full(shape, np.nan, dtype=np.float32)
-    mask = np.full(shape, OUTSIDE, dtype=np.uint8)
-    (from_y, to_y), (from_x, to_x) = (_overlap(n, size_pix) for n in sequence.images.shape[1:])
-    images[:, to_y, to_x] = sequence.images[:, from_y, from_x]
-    mask[:, to_y, to_x] = sequence.mask[:, from_y, from_x]
-    return images, mask
+    cut = np.full((len(images), size_pix, size_pix), outside, dtype=images.dtype)
+    (from_y, to_y), (from_x, to_x) = (_overlap(n, size_pix) for n in images.shape[1:])
+    cut[:, to_y, to_x] = images[:, from_y, from_x]
+    return cut
 
 
 def _overlap(n, size):
@@ -73,7 +68,9 @@ def as_arrays(sequences, specs, *, n_epochs: int, size_pix: int, classes) -> dic
     arrays = {spec.name: _empty(spec, sizes) for spec in specs}
     for i, sequence in enumerate(sequences):
         end = len(sequence.images)
-        arrays["images"][i, :end], arrays["mask"][i, :end] = fitted(sequence, size_pix)
+        arrays["mask"][i, :end] = fitted(sequence.mask, size_pix, OUTSIDE)
+        for name, images in {"images": sequence.images, **sequence.more_images}.items():
+            arrays[name][i, :end] = fitted(images, size_pix, np.nan)
         for name, values in sequence.epochs.items():
             arrays[name][i, :end] = values
         for name, value in {**sequence.objects, **_own_values(sequence, classes)}.items():

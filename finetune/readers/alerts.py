@@ -1,0 +1,171 @@
+"""From packets in any order to one sequence per object: what readers of alerts share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import isfinite, nan
+from pathlib import Path
+
+import numpy as np
+
+from finetune.errors import SequenceError
+from finetune.readers.base import MAX_EPOCHS, RealSequence, Skipped, border_sky_adu, in_time_order
+from finetune.readers.cutout import placed
+from finetune.readers.packets import packet_files, packets_of
+from finetune.readers.photometry import joined_columns
+from finetune.readers.spool import Spool
+from simulator.dataset.layout import EPOCHS, OBJECTS, PIXELS, ArraySpec
+from simulator.detector.defects import OUTSIDE
+from survey_profiles import load_profile
+
+_ALERT_ARRAYS = (
+    ("template_images", PIXELS, "float32", "adu",
+     "reference image of the same pixels; NaN where none"),
+    ("difference_images", PIXELS, "float32", "adu",
+     "science less reference, whichever is brighter; NaN where none"),
+    ("alert_id", EPOCHS, "int64", "", "the survey's number of the alert; -1 where none"),
+    ("published_flux_adu", EPOCHS, "float32", "adu",
+     "light curve that came with the stamps (supernovae: of differences); NaN where none"),
+    ("published_flux_error_adu", EPOCHS, "float32", "adu", "its standard error; NaN where none"),
+    ("ra_deg", OBJECTS, "float64", "deg", "right ascension; NaN where unknown"),
+    ("dec_deg", OBJECTS, "float64", "deg", "declination; NaN where unknown"),
+    ("ccd_number", OBJECTS, "int16", "", "the camera's own number of the CCD; -1 where unknown"),
+)  # fmt: skip
+ALERT_ARRAYS = tuple(ArraySpec(*row) for row in _ALERT_ARRAYS)
+_NONSENSE = (TypeError, ValueError, KeyError, AttributeError, OverflowError, IndexError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert:
+    """One packet, read: ``images`` by the names of the data set, all of one odd square shape."""
+
+    source: str
+    alert_id: int
+    images: dict[str, np.ndarray]
+    mask: np.ndarray
+    epochs: dict[str, float]
+    objects: dict[str, object]
+    photometry: dict[str, np.ndarray] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class AlertReader:
+    """Reader of packets; a survey says which of a packet to keep, and what it means."""
+
+    name: str
+    extra = ALERT_ARRAYS
+
+    def profile(self, survey: str | None):
+        """That of ``survey``, or of the reader's own."""
+        return load_profile(survey or self.home)
+
+    def files(self, path: Path) -> list[Path]:
+        """Files of packets under ``path``; IngestError if there are none."""
+        return packet_files(path)
+
+    def read(self, files, profile, on_file=lambda share: None):
+        """One sequence per object, in the order in which objects first appear.
+
+        Raises
+        ------
+        StoreError
+            There is no room for packets to wait in.
+        """
+        with Spool() as spool:
+            for path in files:
+                for item in packets_of(path, lambda share: on_file(share / 2)):
+                    skipped = item if isinstance(item, Skipped) else self._wait(spool, item)
+                    if skipped:
+                        yield skipped
+            for object_id, packets in spool.objects():
+                yield from self._sequence(object_id, packets, profile)
+                on_file(len(files) / 2 / len(spool))
+
+    def _wait(self, spool, packet):
+        """Put a packet among those of its object; Skipped if that cannot be."""
+        try:
+            object_id, kept = self.kept(packet.record)
+        except SequenceError as error:
+            return Skipped(packet.source, str(error))
+        except _NONSENSE:
+            return Skipped(packet.source, f"it is not a packet of {self.title}.")
+        if not spool.add(object_id, (packet.source, kept)):
+            most = f"at most {MAX_EPOCHS:,} packets"
+            return Skipped(packet.source, f"{object_id} has more than is read: {most}.")
+        return None
+
+    def _sequence(self, object_id, packets, profile):
+        alerts = []
+        for source, kept in packets:
+            try:
+                alerts.append(self.alert(source, kept, profile))
+            except SequenceError as error:
+                yield Skipped(source, str(error))
+            except _NONSENSE as error:
+                what = type(error).__name__
+                yield Skipped(source, f"its contents are not those of {self.title} ({what}).")
+        if alerts:
+            try:
+                yield joined(object_id, alerts)
+            except SequenceError as error:
+                yield Skipped(alerts[0].source, str(error))
+
+
+def joined(object_id: str, alerts: list[Alert]) -> RealSequence:
+    """Alerts of one object as a sequence; those that are there twice count once.
+
+    Raises
+    ------
+    SequenceError
+        None of them has a time.
+    """
+    distinct = list({alert.alert_id: alert for alert in alerts}.values())
+    distinct.sort(key=lambda alert: (not isfinite(alert.epochs["mjd"]), alert.epochs["mjd"]))
+    notes = [note for alert in distinct for note in alert.notes]
+    if len(distinct) < len(alerts):
+        notes.append(f"{len(alerts) - len(distinct)} of its packets are there twice.")
+    rows, order_notes = in_time_order(
+        np.array([alert.epochs["mjd"] for alert in distinct]),
+        np.array([alert.epochs["exposure_time_s"] for alert in distinct]),
+    )
+    kept = [distinct[row] for row in rows]
+    half_pix = max(len(alert.mask) for alert in kept) // 2
+    epochs = {name: np.array([a.epochs[name] for a in kept]) for name in kept[0].epochs}
+    names = list(dict.fromkeys(name for alert in kept for name in alert.images))
+    images = {name: _stacked(kept, name, half_pix) for name in names}
+    science = images.pop("images")
+    return RealSequence(
+        object_id=object_id, class_name=None, source=kept[0].source, images=science,
+        mask=np.stack([_mask(alert, half_pix) for alert in kept]),
+        epochs={
+            **epochs, "sky_adu": border_sky_adu(science),
+            "alert_id": np.array([alert.alert_id for alert in kept], dtype=np.int64),
+        },
+        objects={**kept[0].objects, "first_alert_epoch": 0},
+        notes=(*dict.fromkeys(notes), *order_notes),
+        more_images=images,
+        photometry=joined_columns([alert.photometry for alert in kept]),
+    )  # fmt: skip
+
+
+def _stacked(alerts, name, half_pix):
+    missing = np.full((1, 1), np.nan, dtype=np.float32)
+    return np.stack([_centred(alert.images.get(name, missing), half_pix) for alert in alerts])
+
+
+def _centred(square, half_pix):
+    middle = len(square) // 2
+    return placed(square, (middle, middle), half_pix)
+
+
+def _mask(alert, half_pix):
+    around = _centred(np.ones(alert.mask.shape, dtype=np.float32), half_pix)
+    mask = np.full(around.shape, OUTSIDE, dtype=np.uint8)
+    mask[np.isfinite(around)] = alert.mask.ravel()
+    return mask
+
+
+def number(value) -> float:
+    """A number of a packet; NaN where there is none, or ZTF's -999 in its place."""
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if plain and isfinite(value) and value > -998 else nan

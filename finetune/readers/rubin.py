@@ -1,0 +1,191 @@
+"""Rubin alert packets (LSSTCam, schema 7 to 10) and tables made of them.
+
+Images are difference-imaging products in nJy with the sky taken off. They are kept as they are:
+one ADU is one nJy, and with the profile's exposure time the zero point of 1 ADU/s is
+31.4 - 2.5 lg(exposure time). Gain and read noise of such an image are not known.
+"""
+
+from __future__ import annotations
+
+from math import isfinite, log10, nan, sqrt
+
+import numpy as np
+from astropy.time import Time
+
+from classifier.photometry.measuring import NJY_ZERO_POINT_MAG
+from finetune.errors import SequenceError
+from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader, number
+from finetune.readers.cutout import mask_of, placed, planes_of
+from finetune.readers.photometry import columns_of
+from simulator.dataset.layout import PIXELS, ArraySpec
+
+_SOURCE = (
+    "diaObjectId", "ssObjectId", "detector", "midpointMjdTai", "ra", "dec", "psfFlux",
+    "psfFluxErr", "band",
+)  # fmt: skip
+_POINT = ("midpointMjdTai", "band", "psfFlux", "psfFluxErr")
+_HISTORY = {"alert": "prvDiaSources", "forced": "prvDiaForcedSources"}
+_CUTOUTS = {"template_images": "cutoutTemplate", "difference_images": "cutoutDifference"}
+_FWHM_PER_ROOT_NEFF = 0.664  # of the effective area, Ivezic et al. 2019, section 3.2.1
+_LIMIT_SIGMA = 5.0
+_DAY_S = 86400.0
+
+
+class RubinAlerts(AlertReader):
+    """Reader of Rubin packets."""
+
+    name = "rubin"
+    home = "lsst"
+    title = "Rubin"
+    extra = (
+        *ALERT_ARRAYS,
+        ArraySpec("variance_images", PIXELS, "float32", "adu^2",
+                  "variance of the pixels of images; NaN where unknown"),
+    )  # fmt: skip
+
+    def kept(self, record):
+        """Name of the object, and what of a packet is used."""
+        source = record.get("diaSource") or record.get("meta")
+        if not isinstance(source, dict) or "diaSourceId" not in record | source:
+            raise SequenceError("it is not a Rubin alert: it has no diaSource.")
+        alert_id = int(source.get("diaSourceId") or record["diaSourceId"])
+        names = (_identity(source.get(name)) for name in ("diaObjectId", "ssObjectId"))
+        kept = {
+            "alert_id": alert_id,
+            "source": {name: source.get(name) for name in _SOURCE},
+            "science": record.get("cutoutScience"),
+            "others": {name: record.get(field) for name, field in _CUTOUTS.items()},
+            "history": [
+                (kind, *(point.get(name) for name in _POINT))
+                for kind, field in _HISTORY.items()
+                for point in record.get(field) or ()
+            ],
+        }
+        return next(filter(None, names), str(alert_id)), kept
+
+    def alert(self, source, kept, profile):
+        """A packet as an epoch.
+
+        Raises
+        ------
+        SequenceError
+            It has no science cutout in nJy that can be read, or a band the profile lacks.
+        """
+        table = kept["source"]
+        images, mask, fwhm_pix, notes = _images(kept)
+        epochs = _epoch(table, fwhm_pix, profile)
+        return Alert(
+            source=source, alert_id=kept["alert_id"], images=images, mask=mask, epochs=epochs,
+            objects=_object(table), photometry=_measurements(kept, profile), notes=notes,
+        )  # fmt: skip
+
+
+def _identity(value):
+    """A number that names something, as text; None for null, 0 and 0.0."""
+    text = str(value).strip()
+    return None if value is None or text in ("", "0", "0.0", "None", "nan") else text
+
+
+def start_mjd(midpoint_mjd_tai, exposure_time_s):
+    """Start of an exposure, UTC, from its middle in TAI."""
+    middle = np.asarray(midpoint_mjd_tai, dtype=float)
+    known = np.where(np.isfinite(middle), middle, 60000.0)
+    utc = Time(known, format="mjd", scale="tai").utc.mjd - exposure_time_s / 2 / _DAY_S
+    return np.where(np.isfinite(middle), utc, np.nan)
+
+
+def _epoch(table, fwhm_pix, profile):
+    band, names = str(table["band"]), list(profile.bands)
+    if band not in names:
+        raise SequenceError(
+            f"band {band!r} is not one of {', '.join(names)} of survey {profile.name}."
+        )
+    exposure_time_s = profile.bands[band].exposure_time_s
+    error = number(table["psfFluxErr"])
+    limit = NJY_ZERO_POINT_MAG - 2.5 * log10(_LIMIT_SIGMA * error) if error > 0 else nan
+    return {
+        "mjd": float(start_mjd(number(table["midpointMjdTai"]), exposure_time_s)),
+        "band": names.index(band),
+        "exposure_time_s": exposure_time_s,
+        "seeing_fwhm_arcsec": fwhm_pix * profile.camera.pixel_scale_arcsec,
+        "zero_point_mag": NJY_ZERO_POINT_MAG - 2.5 * log10(exposure_time_s),
+        "limiting_mag": limit,
+        "published_flux_adu": _flux(table["psfFlux"]),
+        "published_flux_error_adu": error,
+    }
+
+
+def _flux(value):
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if plain else nan  # may be below -998
+
+
+def _images(kept):
+    planes = planes_of(kept["science"])
+    science = next(iter(planes.values()))
+    unit = str(science.header.get("BUNIT", "nJy")).strip()
+    if unit.lower() != "njy":
+        raise SequenceError(f"its images are in {unit!r}; needed are nJy.")
+    shape, notes = science.image.shape, ()
+    found = {"images": science.image}
+    if "UNCERT" in planes and planes["UNCERT"].image.shape == shape:
+        found["variance_images"] = planes["UNCERT"].image
+    for name, content in kept["others"].items():
+        try:
+            image = next(iter(planes_of(content).values())).image
+            if image.shape != shape:
+                raise SequenceError("it has another shape than the science cutout.")
+            found[name] = image
+        except SequenceError as error:
+            notes += (f"without {name}: {error}",)
+    centre = _centre(science)
+    half_pix = (max(shape) - 1) // 2
+    images = {name: placed(image, centre, half_pix) for name, image in found.items()}
+    images = {n: np.where(np.isfinite(i), i, np.float32(np.nan)) for n, i in images.items()}
+    if not np.isfinite(images["images"]).any():
+        raise SequenceError("its cutout holds no number.")
+    mask = mask_of(science.image, centre, half_pix, np.inf)
+    return images, mask, _fwhm_pix(planes.get("PSFIMAGE")), notes
+
+
+def _centre(plane):
+    """Pixel (row, column) of the source: CRPIX, whose sky position is the source's."""
+    middle = []
+    for axis, n in ((2, plane.image.shape[0]), (1, plane.image.shape[1])):
+        given = number(plane.header.get(f"CRPIX{axis}"))
+        inside = isfinite(given) and 0 <= round(given - 1) < n
+        middle.append(round(given - 1) if inside else n // 2)
+    return tuple(middle)
+
+
+def _fwhm_pix(psf):
+    """Width of a Gaussian with the effective area 1 / sum(PSF^2); NaN without a PSF."""
+    if psf is None:
+        return nan
+    total, squares = float(np.sum(psf.image, dtype=float)), float(np.sum(psf.image**2, dtype=float))
+    ok = isfinite(total) and isfinite(squares) and squares > 0
+    return _FWHM_PER_ROOT_NEFF * sqrt(total**2 / squares) if ok else nan
+
+
+def _object(table):
+    detector = number(table["detector"])
+    return {
+        "gain_e_per_adu": nan,
+        "read_noise_e": nan,
+        "ra_deg": number(table["ra"]),
+        "dec_deg": number(table["dec"]),
+        "ccd_number": int(detector) if 0 <= detector < 2**15 else -1,
+    }
+
+
+def _measurements(kept, profile):
+    rows = [("alert", *(kept["source"][name] for name in _POINT)), *kept["history"]]
+    rows = [row for row in rows if row[2] in profile.bands]
+    mjd = start_mjd(
+        [number(row[1]) for row in rows],
+        np.array([profile.bands[row[2]].exposure_time_s for row in rows]),
+    )
+    return columns_of(
+        (when, band, kind, _flux(flux), number(error), nan)
+        for when, (kind, _, band, flux, error) in zip(mjd, rows, strict=True)
+    )

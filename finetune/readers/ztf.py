@@ -1,0 +1,185 @@
+"""ZTF alert packets, schema 1.8 to 4.02 (https://zwickytransientfacility.github.io/ztf-avro-alert).
+
+Measured on 512 real packets: their difference cutouts are positive at the source whatever
+``isdiffpos`` says, so for 'f' and '0' they are reference less science; here they are turned, to
+be science less reference always. ``candid`` tells the start of the exposure to 0.9 s.
+"""
+
+from __future__ import annotations
+
+from math import isfinite, log10, nan
+
+import numpy as np
+
+from finetune.errors import SequenceError
+from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader, number
+from finetune.readers.cutout import mask_of, placed, planes_of
+from finetune.readers.ztf_edges import SIZE_PIX, centre_of
+from finetune.readers.ztf_photometry import MJD_0_JD, is_negative, kept_history, measurements
+from simulator.dataset.layout import OBJECTS, ArraySpec
+
+_BANDS = {1: "g", 2: "r", 3: "i"}  # by fid
+_CUTOUTS = {
+    "images": "cutoutScience",
+    "template_images": "cutoutTemplate",
+    "difference_images": "cutoutDifference",
+}
+_FIELDS = (
+    "jd", "fid", "diffmaglim", "isdiffpos", "rcid", "field", "xpos", "ypos", "ra", "dec", "magpsf",
+    "sigmapsf", "fwhm", "magzpsci", "exptime",
+)  # fmt: skip
+_NIGHT_0_MJD = 57754.0  # candid counts nights from 2017-01-01
+_NIGHTS = (250, 9000)  # to 2041; other numbers tell no time
+_SAME_TIME_S = 2.0
+_DAY_S = 86400.0
+_ERROR_PER_MAG = np.log(10) / 2.5
+
+
+class ZtfAlerts(AlertReader):
+    """Reader of ZTF packets."""
+
+    name = home = "ztf"
+    title = "ZTF"
+    extra = (
+        *ALERT_ARRAYS,
+        ArraySpec("field", OBJECTS, "int32", "", "number of the field; -1 where unknown"),
+    )
+
+    def kept(self, record):
+        """Name of the object, and what of a packet is used."""
+        candidate = record.get("candidate")
+        if not isinstance(candidate, dict) or not record.get("objectId"):
+            raise SequenceError("it is not a ZTF alert: it has no objectId and candidate.")
+        candid = record.get("candid", candidate.get("candid"))
+        kept = {
+            "candid": int(candid),
+            "candidate": {name: candidate.get(name) for name in _FIELDS},
+            "cutouts": {name: _bytes_of(record.get(field)) for name, field in _CUTOUTS.items()},
+            "history": kept_history(record),
+        }
+        return str(record["objectId"]), kept
+
+    def alert(self, source, kept, profile):
+        """A packet as an epoch.
+
+        Raises
+        ------
+        SequenceError
+            It has no science cutout that can be read, or a band the profile lacks.
+        """
+        candidate, candid = kept["candidate"], kept["candid"]
+        epochs, notes = _epoch(candidate, candid, profile)
+        images, mask, more_notes = _images(kept["cutouts"], candidate, profile)
+        return Alert(
+            source=source, alert_id=candid, images=images, mask=mask, epochs=epochs,
+            objects=_object(candidate, profile),
+            photometry=measurements(candidate, epochs["mjd"], kept["history"], _BANDS),
+            notes=notes + more_notes,
+        )  # fmt: skip
+
+
+def _bytes_of(cutout):
+    return cutout.get("stampData") if isinstance(cutout, dict) else cutout
+
+
+def start_mjd(jd, candid) -> tuple[float, bool]:
+    """Start of the exposure, and whether it had to be taken from ``candid``.
+
+    That is done where ``jd`` is missing or says another time: it was overwritten.
+    """
+    given = number(jd) - MJD_0_JD
+    night, rest = divmod(candid, 10**15)
+    if not _NIGHTS[0] <= night <= _NIGHTS[1]:
+        return given, False
+    told = _NIGHT_0_MJD + night + rest // 10**9 / 1e6
+    if isfinite(given) and abs(given - told) * _DAY_S <= _SAME_TIME_S:
+        return given, False
+    return told, True
+
+
+def _epoch(candidate, candid, profile):
+    band, names = _BANDS.get(candidate["fid"]), list(profile.bands)
+    if band not in names:
+        raise SequenceError(
+            f"its fid is {candidate['fid']!r}; bands of survey {profile.name}: {', '.join(names)}."
+        )
+    mjd, overwritten = start_mjd(candidate["jd"], candid)
+    exposure_time_s = number(candidate["exptime"])
+    if not exposure_time_s > 0:  # not in packets before schema 3
+        exposure_time_s = profile.bands[band].exposure_time_s
+    zero_point_mag = number(candidate["magzpsci"])
+    fwhm_pix = number(candidate["fwhm"])
+    flux_adu, error_adu = _published_flux_adu(candidate, zero_point_mag)
+    epochs = {
+        "mjd": mjd,
+        "band": names.index(band),
+        "exposure_time_s": exposure_time_s,
+        "seeing_fwhm_arcsec": (fwhm_pix if fwhm_pix > 0 else nan)
+        * profile.camera.pixel_scale_arcsec,
+        "zero_point_mag": zero_point_mag - 2.5 * log10(exposure_time_s),
+        "limiting_mag": number(candidate["diffmaglim"]),
+        "published_flux_adu": flux_adu,
+        "published_flux_error_adu": error_adu,
+    }
+    notes = ("jd is not that of candid: overwritten; the time of candid counts.",) * overwritten
+    if not isfinite(zero_point_mag):
+        notes += ("no zero point (packets before schema 3 have none).",)
+    return epochs, notes
+
+
+def _published_flux_adu(candidate, zero_point_mag):
+    magnitude = number(candidate["magpsf"])
+    flux_adu = 10 ** (0.4 * (zero_point_mag - magnitude))
+    error_adu = flux_adu * number(candidate["sigmapsf"]) * _ERROR_PER_MAG
+    return (-flux_adu if is_negative(candidate["isdiffpos"]) else flux_adu), error_adu
+
+
+def _images(cutouts, candidate, profile):
+    """Images by name, mask of the first, and notes."""
+    found, notes = {"images": _image(cutouts["images"])}, ()
+    shape = found["images"].shape
+    for name in list(_CUTOUTS)[1:]:
+        try:
+            image = _image(cutouts[name])
+            if image.shape != shape:
+                raise SequenceError(
+                    f"it is {_times(image.shape)} where science is {_times(shape)}."
+                )
+            found[name] = image
+        except SequenceError as error:
+            notes += (f"without {name}: {error}",)
+    if "difference_images" in found and is_negative(candidate["isdiffpos"]):
+        found["difference_images"] = -found["difference_images"]
+    place = (number(candidate["ypos"]), number(candidate["xpos"]))
+    centre, edge_note = centre_of(shape, place, found.get("difference_images"))
+    half_pix = SIZE_PIX // 2 if edge_note else shape[0] // 2
+    images = {name: placed(image, centre, half_pix) for name, image in found.items()}
+    mask = mask_of(found["images"], centre, half_pix, profile.camera.saturation_adu)
+    images = {n: np.where(np.isfinite(i), i, np.float32(np.nan)) for n, i in images.items()}
+    return images, mask, notes + ((edge_note,) if edge_note else ())
+
+
+def _image(content):
+    image = next(iter(planes_of(content).values())).image
+    if max(image.shape) > SIZE_PIX:
+        raise SequenceError(f"its cutout is {_times(image.shape)} pixels; ZTF's are at most 63.")
+    if not np.isfinite(image).any():
+        raise SequenceError("its cutout holds no number.")
+    return image
+
+
+def _object(candidate, profile):
+    camera = profile.camera
+    field, rcid = number(candidate["field"]), number(candidate["rcid"])
+    return {
+        "gain_e_per_adu": camera.gain_e_per_adu,
+        "read_noise_e": camera.read_noise_e,
+        "ra_deg": number(candidate["ra"]),
+        "dec_deg": number(candidate["dec"]),
+        "field": int(field) if 0 <= field < 2**31 else -1,
+        "ccd_number": int(rcid) if 0 <= rcid < 2**15 else -1,
+    }
+
+
+def _times(shape):
+    return " x ".join(map(str, shape))
