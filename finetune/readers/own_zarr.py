@@ -146,7 +146,8 @@ def _curves(path):
     IngestError
     """
     try:
-        table = pq.read_table(path, columns=["object", *COLUMNS]).sort_by("object")
+        table = pq.read_table(path, columns=["object", *COLUMNS])
+        table = table.sort_by([("object", "ascending"), ("mjd", "ascending")])
     except Exception as error:  # a file of unknown origin
         raise IngestError(f"{path} cannot be read ({type(error).__name__}).") from None
     columns = {
