@@ -21,6 +21,7 @@ body { margin: 0 auto; padding: 1.6rem 1.2rem 4rem; max-width: 68rem; background
 h1 { font-size: 1.55rem; line-height: 1.2; margin: 0 0 .9rem; font-weight: 600; }
 h2 { font-size: 1.08rem; margin: 1.9rem 0 .5rem; padding-top: .6rem; font-weight: 600;
   border-top: 1px solid #d8d8d8; }
+h3 { font-size: 1em; margin: 1rem 0 .2rem; font-weight: 600; }
 p { margin: .5rem 0; max-width: 46rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: 0; }
 dt { color: #666; } dd { margin: 0; overflow-wrap: anywhere; }

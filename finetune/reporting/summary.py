@@ -1,0 +1,116 @@
+"""The few numbers to be told first."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+from rich.table import Table
+
+from finetune.reporting.folder import FOREST, NETWORK, REAL_ONLY, FewShot, read_few_shot
+from finetune.reporting.scoring import Scoring
+from finetune.reporting.worth import worth
+
+EARLY = (5, 10)
+"""Numbers of images that scores are told after, beside all."""
+ALL = "all"
+
+
+def image_counts(few: FewShot) -> dict[str, int]:
+    """Numbers of images that scores are told after, by name: all, then fewer."""
+    return {ALL: few.longest} | {str(k): k for k in EARLY if k < few.longest}
+
+
+def sizes_of(few: FewShot) -> list[int]:
+    """All numbers of objects per class that any contender has predictions for."""
+    return sorted({k for name in few.contenders for k in few.per_class(name)})
+
+
+def headline(folder) -> dict:
+    """Mean recall of every contender, by number of images and of labels per class.
+
+    Returns
+    -------
+    dict
+        ``scores[images][contender][k]`` with images "all", "5" and "10" and k a text: value,
+        over_draws, error, n_draws, None where undefined. ``statement``: how many real labels the
+        simulation is worth, in words. ``missing``: what was not found, in words.
+
+    Raises
+    ------
+    FinetuneError
+    """
+    return headline_of(Scoring(read_few_shot(folder)))
+
+
+def headline_of(scoring: Scoring) -> dict:
+    """The numbers of ``headline``."""
+    few, scores = scoring.few, {}
+    for (name, images), contender in product(image_counts(few).items(), few.contenders):
+        of_contender = scores.setdefault(name, {}).setdefault(contender, {})
+        for k in few.per_class(contender):
+            score = scoring.score(contender, k, images)
+            if score is not None:
+                of_contender[str(k)] = plain(score._asdict())
+    return {
+        "scores": scores,
+        "worth": {name: plain(vars(found)) for name, found in worths(scoring).items()},
+        "statement": " ".join(statements(scoring)),
+        "missing": list(few.missing),
+        "n_objects": len(few.labels),
+        "n_left_out": few.left_out,
+    }
+
+
+def worths(scoring: Scoring) -> dict:
+    """What each model trained on a simulation is worth after all images, by name and k."""
+    few, found = scoring.few, {}
+    for name in (NETWORK, FOREST):
+        for k in few.per_class(name):
+            labels = worth(scoring, name, k, few.longest)
+            if labels is not None:
+                found[f"{name}, {k} per class" if k else f"{name}, simulation alone"] = labels
+    return found
+
+
+def statements(scoring: Scoring):
+    """How many real labels per class the simulation is worth, one sentence for each model."""
+    few = scoring.few
+    for name in (NETWORK, FOREST):
+        found = worth(scoring, name, 0, few.longest)
+        if found is not None:
+            yield (
+                f"For the {name}, the simulation is worth {found} real labels per class: so many "
+                f"does {REAL_ONLY} need to be as good as the {name} without any."
+            )
+
+
+def headline_table(found: dict) -> Table:
+    """Scores after all images for the terminal: mean over draws and scatter of one draw."""
+    scores = found["scores"][ALL]
+    sizes = sorted({int(k) for of in scores.values() for k in of})
+    table = Table(title="Mean recall by real labels per class", title_justify="left")
+    table.add_column("")
+    for k in sizes:
+        table.add_column(str(k), justify="right")
+    for name, of in scores.items():
+        table.add_row(name, *(_shown(of.get(str(k))) for k in sizes))
+    return table
+
+
+def _shown(score):
+    if score is None:
+        return "-"
+    scatter = score["over_draws"] if score["over_draws"] is not None else score["error"]
+    return f"{score['value']:.3f}" + (f" ± {scatter:.3f}" if scatter is not None else "")
+
+
+def plain(values: dict) -> dict:
+    """Numbers for JSON: None where undefined, "inf" as text."""
+    return {key: _plain(value) for key, value in values.items()}
+
+
+def _plain(value):
+    if isinstance(value, float) and not np.isfinite(value):
+        return None if np.isnan(value) else "inf"
+    return value
