@@ -1,5 +1,6 @@
 """Every real packet of ZTF and Rubin at hand, through ``ingest``."""
 
+import fastavro
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -44,7 +45,20 @@ def test_all_512_packets_are_read(ztf):
     }  # fmt: skip
     assert (labels == UNLABELLED).sum() == 22
     assert np.isnan(split["zero_point_mag"][:][used(split)]).sum() == 4  # schema 1.8 and 2.0
-    assert pq.read_table(photometry_path(ztf)).num_rows > 10_000
+
+
+def test_every_measurement_of_the_packets_is_in_the_table_once(ztf, real_data):
+    expected = set()
+    for path in (real_data / "ztf").rglob("*.avro"):
+        with open(path, "rb") as file:
+            for packet in fastavro.reader(file):
+                points = [packet["candidate"], *(packet.get("prv_candidates") or ())]
+                for p in points:
+                    key = packet["objectId"], round(p["jd"], 6), p["fid"], p.get("magpsf") is None
+                    expected.add(key)
+    kinds = pq.read_table(photometry_path(ztf))["kind"].to_pylist()
+    assert len(kinds) - kinds.count("forced") == len(expected)
+    assert kinds.count("limit") == sum(limit for *_, limit in expected)
 
 
 def test_the_twelve_cut_stamps_are_padded_on_one_side(ztf):
