@@ -302,6 +302,10 @@ def test_a_folder_that_is_none_or_leaks_is_refused_in_one_sentence(tmp_path):
     (tmp_path / "draws.json").write_text(json.dumps(draws))
     with pytest.raises(FinetuneError, match="is taught and tested by draw 0 of 1 per class"):
         headline(tmp_path)
+    draws[0]["tested"] = ["another"]
+    (tmp_path / "draws.json").write_text(json.dumps(draws))
+    with pytest.raises(FinetuneError, match="are they of other sequences"):
+        headline(tmp_path)
     (tmp_path / "draws.json").write_text('[{"per_class": 1}]')
     with pytest.raises(FinetuneError, match=r"draws.json is damaged"):
         headline(tmp_path)

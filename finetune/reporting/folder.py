@@ -176,8 +176,14 @@ def _tested(draws, names, path):
                 f"{path}: object {both[0]} is taught and tested by draw {trial} of {k} per class "
                 f"({both.size} objects are); its score would mean nothing."
             )
+        objects = np.isin(names, tested)
+        if not objects.any():
+            raise FinetuneError(
+                f"{path}: no object that draw {trial} of {k} per class tests is among the "
+                "predictions; are they of other sequences?"
+            )
         if k > 0:
-            by_size.setdefault(k, []).append(Tested(k, trial, np.isin(names, tested)))
+            by_size.setdefault(k, []).append(Tested(k, trial, objects))
     return {k: tuple(sorted(by_size[k], key=lambda d: d.trial)) for k in sorted(by_size)}
 
 

@@ -160,7 +160,7 @@ def _calibration(page):
             plots.calibration(found),
             "Whether a probability means what it says: points above the diagonal are of a model "
             "that is too modest, points below of one too sure. Objects are sums over the draws; "
-            "bars are as wide as if all draws tested the same. ECE is the mean distance.",
+            "bars are as wide as if all draws tested the same. ECE is the mean distance from it.",
         ))  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import matplotlib.style
 import numpy as np
 from matplotlib import colormaps
@@ -27,8 +29,10 @@ _STYLE = STYLE | {"xtick.labelsize": 6.5, "ytick.labelsize": 6.5, "text.parse_ma
 _SIDE, _WIDTH, _GAP = 1.0, 7.2, 0.06  # inches
 
 
-def shown_as(split: Split, run) -> ShownSplit:
-    """A split as the model of a run was shown it; the reference band where that is not known.
+def shown_as(split: Split, few: FewShot) -> ShownSplit:
+    """A split as the contenders were shown it.
+
+    As ``showing`` of the run says, else as the model's card; else in the reference band.
 
     Raises
     ------
@@ -36,10 +40,10 @@ def shown_as(split: Split, run) -> ShownSplit:
         The split has no exposures in the band.
     """
     try:
-        showing = Showing.of_dict(run.get("showing") or _card(run)["showing"])
+        showing = Showing.of_dict(few.run.get("showing") or _card(few.run)["showing"])
     except (ClassifierError, KeyError, TypeError, ValueError):
         showing = Showing(images=split.longest, band=split.profile.reference_band)
-    return ShownSplit(split, showing)
+    return ShownSplit(split, replace(showing, images=min(showing.images, few.longest)))
 
 
 def _card(run):

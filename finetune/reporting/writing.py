@@ -66,7 +66,7 @@ def _page(folder, scoring, real):
     drawn, together = {}, None
     if real is not None and missed:
         names = [each.object_id for each in missed]
-        drawn = subjects(few, contender, size, names, shown_as(real, few.run))
+        drawn = subjects(few, contender, size, names, shown_as(real, few))
     if (folder / STATES).is_file():
         together = laid_out(read_states(folder / STATES), few.classes)
     model, data = few.run.get("model", "Models"), few.run.get("real", "real sequences")
