@@ -15,6 +15,7 @@ from simulator.schedule import Schedule, noise_limited_mag
 
 MIN_FWHM_PIX = 0.8  # narrower PSFs are drawn at this width
 _BETA_RANGE = (1.3, 30.0)  # of the Moffat profiles that can be drawn
+_MOST_LOPSIDED = 0.4  # on each axis: the profile then still falls in every direction
 _NO_LIBRARY = np.zeros((1, 4, 4), dtype=np.float32)
 
 
@@ -106,6 +107,18 @@ class ConditionsBank:
         edges[rows, side[rows]] += np.where(side[rows] % 2, -lost[rows], lost[rows])
         return edges
 
+    def _lopsided(self, draws, shape):
+        """Lopsidedness along x and y, per FWHM; arrays (object, epoch)."""
+        psf = self._profile.psf
+        if not (psf.lopsided_pointing_scatter or psf.lopsided_exposure_scatter):
+            return ()
+        common = [psf.lopsided_pointing_scatter * draws.normal()[:, None] for _ in range(2)]
+        each = [psf.lopsided_exposure_scatter * draws.normals(shape[1]) for _ in range(2)]
+        return [
+            np.clip(a + b, -_MOST_LOPSIDED, _MOST_LOPSIDED)
+            for a, b in zip(common, each, strict=True)
+        ]
+
     def _psf(self, rows, draws) -> Psf:
         seeing_arcsec = np.nan_to_num(rows.seeing_fwhm_arcsec, nan=1.0).astype(float)
         width = seeing_arcsec / self._profile.camera.pixel_scale_arcsec
@@ -121,7 +134,10 @@ class ConditionsBank:
         index, stretch = np.zeros(fwhm.shape, dtype=np.int64), np.ones(fwhm.shape)
         if self._library is None:
             kind = MOFFAT if self._profile.psf.model == "moffat" else MIXTURE
-            return Psf(kind, fwhm, beta, e1, e2, *self._mixture, index, stretch, _NO_LIBRARY, 1)
+            lopsided = self._lopsided(draws, fwhm.shape)
+            return Psf(
+                kind, fwhm, beta, e1, e2, *self._mixture, index, stretch, _NO_LIBRARY, 1, *lopsided
+            )
         library = self._library
         index = library.nearest(width)  # both widths are measured on pixels
         stretch = width / library.fwhm_pix[index]

@@ -176,14 +176,15 @@ class Simulator:
         size = self.options.stamp_size_pix
         jitter = Draws(self.options.seed, address, Purpose.POSITION).uniforms(2 * n_epochs)
         offset = (2 * jitter - 1) * self.profile.psf.position_jitter_pix
+        centre_x, centre_y = self.profile.psf.position_offset_pix
         number, x, y, magnitude = self._neighbours.draw(self.options.seed, address, size)
         trail_arcsec = truth.rate_arcsec_per_h[:, None] / 3600.0 * schedule.exposure_time_s
         neighbour_magnitude = _in_band(magnitude, schedule.band[:, None, :])  # (n, k, epoch)
         light = conditions.throughput
         scene = Scene(
             n_epochs=conditions.n_epochs.astype(np.int64),
-            x_pix=offset[:, :n_epochs],
-            y_pix=offset[:, n_epochs:],
+            x_pix=centre_x + offset[:, :n_epochs],
+            y_pix=centre_y + offset[:, n_epochs:],
             source_e=light * _electrons(truth.magnitude, schedule),
             trail_pix=np.nan_to_num(trail_arcsec / self.profile.camera.pixel_scale_arcsec),
             trail_angle_rad=truth.trail_angle_rad,

@@ -89,6 +89,7 @@ def _fixed_nights(profile, rng, ra_deg):
     hour = np.array([v.hour_angle_h for *_, v in planned])
     hour = hour + rng.normal(0.0, cadence.hour_angle_scatter_h, shape)
     made = rng.random(shape) < np.array([v.fraction for *_, v in planned])
+    hour = hour + rng.normal(0.0, cadence.hour_angle_field_scatter_h, (len(ra_deg), 1))
     usual_s = [profile.bands[v.band].exposure_time_s for *_, v in planned]
     time_s = [v.exposure_time_s or usual for (*_, v), usual in zip(planned, usual_s, strict=True)]
     return (

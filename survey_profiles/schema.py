@@ -28,6 +28,7 @@ DEFAULT_SOURCE = "not in the file: the neutral default of the format"
 
 
 Saturation = Annotated[float, Field(gt=0, le=65535)]  # counts are kept in 16 bits
+_Offset = Annotated[float, Field(ge=-1, le=1)]
 
 
 class Ccd(Table):
@@ -63,7 +64,11 @@ class Psf(Table):
     all exposures of a pointing and one per exposure, each normal with its ``scatter`` (in ln).
     Ellipticity components e1 = e cos 2 theta and e2 = e sin 2 theta, e = (a - b)/(a + b),
     have a mean and two such terms. The width at an object differs from the exposure's by two
-    more, ``fwhm_pointing_scatter`` and ``fwhm_exposure_scatter`` (in ln). Where
+    more, ``fwhm_pointing_scatter`` and ``fwhm_exposure_scatter`` (in ln). Moffat profiles are
+    lopsided: q = r^2 / a^2 grows by min(q, 4 - q) c . r / FWHM up to q = 4, where both components
+    of c are the sum of two normal terms of mean zero, ``lopsided_pointing_scatter`` and
+    ``lopsided_exposure_scatter``. Stamps are cut at the nearest pixel: a source lies up to
+    ``position_jitter_pix`` on each side of ``position_offset_pix`` (x, y). Where
     ``pixel_broadening_pix`` is above zero the survey's widths were measured on pixels,
     point-sampled: take it off in quadrature to get the width before integration over pixels.
     """
@@ -81,6 +86,9 @@ class Psf(Table):
     e2_exposure_scatter: Annotated[float, Field(ge=0, le=0.3)]
     ellipticity_pointing_scatter: Annotated[float, Field(ge=0, le=0.3)]
     position_jitter_pix: Annotated[float, Field(ge=0, le=2)]
+    position_offset_pix: tuple[_Offset, _Offset] = (0.0, 0.0)
+    lopsided_pointing_scatter: Annotated[float, Field(ge=0, le=0.2)] = 0.0
+    lopsided_exposure_scatter: Annotated[float, Field(ge=0, le=0.2)] = 0.0
     pixel_broadening_pix: Annotated[float, Field(ge=0, lt=2)] = 0.0
     fwhm_pointing_scatter: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     fwhm_exposure_scatter: Annotated[float, Field(ge=0, le=0.5)] = 0.0

@@ -80,13 +80,18 @@ class Season(Table):
 
 
 class Cadence(Table):
-    """When fields are observed: a fixed list of ``nights`` or a ``season``, one of the two."""
+    """When fields are observed: a fixed list of ``nights`` or a ``season``, one of the two.
+
+    The visits of ``nights`` scatter by ``hour_angle_scatter_h``, each by itself, and all those of
+    a field by ``hour_angle_field_scatter_h`` together: fields are visited in one order.
+    """
 
     bands: Annotated[tuple[str, ...], Field(min_length=1)]
     max_epochs: Annotated[int, Field(ge=1, le=1000)]
     min_epochs: Annotated[int, Field(ge=1)]
     max_airmass: Annotated[float, Field(gt=1, le=5)]
     hour_angle_scatter_h: Annotated[float, Field(ge=0, le=3)]
+    hour_angle_field_scatter_h: Annotated[float, Field(ge=0, le=3)] = 0.0
     field_radius_deg: Positive
     footprint: Footprint
     nights: tuple[Night, ...] = ()

@@ -53,7 +53,10 @@ def _add_star(image, x_grid, y_grid, size, psf, i, epoch, flux, x, y):
     if psf.kind == MOFFAT:
         beta = psf.beta[i, epoch]
         cxx, cxy, cyy = covariance(moffat_scale(fwhm, beta), e1, e2)
-        add_moffat(image, x_grid, y_grid, size, flux, x, y, beta, cxx, cxy, cyy)
+        skew_x, skew_y = 0.0, 0.0
+        if psf.lopsided_x.size > 0:
+            skew_x, skew_y = psf.lopsided_x[i, epoch] / fwhm, psf.lopsided_y[i, epoch] / fwhm
+        add_moffat(image, x_grid, y_grid, size, flux, x, y, beta, cxx, cxy, cyy, skew_x, skew_y)
     elif psf.kind == MIXTURE:
         cxx, cxy, cyy = covariance(fwhm, e1, e2)
         _add_mixture(image, size, flux, x, y, psf.weights, psf.scales, (cxx, cxy, cyy))

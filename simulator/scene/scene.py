@@ -10,6 +10,7 @@ import numpy as np
 HOST_X, HOST_Y, BULGE_FRACTION, BULGE_PIX, DISC_PIX, HOST_E1, HOST_E2 = range(7)
 
 MOFFAT, MIXTURE, LIBRARY = 0, 1, 2
+_SYMMETRIC = np.zeros((0, 0))
 
 
 class Psf(NamedTuple):
@@ -17,7 +18,8 @@ class Psf(NamedTuple):
 
     ``kind`` is MOFFAT (``beta`` per exposure), MIXTURE (one profile of Gaussians with
     ``weights`` and ``scales`` in units of FWHM^2) or LIBRARY (``index`` into ``images``,
-    stretched; hosts see the Moffat profile closest to it).
+    stretched; hosts see the Moffat profile closest to it). Only Moffat stars are lopsided: see
+    `simulator.scene.moffat.add_moffat`.
     """
 
     kind: int
@@ -31,6 +33,8 @@ class Psf(NamedTuple):
     stretch: np.ndarray  # (object, epoch)
     images: np.ndarray  # (psf, row, column)
     oversampling: int
+    lopsided_x: np.ndarray = _SYMMETRIC  # (object, epoch), per FWHM; empty: none
+    lopsided_y: np.ndarray = _SYMMETRIC
 
 
 def noise_pixels(psf: Psf):
