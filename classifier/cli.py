@@ -303,15 +303,15 @@ def features_main() -> None:
 
 def classify_main() -> None:
     """Entry point of ``classify``."""
-    _main("classify", partial(_classify, _one_by_one(sys.argv[1:], "--plot")))
+    _main("classify", partial(_classify, one_by_one(sys.argv[1:], "--plot")))
 
 
 def compare_main() -> None:
     """Entry point of ``compare``."""
-    _main("compare", partial(_compare, _one_by_one(sys.argv[1:], "--models", "--names")))
+    _main("compare", partial(_compare, one_by_one(sys.argv[1:], "--models", "--names")))
 
 
-def _one_by_one(arguments, *options) -> list[str]:
+def one_by_one(arguments, *options) -> list[str]:
     """Arguments with an option of many values before each of them, as Typer wants it."""
     found, option = [], None
     for k, argument in enumerate(arguments):

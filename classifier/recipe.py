@@ -128,3 +128,9 @@ def median_magnitudes(curves, n_images):
     median_njy[known] = np.nanmedian(flux_njy[known], axis=1)
     magnitude = NJY_ZERO_POINT_MAG - 2.5 * np.log10(np.where(median_njy > 0, median_njy, 1.0))
     return np.where(median_njy > 0, magnitude, np.nan).astype(np.float32)
+
+
+def observed_magnitudes(stamps, psf: PsfModel):
+    """Median observed AB magnitude of all images of stamps (object,), float32; NaN if unknown."""
+    curves = measure(stamps, psf, Settings(templates=0))
+    return median_magnitudes(curves, curves.n_epochs.astype(int))

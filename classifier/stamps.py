@@ -154,6 +154,10 @@ class Split:
             return np.array(self._group["object_id"][:].tolist(), dtype=str)
         return np.arange(len(self)).astype(str)
 
+    def values(self, name: str):
+        """An array of the split, whole; None where it has no such array."""
+        return self._group[name][:] if name in self._group else None
+
     def refuse_empty(self) -> None:
         """Check that there is an object.
 

@@ -59,10 +59,8 @@ class HomogenisedSplit(Split):
 
     def __init__(self, path, name: str):
         super().__init__(path, name)
-        resampled = np.zeros(len(self), dtype=bool)
-        if "resampled" in self._group:
-            resampled = self._group["resampled"][:].astype(bool)
-        self._native = ~resampled
+        resampled = self.values("resampled")
+        self._native = np.ones(len(self), bool) if resampled is None else ~resampled.astype(bool)
 
     def stamps(self, first: int, end: int):
         """Objects ``first`` to ``end``, registered."""

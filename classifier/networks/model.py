@@ -20,8 +20,7 @@ from classifier.inputs import Inputs, inputs_of
 from classifier.networks import built
 from classifier.networks.backend import keras
 from classifier.networks.forms import Forms
-from classifier.photometry import Settings, measure
-from classifier.recipe import median_magnitudes, psf_of
+from classifier.recipe import observed_magnitudes, psf_of
 from classifier.showing import Showing, ShownSplit
 from classifier.stamps import Split
 
@@ -30,7 +29,6 @@ FORMAT_VERSION = 1
 WEIGHTS = "weights.npz"
 _CARD_KEYS = ("network", "choices", "size_pix", "showing", "trained_on")
 _BATCH = 256
-_SIMPLE = Settings(templates=0)
 
 
 def save_weights(model, path: Path) -> None:
@@ -133,7 +131,9 @@ class Network:
         for first, end in split.blocks():
             stamps = shown.stamps(first, end)
             inputs = inputs_of(stamps)
-            found.append((self.probabilities(inputs), inputs.n_images, _magnitudes(stamps, psf)))
+            found.append(
+                (self.probabilities(inputs), inputs.n_images, observed_magnitudes(stamps, psf))
+            )
             on_progress(end - first)
         scores, n_images, magnitude = (np.concatenate(part) for part in zip(*found, strict=True))
         return Predictions(self.classes, scores, labels, n_images, magnitude, split.object_ids)
@@ -151,10 +151,13 @@ class Network:
             wanted = np.flatnonzero((rows >= first) & (rows < end))
             if wanted.size:
                 inputs = inputs_of(shown.stamps(first, end)).of(rows[wanted] - first)
-                memory = self._applied(self.forms.memory, inputs)
-                last = np.maximum(inputs.n_images, 1) - 1
-                found[wanted] = memory[np.arange(wanted.size), last]
+                found[wanted] = self.memory_of(inputs)
         return found
+
+    def memory_of(self, inputs: Inputs) -> np.ndarray:
+        """What the network remembers after the last image of sequences, (object, unit)."""
+        memory = self._applied(self.forms.memory, inputs)
+        return memory[np.arange(len(inputs)), np.maximum(inputs.n_images, 1) - 1]
 
     def _applied(self, model, inputs):
         """Outputs of a Keras model, in batches of one size so that it is compiled once."""
@@ -173,11 +176,6 @@ class Network:
         named = {f"state_{name}": value for name, value in states.items()}
         logits, renewed = self.forms.step.predict_on_batch({**inputs.arrays(), **named})
         return softmax(logits), renewed
-
-
-def _magnitudes(stamps, psf):
-    curves = measure(stamps, psf, _SIMPLE)
-    return median_magnitudes(curves, curves.n_epochs.astype(int))
 
 
 def softmax(logits):

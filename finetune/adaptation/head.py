@@ -1,0 +1,96 @@
+"""The last layer of a network fitted anew to a few sequences, held by what it was.
+
+What the network makes of an image stays; only the weights W and b that turn its last features f
+into the logits f W + b are fitted, by
+
+    minimise  mean cross-entropy  +  penalty (|W - W0|^2 + |b - b0|^2),
+
+a multinomial logistic regression with a Gaussian prior about the weights it was trained to
+(compare Li et al. 2018, "Explicit inductive bias for transfer learning"). The problem is convex:
+there is one answer, and neither a learning rate nor an order of batches to choose.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import minimize
+
+from classifier.inputs import Inputs
+from classifier.networks.backend import keras
+from classifier.networks.model import Network
+
+LAST = "logits"
+_MOST_STEPS = 200
+_AT_ONCE = 256
+
+
+def fitted_head(features, labels, weights, kernel, bias, *, penalty: float):
+    """Kernel (feature, class) and bias (class,) fitted to rows of features.
+
+    Parameters
+    ----------
+    features : shape (row, feature)
+    labels : int, shape (row,)
+    weights : shape (row,)
+        Shares of the rows in the mean; they are made to add up to one.
+    kernel, bias
+        Where the fit begins, and what holds it.
+    penalty : float
+        Above 0.
+    """
+    features = np.asarray(features, dtype=np.float64)
+    weights = np.asarray(weights, dtype=np.float64) / np.sum(weights)
+    start = np.concatenate([kernel, bias[None]]).astype(np.float64)
+    truth = np.eye(start.shape[1])[labels]
+
+    def loss(values):
+        change = values.reshape(start.shape)
+        logits = features @ (start[:-1] + change[:-1]) + start[-1] + change[-1]
+        logits -= logits.max(axis=1, keepdims=True)
+        log_sum = np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        entropy = weights @ ((log_sum - logits) * truth).sum(axis=1)
+        slope = weights[:, None] * (np.exp(logits - log_sum) - truth)
+        gradient = np.concatenate([features.T @ slope, slope.sum(axis=0)[None]])
+        value = entropy + penalty * (change**2).sum()
+        return value, (gradient + 2 * penalty * change).ravel()
+
+    found = minimize(
+        loss, np.zeros(start.size), jac=True, method="L-BFGS-B", options={"maxiter": _MOST_STEPS}
+    )
+    changed = start + found.x.reshape(start.shape)
+    return changed[:-1], changed[-1]
+
+
+class Head:
+    """The last layer of a network, and what comes into it."""
+
+    def __init__(self, network: Network):
+        whole = network.forms.whole
+        self._layer = whole.get_layer(LAST)
+        self._features = keras.Model(whole.input, self._layer.input)
+
+    def features(self, inputs: Inputs) -> np.ndarray:
+        """What comes into the last layer, (object, image, feature)."""
+        parts = [
+            keras.ops.convert_to_numpy(
+                self._features.predict_on_batch(inputs.of(slice(a, a + _AT_ONCE)).arrays())
+            )
+            for a in range(0, len(inputs), _AT_ONCE)
+        ]
+        return np.concatenate(parts)
+
+    @property
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """Kernel (feature, class) and bias (class,)."""
+        kernel, bias = (keras.ops.convert_to_numpy(v) for v in self._layer.weights)
+        return kernel, bias
+
+    def fit(self, inputs: Inputs, labels, *, penalty: float) -> None:
+        """Fit the layer to sequences, every image of which counts the same."""
+        features, shown = self.features(inputs), inputs.shown > 0
+        repeated = np.broadcast_to(np.asarray(labels)[:, None], shown.shape)
+        kernel, bias = fitted_head(
+            features[shown], repeated[shown], np.ones(shown.sum()), *self.weights, penalty=penalty
+        )
+        for variable, value in zip(self._layer.weights, (kernel, bias), strict=True):
+            variable.assign(value.astype(np.float32))

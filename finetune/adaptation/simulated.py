@@ -1,0 +1,56 @@
+"""Simulated sequences like those a network was trained on, made again from its card."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from classifier.inputs import Inputs
+from classifier.learning.sources import EndlessSource
+from classifier.networks.model import Network
+from classifier.showing import Showing
+from finetune.errors import FinetuneError
+from simulator.errors import SimulationError
+from simulator.options import Options
+from simulator.sequences import Simulator
+from survey_profiles.schema import Profile
+
+_BATCH = 64
+_SEED_OFFSET = 1_000_000  # other sequences than training saw with small seeds
+
+
+def simulator_for(network: Network) -> Simulator:
+    """A simulator of the survey and the classes of a network.
+
+    Raises
+    ------
+    FinetuneError
+        Its card has no profile, or a class that cannot be simulated.
+    """
+    try:
+        profile = Profile.model_validate(network.card["profile"])
+        classes = dict.fromkeys(network.classes, 1.0)
+        return Simulator(profile, Options(classes=classes, stamp_size_pix=network.size_pix))
+    except (KeyError, ValueError, SimulationError) as error:
+        reason = str(error).split("\n")[0]
+        raise FinetuneError(
+            f"{network.folder}: its training sequences cannot be simulated again ({reason}). Use "
+            "--method plain, which needs none."
+        ) from None
+
+
+def simulated_sequences(
+    network: Network, showing: Showing, n: int, *, seed: int, resampled: float
+) -> tuple[Inputs, np.ndarray]:
+    """``n`` sequences (a multiple of 1,024) and their labels, among the network's classes.
+
+    ``resampled`` is the share whose stamps are registered on their source.
+    """
+    source = EndlessSource(
+        simulator_for(network), showing, _SEED_OFFSET + seed, _BATCH, resampled
+    )  # fmt: skip
+    parts, found = [], 0
+    while found < n:
+        parts.append(source.block(len(parts), 0))
+        found += len(parts[-1][1])
+    inputs, labels = zip(*parts, strict=True)
+    return Inputs.joined(inputs), np.concatenate(labels)
