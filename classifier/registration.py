@@ -16,7 +16,7 @@ from classifier.inputs import BORDER_PIX, border_sky
 from classifier.stamps import Stamps
 from simulator.detector.resample import shift_stamp
 
-LANCZOS_ORDER = 3
+LANCZOS_ORDER = 2
 MOST_SHIFT_PIX = 1.0
 _FWHM_PER_SIGMA = 2.3548
 _TYPICAL_SEEING_PIX = 4.0
