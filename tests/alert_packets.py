@@ -88,7 +88,7 @@ def rubin_cutout(image, variance=25.0, psf_sigma_pix=2.0, **header):
     primary.header["BUNIT"] = "nJy"
     primary.header.update(header)
     others = [
-        fits.ImageHDU(np.full(image.shape, variance, np.float32), name="UNCERT"),
+        fits.ImageHDU(np.full(image.shape, np.asarray(variance, np.float32)), name="UNCERT"),
         fits.ImageHDU(psf, name="PSFIMAGE"),
     ]
     fits.HDUList([primary, *others]).writeto(file)

@@ -1,6 +1,7 @@
 """Real sequences as a data set: every number arrives, in the layout of simulated ones."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from finetune.ingest import cli, gathering
 from finetune.layout import UNLABELLED, fitted, real_specs
 from finetune.readers.base import in_time_order
 from finetune.readers.fits_cube import FitsCubes, read_sequence
+from finetune.readers.rubin import RubinAlerts
+from finetune.readers.ztf import ZtfAlerts
 from simulator.dataset import store
 from simulator.dataset.store import open_dataset
 from simulator.detector.defects import BAD_PIXEL, OUTSIDE, SATURATED
@@ -81,14 +84,26 @@ def test_every_array_is_there_as_described_and_documented(monkeypatch, tmp_path)
     split = ingested(monkeypatch, tmp_path / "in")
     text = (Path(__file__).parents[1] / "docs" / "real_data.md").read_text()
     specs = real_specs(FitsCubes.extra)
+    of_alerts = set(ZtfAlerts.extra) | set(RubinAlerts.extra)
+    for spec in {*specs, *of_alerts}:
+        row = f"| `{spec.name}` | {', '.join(spec.dimensions)} | {spec.dtype} | {spec.unit or '-'}"
+        assert f"{row} | {spec.description} |" in text, spec.name
     assert set(split) == {spec.name for spec in specs} | {"shard_done"}
     for spec in specs:
         array = split[spec.name]
         assert array.metadata.dimension_names == spec.dimensions
         assert array.attrs["description"] == spec.description
         assert spec.dtype == "string" or array.dtype == spec.dtype
-        row = f"| `{spec.name}` | {', '.join(spec.dimensions)} | {spec.dtype} | {spec.unit or '-'}"
-        assert f"{row} | {spec.description} |" in text, spec.name
+
+
+def test_the_file_that_the_page_writes_is_read(monkeypatch, tmp_path):
+    text = (Path(__file__).parents[1] / "docs" / "real_data.md").read_text()
+    (code,) = (c for c in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "writeto" in c)
+    (tmp_path / "in").mkdir()
+    monkeypatch.chdir(tmp_path / "in")
+    exec(code, {})
+    split = ingested(monkeypatch, tmp_path / "in")
+    assert list(split["object_id"][:]) == ["a1"] and split["images"].shape == (1, 5, 21, 21)
 
 
 def test_the_attributes_say_what_it_is(monkeypatch, tmp_path):

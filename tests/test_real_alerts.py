@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from test_ingest import ingest
 
+from classifier.inputs import BORDER_PIX, border_scatter, inputs_of
 from classifier.stamps import Split
 from finetune.layout import UNLABELLED
 from finetune.readers import reader_named
@@ -44,7 +45,7 @@ def test_all_512_packets_are_read(ztf):
         "satellite_trail": 16, "variable_star": 92,
     }  # fmt: skip
     assert (labels == UNLABELLED).sum() == 22
-    assert np.isnan(split["zero_point_mag"][:][used(split)]).sum() == 4  # schema 1.8 and 2.0
+    assert np.isnan(split["zero_point_mag"][:][used(split)]).sum() == 4  # schema 1.7 to 2.0
 
 
 def test_every_measurement_of_the_packets_is_in_the_table_once(ztf, real_data):
@@ -126,3 +127,17 @@ def test_all_rubin_packets_that_hold_their_schema_are_read(real_data):
         assert np.isfinite(sequence.images[:, middle, middle]).all()
         seeing = sequence.epochs["seeing_fwhm_arcsec"]
         assert ((seeing > 0.9) & (seeing < 2.2)).all()
+
+
+def test_the_sky_put_back_gives_the_noise_of_rubin_images(real_data, tmp_path, monkeypatch):
+    """One electron is 0.47 to 0.61 nJy in g; 0.54 at the nominal zero point of 28.4 mag."""
+    out = tmp_path / "rubin.zarr"
+    options = ("--from", "rubin", "--out", out, "--quiet")
+    assert ingest(monkeypatch, real_data / "lsst", *options) == 0
+    split = Split(out, "test")
+    stamps = split.stamps(0, len(split))
+    noise = inputs_of(stamps).noise[:, 0]
+    scatter = np.array([border_scatter(image, BORDER_PIX) for image in stamps.images_adu[:, 0]])
+    assert np.median(scatter / noise) == pytest.approx(1, abs=0.1)
+    gain = stamps.gain_e_per_adu[stamps.band[:, 0] == split.bands.index("g")]
+    assert ((gain > 1.5) & (gain < 2.3)).all()

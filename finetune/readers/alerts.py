@@ -81,6 +81,10 @@ class AlertReader:
                 yield from self._sequence(object_id, packets, profile)
                 on_file(len(files) / 2 / len(spool))
 
+    def mended(self, alerts: list[Alert]) -> list[Alert]:
+        """Alerts of one object, with what takes all of them to know."""
+        return alerts
+
     def _wait(self, spool, packet):
         """Put a packet among those of its object; Skipped if that cannot be."""
         try:
@@ -106,7 +110,7 @@ class AlertReader:
                 yield Skipped(source, f"its contents are not those of {self.title} ({what}).")
         if alerts:
             try:
-                yield joined(object_id, alerts)
+                yield joined(object_id, self.mended(alerts))
             except SequenceError as error:
                 yield Skipped(alerts[0].source, str(error))
 

@@ -1,8 +1,8 @@
-"""Rubin alert packets (LSSTCam, schema 7 to 10) and tables made of them.
+"""Rubin alert packets (LSSTCam, schema 10) and tables made of them.
 
-Images are difference-imaging products in nJy with the sky taken off. They are kept as they are:
-one ADU is one nJy, and with the profile's exposure time the zero point of 1 ADU/s is
-31.4 - 2.5 lg(exposure time). Gain and read noise of such an image are not known.
+Images are in nJy with the sky taken off. One ADU is one nJy here, so that with the profile's
+exposure time the zero point of 1 ADU/s is 31.4 - 2.5 lg(exposure time); the sky is put back as
+the variance plane tells it (``rubin_noise``).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from finetune.errors import SequenceError
 from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader, number
 from finetune.readers.cutout import mask_of, placed, planes_of
 from finetune.readers.photometry import columns_of
+from finetune.readers.rubin_noise import with_sky
 from simulator.dataset.layout import PIXELS, ArraySpec
 
 _SOURCE = (
@@ -78,6 +79,10 @@ class RubinAlerts(AlertReader):
             source=source, alert_id=kept["alert_id"], images=images, mask=mask, epochs=epochs,
             objects=_object(table), photometry=_measurements(kept, profile), notes=notes,
         )  # fmt: skip
+
+    def mended(self, alerts):
+        """The sky put back."""
+        return with_sky(alerts)
 
 
 def _identity(value):

@@ -1,4 +1,4 @@
-"""ZTF alert packets, schema 1.8 to 4.02 (https://zwickytransientfacility.github.io/ztf-avro-alert).
+"""ZTF alert packets, schema 1.7 to 4.02 (https://zwickytransientfacility.github.io/ztf-avro-alert).
 
 Measured on 512 real packets: their difference cutouts are positive at the source whatever
 ``isdiffpos`` says, so for 'f' and '0' they are reference less science; here they are turned, to
