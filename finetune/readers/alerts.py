@@ -53,6 +53,8 @@ class AlertReader:
     """Reader of packets; a survey says which of a packet to keep, and what it means."""
 
     name: str
+    home: str  # the profile that fits
+    title: str
     extra = ALERT_ARRAYS
 
     def profile(self, survey: str | None):
