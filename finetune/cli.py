@@ -75,7 +75,7 @@ def finetune(
     """
     from classifier.commands.work import Work
     from finetune.command import adapt_and_report
-    from finetune.trials import Options
+    from finetune.options import Options
 
     adapt_and_report(
         Work(data=real, out=out, threads=threads, quiet=quiet),

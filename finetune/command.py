@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from classifier.commands.work import Work, command_line, interruptible, progress_bars
+from finetune.options import Options
 from finetune.reporting import write_few_shot_report
-from finetune.trials import MODEL, Options, Trials
+from finetune.trials import MODEL, Trials
 
 
 @interruptible

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,86 +19,19 @@ from classifier.card import CARD, versions
 from classifier.evaluation import write_predictions
 from classifier.feature_table import data_identity
 from classifier.files import alone_in, claim, whole_file
-from classifier.inputs import Inputs
 from classifier.models import model_folder, open_model
-from classifier.networks import built
-from classifier.networks.backend import keras
 from classifier.networks.model import Network
-from classifier.recipe import Recipe
 from classifier.stamps import Split
-from finetune.adaptation.forest import MOST_SIMULATED, TaughtForest, measured
-from finetune.adaptation.methods import METHODS, method_named
-from finetune.adaptation.pupil import Pupil
-from finetune.adaptation.simulated import simulated_sequences
+from finetune.contenders import Contenders
 from finetune.errors import FinetuneError
-from finetune.few_shot import MODES, Draw, drawn
+from finetune.few_shot import Draw, drawn
 from finetune.homogenise import Homogenising
-from finetune.real_only import real_only_features, real_only_predictions
+from finetune.options import Options
 from finetune.real_set import RealSet
 
 MODEL = "model"
-SIMULATED = 4096
-RESAMPLED = 0.5
 _MAPPED = 1024
 OnStep = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What can be chosen.
-
-    Parameters
-    ----------
-    model : str
-    real : path
-    split : str
-    per_class : tuple of int
-    trials : int
-    method : str
-    also : tuple of str
-        Other methods to report beside it.
-    simulated : path or None
-        Simulated data set the forest learns from; None: no forest.
-    scratch : bool
-        Whether a network with fresh weights learns the same objects.
-    homogenised : bool
-    disjoint : str
-    iterations : int
-    seed : int
-
-    Raises
-    ------
-    FinetuneError
-    """
-
-    model: str
-    real: Path
-    split: str = "test"
-    per_class: tuple[int, ...] = (10,)
-    trials: int = 5
-    method: str = "head"
-    also: tuple[str, ...] = ()
-    simulated: Path | None = None
-    scratch: bool = False
-    homogenised: bool = True
-    disjoint: str = "field"
-    iterations: int = 1000
-    seed: int = 0
-
-    def __post_init__(self):
-        for name in (self.method, *self.also):
-            method_named(name)
-        if self.disjoint not in MODES:
-            raise FinetuneError(f"--disjoint {self.disjoint!r}; allowed: {', '.join(MODES)}.")
-        if not self.per_class or min(self.per_class) < 0:
-            raise FinetuneError("--per-class: give one number or more, none below 0.")
-        for name in ("trials", "iterations"):
-            if getattr(self, name) < 1:
-                raise FinetuneError(f"--{name} {getattr(self, name)}: at least 1.")
-        if not 0 <= self.seed < 2**31:
-            raise FinetuneError(f"--seed {self.seed}; allowed are 0 to {2**31 - 1}.")
-        sizes = tuple(sorted({0, *self.per_class}))
-        object.__setattr__(self, "per_class", sizes)
 
 
 @dataclass
@@ -118,6 +50,7 @@ class Trials:
     command: str = ""
     network: Network = field(init=False)
     real: RealSet = field(init=False)
+    contenders: Contenders = field(init=False)
     draws: list[Draw] = field(init=False)
 
     def __post_init__(self):
@@ -131,7 +64,7 @@ class Trials:
         homogenising = Homogenising(registration=options.homogenised, length=options.homogenised)
         self.network = opened
         self.real = RealSet.read(options.real, options.split, opened, homogenising)
-        self._homogenising = homogenising
+        self.contenders = Contenders(opened, self.real, options, self.threads)
         self.draws = [
             drawn(
                 self.real.labels, self.real.fields, per_class=k, trial=trial, seed=options.seed,
@@ -159,7 +92,7 @@ class Trials:
         start = time.perf_counter()
         with alone_in(self.folder):
             self._write_draws()
-            for name, scores in self._contenders():
+            for name, scores in self.contenders.all():
                 todo = list(self._missing(name))
                 for place, (path, draw) in enumerate(todo):
                     if not place:
@@ -190,102 +123,13 @@ class Trials:
             if not path.is_file():
                 yield path, draw
 
-    def _contenders(self):
-        """Names, and what gives scores (object, image, class) for a draw."""
-        options = self.options
-        yield "network", self._pupil_scores(options.method, self.real)
-        for name in options.also:
-            yield f"network {name}", self._pupil_scores(name, self.real)
-        if options.homogenised:
-            yield (
-                "network, stamps as published",
-                self._pupil_scores(options.method, self._published),
-            )
-        yield "real-only", self._real_only
-        if options.simulated:
-            yield "forest", self._forest_scores
-        if options.scratch:
-            yield "scratch", self._scratch
-
-    def pupil(self, method: str) -> Pupil:
-        """The network, to be adapted by a method."""
-        return Pupil(self.network, method_named(method), self.options.iterations, self._simulated)
-
-    def _simulated(self) -> tuple[Inputs, np.ndarray]:
-        share = RESAMPLED if self.options.homogenised else 0.0
-        return simulated_sequences(
-            self.network, self.real.showing, SIMULATED, seed=self.options.seed, resampled=share
-        )
-
-    def _pupil_scores(self, method, real: RealSet):
-        pupil = self.pupil(method)
-
-        def scores(draw: Draw):
-            if draw.per_class:
-                pupil.learn(
-                    real.inputs.of(draw.taught), real.labels[draw.taught],
-                    seed=self.options.seed + draw.trial,
-                )  # fmt: skip
-            found = self.network.probabilities(real.inputs)
-            pupil.begin_again()
-            return found
-
-        return scores
-
-    @cached_property
-    def _published(self) -> RealSet:
-        """The same images of the same objects, not registered."""
-        alike = Homogenising(registration=False)
-        return RealSet.read(self.options.real, self.options.split, self.network, alike)
-
-    @cached_property
-    def _real_only_features(self):
-        from classifier.showing import ShownSplit
-
-        return real_only_features(ShownSplit(self.real.split, self.real.showing))
-
-    def _real_only(self, draw: Draw):
-        return real_only_predictions(
-            self._real_only_features, self.real.inputs.n_images, self.real.labels, draw.taught,
-            self.real.classes, seed=self.options.seed + draw.trial,
-        )  # fmt: skip
-
-    @cached_property
-    def _forest(self) -> TaughtForest:
-        classes = self.real.classes
-        simulated = Split(self.options.simulated, "train")
-        recipe = self.real.recipe(Recipe(band=self.network.showing.band))
-        return TaughtForest(
-            measured(simulated, recipe, classes, most=MOST_SIMULATED),
-            measured(self.real.split, recipe, classes), classes,
-        )  # fmt: skip
-
-    def _forest_scores(self, draw: Draw):
-        seed = self.options.seed + draw.trial
-        return self._forest.scores(draw.taught, seed=seed, threads=self.threads)
-
-    def _scratch(self, draw: Draw):
-        keras.utils.set_random_seed(self.options.seed + draw.trial)
-        card = self.network.card
-        forms = built(
-            card["network"], size_pix=self.network.size_pix, n_classes=len(self.network.classes),
-            **card["choices"],
-        )  # fmt: skip
-        fresh = replace(self.network, forms=forms)
-        method = replace(METHODS["plain"], thinned=True, learning_rate=1e-3, batch=16)
-        pupil = Pupil(fresh, method, self.options.iterations, self._simulated)
-        real = self.real
-        pupil.learn(real.inputs.of(draw.taught), real.labels[draw.taught],
-                    seed=self.options.seed + draw.trial)  # fmt: skip
-        return fresh.probabilities(real.inputs)
-
     def _write_states(self):
         """What the network remembers of simulated and real sequences, before it is adapted."""
         path = self.folder / "states.npz"
         if path.is_file():
             return
         try:
-            inputs, labels = self._simulated_for_map()
+            inputs, labels = self.contenders.simulated(_MAPPED)
         except FinetuneError:
             return  # a survey that cannot be simulated here has no map
         known = np.flatnonzero(self.real.labels >= 0)
@@ -295,19 +139,13 @@ class Trials:
             "real_label": self.real.labels[known],
         })  # fmt: skip
 
-    def _simulated_for_map(self):
-        inputs, labels = simulated_sequences(
-            self.network, self.real.showing, _MAPPED, seed=self.options.seed, resampled=RESAMPLED
-        )
-        return inputs.of(slice(0, _MAPPED)), labels[:_MAPPED]
-
     def _write_model(self):
         """The model to use: taught every labelled object."""
         folder = self.folder / MODEL
         if (folder / CARD).is_file():
             return
         known = np.flatnonzero(self.real.labels >= 0)
-        pupil = self.pupil(self.options.method)
+        pupil = self.contenders.pupil(self.options.method)
         pupil.learn(self.real.inputs.of(known), self.real.labels[known], seed=self.options.seed)
         told = {"real": data_identity(self.real.split), "objects": len(known),
                 "homogenised": self.options.homogenised, "command": self.command}  # fmt: skip
