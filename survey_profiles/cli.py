@@ -8,7 +8,10 @@ from typing import Annotated
 
 import typer
 
+from survey_profiles.added import WithAdded
+
 app = typer.Typer(
+    cls=WithAdded,
     help="Survey profiles: what a survey can see, when, and where each number comes from.",
     no_args_is_help=True,
     add_completion=False,
