@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from classifier.card import CARD, read_card
@@ -15,6 +16,8 @@ from classifier.showing import ShownSplit
 from classifier.stamps import Split
 
 SHIPPED = Path(__file__).parent / "shipped"
+ADDED = "skyreel.models"
+"""Entry points of kinds of models that other packages add, by the kind their cards name."""
 
 
 def shipped_models() -> tuple[str, ...]:
@@ -42,7 +45,7 @@ def model_folder(name) -> Path:
 
 
 def open_model(name, *, threads: int | None = None):
-    """A `classifier.networks.model.Network` or `classifier.forest.model.Forest`.
+    """A `classifier.networks.model.Network`, `classifier.forest.model.Forest`, or an added kind.
 
     ``threads`` is how many a network may use; None: as Keras likes.
 
@@ -64,6 +67,12 @@ def open_model(name, *, threads: int | None = None):
         if threads is not None:
             use_cores(threads)
         return Network.open(folder)
+    for entry in entry_points(group=ADDED, name=kind):
+        if threads is not None:
+            from classifier.networks.backend import use_cores
+
+            use_cores(threads)
+        return entry.load().open(folder)
     raise ClassifierError(f"{folder / CARD} is of a {kind!r}, which this version does not know.")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,10 +19,11 @@ from finetune.adaptation.forest import MOST_SIMULATED, TaughtForest, measured
 from finetune.adaptation.methods import Steps, method_named
 from finetune.adaptation.pupil import Pupil
 from finetune.adaptation.simulated import simulated_sequences
+from finetune.committee import Taught, joined
 from finetune.few_shot import Draw
 from finetune.homogenise import Homogenising
 from finetune.options import Options
-from finetune.real_only import real_only_features, real_only_predictions
+from finetune.real_only import real_only_features
 from finetune.real_set import RealSet
 
 Scores = Callable[[Draw], np.ndarray]
@@ -40,18 +41,16 @@ class Contenders:
     real: RealSet
     options: Options
     threads: int
+    _trees: dict = field(default_factory=dict, repr=False)
 
     def all(self) -> Iterator[tuple[str, Scores]]:
         """Names, and what gives probabilities (object, image, class) having learnt a draw."""
         options = self.options
-        yield "network", self._pupil_scores(options.method, self.real)
+        yield "network", self._pupil_scores(options.method)
         for name in options.also:
-            yield f"network {name}", self._pupil_scores(name, self.real)
+            yield f"network {name}", self._pupil_scores(name)
         if options.homogenised:
-            yield (
-                "network, stamps as published",
-                self._pupil_scores(options.method, self._published),
-            )
+            yield "network, stamps as published", self._as_published()
         yield "real-only", self._real_only
         if options.simulated:
             yield "forest", self._forest_scores
@@ -75,8 +74,8 @@ class Contenders:
             self.network, self.real.showing, n, seed=self.options.seed, resampled=share
         )
 
-    def _pupil_scores(self, method, real: RealSet):
-        pupil = self.pupil(method)
+    def _pupil_scores(self, name) -> Scores:
+        pupil, weight, real = self.pupil(name), method_named(name).trees, self.real
 
         def scores(draw: Draw):
             if draw.per_class:
@@ -86,25 +85,38 @@ class Contenders:
                 )  # fmt: skip
             found = self.network.probabilities(real.inputs)
             pupil.begin_again()
+            if draw.per_class and weight:
+                return joined(found, self._real_only(draw), weight)
             return found
 
         return scores
 
-    @cached_property
-    def _published(self) -> RealSet:
-        """The same images of the same objects, not registered."""
+    def _as_published(self) -> Scores:
+        """The method on the same images of the same objects, not registered."""
+        options = self.options
         alike = Homogenising(registration=False)
-        return RealSet.read(self.options.real, self.options.split, self.network, alike)
+        real = RealSet.read(options.real, options.split, self.network, alike)
+        others = Contenders(self.network, real, options, self.threads)
+        return others._pupil_scores(options.method)
+
+    def taught(self, rows, seed: int) -> Taught:
+        """What trees on some of the real objects are grown on."""
+        real = self.real
+        return Taught(
+            self._real_only_features[rows], real.inputs.n_images[rows], real.labels[rows], seed
+        )  # fmt: skip
 
     @cached_property
     def _real_only_features(self):
         return real_only_features(ShownSplit(self.real.split, self.real.showing))
 
     def _real_only(self, draw: Draw):
-        return real_only_predictions(
-            self._real_only_features, self.real.inputs.n_images, self.real.labels, draw.taught,
-            self.real.classes, seed=self.options.seed + draw.trial,
-        )  # fmt: skip
+        if draw.name not in self._trees:
+            taught = self.taught(draw.taught, self.options.seed + draw.trial)
+            self._trees[draw.name] = taught.scores(
+                self._real_only_features, self.real.inputs.n_images, self.real.classes
+            )
+        return self._trees[draw.name]
 
     @cached_property
     def _forest(self) -> TaughtForest:

@@ -22,6 +22,8 @@ from classifier.files import alone_in, claim, whole_file
 from classifier.models import model_folder, open_model
 from classifier.networks.model import Network
 from classifier.stamps import Split
+from finetune.adaptation.methods import method_named
+from finetune.committee import NETWORK, save_committee
 from finetune.contenders import Contenders
 from finetune.errors import FinetuneError
 from finetune.few_shot import Draw, drawn
@@ -141,15 +143,18 @@ class Trials:
 
     def _write_model(self):
         """The model to use: taught every labelled object."""
-        folder = self.folder / MODEL
+        folder, real, options = self.folder / MODEL, self.real, self.options
         if (folder / CARD).is_file():
             return
-        known = np.flatnonzero(self.real.labels >= 0)
-        pupil = self.contenders.pupil(self.options.method)
-        pupil.learn(self.real.inputs.of(known), self.real.labels[known], seed=self.options.seed)
-        told = {"real": data_identity(self.real.split), "objects": len(known),
-                "homogenised": self.options.homogenised, "command": self.command}  # fmt: skip
-        pupil.save(folder, told)
+        known, weight = np.flatnonzero(real.labels >= 0), method_named(options.method).trees
+        pupil = self.contenders.pupil(options.method)
+        pupil.learn(real.inputs.of(known), real.labels[known], seed=options.seed)
+        told = {"real": data_identity(real.split), "objects": len(known),
+                "homogenised": options.homogenised, "command": self.command}  # fmt: skip
+        card = pupil.save(folder / NETWORK if weight else folder, told)
+        if weight:
+            taught = self.contenders.taught(known, options.seed)
+            save_committee(folder, card, taught, weight)
         pupil.begin_again()
 
     def _write_run(self, seconds):

@@ -18,10 +18,13 @@ class Head:
         On the change of the weights with one object per class.
     falling : float
         With k objects per class it is ``penalty`` over k to this power.
+    trees : float
+        Weight of trees on light curves of the taught objects (`finetune.committee`); 0: none.
     """
 
     penalty: float = 3.0
     falling: float = 1.5
+    trees: float = 0.0
     part = "head"
     simulated = 0.0
     thinned = True
@@ -53,15 +56,17 @@ class Steps:
     thinned: bool = True
     learning_rate: float = 5e-4
     batch: int = 64
+    trees = 0.0
 
 
 METHODS = {
+    "committee": Head(trees=1.0),
     "head": Head(),
     "reader": Steps(),
     "mixed": Steps(part="all"),
     "plain": Steps(part="all", simulated=0.0, thinned=False),
 }
-DEFAULT = "head"
+DEFAULT = "committee"
 
 
 def method_named(name: str) -> Head | Steps:

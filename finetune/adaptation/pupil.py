@@ -92,8 +92,8 @@ class Pupil:
         teach(self.network, self.method, real, self._lessons, iterations=self.iterations,
               seed=seed, on_step=on_step)  # fmt: skip
 
-    def save(self, folder: Path, adapted: dict) -> None:
-        """Write what it is now as a model folder, with ``adapted`` in the card.
+    def save(self, folder: Path, adapted: dict) -> dict:
+        """Write what it is now as a model folder, with ``adapted`` in the card; its card.
 
         Raises
         ------
@@ -105,6 +105,7 @@ class Pupil:
         card = {**self.network.card, "showing": self.network.showing.as_dict(), "adapted": told}
         with whole_file(folder / CARD) as path:
             path.write_text(json.dumps(card, indent=1))
+        return card
 
 
 def taught_variants(inputs: Inputs, labels, method, n: int, seed: int):
