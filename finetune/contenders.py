@@ -46,12 +46,12 @@ class Contenders:
     def all(self) -> Iterator[tuple[str, Scores]]:
         """Names, and what gives probabilities (object, image, class) having learnt a draw."""
         options = self.options
-        yield "network", self._pupil_scores(options.method)
+        yield "network", self.scores_of(options.method)
         for name in options.also:
-            yield f"network {name}", self._pupil_scores(name)
+            yield f"network {name}", self.scores_of(name)
         if options.homogenised:
             yield "network, stamps as published", self._as_published()
-        yield "real-only", self._real_only
+        yield "real-only", self.real_only
         if options.simulated:
             yield "forest", self._forest_scores
         if options.scratch:
@@ -74,7 +74,8 @@ class Contenders:
             self.network, self.real.showing, n, seed=self.options.seed, resampled=share
         )
 
-    def _pupil_scores(self, name) -> Scores:
+    def scores_of(self, name: str) -> Scores:
+        """What the network says having learnt a draw by a method."""
         pupil, weight, real = self.pupil(name), method_named(name).trees, self.real
 
         def scores(draw: Draw):
@@ -86,7 +87,7 @@ class Contenders:
             found = self.network.probabilities(real.inputs)
             pupil.begin_again()
             if draw.per_class and weight:
-                return joined(found, self._real_only(draw), weight)
+                return joined(found, self.real_only(draw), weight)
             return found
 
         return scores
@@ -97,7 +98,7 @@ class Contenders:
         alike = Homogenising(registration=False)
         real = RealSet.read(options.real, options.split, self.network, alike)
         others = Contenders(self.network, real, options, self.threads)
-        return others._pupil_scores(options.method)
+        return others.scores_of(options.method)
 
     def taught(self, rows, seed: int) -> Taught:
         """What trees on some of the real objects are grown on."""
@@ -110,7 +111,8 @@ class Contenders:
     def _real_only_features(self):
         return real_only_features(ShownSplit(self.real.split, self.real.showing))
 
-    def _real_only(self, draw: Draw):
+    def real_only(self, draw: Draw):
+        """What trees say that were grown on a draw alone."""
         if draw.name not in self._trees:
             taught = self.taught(draw.taught, self.options.seed + draw.trial)
             self._trees[draw.name] = taught.scores(
