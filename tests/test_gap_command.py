@@ -76,7 +76,7 @@ def test_simulated_objects_taken_for_real_ones_are_not_told_apart(
     taken_for_real, tmp_path, exposures
 ):
     result = run("gap", "--real", taken_for_real, "--out", tmp_path / "gap", "--partners", 2,
-                 "--bootstrap", 20, "--images", 12,
+                 "--bootstrap", 10, "--images", 8,
                  "--exposures", exposures, "--seed", 77)  # fmt: skip
     assert result.exit_code == 0, result.stderr
     record = json.loads((tmp_path / "gap/gap.json").read_text())
@@ -92,7 +92,7 @@ def test_simulated_objects_taken_for_real_ones_are_not_told_apart(
 
 def test_a_wrong_noise_is_found_and_the_key_named(taken_for_real, tmp_path):
     result = run("gap", "--real", taken_for_real, "--out", tmp_path, "--partners", 2,
-                 "--bootstrap", 20, "--images", 12,
+                 "--bootstrap", 10, "--images", 8,
                  "--quiet", "--profile-set", "psf.lanczos_order=2",
                  "--profile-set", "psf.e2_exposure_scatter=0.15")  # fmt: skip
     assert result.exit_code == 0 and not result.stdout
