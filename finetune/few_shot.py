@@ -53,12 +53,12 @@ def drawn(labels, fields, *, per_class: int, trial: int, seed: int, disjoint: st
         A class has too few objects for some to be taught and some to be tested.
     """
     labels = np.asarray(labels)
-    classes = np.unique(labels[labels >= 0])
+    classes, counts = np.unique(labels[labels >= 0], return_counts=True)
     if per_class == 0:
         return Draw(0, trial, np.zeros(0, dtype=int), np.flatnonzero(labels >= 0))
     draws = np.random.default_rng([seed, per_class, trial])
     groups = _groups(labels, fields if disjoint == "field" else None)
-    for _ in range(_TRIES):
+    for _ in range(_TRIES if counts.min() > per_class else 0):
         taught, tested = _attempt(draws, labels, classes, groups, per_class)
         if all((labels[tested] == label).any() for label in classes):
             return Draw(per_class, trial, taught, tested)
