@@ -17,7 +17,7 @@ from classifier.stamps import BLOCK_OBJECTS, Split
 
 TIMES = 100
 MOST_SIMULATED = 14_000
-SHAPE = Shape(trees=100, depth=20)
+SHAPE = Shape(trees=50, depth=20)
 AFTER = (1, 3, 5, 10, 15)
 
 
