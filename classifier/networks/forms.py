@@ -26,9 +26,9 @@ class Forms:
     memory : keras.Model
         Sequences to what the recurrent layer remembers (object, image, unit).
     encoder : keras.Model
-        Sequences to a list of what the recurrent layer reads, each (object, image, number).
+        Sequences to what the recurrent layer reads, by name, each (object, image, number).
     reader : keras.Model
-        That list to logits (object, image, class).
+        These by name to logits (object, image, class).
     step : keras.Model
         One image (the image axis has length 1) and the states to logits (object, class) and the
         new states by name.
@@ -74,8 +74,9 @@ def forms_of(
     inputs = sequence_inputs(size_pix)
     encoded, _ = encode(inputs, None)
     logits, memory, _ = read(encoded, None)
-    again = [keras.Input((None, part.shape[-1]), name=f"encoded_{i}", dtype="float32")
-             for i, part in enumerate(encoded)]  # fmt: skip
+    parts = {f"encoded_{i}": part for i, part in enumerate(encoded)}
+    again = {name: keras.Input((None, part.shape[-1]), name=name, dtype="float32")
+             for name, part in parts.items()}  # fmt: skip
     image = sequence_inputs(size_pix, 1)
     kept = {
         key: keras.Input(shape, name=f"state_{key}", dtype="float32")
@@ -87,8 +88,8 @@ def forms_of(
     return Forms(
         whole=keras.Model(inputs, logits, name=name),
         memory=keras.Model(inputs, memory, name=f"{name}_memory"),
-        encoder=keras.Model(inputs, encoded, name=f"{name}_encoder"),
-        reader=keras.Model(again, read(again, None)[0], name=f"{name}_reader"),
+        encoder=keras.Model(inputs, parts, name=f"{name}_encoder"),
+        reader=keras.Model(again, read([*again.values()], None)[0], name=f"{name}_reader"),
         step=keras.Model(
             {**image, **_named(kept)}, (last(answer), {**renewed, **remembered}),
             name=f"{name}_step",

@@ -24,20 +24,17 @@ _BATCHES = 6  # keeps draws apart
 class Lessons:
     """Sequences a network learns from, in the form the part of it that learns takes them.
 
-    ``arrays`` is a list or a dictionary of arrays (object, image, ...); ``weight`` (object, image)
-    is 1 where there is an image; ``labels`` (object,).
+    ``arrays`` are (object, image, ...) by name; ``weight`` (object, image) is 1 where there is an
+    image; ``labels`` (object,).
     """
 
-    arrays: list | dict
+    arrays: dict
     weight: np.ndarray
     labels: np.ndarray
 
     def some(self, rows) -> tuple:
         """Arrays, weights and labels of some objects."""
-        if isinstance(self.arrays, dict):
-            chosen = {name: values[rows] for name, values in self.arrays.items()}
-        else:
-            chosen = [values[rows] for values in self.arrays]
+        chosen = {name: values[rows] for name, values in self.arrays.items()}
         return chosen, self.weight[rows], self.labels[rows]
 
 
@@ -46,7 +43,7 @@ def lessons_for(network: Network, method: Steps, inputs: Inputs, labels) -> Less
     arrays = inputs.arrays()
     if method.part == "reader":
         arrays = network.forms.encoder.predict(arrays, batch_size=_PREDICTED_AT_ONCE, verbose=0)
-        arrays = [np.asarray(part) for part in arrays]
+        arrays = {name: np.asarray(part) for name, part in arrays.items()}
     return Lessons(arrays, inputs.shown, np.asarray(labels))
 
 
@@ -117,10 +114,7 @@ def teach(
 
 def _joined(one, other):
     (arrays, weight, labels), (more, more_weight, more_labels) = one, other
-    if isinstance(arrays, dict):
-        arrays = {name: np.concatenate([arrays[name], more[name]]) for name in arrays}
-    else:
-        arrays = [np.concatenate(pair) for pair in zip(arrays, more, strict=True)]
+    arrays = {name: np.concatenate([arrays[name], more[name]]) for name in arrays}
     return (
         arrays, np.concatenate([weight, more_weight]), np.concatenate([labels, more_labels])
     )  # fmt: skip
