@@ -354,6 +354,17 @@ def test_a_saved_pupil_is_a_model_that_says_the_same(network, taught, tmp_path):
     assert told["method"]["penalty"] == 0.01 and opened.showing == network.showing
 
 
+def test_teaching_ends_once_a_lesson_is_known_by_heart(network, taught):
+    inputs, labels = taught
+    one = labels == labels[0]
+    steps = []
+    method = replace(METHODS["reader"], simulated=0.0, learning_rate=0.02, batch=8)
+    pupil = Pupil(network, method, 400, None)
+    pupil.learn(inputs.of(one), labels[one], seed=0, on_step=lambda done, loss: steps.append(done))
+    pupil.begin_again()
+    assert 50 <= len(steps) < 400
+
+
 def test_a_loss_that_is_no_number_is_one_sentence(network, taught):
     inputs, labels = taught
     broken = replace(inputs, noise=np.full_like(inputs.noise, np.nan))
