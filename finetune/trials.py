@@ -60,8 +60,8 @@ class Trials:
         opened = open_model(options.model, threads=self.threads)
         if not isinstance(opened, Network):
             raise FinetuneError(
-                f"--model {options.model} is a forest; give a network. A forest is adapted beside "
-                "it with --simulated."
+                f"--model {options.model} is a {opened.card['kind']}; give a network. A forest is "
+                "adapted beside it with --simulated."
             )
         homogenising = Homogenising(registration=options.homogenised, length=options.homogenised)
         self.network = opened
