@@ -1,0 +1,140 @@
+"""A baseline of sequence length 1 for real alerts: trees on the stamps of one alert an object.
+
+Run:
+
+    ingest --from ztf alerts/ --labels labels.csv --out real.zarr
+    python examples/ztf_single_epoch.py real.zarr
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+CLASSES = ("SN", "AST", "variable_star", "bogus")
+PER_CLASS = (1, 2, 5, 10, 20)
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("real", help="data set with template and difference images")
+    parser.add_argument("--classes", default=",".join(CLASSES), help="comma-separated names")
+    parser.add_argument("--per-class", default=",".join(map(str, PER_CLASS)), metavar="K,K,...")
+    parser.add_argument("--trials", type=int, default=50, help="draws for every K (default 50)")
+    parser.add_argument("--disjoint", choices=("field", "object"), default="field")
+    parser.add_argument(
+        "--without-brightness", action="store_true", help="no feature tells how bright a source is"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args(argv)
+
+
+def numbers(text, least=1):
+    """Whole numbers from a list with commas."""
+    from finetune.errors import FinetuneError
+
+    try:
+        found = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        raise FinetuneError(
+            f"--per-class {text}: give whole numbers with commas, as 1,5,10."
+        ) from None
+    if min(found) < least:
+        raise FinetuneError(f"--per-class {text}: each must be {least} or more.")
+    return found
+
+
+def read(path, classes):
+    """Features (object, feature), labels among ``classes`` and fields of the objects."""
+    from finetune.errors import FinetuneError
+    from finetune.single_epoch import FEATURES, first_planes, single_epoch_features
+
+    split, planes = first_planes(path)
+    place = [classes.index(name) if name in classes else -1 for name in split.classes]
+    labels = np.array([*place, -1])[split.labels]
+    absent = [name for i, name in enumerate(classes) if not (labels == i).any()]
+    if absent or len(classes) < 2:
+        raise FinetuneError(
+            f"{path} has no {', '.join(absent) or 'second class'}; it has "
+            f"{', '.join(split.classes)}. Choose two or more of them with --classes."
+        )
+    features = np.zeros((len(planes), len(FEATURES)), dtype=np.float32)
+    for row, alert in enumerate(planes):
+        if alert is None:
+            labels[row] = -1
+        elif labels[row] >= 0:
+            features[row] = single_epoch_features(alert)
+    return features, labels, split.values("field"), sum(alert is None for alert in planes)
+
+
+def recall_table(results, classes, labels):
+    """Mean recall and recall of every class, mean and standard deviation over draws."""
+    table = Table(title="recall after one image: trees taught k alerts of every class")
+    table.add_column("k", justify="right")
+    table.add_column("mean recall", justify="right")
+    for i, name in enumerate(classes):
+        table.add_column(f"{name} ({(labels == i).sum()})", justify="right")
+    for result in results:
+        columns = (result.mean_recall, *result.recall.T)
+        shown = [f"{values.mean():.3f} ± {values.std(ddof=1):.3f}" for values in columns]
+        table.add_row(str(result.per_class), *shown)
+    return table
+
+
+def confusion_table(result, classes):
+    """Where tested objects of every class go, mean over draws."""
+    table = Table(title=f"share of tested objects called ... (k = {result.per_class})")
+    table.add_column("class")
+    for name in classes:
+        table.add_column(name, justify="right")
+    for name, row in zip(classes, result.confusion, strict=True):
+        table.add_row(name, *(f"{share:.3f}" for share in row))
+    return table
+
+
+def report(args, console):
+    """Read, try, and print."""
+    from finetune.errors import FinetuneError
+    from finetune.single_epoch import feature_columns, few_shot_trials
+
+    if args.trials < 2:
+        raise FinetuneError(f"--trials {args.trials}: at least 2, for a scatter.")
+    sizes, classes = numbers(args.per_class), tuple(args.classes.split(","))
+    features, labels, fields, left_out = read(args.real, classes)
+    columns = feature_columns(brightness=not args.without_brightness)
+    results = [
+        few_shot_trials(
+            features[:, columns], labels, fields, classes, per_class=k, trials=args.trials,
+            seed=args.seed, disjoint=args.disjoint,
+        )
+        for k in sizes
+    ]  # fmt: skip
+    console.print(recall_table(results, classes, labels))
+    chosen = 10 if 10 in sizes else sizes[-1]
+    console.print(confusion_table(results[sizes.index(chosen)], classes))
+    console.print(
+        f"{len(columns)} features, {args.trials} draws (± their standard deviation), disjoint by "
+        f"{args.disjoint}, seed {args.seed}; {(labels >= 0).sum()} objects, first alert of each, "
+        f"{left_out} without three usable stamps."
+    )
+
+
+def main(argv=None) -> int:
+    args = parse(argv)
+    from classifier.errors import ClassifierError
+    from finetune.errors import FinetuneError
+
+    try:
+        report(args, Console())
+    except (ClassifierError, FinetuneError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
