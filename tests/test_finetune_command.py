@@ -11,7 +11,7 @@ from classifier.forest.training import ForestOptions, ForestTraining
 from classifier.learning import sources
 from classifier.models import open_model
 from classifier.stamps import Split
-from finetune import contenders
+from finetune import command, contenders
 from finetune.adaptation.head import Head
 from finetune.cli import main
 from finetune.real_only import learner
@@ -149,8 +149,12 @@ def test_all_contenders_answer_for_the_same_objects(everything):
         )
     differing = {predictions.probabilities.tobytes() for predictions in found.values()}
     assert len(differing) == len(found)
-    before = read_predictions(everything / "predictions" / "network" / "k0_t0.parquet")
-    assert np.nanmax(abs(before.probabilities - found["network"].probabilities)) > 0.05
+    before, other = (
+        read_predictions(everything / "predictions" / name / "k0_t0.parquet").probabilities
+        for name in ("network", "network reader")
+    )
+    np.testing.assert_allclose(other, before, atol=1e-6)  # nobody remembers what others learned
+    assert np.nanmax(abs(before - found["network"].probabilities)) > 0.05
     assert set(json.loads((everything / "report.json").read_text())["scores"]["all"]) == set(found)
 
 
@@ -197,6 +201,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
     assert "Run the same command again to finish" in capsys.readouterr().err
     done = answers(tmp_path / "cut")
     assert len(done) == stop_at and not (tmp_path / "cut" / "report.html").exists()
+    monkeypatch.setattr(command, "write_few_shot_report", lambda *_, **__: None)  # takes longest
     assert finetune(monkeypatch, *asked, "--out", tmp_path / "cut") == 0
     whole, cut = answers(tuned), answers(tmp_path / "cut")
     assert set(whole) == set(cut)
