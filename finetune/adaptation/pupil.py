@@ -45,6 +45,7 @@ class Pupil:
     simulated: Callable[[], Sequences]
     _before: list = field(init=False, repr=False)
     _lessons: object = field(init=False, default=None, repr=False)
+    _head: Head | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self):
         self._before = [keras.ops.convert_to_numpy(v) for v in self.network.forms.whole.weights]
@@ -83,7 +84,8 @@ class Pupil:
             made, rows = taught_variants(inputs, labels, self.method, _HEAD_VARIANTS, seed)
             per_class = float(np.median(np.unique(labels, return_counts=True)[1]))
             penalty = self.method.penalty_for(per_class)
-            Head(self.network).fit(made, labels[rows], penalty=penalty)
+            self._head = self._head or Head(self.network)
+            self._head.fit(made, labels[rows], penalty=penalty)
             return
         if self.method.simulated and self._lessons is None:
             self._lessons = lessons_for(self.network, self.method, *self.simulated())
