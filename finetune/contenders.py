@@ -15,7 +15,7 @@ from classifier.networks.model import Network
 from classifier.recipe import Recipe
 from classifier.showing import ShownSplit
 from classifier.stamps import Split
-from finetune.adaptation.forest import MOST_SIMULATED, TaughtForest, measured
+from finetune.adaptation.forest import MOST_SIMULATED, NOISY, TaughtForest, measured
 from finetune.adaptation.methods import Steps, method_named
 from finetune.adaptation.pupil import Pupil
 from finetune.adaptation.simulated import simulated_sequences
@@ -127,7 +127,7 @@ class Contenders:
         recipe = self.real.recipe(Recipe(band=self.network.showing.band))
         return TaughtForest(
             measured(simulated, recipe, classes, most=MOST_SIMULATED),
-            measured(self.real.split, recipe, classes), classes,
+            measured(self.real.split, recipe, classes, copies=NOISY), classes,
         )  # fmt: skip
 
     def _forest_scores(self, draw: Draw):

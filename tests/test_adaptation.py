@@ -17,9 +17,10 @@ from classifier.models import open_model
 from classifier.networks import built
 from classifier.networks.backend import keras
 from classifier.networks.model import WEIGHTS, load_weights
+from classifier.recipe import FeatureMaker, Recipe
 from classifier.showing import ShownSplit
 from classifier.stamps import Split
-from finetune.adaptation.forest import Measured, TaughtForest
+from finetune.adaptation.forest import Measured, TaughtForest, measured, with_noise
 from finetune.adaptation.head import LAST, Head, fitted_head
 from finetune.adaptation.methods import METHODS, Steps, method_named
 from finetune.adaptation.methods import Head as HeadMethod
@@ -389,19 +390,21 @@ def test_a_network_whose_survey_cannot_be_simulated_says_so(network):
 CLASSES, AFTER = ("A", "B", "C"), (1, 3, 6)
 
 
-def clouds(seed, n, centres, *, longest=6):
+def clouds(seed, n, centres, *, longest=6, copies=0):
     """Objects of classes about ``centres`` in both features, of 0 to ``longest`` images."""
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % len(centres)
     features = np.array(centres)[labels][None, :, None] + rng.normal(size=(len(AFTER), n, 2))
-    return Measured(AFTER, features.astype(np.float32), np.arange(n) % (longest + 1), labels)
+    features = features.astype(np.float32)
+    noisy = np.repeat(features[:, :, None], copies, axis=2)
+    return Measured(AFTER, features, np.arange(n) % (longest + 1), labels, noisy)
 
 
 @pytest.fixture(scope="module")
 def forest():
     """Of the real class A only the taught objects tell that it lies elsewhere."""
     return TaughtForest(
-        clouds(0, 300, (0, 6, 12)), clouds(1, 90, (20, 6, 12)), CLASSES, Shape(30, 10)
+        clouds(0, 300, (0, 6, 12)), clouds(1, 90, (20, 6, 12), copies=3), CLASSES, Shape(30, 10)
     )  # fmt: skip
 
 
@@ -430,6 +433,19 @@ def test_a_taught_forest_answers_after_every_image_there_is(forest):
         np.testing.assert_array_equal(scores[full, k - 1], scores[full, same - 1])
     assert not np.array_equal(scores[full, 0], scores[full, 2])
     np.testing.assert_array_equal(forest.scores([0, 1, 2], seed=0, threads=2), scores)
+
+
+def test_copies_have_noise_of_their_own_errors(small_dataset):
+    split = Split(small_dataset, "test")
+    curves = FeatureMaker(split, Recipe(images=6)).light_curves(0, len(split))
+    again = with_noise(curves, 0)
+    pull = (again.flux_njy - curves.flux_njy) / curves.flux_error_njy
+    pull = pull[np.isfinite(pull)]
+    assert abs(pull.mean()) < 4 / np.sqrt(pull.size)
+    assert abs(pull.std() - 1) < 4 / np.sqrt(2 * pull.size)
+    found = measured(split, Recipe(images=6), split.classes, most=20, copies=2)
+    assert found.noisy.shape == (*found.features.shape[:2], 2, found.features.shape[2])
+    assert not np.array_equal(found.noisy[:, :, 0], found.noisy[:, :, 1], equal_nan=True)
 
 
 def test_sequences_without_labels_are_not_learned_from(forest):
