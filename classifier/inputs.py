@@ -96,7 +96,7 @@ def inputs_of(stamps: Stamps) -> Inputs:
     """
     sky, pixels = border_sky(stamps.images_adu, BORDER_PIX)
     scale = 10 ** (0.4 * (NJY_ZERO_POINT_MAG - stamps.zero_point_mag)) / stamps.exposure_time_s
-    noise = _noise_adu(stamps, sky) * scale
+    noise = noise_adu(stamps, sky) * scale
     good = np.isfinite(noise) & (noise > 0) & (pixels >= LEAST_PIXELS)
     good &= np.arange(stamps.mjd.shape[1]) < stamps.n_epochs[:, None]
     order, n_images = np.argsort(~good, axis=1, kind="stable"), good.sum(axis=1)
@@ -121,8 +121,11 @@ def inputs_of(stamps: Stamps) -> Inputs:
     )
 
 
-def _noise_adu(stamps, sky):
-    """Standard deviation of an empty pixel, NaN where it cannot be told."""
+def noise_adu(stamps: Stamps, sky):
+    """Standard deviation of an empty pixel (object, image), ADU; NaN where it cannot be told.
+
+    ``sky`` is that of `border_sky`. Where gain or read noise is unknown it is `border_scatter`.
+    """
     gain, read_noise_e = stamps.gain_e_per_adu[:, None], stamps.read_noise_e[:, None]
     noise = np.sqrt(np.maximum(sky, 0) / gain + (read_noise_e / gain) ** 2)
     for row, image in np.argwhere(np.isfinite(sky) & ~(np.isfinite(noise) & (noise > 0))):

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numba import njit
 
-from classifier.inputs import BORDER_PIX, border_sky
+from classifier.inputs import BORDER_PIX, border_sky, noise_adu
 from classifier.stamps import Stamps
 from simulator.detector.resample import shift_stamp
 
@@ -39,8 +39,7 @@ def registered(stamps: Stamps, wanted, drawn_pix) -> Stamps:
     images = stamps.images_adu.copy()
     sky, _ = border_sky(stamps.images_adu, BORDER_PIX)
     fwhm_pix = np.nan_to_num(stamps.seeing_fwhm_pix, nan=_TYPICAL_SEEING_PIX)
-    variance = np.maximum(sky, 0) / stamps.gain_e_per_adu[:, None]
-    variance += (stamps.read_noise_e / stamps.gain_e_per_adu)[:, None] ** 2
+    variance = noise_adu(stamps, sky) ** 2
     for i in np.flatnonzero(wanted):
         for epoch in range(stamps.n_epochs[i]):
             sigma_pix = fwhm_pix[i, epoch] / _FWHM_PER_SIGMA
@@ -57,7 +56,7 @@ def windowed_offset(image, sky, variance, sigma_pix):
     """Offset (x, y) of the source from the central pixel, NaN where it cannot be told.
 
     ``variance`` is that of an empty pixel. It cannot be told below a signal to noise of 10, if the
-    search leaves the central pixel and its neighbours, or without pixels.
+    search goes farther than ``MOST_SHIFT_PIX`` along an axis, or without pixels.
     """
     centre = image.shape[0] // 2
     x, y = 0.0, 0.0

@@ -1,5 +1,7 @@
 """Stamps registered on their source: found where it is, moved whole, and nothing else touched."""
 
+from dataclasses import replace
+
 import galsim
 import numpy as np
 import pytest
@@ -183,6 +185,17 @@ def test_only_wanted_objects_are_registered_and_on_their_source():
     assert np.isnan(after.images_adu[-1, 1]).all()
     for name in ("mjd", "saturated", "n_epochs", "seeing_fwhm_pix", "zero_point_mag"):
         assert getattr(after, name) is getattr(stamps, name)
+
+
+@pytest.mark.parametrize("unknown", ["gain_e_per_adu", "read_noise_e"])
+def test_a_source_is_found_where_the_detector_is_not_known(unknown):
+    stamps = star_stamps()
+    wanted, drawn_pix = np.ones(len(stamps), bool), np.full((*stamps.mjd.shape, 2), 0.5)
+    known = registered(stamps, wanted, drawn_pix)
+    blind = replace(stamps, **{unknown: np.full(len(stamps), np.nan, np.float32)})
+    np.testing.assert_array_equal(
+        registered(blind, wanted, drawn_pix).images_adu, known.images_adu
+    )  # fmt: skip
 
 
 def test_stamps_without_a_source_are_moved_as_drawn():

@@ -9,6 +9,7 @@ import numpy as np
 
 from classifier.errors import ClassifierError
 from classifier.inputs import Inputs, inputs_of
+from classifier.registration import LANCZOS_ORDER
 from classifier.showing import Showing, ShownSplit
 from classifier.stamps import BLOCK_OBJECTS, Split, stamps_of
 from classifier.windows import StartLaw
@@ -142,13 +143,12 @@ class EndlessSource:
 
 
 def registering(simulator: Simulator) -> Simulator:
-    """The same simulator with stamps registered on their source (Lanczos, order 2 or as set)."""
+    """The same simulator with stamps registered on their source (Lanczos, order 2 unless set)."""
     psf = simulator.profile.psf
     psf = psf.model_copy(update={"lanczos_order": psf.lanczos_order or LANCZOS_ORDER})
     return Simulator(simulator.profile.model_copy(update={"psf": psf}), simulator.options)
 
 
-LANCZOS_ORDER = 2
 _REGISTER = 4  # keeps draws apart
 _OBJECTS_PER_SEED = 10**9
 MOST_SEEDS = 72_000_000  # then the simulator runs out of addresses
