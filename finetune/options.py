@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.adaptation.methods import DEFAULT, method_named
+from finetune.adaptation.simulated import MOST_SEED
 from finetune.errors import FinetuneError
 from finetune.few_shot import MODES
 
@@ -62,7 +63,7 @@ class Options:
         for name in ("trials", "iterations"):
             if getattr(self, name) < 1:
                 raise FinetuneError(f"--{name} {getattr(self, name)}: at least 1.")
-        if not 0 <= self.seed < 2**31:
-            raise FinetuneError(f"--seed {self.seed}; allowed are 0 to {2**31 - 1}.")
+        if not 0 <= self.seed <= MOST_SEED:
+            raise FinetuneError(f"--seed {self.seed}; allowed are 0 to {MOST_SEED}.")
         sizes = tuple(sorted({0, *self.per_class}))
         object.__setattr__(self, "per_class", sizes)

@@ -81,7 +81,9 @@ class Trials:
         found = {"options": chosen, "real": data_identity(self.real.split)}
         found["model"] = self.network.card
         if self.options.simulated:
-            found["simulated"] = data_identity(Split(self.options.simulated, "train"))
+            simulated = Split(self.options.simulated, "train")
+            simulated.labels_among(self.network.classes)  # refuses classes it does not know
+            found["simulated"] = data_identity(simulated)
         return {**found, "versions": versions("skyreel", "keras", "numpy", "scikit-learn")}
 
     def run(self, on_step: OnStep = lambda name, done, total: None) -> None:

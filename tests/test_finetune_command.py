@@ -229,6 +229,7 @@ def test_other_options_for_the_same_folder_are_refused(tuned, asked, monkeypatch
         (["--trials", 0], "--trials 0: at least 1"),
         (["--iterations", 0], "--iterations 0: at least 1"),
         (["--seed", -1], "--seed -1; allowed"),
+        (["--seed", 71_000_000], "--seed 71000000; allowed are 0 to 70999999"),
         (["--disjoint", "night"], "--disjoint 'night'; allowed: field, object"),
         (["--real", "nowhere.zarr"], "nowhere.zarr"),
         (["--split", "tests"], "has no split 'tests'"),

@@ -1,11 +1,11 @@
-"""Simulated sequences like those a network was trained on, made again from its card."""
+"""Sequences simulated for the survey and the classes in a network's card, so like its training."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from classifier.inputs import Inputs
-from classifier.learning.sources import EndlessSource
+from classifier.learning.sources import MOST_SEEDS, EndlessSource
 from classifier.networks.model import Network
 from classifier.showing import Showing
 from finetune.errors import FinetuneError
@@ -16,6 +16,7 @@ from survey_profiles.schema import Profile
 
 _BATCH = 64
 _SEED_OFFSET = 1_000_000  # other sequences than training saw with small seeds
+MOST_SEED = MOST_SEEDS - 1 - _SEED_OFFSET
 
 
 def simulator_for(network: Network) -> Simulator:
@@ -41,7 +42,7 @@ def simulator_for(network: Network) -> Simulator:
 def simulated_sequences(
     network: Network, showing: Showing, n: int, *, seed: int, resampled: float
 ) -> tuple[Inputs, np.ndarray]:
-    """``n`` sequences (a multiple of 1,024) and their labels, among the network's classes.
+    """``n`` sequences or more, whole blocks of 1,024, and their labels among the network's classes.
 
     ``resampled`` is the share whose stamps are registered on their source.
     """
