@@ -23,7 +23,7 @@ from finetune.reporting.magnitudes import matched_scores, shared_bins
 from finetune.reporting.mistakes import most_often_missed
 from finetune.reporting.pooled import evaluations
 from finetune.reporting.scoring import Scoring, score_of
-from finetune.reporting.summary import statements
+from finetune.reporting.summary import plain, statements
 from finetune.reporting.tables import counts, number
 from finetune.reporting.together import laid_out, read_states
 from finetune.reporting.worth import labels_to_reach, worth
@@ -395,3 +395,8 @@ def test_misclassified_sequences_are_drawn_from_the_real_data(tmp_path, small_da
     captions = [text for text in page.captions if "true class" in text]
     assert len(captions) == 8
     assert {text.split(":")[0] for text in captions} == set(split.object_ids[rows])
+
+
+def test_what_is_undefined_is_none_in_json_in_lists_too():
+    found = plain({"value": [0.5, np.nan, [np.inf]], "error": np.nan, "n": 2})
+    assert found == {"value": [0.5, None, ["inf"]], "error": None, "n": 2}

@@ -48,7 +48,7 @@ def _by_images(scoring):
     for name in _models(few):
         k = typical_size(scoring, name)
         found[name] = {"per_class": k} | {
-            when: {panel: {"value": value[row].tolist(), "error": error[row].tolist()}
+            when: {panel: plain({"value": value[row].tolist(), "error": error[row].tolist()})
                    for row, panel in enumerate(panels)}
             for when, (value, error) in by_images(scoring, name, k).items()
         }  # fmt: skip
@@ -61,7 +61,7 @@ def _pooled(scoring):
         for what, e in evaluations(scoring.few, name, typical_size(scoring, name)).items():
             found[what] = {
                 "counts": e.final.confusion.tolist(),
-                "calibration_error": float(e.final.calibration_error),
+                **plain({"calibration_error": float(e.final.calibration_error)}),
             }
     return found
 

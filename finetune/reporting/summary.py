@@ -106,11 +106,13 @@ def _shown(score):
 
 
 def plain(values: dict) -> dict:
-    """Numbers for JSON: None where undefined, "inf" as text."""
+    """Numbers and lists of them for JSON: None where undefined, "inf" as text."""
     return {key: _plain(value) for key, value in values.items()}
 
 
 def _plain(value):
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
     if isinstance(value, float) and not np.isfinite(value):
         return None if np.isnan(value) else "inf"
     return value
