@@ -1,8 +1,8 @@
 """How adaptation was chosen: ``python -m benchmarks.adaptation --out FOLDER``.
 
 Simulated sequences of four altered surveys stand in for real ones, so that no real object has a
-say: PSF wings and ellipticity, width scatter, calibration scatter, registered stamps and the
-magnitudes of the thesis's objects, none of them as the network knows them. Prints the mean recall
+say. Each differs from HiTS in some of PSF wings, ellipticity, scatter of widths and calibration,
+registration of the stamps, and magnitudes (those of the thesis's objects). Prints the mean recall
 of four classes after 5, 10 and all images, before and after, by every method asked for, and of
 the learner of real objects alone, mean and deviation over draws.
 """
