@@ -59,8 +59,7 @@ class HomogenisedSplit(Split):
 
     def __init__(self, path, name: str):
         super().__init__(path, name)
-        resampled = self.values("resampled")
-        self._native = np.ones(len(self), bool) if resampled is None else ~resampled.astype(bool)
+        self._native = ~resampled(self)
 
     def stamps(self, first: int, end: int):
         """Objects ``first`` to ``end``, registered."""
@@ -70,6 +69,12 @@ class HomogenisedSplit(Split):
             draws = np.random.default_rng([_STREAM, i])
             drawn_pix[i - first] = draws.uniform(-0.5, 0.5, drawn_pix.shape[1:])
         return registered(stamps, self._native[first:end], drawn_pix)
+
+
+def resampled(split: Split) -> np.ndarray:
+    """(object,): whether stamps were resampled before they were published; False if unknown."""
+    found = split.values("resampled")
+    return np.zeros(len(split), dtype=bool) if found is None else found.astype(bool)
 
 
 def common_length(split: Split, showing: Showing) -> int:

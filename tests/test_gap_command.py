@@ -3,7 +3,9 @@
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import zarr
 from typer.testing import CliRunner
 
 from finetune.gap import comparing, partners
@@ -13,6 +15,7 @@ from simulator.dataset.run import execute, writer_for
 from simulator.options import Options
 from survey_profiles import added
 from survey_profiles.cli import app
+from tests.running import copy_of
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +120,15 @@ def test_mistakes_cost_one_sentence(taken_for_real, tmp_path, arguments, says):
     result = run("gap", "--real", taken_for_real, "--out", tmp_path / "gap", *arguments)
     assert result.exit_code == 2 and says in result.stderr
     assert "Traceback" not in result.stderr and not (tmp_path / "gap").exists()
+
+
+def test_too_few_objects_to_be_told_apart_are_refused_before_the_work(taken_for_real, tmp_path):
+    data = copy_of(taken_for_real, tmp_path)
+    labels = zarr.open_group(data)["test/label"]
+    labels[:] = np.where(np.arange(labels.shape[0]) < 4, labels[:], 255)
+    result = run("gap", "--real", data, "--out", tmp_path / "gap")
+    assert result.exit_code == 2 and "4 objects have a class" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_an_output_that_is_a_file_is_refused_before_the_work(taken_for_real, tmp_path):

@@ -16,8 +16,9 @@ from finetune.gap.distances import Distance, distance
 from finetune.gap.measuring import free_psf, light_curves, measurements
 from finetune.gap.partners import Partners, Pool, Shown, find_partners
 from finetune.gap.quantities import GROUPS, QUANTITIES, SELECTION
-from finetune.gap.real import resampled, write_exposures
-from finetune.gap.telling import Telling, tell
+from finetune.gap.real import write_exposures
+from finetune.gap.telling import FOLDS, Telling, tell
+from finetune.homogenise import resampled
 
 POOL_PER_PARTNER = 4
 _LEAST_POOL = 1500
@@ -142,6 +143,11 @@ def _real(split, showing, psf, profile, own_exposures):
     usable = (split.labels >= 0) & (np.asarray(stamps.n_epochs) > 0) & np.isfinite(magnitudes[:, 0])
     if not usable.any():
         raise GapError(f"{split.path}: no object has a class and a measurable light curve.")
+    if usable.sum() < FOLDS:
+        raise GapError(
+            f"{split.path}: {usable.sum()} objects have a class and a measurable light curve; to "
+            f"be told from simulated ones it takes {FOLDS} or more."
+        )
     names = np.array([*split.classes, ""])[split.labels]
     values = measurements(stamps, curves, profile)
     first_mjd = stamps.mjd[usable, 0] if own_exposures else np.full(usable.sum(), np.nan)

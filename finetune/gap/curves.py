@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from classifier.photometry.measuring import NJY_ZERO_POINT_MAG
 from finetune.gap.robust import mean, median, scatter
 
 NJY_SOFTENING = 300.0  # fluxes far below it make asinh magnitudes linear; g = 25.2
@@ -14,7 +15,7 @@ _H_PER_D = 24.0
 def asinh_magnitude(flux_njy):
     """AB magnitude that stays finite where flux is zero (Lupton, Gunn & Szalay 1999)."""
     scaled = np.asarray(flux_njy, dtype=float) / (2.0 * NJY_SOFTENING)
-    return 31.4 - 2.5 / np.log(10.0) * (np.arcsinh(scaled) + np.log(NJY_SOFTENING))
+    return NJY_ZERO_POINT_MAG - 2.5 / np.log(10.0) * (np.arcsinh(scaled) + np.log(NJY_SOFTENING))
 
 
 def matching_magnitudes(curves):

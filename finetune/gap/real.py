@@ -1,4 +1,4 @@
-"""What only real data sets know: which stamps were resampled, and their exposures as a table."""
+"""The exposures of real objects as a table for the simulator."""
 
 from __future__ import annotations
 
@@ -9,14 +9,6 @@ from simulator.dataset.store import open_dataset
 
 _COLUMNS = ("exposure_time_s", "airmass", "seeing_fwhm_arcsec", "sky_adu", "zero_point_mag",
             "limiting_mag")  # fmt: skip
-
-
-def resampled(split: Split) -> np.ndarray:
-    """(object,): whether stamps were resampled before they were published; False if unknown."""
-    group = open_dataset(split.path)[split.name]
-    if "resampled" not in group:
-        return np.zeros(len(split), dtype=bool)
-    return np.asarray(group["resampled"][:], dtype=bool)
 
 
 def write_exposures(split: Split, objects, path) -> None:
