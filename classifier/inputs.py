@@ -95,10 +95,9 @@ def inputs_of(stamps: Stamps) -> Inputs:
     than half of its pixels is left out: the images after it move up.
     """
     sky, pixels = border_sky(stamps.images_adu, BORDER_PIX)
-    scale = 10 ** (0.4 * (NJY_ZERO_POINT_MAG - stamps.zero_point_mag)) / stamps.exposure_time_s
+    scale = njy_per_adu(stamps)
     noise = noise_adu(stamps, sky) * scale
-    good = np.isfinite(noise) & (noise > 0) & (pixels >= LEAST_PIXELS)
-    good &= np.arange(stamps.mjd.shape[1]) < stamps.n_epochs[:, None]
+    good = _good(stamps, noise, pixels)
     order, n_images = np.argsort(~good, axis=1, kind="stable"), good.sum(axis=1)
     rows, shown = np.arange(len(stamps))[:, None], np.arange(good.shape[1]) < n_images[:, None]
 
@@ -119,6 +118,23 @@ def inputs_of(stamps: Stamps) -> Inputs:
         shown=shown.astype(np.float32),
         n_images=n_images,
     )
+
+
+def countable(stamps: Stamps) -> Stamps:
+    """The images that `inputs_of` keeps, with those after one that it leaves out moved up."""
+    sky, pixels = border_sky(stamps.images_adu, BORDER_PIX)
+    good = _good(stamps, noise_adu(stamps, sky) * njy_per_adu(stamps), pixels)
+    return stamps.rearranged(np.argsort(~good, axis=1, kind="stable"), good.sum(axis=1))
+
+
+def njy_per_adu(stamps: Stamps):
+    """Flux of one ADU (object, image); NaN without a zero point or an exposure time."""
+    return 10 ** (0.4 * (NJY_ZERO_POINT_MAG - stamps.zero_point_mag)) / stamps.exposure_time_s
+
+
+def _good(stamps, noise, pixels):
+    good = np.isfinite(noise) & (noise > 0) & (pixels >= LEAST_PIXELS)
+    return good & (np.arange(stamps.mjd.shape[1]) < stamps.n_epochs[:, None])
 
 
 def noise_adu(stamps: Stamps, sky):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from classifier.errors import ClassifierError
-from classifier.inputs import BORDER_PIX, Inputs, border_scatter, border_sky, inputs_of
+from classifier.inputs import BORDER_PIX, Inputs, border_scatter, border_sky, countable, inputs_of
 from classifier.learning.batches import Batches
 from classifier.learning.sources import EndlessSource, StoredSource
 from classifier.showing import Showing, ShownSplit
@@ -187,3 +187,17 @@ def neighbour_correlation(inputs):
 def test_a_split_smaller_than_a_batch_is_refused(small_dataset):
     with pytest.raises(ClassifierError, match="fewer than one batch of 256"):
         StoredSource(Split(small_dataset, "train"), Showing(), 0, 256)
+
+
+def test_countable_images_are_those_that_inputs_have(small_dataset):
+    split = Split(small_dataset, "test")
+    stamps = ShownSplit(split, Showing(images=8)).stamps(0, 40)
+    zero_point_mag = stamps.zero_point_mag.copy()
+    zero_point_mag[::3, 2] = np.nan
+    images_adu = stamps.images_adu.copy()
+    images_adu[1::3, 0] = 7.0
+    stamps = replace(stamps, zero_point_mag=zero_point_mag, images_adu=images_adu)
+    kept, inputs = countable(stamps), inputs_of(stamps)
+    assert (inputs.n_images < stamps.n_epochs).sum() >= 26
+    np.testing.assert_array_equal(kept.n_epochs, inputs.n_images)
+    same(inputs_of(kept), inputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from classifier.inputs import countable
 from classifier.photometry import Settings, measure
 from classifier.recipe import psf_of
 from classifier.showing import ShownSplit
@@ -22,7 +23,8 @@ def feature_names(*, brightness: bool = True) -> tuple[str, ...]:
 def real_only_features(shown: ShownSplit, *, brightness: bool = True) -> np.ndarray:
     """Features (object, image, feature) after 1, 2, ... images, float32.
 
-    NaN where an object has not so many images. A feature that cannot be told yet is 0; an image
+    NaN where an object has not so many images; counted are those that a network counts
+    (`classifier.inputs.countable`). A feature that cannot be told yet is 0; an image
     that cannot be measured leaves the features as they were.
 
     Parameters
@@ -41,7 +43,7 @@ def real_only_features(shown: ShownSplit, *, brightness: bool = True) -> np.ndar
     shown.split.refuse_empty()
     psf, found = psf_of(shown.split), []
     for first, end in shown.split.blocks(_BLOCK_OBJECTS):
-        found.append(_after_every_image(shown.stamps(first, end), psf))
+        found.append(_after_every_image(countable(shown.stamps(first, end)), psf))
     values = np.concatenate(found)
     kept = [feature_names().index(name) for name in feature_names(brightness=brightness)]
     return values[..., kept]
