@@ -53,6 +53,9 @@ def finetune(
             help="Resample all stamps alike and show as many images of every class.",
         ),
     ] = True,
+    any_survey: Annotated[
+        bool, typer.Option("--any-survey", help="Teach it another survey's sequences all the same.")
+    ] = False,
     disjoint: Annotated[
         str,
         typer.Option(
@@ -82,8 +85,8 @@ def finetune(
         Options(
             model=model, real=real, split=split, per_class=tuple(per_class or (10,)),
             trials=trials, method=method, also=tuple(also or ()), simulated=simulated,
-            scratch=scratch, homogenised=homogenise, disjoint=disjoint, iterations=iterations,
-            seed=seed,
+            scratch=scratch, homogenised=homogenise, any_survey=any_survey, disjoint=disjoint,
+            iterations=iterations, seed=seed,
         ),
     )  # fmt: skip
 

@@ -31,4 +31,8 @@ def adapt_and_report(work: Work, options: Options) -> None:
 
         trials.run(on_step)
     write_few_shot_report(work.out, real.split, console=console)
-    console.print(f"The model to use, taught all {(real.labels >= 0).sum()}: {work.out / MODEL}")
+    taught = (real.labels >= 0).sum()
+    console.print(
+        f"The model to use: {work.out / MODEL}. It was taught all {taught}, so its scores on these "
+        "would mean nothing."
+    )

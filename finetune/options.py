@@ -30,6 +30,8 @@ class Options:
     scratch : bool
         Whether a network with fresh weights learns the same objects.
     homogenised : bool
+    any_survey : bool
+        Whether the real sequences may be of another survey than the network's.
     disjoint : str
     iterations : int
     seed : int
@@ -49,13 +51,15 @@ class Options:
     simulated: Path | None = None
     scratch: bool = False
     homogenised: bool = True
+    any_survey: bool = False
     disjoint: str = "field"
     iterations: int = 1000
     seed: int = 0
 
     def __post_init__(self):
-        for name in (self.method, *self.also):
-            method_named(name)
+        for flag, names in (("--method", (self.method,)), ("--also", self.also)):
+            for name in names:
+                method_named(name, flag)
         if self.disjoint not in MODES:
             raise FinetuneError(f"--disjoint {self.disjoint!r}; allowed: {', '.join(MODES)}.")
         if not self.per_class or min(self.per_class) < 0:

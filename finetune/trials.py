@@ -19,7 +19,7 @@ from classifier.card import CARD, versions
 from classifier.evaluation import write_predictions
 from classifier.feature_table import data_identity
 from classifier.files import alone_in, claim, whole_file
-from classifier.models import model_folder, open_model
+from classifier.models import check_fit, model_folder, open_model
 from classifier.networks.model import Network
 from classifier.stamps import Split
 from finetune.adaptation.methods import method_named
@@ -63,6 +63,8 @@ class Trials:
                 f"--model {options.model} is a {opened.card['kind']}; give a network. A forest is "
                 "adapted beside it with --simulated."
             )
+        check_fit(options.model, opened, Split(options.real, options.split),
+                  any_survey=options.any_survey)  # fmt: skip
         homogenising = Homogenising(registration=options.homogenised, length=options.homogenised)
         self.network = opened
         self.real = RealSet.read(options.real, options.split, opened, homogenising)

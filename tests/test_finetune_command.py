@@ -223,7 +223,7 @@ def test_other_options_for_the_same_folder_are_refused(tuned, asked, monkeypatch
     ("wrong", "sentence"),
     [
         (["--method", "hed"], "no such method. Did you mean head?"),
-        (["--also", "reader", "nothing"], "--method nothing: there is no such method. Known:"),
+        (["--also", "reader", "nothing"], "--also nothing: there is no such method. Known:"),
         (["--per-class", 10], "--per-class 10: no way was found"),
         (["--per-class", -1], "--per-class: give one number or more, none below 0"),
         (["--trials", 0], "--trials 0: at least 1"),

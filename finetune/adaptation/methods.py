@@ -69,7 +69,7 @@ METHODS = {
 DEFAULT = "committee"
 
 
-def method_named(name: str) -> Head | Steps:
+def method_named(name: str, flag: str = "--method") -> Head | Steps:
     """The method of this name.
 
     Raises
@@ -80,5 +80,5 @@ def method_named(name: str) -> Head | Steps:
     if name not in METHODS:
         near = get_close_matches(name.lower(), METHODS, n=1)
         hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(METHODS)}."
-        raise FinetuneError(f"--method {name}: there is no such method. {hint}")
+        raise FinetuneError(f"{flag} {name}: there is no such method. {hint}")
     return METHODS[name]

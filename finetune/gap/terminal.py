@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from rich.markup import escape
 from rich.table import Table
 
 from finetune.gap.quantities import QUANTITIES, SELECTION
@@ -43,6 +44,6 @@ def _gaps(gap):
     for d, q in found[:_MOST_ROWS]:
         table.add_row(
             q.name, f"{d.real_median:.4g}", f"{d.simulated_median:.4g}",
-            f"{d.wasserstein:.2f} ± {d.wasserstein_error:.2f}", d.verdict, q.hint,
+            f"{d.wasserstein:.2f} ± {d.wasserstein_error:.2f}", d.verdict, escape(q.hint),
         )  # fmt: skip
     return table
