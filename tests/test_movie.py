@@ -60,7 +60,7 @@ def rows_of(table, rows):
     kept = {
         name: np.ascontiguousarray(value[rows])
         for name, value in table._asdict().items()
-        if isinstance(value, np.ndarray) and name not in shared
+        if isinstance(value, np.ndarray) and name not in shared and value.size  # else: no rows
     }
     return table._replace(**kept)
 
