@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe_machine
-from classifier.learning.history import read_history
-from classifier.learning.options import NetworkOptions
-from classifier.learning.training import NetworkTraining
+from classifier.training.history import read_history
+from classifier.training.options import NetworkOptions
+from classifier.training.train import NetworkTraining
 
 QUARTER = {"filters": 16, "dense": 256, "units": 128}
 LINES = {

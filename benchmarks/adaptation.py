@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe_machine
-from classifier.models import open_model
+from classifier.models.registry import open_model
 from finetune.adaptation.methods import METHODS
-from finetune.contenders import Contenders
+from finetune.compared_methods import Contenders
 from finetune.few_shot import Draw, drawn
 from finetune.homogenise import Homogenising
 from finetune.options import Options
-from finetune.real_set import RealSet
+from finetune.real_sequences import RealSet
 from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
 from simulator.options import Options as SimulationOptions

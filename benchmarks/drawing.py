@@ -21,7 +21,7 @@ from benchmarks.machine import describe_machine
 from simulator.scene.gaussians import pixel_centres
 from simulator.scene.profiles import sersic
 from simulator.scene.render import render
-from tests.pictures import Picture, disagreement, galsims, kernel_arguments, ours
+from tests.helpers.pictures import Picture, disagreement, galsims, kernel_arguments, ours
 
 SIZE_PIX = 21
 LARGEST_PEAK_ERROR = 5e-3

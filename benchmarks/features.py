@@ -133,7 +133,7 @@ def report_light_curve(n_curves, n_points, ours):
 
 def report_feets(n_curves, n_points, ours):
     """Print the speed of feets for the features of ours that it has."""
-    from tests.feets_judge import feets_features
+    from tests.helpers.feets_judge import feets_features
 
     sample = list(zip(*curves(n_curves, n_points), strict=True))
     seconds = seconds_of(lambda: [feets_features(*curve) for curve in sample]) / n_curves

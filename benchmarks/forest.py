@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe_machine
+from classifier.dataset import Split
 from classifier.evaluation import Evaluation, Predictions, evaluate, over_runs, write_report
-from classifier.feature_table import FeatureTable
-from classifier.forest.growing import Shape, grown, probabilities
-from classifier.forest.training import ForestOptions, ForestTraining
-from classifier.recipe import FeatureMaker, Recipe
-from classifier.stamps import Split
+from classifier.features.feature_table import FeatureTable
+from classifier.features.pipeline import FeatureMaker, Recipe
+from classifier.models.forest.growing import Shape, grown, probabilities
+from classifier.models.forest.training import ForestOptions, ForestTraining
 
 THREADS = 2
 THESIS_SEQUENCES = 686_000

@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe_machine
-from classifier.learning.batches import Batches
-from classifier.learning.options import NetworkOptions
-from classifier.learning.sources import EndlessSource, StoredSource
-from classifier.learning.training import compile_for, for_keras
-from classifier.networks import built
-from classifier.networks.model import Network
-from classifier.showing import Showing
-from classifier.stamps import Split
+from classifier.dataset import Split
+from classifier.image_selection import Showing
+from classifier.models.recurrent import built
+from classifier.models.recurrent.network import Network
+from classifier.training.batches import Batches
+from classifier.training.options import NetworkOptions
+from classifier.training.sources import EndlessSource, StoredSource
+from classifier.training.train import compile_for, for_keras
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 RUNS = (("compact", 64, 30), ("rcnn", 16, 3))  # network, batch, steps timed

@@ -14,7 +14,7 @@ import time
 import numpy as np
 
 from benchmarks.machine import describe_machine
-from tests.oracles import kolmogorov_smirnov, moment_deviations, recorded_electrons
+from tests.helpers.oracles import kolmogorov_smirnov, moment_deviations, recorded_electrons
 
 MEAN_E = (3.0, 30.0, 300.0, 3000.0)
 READ_NOISE_E = (0.0, 6.0)

@@ -17,13 +17,13 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.machine import describe_machine
-from simulator.lightcurves.base import Bands, Context
 from simulator.lightcurves.magnitudes import star_counts
 from simulator.lightcurves.periodic.cepheid import Cepheid, star_series, template_series
-from simulator.lightcurves.periodic.eclipsing import EclipsingBinary
-from simulator.lightcurves.periodic.rrlyrae import RRLyrae
-from simulator.randomness import Draws, Purpose
-from simulator.schedule import Schedule
+from simulator.lightcurves.periodic.eclipsing_binary import EclipsingBinary
+from simulator.lightcurves.periodic.rr_lyrae import RRLyrae
+from simulator.lightcurves.protocol import Bands, Context
+from simulator.observing.schedule import Schedule
+from simulator.rng import Draws, Purpose
 
 CLASSES = (RRLyrae, Cepheid, EclipsingBinary)
 DECAM_G = Bands(("g",), ("desg",))

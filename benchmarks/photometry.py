@@ -17,13 +17,13 @@ import numpy as np
 from astropy.table import Table
 
 from benchmarks.machine import describe_machine
+from classifier.dataset import Stamps
 from classifier.photometry import Flag, PsfModel, Settings, measure
-from classifier.stamps import Stamps
 from simulator.options import Options
-from simulator.sequences import Simulator
+from simulator.simulator import Simulator
 from survey_profiles import load_profile
-from tests.real_stars import read_sequences
-from tests.stars import as_stamps, draw, draw_many, expose, flux_of
+from tests.helpers.real_stars import read_sequences
+from tests.helpers.stars import as_stamps, draw, draw_many, expose, flux_of
 
 TIMED = {
     "science, all fitted": Settings(templates=0),

@@ -24,7 +24,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.psf_fit import Fits, fit_stars
 from simulator.lightcurves.nonvariable import NonVariable
 from simulator.options import Options
-from simulator.sequences import Simulator
+from simulator.simulator import Simulator
 from survey_profiles import load_profile
 
 N_STARS = 100

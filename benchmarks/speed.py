@@ -23,7 +23,7 @@ from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
 from simulator.options import Options
 from simulator.scene.scene import BULGE_FRACTION, BULGE_PIX, DISC_PIX, HOST_E1, HOST_E2
-from simulator.sequences import DRAWN_POINTINGS
+from simulator.simulator import DRAWN_POINTINGS
 from survey_profiles import draw_pointings, load_profile
 
 KEEP_ALL = {"seeing.max_fwhm_arcsec": "20"}
@@ -54,7 +54,7 @@ def breakdown(path):
     indices = np.arange(BATCH_OBJECTS)
     simulator.batch("train", indices[:64])
     spent = {"pixels": 0.0}
-    from simulator import sequences as module
+    from simulator import simulator as module
 
     film = module.film
 
@@ -99,7 +99,7 @@ def galsim_stamp_seconds(path):
     simulator = job.simulator
     address = np.arange(GALSIM_SEQUENCES, dtype=np.uint64)
     scenes = {}
-    from simulator import sequences as module
+    from simulator import simulator as module
 
     film = module.film
 

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe_machine
-from classifier.networks import NETWORKS, built
-from classifier.networks.model import Network
-from classifier.showing import Showing
+from classifier.image_selection import Showing
+from classifier.models.recurrent import NETWORKS, built
+from classifier.models.recurrent.network import Network
 from classifier.stream import Conditions, Stream
 
 SIZE_PIX, CLASSES = 21, ("SN", "RRL", "CEP", "EB", "NV", "GAL", "AST")

@@ -19,16 +19,16 @@ import numpy as np
 import sncosmo
 
 from benchmarks.machine import describe_machine
-from simulator.lightcurves.base import Bands, Context
 from simulator.lightcurves.filters import bandpass
 from simulator.lightcurves.magnitudes import MagnitudeLaw
-from simulator.lightcurves.supernovae.kernels import COLUMNS
+from simulator.lightcurves.protocol import Bands, Context
+from simulator.lightcurves.supernovae.light_curve_kernels import COLUMNS
 from simulator.lightcurves.supernovae.sed_templates import hsiao_source
 from simulator.lightcurves.supernovae.supernova import SN
 from simulator.lightcurves.supernovae.type_ia import RISE_DAY
 from simulator.lightcurves.supernovae.type_ii import DROP_MAG, PLATEAU_DAY, RISE_MEDIAN_DAY
-from simulator.randomness import Draws, Purpose
-from simulator.schedule import Schedule
+from simulator.observing.schedule import Schedule
+from simulator.rng import Draws, Purpose
 
 LSST = Bands(tuple("ugrizy"), tuple(f"lsst{letter}" for letter in "ugrizy"), reference=1)
 HITS = Bands(("g",), ("desg",))

@@ -11,16 +11,16 @@ from importlib import import_module
 _HOMES = {
     "ClassifierError": "classifier.errors",
     "Conditions": "classifier.stream",
-    "Forest": "classifier.forest.model",
-    "Network": "classifier.networks.model",
+    "Forest": "classifier.models.forest.forest",
+    "Network": "classifier.models.recurrent.network",
     "Predictions": "classifier.evaluation",
-    "Split": "classifier.stamps",
+    "Split": "classifier.dataset",
     "Stream": "classifier.stream",
     "evaluate": "classifier.evaluation",
     "features_of": "classifier.features",
     "features_of_batch": "classifier.features",
     "measure": "classifier.photometry",
-    "open_model": "classifier.models",
+    "open_model": "classifier.models.registry",
 }
 __all__ = sorted(_HOMES)
 

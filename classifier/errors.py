@@ -9,3 +9,7 @@ class ClassifierError(ValueError):
 
 class OutputError(RuntimeError):
     """A result that cannot be written where it was asked for."""
+
+
+class EvaluationError(ClassifierError):
+    """Predictions that cannot be read, or cannot be evaluated as asked."""

@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 from numba import njit
 
-from classifier.inputs import BORDER_PIX, border_sky, noise_adu
-from classifier.stamps import Stamps
+from classifier.dataset import Stamps
+from classifier.network_inputs import BORDER_PIX, border_sky, noise_adu
 from simulator.detector.resample import shift_stamp
 
 LANCZOS_ORDER = 2

@@ -13,11 +13,11 @@ from numbers import Real
 
 import numpy as np
 
+from classifier.dataset import Stamps
 from classifier.errors import ClassifierError
-from classifier.inputs import Inputs, inputs_of
-from classifier.networks.model import Network
-from classifier.stamps import Stamps
-from classifier.stream_store import Kept, read_kept, write_kept
+from classifier.models.recurrent.network import Network
+from classifier.network_inputs import Inputs, inputs_of
+from classifier.stream_state import Kept, read_kept, write_kept
 
 _BATCH = 1024  # alerts given to the network at once
 _MAY_BE_UNKNOWN = ("seeing_fwhm_pix", "gain_e_per_adu", "read_noise_e")
@@ -79,7 +79,7 @@ class Stream:
 
     Parameters
     ----------
-    network : classifier.networks.model.Network
+    network : classifier.models.recurrent.network.Network
     """
 
     def __init__(self, network: Network):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from finetune.reporting import headline, headline_table
+from finetune.reports import headline, headline_table
 
 SIZES = ("1", "2", "5", "10", "20")
 

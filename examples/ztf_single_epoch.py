@@ -50,8 +50,8 @@ def numbers(text, least=1):
 
 def read(path, classes):
     """Features (object, feature), labels among ``classes`` and fields of the objects."""
+    from finetune.baselines import FEATURES, first_planes, single_epoch_features
     from finetune.errors import FinetuneError
-    from finetune.single_epoch import FEATURES, first_planes, single_epoch_features
 
     split, planes = first_planes(path)
     place = [classes.index(name) if name in classes else -1 for name in split.classes]
@@ -98,8 +98,8 @@ def confusion_table(result, classes):
 
 def report(args, console):
     """Read, try, and print."""
+    from finetune.baselines import feature_columns, few_shot_trials
     from finetune.errors import FinetuneError
-    from finetune.single_epoch import feature_columns, few_shot_trials
 
     if args.trials < 2:
         raise FinetuneError(f"--trials {args.trials}: at least 2, for a scatter.")

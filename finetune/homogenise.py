@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from classifier.dataset import Split
+from classifier.image_selection import Showing, ShownSplit
 from classifier.registration import registered
-from classifier.showing import Showing, ShownSplit
-from classifier.stamps import Split
 
 _STREAM = 20190302  # keeps these draws apart from others
 LENGTH_QUANTILE = 0.05
@@ -54,7 +54,7 @@ class HomogenisedSplit(Split):
     Raises
     ------
     ClassifierError
-        As of `classifier.stamps.Split`.
+        As of `classifier.dataset.Split`.
     """
 
     def __init__(self, path, name: str):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.adaptation.methods import DEFAULT, method_named
-from finetune.adaptation.simulated import MOST_SEED
+from finetune.adaptation.simulated_sequences import MOST_SEED
 from finetune.errors import FinetuneError
 from finetune.few_shot import MODES
 

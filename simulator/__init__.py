@@ -13,14 +13,14 @@ from importlib import import_module
 
 _HOMES = {
     "Options": "simulator.options",
-    "Sequences": "simulator.sequences",
+    "Sequences": "simulator.simulator",
     "SimulationError": "simulator.errors",
-    "Simulator": "simulator.sequences",
+    "Simulator": "simulator.simulator",
     "StoreError": "simulator.errors",
     "load_profile": "survey_profiles",
     "open_dataset": "simulator.dataset.store",
     "register": "simulator.lightcurves",
-    "simulator_of": "simulator.dataset.again",
+    "simulator_of": "simulator.dataset.regenerate",
 }
 __all__ = sorted(_HOMES)
 

@@ -60,7 +60,7 @@ def simulate(
     Run again with the same arguments to finish a run that stopped. Any object can be made
     again by itself from the profile, the seed and its index.
     """
-    from simulator.session import Request, run_request
+    from simulator.simulate_command import Request, run_request
 
     run_request(
         Request(

@@ -7,12 +7,12 @@ from importlib import import_module
 _HOMES = {
     "ExposureTableError": "errors",
     "Pointings": "pointings",
-    "Profile": "schema",
+    "Profile": "profile",
     "ProfileError": "errors",
     "draw_pointings": "conditions",
     "load_profile": "loading",
     "profile_names": "loading",
-    "read_exposures": "tables",
+    "read_exposures": "exposure_tables.plain",
 }
 __all__ = sorted(_HOMES)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from survey_profiles.added import WithAdded
+from survey_profiles.plugins import WithAdded
 
 app = typer.Typer(
     cls=WithAdded,

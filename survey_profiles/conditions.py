@@ -14,8 +14,7 @@ from survey_profiles import depth as depths
 from survey_profiles.cadence import draw_visits
 from survey_profiles.errors import Problem, ProfileError
 from survey_profiles.moonlight import NANOLAMBERT_V_MAG, moonlight_at
-from survey_profiles.pointings import Pointings, as_pointings, pack_left
-from survey_profiles.shapes import draw_shapes
+from survey_profiles.pointings import Pointings, as_pointings, draw_shapes, pack_left
 
 MAX_ROUNDS = 40
 _VISITS, _SEEING, _SKY, _CLOUD, _DEPTH, _SHAPE = range(6)  # append, never renumber

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from simulator.dataset.layout import array_specs
+from simulator.dataset.schema import array_specs
 from simulator.options import Options
-from simulator.sequences import Simulator
+from simulator.simulator import Simulator
 from survey_profiles import load_profile
 
 ROOT = Path(__file__).parents[1]

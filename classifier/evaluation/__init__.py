@@ -11,19 +11,19 @@ from __future__ import annotations
 from importlib import import_module
 
 _HOMES = {
-    "Estimate": "classifier.evaluation.measure",
-    "Evaluation": "classifier.evaluation.measure",
-    "EvaluationError": "classifier.evaluation.errors",
+    "Estimate": "classifier.evaluation.evaluation",
+    "Evaluation": "classifier.evaluation.evaluation",
+    "EvaluationError": "classifier.errors",
     "Predictions": "classifier.evaluation.predictions",
-    "Runs": "classifier.evaluation.runs",
-    "evaluate": "classifier.evaluation.measure",
-    "over_runs": "classifier.evaluation.runs",
-    "plot_comparison": "classifier.evaluation.plots",
-    "read_attributes": "classifier.evaluation.tables",
-    "read_predictions": "classifier.evaluation.tables",
-    "summary_table": "classifier.evaluation.report",
-    "write_predictions": "classifier.evaluation.tables",
-    "write_report": "classifier.evaluation.report",
+    "Runs": "classifier.evaluation.evaluation",
+    "evaluate": "classifier.evaluation.evaluation",
+    "over_runs": "classifier.evaluation.evaluation",
+    "plot_comparison": "classifier.reports.evaluation_figures",
+    "read_attributes": "classifier.evaluation.prediction_table",
+    "read_predictions": "classifier.evaluation.prediction_table",
+    "summary_table": "classifier.reports.evaluation_report",
+    "write_predictions": "classifier.evaluation.prediction_table",
+    "write_report": "classifier.reports.evaluation_report",
 }
 __all__ = sorted(_HOMES)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from classifier.evaluation.scores import Scores, ratio
+from classifier.evaluation.metrics import Scores, ratio
 
 
 def resampling_weights(strata, *, n_bootstrap: int, seed: int) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Light curves from stamps: optimal photometry, and differences from the earliest images."""
 
-from classifier.photometry.lightcurves import Flag, LightCurves
-from classifier.photometry.measuring import measure
-from classifier.photometry.psf import PsfModel
+from classifier.photometry.light_curves import Flag, LightCurves
+from classifier.photometry.measurement import measure
+from classifier.photometry.psf_model import PsfModel
 from classifier.photometry.settings import Settings
 
 __all__ = ["Flag", "LightCurves", "PsfModel", "Settings", "measure"]

@@ -16,8 +16,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from classifier.photometry.lightcurves import Flag
-from classifier.photometry.naylor import (
+from classifier.photometry.epoch import LARGEST_ADU
+from classifier.photometry.light_curves import Flag
+from classifier.photometry.optimal import (
     FLUX,
     PIXEL_VARIANCE,
     SHAPE_VARIANCE,
@@ -25,8 +26,7 @@ from classifier.photometry.naylor import (
     SKY_VARIANCE,
     VARIANCE,
 )
-from classifier.photometry.psf import WIDTH, X, Y
-from classifier.photometry.science import LARGEST_ADU
+from classifier.photometry.psf_model import WIDTH, X, Y
 
 _FWHM_PER_SIGMA = 2.3548200450309493
 _NEWTON_STEPS = 2

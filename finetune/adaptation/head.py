@@ -15,9 +15,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize
 
-from classifier.inputs import Inputs
-from classifier.networks.backend import keras
-from classifier.networks.model import Network
+from classifier.models.recurrent.backend import keras
+from classifier.models.recurrent.network import Network
+from classifier.network_inputs import Inputs
 
 LAST = "logits"
 _MOST_STEPS = 200

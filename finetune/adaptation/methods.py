@@ -19,7 +19,8 @@ class Head:
     falling : float
         With k objects per class it is ``penalty`` over k to this power.
     trees : float
-        Weight of trees on light curves of the taught objects (`finetune.committee`); 0: none.
+        Weight of trees on light curves of the taught objects (`classifier.models.ensemble`);
+        0: none.
     """
 
     penalty: float = 3.0

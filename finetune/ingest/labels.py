@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from finetune.errors import IngestError
-from finetune.readers.base import RealSequence, Skipped, printable
+from finetune.readers.protocol import RealSequence, Skipped, printable
 
 _ALERT_COLUMNS = ("candid", "alert", "alert_id", "diasourceid")
 _OBJECT_COLUMNS = ("objectid", "object", "object_id", "oid", "diaobjectid")

@@ -11,7 +11,7 @@ _HOMES = {
     "hits": "finetune.readers.fits_cube:FitsCubes",
     "ztf": "finetune.readers.ztf:ZtfAlerts",
     "rubin": "finetune.readers.rubin:RubinAlerts",
-    "zarr": "finetune.readers.own_zarr:OwnZarr",
+    "zarr": "finetune.readers.zarr_dataset:OwnZarr",
 }
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import isfinite, nan
 from pathlib import Path
@@ -9,13 +12,19 @@ from pathlib import Path
 import numpy as np
 
 from finetune.errors import SequenceError
-from finetune.readers.base import MAX_EPOCHS, RealSequence, Skipped, border_sky_adu, in_time_order
+from finetune.readers.alert_photometry import joined_columns
 from finetune.readers.cutout import placed
 from finetune.readers.packets import packet_files, packets_of
-from finetune.readers.photometry import joined_columns
-from finetune.readers.spool import Spool
-from simulator.dataset.layout import EPOCHS, OBJECTS, PIXELS, ArraySpec
+from finetune.readers.protocol import (
+    MAX_EPOCHS,
+    RealSequence,
+    Skipped,
+    border_sky_adu,
+    in_time_order,
+)
+from simulator.dataset.schema import EPOCHS, OBJECTS, PIXELS, ArraySpec
 from simulator.detector.defects import OUTSIDE
+from simulator.errors import StoreError
 from survey_profiles import load_profile
 
 _ALERT_ARRAYS = (
@@ -175,3 +184,50 @@ def number(value) -> float:
     """A number of a packet; NaN where there is none, or ZTF's -999 in its place."""
     plain = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if plain and isfinite(value) and value > -998 else nan
+
+
+class Spool:
+    """Packets by object, in a temporary file that nobody else sees."""
+
+    def __init__(self):
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115, closed by __exit__
+        self._places: dict[str, list[int]] = {}
+
+    def __len__(self):
+        return len(self._places)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+
+    def add(self, object_id: str, packet) -> bool:
+        """Keep a packet; False where its object has as many as a sequence may have.
+
+        Raises
+        ------
+        StoreError
+            The disk is full.
+        """
+        places = self._places.setdefault(object_id, [])
+        if len(places) == MAX_EPOCHS:
+            return False
+        try:
+            places.append(self._file.seek(0, 2))
+            pickle.dump(packet, self._file, protocol=pickle.HIGHEST_PROTOCOL)
+        except OSError as error:
+            raise StoreError(
+                f"{tempfile.gettempdir()}: packets cannot be kept there ({error.strerror}); set "
+                "TMPDIR to a folder with room for all of them."
+            ) from error
+        return True
+
+    def objects(self) -> Iterator[tuple[str, list]]:
+        """Each object and its packets, in the order in which they came."""
+        for object_id, places in self._places.items():
+            packets = []
+            for place in places:
+                self._file.seek(place)
+                packets.append(pickle.load(self._file))
+            yield object_id, packets

@@ -12,7 +12,7 @@ import numpy as np
 from astropy.io import fits
 
 from finetune.errors import SequenceError
-from finetune.readers.unpacking import unpacked
+from finetune.readers.decompression import unpacked
 from simulator.detector.defects import BAD_PIXEL, OUTSIDE, SATURATED
 
 MAX_CUTOUT_BYTES = 4 * 2**20  # unpacked; ZTF's have 20 kB, Rubin's 50 kB

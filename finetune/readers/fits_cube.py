@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from finetune.errors import SequenceError
-from finetune.readers.base import (
+from finetune.readers.fits_file import CubeFile, read_cube_file
+from finetune.readers.protocol import (
     RealSequence,
     Skipped,
     border_sky_adu,
@@ -20,8 +21,7 @@ from finetune.readers.base import (
     in_time_order,
     printable,
 )
-from finetune.readers.fits_file import CubeFile, read_cube_file
-from simulator.dataset.layout import EPOCHS, OBJECTS, ArraySpec
+from simulator.dataset.schema import EPOCHS, OBJECTS, ArraySpec
 from simulator.detector.defects import BAD_PIXEL, SATURATED
 from survey_profiles import load_profile
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.errors import IngestError, SequenceError
-from finetune.readers.avro_file import MAGIC, avro_records
-from finetune.readers.base import Skipped, printable
-from finetune.readers.unpacking import GZIP, unpacked
+from finetune.readers.avro import MAGIC, avro_records
+from finetune.readers.decompression import GZIP, unpacked
+from finetune.readers.protocol import Skipped, printable
 
 SUFFIXES = (".avro", ".avro.gz", ".tar", ".tar.gz", ".tgz")
 MAX_MEMBER_BYTES = 64 * 2**20

@@ -7,18 +7,18 @@ the variance plane tells it (``rubin_noise``).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isfinite, log10, nan, sqrt
 
 import numpy as np
 from astropy.time import Time
 
-from classifier.photometry.measuring import NJY_ZERO_POINT_MAG
+from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
 from finetune.errors import SequenceError
+from finetune.readers.alert_photometry import columns_of
 from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader, number
 from finetune.readers.cutout import mask_of, placed, planes_of
-from finetune.readers.photometry import columns_of
-from finetune.readers.rubin_noise import with_sky
-from simulator.dataset.layout import PIXELS, ArraySpec
+from simulator.dataset.schema import PIXELS, ArraySpec
 
 _SOURCE = (
     "diaObjectId", "ssObjectId", "detector", "midpointMjdTai", "ra", "dec", "psfFlux",
@@ -194,3 +194,61 @@ def _measurements(kept, profile):
         (when, band, kind, _flux(flux), number(error), nan)
         for when, (kind, _, band, flux, error) in zip(mjd, rows, strict=True)
     )
+
+
+_LEAST_SIGNIFICANCE = 5.0
+_LEAST_RISE = 1e-3  # of the variance, over the pixels of a stamp: less is rounding
+_LEAST_PIXELS = 50
+
+
+def gain_and_sky(image, variance) -> tuple[float, float]:
+    """Electrons per nJy, and the sky in electrons, of one cutout; NaN where they cannot be told.
+
+    Parameters
+    ----------
+    image, variance : (row, column), nJy and nJy^2
+    """
+    known = np.isfinite(image) & np.isfinite(variance)
+    if known.sum() < _LEAST_PIXELS:
+        return nan, nan
+    x, y = image[known].astype(float), variance[known].astype(float)
+    around = x - x.mean()
+    spread = float(around @ around)
+    if not spread > 0:
+        return nan, nan
+    slope = float(around @ y) / spread
+    at_zero = y.mean() - slope * x.mean()
+    left = y - at_zero - slope * x
+    error = sqrt(float(left @ left) / (len(x) - 2) / spread)
+    rise = slope * np.ptp(x)
+    if not (at_zero > 0 and rise > _LEAST_RISE * at_zero and slope > _LEAST_SIGNIFICANCE * error):
+        return nan, nan
+    return 1 / slope, at_zero / slope**2
+
+
+def with_sky(alerts):
+    """Alerts of one object with their sky put back, one gain for all; the same where unknown.
+
+    What counts per exposure is the noise of its sky: its level is the one that gives that noise
+    with the common gain.
+    """
+    found = [
+        gain_and_sky(a.images["images"], a.images["variance_images"])
+        if "variance_images" in a.images
+        else (nan, nan)
+        for a in alerts
+    ]
+    known = np.array([pair for pair in found if isfinite(pair[0])])
+    if not len(known):
+        note = "its variance does not tell the gain: sky left off, gain and read noise not known."
+        return [replace(a, notes=(*a.notes, note)) for a in alerts]
+    gain = float(np.median(known[:, 0]))
+    variance_njy2 = known[:, 1] / known[:, 0] ** 2
+    typical = float(np.median(variance_njy2))
+    bright = []
+    for alert, (own_gain, sky_e) in zip(alerts, found, strict=True):
+        background = sky_e / own_gain**2 if isfinite(own_gain) else typical
+        images = {**alert.images, "images": alert.images["images"] + np.float32(gain * background)}
+        objects = {**alert.objects, "gain_e_per_adu": gain, "read_noise_e": 0.0}
+        bright.append(replace(alert, images=images, objects=objects))
+    return bright

@@ -15,11 +15,10 @@ from pathlib import Path
 import numpy as np
 from numcodecs import Blosc
 
-from simulator.dataset.layout import array_specs
+from simulator.dataset.schema import array_specs
 from simulator.errors import SimulationError
-from simulator.options import Options
-from simulator.sampling import SPLITS
-from simulator.sequences import Simulator
+from simulator.options import SPLITS, Options
+from simulator.simulator import Simulator
 from survey_profiles import load_profile
 
 _VERSIONS = ("skyreel", "numpy", "scipy", "numba", "zarr", "numcodecs", "sncosmo", "galsim",

@@ -19,7 +19,7 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
-from simulator.dataset.layout import FORMAT_VERSION, PIXELS, ArraySpec
+from simulator.dataset.schema import FORMAT_VERSION, PIXELS, ArraySpec
 from simulator.errors import SimulationError, StoreError
 
 try:

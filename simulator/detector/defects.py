@@ -11,8 +11,8 @@ from math import cos, sin, sqrt
 import numpy as np
 from numba import njit
 
-from simulator.detector.poisson import small_poisson
-from simulator.randomness import philox
+from simulator.detector.noise import small_poisson
+from simulator.rng import philox
 
 SATURATED, BAD_PIXEL, COSMIC_RAY, OUTSIDE = 1, 2, 4, 8
 MASK_BITS = {

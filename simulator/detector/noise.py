@@ -7,12 +7,13 @@ rounded down to whole electrons; fainter ones from a search of the distribution 
 
 from __future__ import annotations
 
+from math import exp
+
 import numpy as np
 from numba import njit
 
-from simulator.detector.poisson import small_poisson
 from simulator.fastmath import cos_sin_of_turn, log_of
-from simulator.randomness import philox
+from simulator.rng import philox
 
 F = np.float32
 _ASYMPTOTIC_FROM_E = F(10.0)
@@ -85,3 +86,16 @@ def _record(electrons, words0, words1, read_noise_e):
         for_photons, for_reading = _normal_pair(words0[p], words1[p])
         count = _poisson_quantile(max(electrons[p], _ASYMPTOTIC_FROM_E), for_photons)
         electrons[p] = count + F(read_noise_e) * for_reading
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def small_poisson(mean, u):
+    """Poisson count at cumulative probability ``u``; for means far below a hundred."""
+    term = exp(-mean)
+    total = term
+    count = 0
+    while u > total and count < 1000:
+        count += 1
+        term *= mean / count
+        total += term
+    return count

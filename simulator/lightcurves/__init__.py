@@ -7,9 +7,9 @@ from importlib import import_module
 
 _HOMES = {
     "SN": "simulator.lightcurves.supernovae.supernova:SN",
-    "RRL": "simulator.lightcurves.periodic.rrlyrae:RRLyrae",
+    "RRL": "simulator.lightcurves.periodic.rr_lyrae:RRLyrae",
     "CEP": "simulator.lightcurves.periodic.cepheid:Cepheid",
-    "EB": "simulator.lightcurves.periodic.eclipsing:EclipsingBinary",
+    "EB": "simulator.lightcurves.periodic.eclipsing_binary:EclipsingBinary",
     "NV": "simulator.lightcurves.nonvariable:NonVariable",
     "GAL": "simulator.lightcurves.galaxy:Galaxy",
     "AST": "simulator.lightcurves.asteroid:Asteroid",

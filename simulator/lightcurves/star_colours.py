@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulator.lightcurves.base import Bands
 from simulator.lightcurves.filters import bandpass
-from simulator.randomness import Draws
+from simulator.lightcurves.protocol import Bands
+from simulator.rng import Draws
 
 _HC_OVER_K_ANGSTROM_K = 1.438777e8
 _LOG_TEMPERATURES = np.linspace(np.log(3200.0), np.log(12000.0), 60)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from simulator.errors import SimulationError
-from simulator.preview.film import movie
-from simulator.preview.sheet import contact_sheet
+from simulator.preview.animation import movie
+from simulator.preview.contact_sheet import contact_sheet
 from simulator.preview.style import check_place
 
 SUFFIXES = (".png", ".gif")
@@ -20,7 +20,7 @@ def preview(simulator, path):
 
     Parameters
     ----------
-    simulator : simulator.sequences.Simulator
+    simulator : simulator.simulator.Simulator
     path : path
         Its suffix decides: ``.png`` is a contact sheet, ``.gif`` a movie.
 

@@ -7,9 +7,9 @@ from math import ceil, cos, sin
 import numpy as np
 from numba import njit
 
+from simulator.psf.empirical import add_library_star
+from simulator.psf.moffat import add_moffat, moffat_scale
 from simulator.scene.gaussians import add_concentric, covariance
-from simulator.scene.library import add_library_star
-from simulator.scene.moffat import add_moffat, moffat_scale
 from simulator.scene.profiles import moffat_mixture
 from simulator.scene.scene import (
     BULGE_FRACTION,

@@ -19,7 +19,7 @@ class Psf(NamedTuple):
     ``kind`` is MOFFAT (``beta`` per exposure), MIXTURE (one profile of Gaussians with
     ``weights`` and ``scales`` in units of FWHM^2) or LIBRARY (``index`` into ``images``,
     stretched; hosts see the Moffat profile closest to it). Only Moffat stars are lopsided: see
-    `simulator.scene.moffat.add_moffat`.
+    `simulator.psf.moffat.add_moffat`.
     """
 
     kind: int

@@ -6,8 +6,8 @@ import numpy as np
 from scipy.special import pdtr
 
 from simulator.lightcurves.star_colours import StarColours
-from simulator.randomness import Draws, Purpose
-from simulator.scene.galaxies import Galaxies, GalaxyPopulation, position_in_light
+from simulator.rng import Draws, Purpose
+from simulator.scene.host_galaxies import Galaxies, GalaxyPopulation, position_in_light
 from simulator.scene.scene import (
     BULGE_FRACTION,
     BULGE_PIX,

@@ -12,8 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from simulator.lightcurves.base import Bands
-from simulator.lightcurves.periodic.stars import (
+from simulator.lightcurves.periodic.periodic_star import (
     PeriodicStar,
     Shapes,
     data_path,
@@ -22,6 +21,7 @@ from simulator.lightcurves.periodic.stars import (
     random_epoch,
     relative_to,
 )
+from simulator.lightcurves.protocol import Bands
 
 NODES = 513
 # Split normal in log P after the fundamental-mode Cepheids of the LMC in OGLE-III (Soszynski

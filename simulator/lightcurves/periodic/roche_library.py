@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from simulator.lightcurves.periodic.periodic_star import data_path
 from simulator.lightcurves.periodic.roche import (
     contact,
     detached,
@@ -22,7 +23,6 @@ from simulator.lightcurves.periodic.roche import (
     semi_detached,
 )
 from simulator.lightcurves.periodic.roche_light import light_curve
-from simulator.lightcurves.periodic.stars import data_path
 
 FILE = "eclipsing_roche_library.npz"
 SUBTYPES = ("contact", "semi-detached", "detached")

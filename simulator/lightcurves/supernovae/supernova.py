@@ -13,7 +13,8 @@ import numpy as np
 
 from simulator.lightcurves.filters import bandpass
 from simulator.lightcurves.supernovae.cosmology import MIN_REDSHIFT, distance_modulus_mag
-from simulator.lightcurves.supernovae.kernels import (
+from simulator.lightcurves.supernovae.detectable_volume import Reach, exposures
+from simulator.lightcurves.supernovae.light_curve_kernels import (
     COLUMNS,
     EXPLOSION,
     OFFSET,
@@ -22,7 +23,6 @@ from simulator.lightcurves.supernovae.kernels import (
     fill_magnitudes,
     find_peaks,
 )
-from simulator.lightcurves.supernovae.reach import Reach, exposures
 from simulator.lightcurves.supernovae.sed_templates import check_directory
 from simulator.lightcurves.supernovae.seds import band_weights
 from simulator.lightcurves.supernovae.type_ia import SupernovaIa

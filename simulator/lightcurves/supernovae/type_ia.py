@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.lightcurves.supernovae import seds
-from simulator.lightcurves.supernovae.kernels import (
+from simulator.lightcurves.supernovae.light_curve_kernels import (
     OFFSET,
     REDDENING,
     RISE,

@@ -14,7 +14,7 @@ from scipy.special import ndtr, ndtri
 
 from simulator.lightcurves.filters import bandpass
 from simulator.lightcurves.supernovae import seds
-from simulator.lightcurves.supernovae.kernels import (
+from simulator.lightcurves.supernovae.light_curve_kernels import (
     DROP,
     DROP_WIDTH,
     LOG_TEMPERATURE_CEILING,

@@ -1,1 +1,0 @@
-"""What the commands do, and what the user sees of it."""

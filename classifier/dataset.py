@@ -1,0 +1,240 @@
+"""Sequences of a data set, simulated or real, as what a telescope knows of them.
+
+Of the truth of a simulation only the label and the first alert pass through here. Axis order is
+(object, epoch, row, column).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+
+import numpy as np
+
+from classifier.errors import ClassifierError
+from simulator.dataset.store import open_dataset
+from simulator.detector.defects import MASK_BITS
+from simulator.errors import SimulationError
+
+BLOCK_OBJECTS = 1024
+SPLITS = ("train", "validation", "test")
+_EPOCH_ARRAYS = (
+    "mjd", "band", "exposure_time_s", "seeing_fwhm_arcsec", "sky_adu", "zero_point_mag",
+)  # fmt: skip
+_OBJECT_ARRAYS = ("label", "n_epochs", "first_alert_epoch", "gain_e_per_adu", "read_noise_e")
+_NEEDED = ("images", "mask", *_EPOCH_ARRAYS, *_OBJECT_ARRAYS)
+
+
+@dataclass(frozen=True)
+class Stamps:
+    """A batch of sequences.
+
+    ``images_adu`` (object, epoch, row, column) is float32 with the sky included, NaN where a
+    pixel is masked or an epoch is padded; ``saturated`` (object, epoch) tells whether a stamp
+    had saturated pixels. The other arrays are (object, epoch), NaN where padded, or (object,).
+    ``seeing_fwhm_pix`` and ``sky_adu`` are NaN where a real sequence lacks them.
+    """
+
+    images_adu: np.ndarray
+    saturated: np.ndarray
+    n_epochs: np.ndarray
+    mjd: np.ndarray
+    band: np.ndarray
+    exposure_time_s: np.ndarray
+    seeing_fwhm_pix: np.ndarray
+    sky_adu: np.ndarray
+    zero_point_mag: np.ndarray
+    gain_e_per_adu: np.ndarray
+    read_noise_e: np.ndarray
+
+    def __len__(self):
+        return len(self.n_epochs)
+
+    def rearranged(self, epochs, n_epochs) -> Stamps:
+        """The same objects with other epochs: number ``epochs[i, j]`` of object i becomes its j.
+
+        Entries beyond ``n_epochs`` (object,) become padding, whatever they name.
+        """
+        rows = np.arange(len(self))[:, None]
+        padded = np.arange(epochs.shape[1]) >= np.asarray(n_epochs)[:, None]
+        chosen = np.where(padded, 0, epochs)
+        moved = {}
+        for field in fields(self):
+            array = getattr(self, field.name)
+            if array.ndim > 1:
+                array = array[rows, chosen]
+                array[padded] = np.nan if array.dtype.kind == "f" else 0
+            moved[field.name] = array
+        return replace(self, **{**moved, "n_epochs": np.asarray(n_epochs, dtype=np.int16)})
+
+
+class Split:
+    """One split of a data set, checked when it is opened.
+
+    Parameters
+    ----------
+    path : path
+    name : str
+        "train", "validation" or "test".
+
+    Raises
+    ------
+    ClassifierError
+        There is no such data set or split, it was not finished, or it lacks arrays.
+    """
+
+    def __init__(self, path, name: str):
+        self.path, self.name = path, name
+        try:
+            root = open_dataset(path)
+        except SimulationError as error:
+            raise ClassifierError(str(error)) from None
+        if name not in root:
+            known = ", ".join(split for split in SPLITS if split in root)
+            raise ClassifierError(f"{path} has no split {name!r}; it has {known or 'none'}.")
+        self._group = root[name]
+        self._check_arrays()
+        self.attributes = dict(root.attrs)
+        self.classes = tuple(self.attributes["classes"])
+        self.bands = tuple(self.attributes["bands"])
+        self.survey = str(self.attributes.get("survey", "unknown"))
+        self.labels = self._labels()
+        self.n_epochs = self._group["n_epochs"][:].astype(int)
+        self.first_alert_epoch = self._group["first_alert_epoch"][:].astype(int)
+
+    def _check_arrays(self):
+        missing = [name for name in _NEEDED if name not in self._group]
+        if missing:
+            raise ClassifierError(
+                f"{self.path}/{self.name} lacks the arrays {', '.join(missing)}; "
+                "docs/dataset.md lists what a data set holds."
+            )
+        marks = self._group["shard_done"][:] if "shard_done" in self._group else np.ones(1, bool)
+        if not marks.all():
+            raise ClassifierError(
+                f"{self.path}/{self.name} is not finished ({int((~marks).sum())} of {marks.size} "
+                "shards to be made). Run the command that makes it again."
+            )
+
+    def _labels(self):
+        labels = self._group["label"][:].astype(int)
+        return np.where(labels < len(self.classes), labels, -1)
+
+    def __len__(self):
+        return self._group["images"].shape[0]
+
+    @property
+    def longest(self) -> int:
+        """Epochs of the longest sequence."""
+        return self._group["images"].shape[1]
+
+    @property
+    def size_pix(self) -> int:
+        """Rows and columns of a stamp."""
+        return self._group["images"].shape[2]
+
+    @cached_property
+    def profile(self):
+        """The survey profile the data were made with, or taken by."""
+        from survey_profiles.profile import Profile
+
+        try:
+            return Profile.model_validate(self.attributes["profile"])
+        except (KeyError, ValueError) as error:
+            reason = str(error).split("\n")[0]
+            raise ClassifierError(
+                f"{self.path}: its survey profile is damaged ({reason})."
+            ) from None
+
+    @cached_property
+    def object_ids(self):
+        """Names of the objects; their numbers where they have none."""
+        if "object_id" in self._group:
+            return np.array(self._group["object_id"][:].tolist(), dtype=str)
+        return np.arange(len(self)).astype(str)
+
+    def values(self, name: str):
+        """An array of the split, whole; None where it has no such array."""
+        return self._group[name][:] if name in self._group else None
+
+    def refuse_empty(self) -> None:
+        """Check that there is an object.
+
+        Raises
+        ------
+        ClassifierError
+        """
+        if not len(self):
+            raise ClassifierError(f"{self.path}/{self.name} has no objects.")
+
+    def labels_among(self, classes):
+        """Labels as indices into a model's classes, -1 where an object has none.
+
+        Raises
+        ------
+        ClassifierError
+            Objects of a class that is not among them.
+        """
+        used = {self.classes[label] for label in np.unique(self.labels) if label >= 0}
+        unknown = sorted(used - set(classes))
+        if unknown:
+            raise ClassifierError(
+                f"{self.path} has objects of the class {', '.join(unknown)}; the model knows "
+                f"{', '.join(classes)}."
+            )
+        place = [classes.index(name) if name in classes else -1 for name in self.classes]
+        return np.array([*place, -1])[self.labels]
+
+    def blocks(self, size: int = BLOCK_OBJECTS) -> Iterator[tuple[int, int]]:
+        """(first, end) of consecutive blocks of objects."""
+        for first in range(0, len(self), size):
+            yield first, min(first + size, len(self))
+
+    def stamps(self, first: int, end: int) -> Stamps:
+        """Objects ``first`` to ``end``.
+
+        Raises
+        ------
+        ClassifierError
+            Times that are missing, or do not increase from epoch to epoch.
+        """
+        rows = slice(first, end)
+        arrays = {name: self._group[name][rows] for name in (*_EPOCH_ARRAYS, *_OBJECT_ARRAYS)}
+        n_epochs = arrays["n_epochs"].astype(int)
+        used = np.arange(self.longest) < n_epochs[:, None]
+        self._check_times(arrays["mjd"], used, first)
+        images, mask = self._group["images"][rows], self._group["mask"][rows]
+        return stamps_of(images, mask, arrays, self.profile)
+
+    def _check_times(self, mjd, used, first):
+        steps = np.diff(mjd, axis=1)
+        wrong = ~np.isfinite(mjd) & used
+        wrong[:, 1:] |= used[:, 1:] & ~(steps > 0)
+        if wrong.any():
+            row, epoch = np.argwhere(wrong)[0]
+            raise ClassifierError(
+                f"{self.path}/{self.name}: object {self.object_ids[first + row]} has the time "
+                f"{mjd[row, epoch]} at epoch {epoch}; times of a sequence must be known and "
+                f"increase ({int(wrong.any(axis=1).sum())} objects of this block are like that)."
+            )
+
+
+def stamps_of(images_adu, mask, arrays: dict, profile) -> Stamps:
+    """Stamps from the arrays of a data set by their names there.
+
+    ``images_adu`` and ``mask`` are (object, epoch, row, column).
+    """
+    used = np.arange(images_adu.shape[1]) < arrays["n_epochs"].astype(int)[:, None]
+    images = images_adu.astype(np.float32)
+    images[(mask != 0) | ~used[:, :, None, None]] = np.nan
+    pixel_scale_arcsec = np.float32(profile.camera.pixel_scale_arcsec)
+    return Stamps(
+        images_adu=images,
+        saturated=(mask & MASK_BITS["saturated"]).any(axis=(2, 3)),
+        n_epochs=arrays["n_epochs"].astype(np.int16),
+        mjd=arrays["mjd"], band=arrays["band"], exposure_time_s=arrays["exposure_time_s"],
+        seeing_fwhm_pix=arrays["seeing_fwhm_arcsec"] / pixel_scale_arcsec,
+        sky_adu=arrays["sky_adu"], zero_point_mag=arrays["zero_point_mag"],
+        gain_e_per_adu=arrays["gain_e_per_adu"], read_noise_e=arrays["read_noise_e"],
+    )  # fmt: skip

@@ -1,0 +1,155 @@
+"""Models under the names they have in a comparison, checked against the data before any work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from classifier.dataset import Split
+from classifier.errors import ClassifierError
+from classifier.evaluation import (
+    EvaluationError,
+    Predictions,
+    read_attributes,
+    read_predictions,
+    write_predictions,
+)
+from classifier.evaluation.comparison import check_classes
+from classifier.features.feature_table import data_identity
+from classifier.models.forest.forest import Forest
+from classifier.models.registry import check_fit, open_model
+
+if TYPE_CHECKING:  # it brings a tensor library, which forests do without
+    from classifier.models.recurrent.network import Network
+
+_NUMBERS = (".npz", ".skops")
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model and its name in a comparison."""
+
+    name: str
+    model: Forest | Network
+
+    @property
+    def file_name(self) -> str:
+        """The name as that of a file without its suffix."""
+        return re.sub(r"[^\w.-]+", "_", self.name)
+
+    @cached_property
+    def identity(self) -> str:
+        """What tells this model from others: the digest of its card and its files of numbers."""
+        card = json.dumps(self.model.card, sort_keys=True, default=str)
+        digest = hashlib.sha256(card.encode())
+        for path in sorted(Path(self.model.folder).glob("*")):
+            if path.suffix in _NUMBERS:
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
+
+
+def contenders(
+    models: Sequence[str],
+    names: Sequence[str],
+    split: Split,
+    *,
+    any_survey: bool,
+    threads: int | None = None,
+) -> list[Contender]:
+    """Models opened by name or folder, under their own names or those given.
+
+    Raises
+    ------
+    ClassifierError
+        No such model, or one that does not fit the data or the others.
+    """
+    if not models:
+        raise ClassifierError("give --models: names of shipped models, or folders.")
+    if names and len(names) != len(models):
+        raise ClassifierError(f"--names gives {len(names)} names to {len(models)} models.")
+    opened = [open_model(model, threads=threads) for model in models]
+    called = names or [model.name or model.folder.resolve().name for model in opened]
+    found = [Contender(*pair) for pair in zip(called, opened, strict=True)]
+    _check_names(found)
+    check_classes({contender.name: contender.model.classes for contender in found})
+    for contender in found:
+        check_fit(contender.name, contender.model, split, any_survey=any_survey)
+    return found
+
+
+def _check_names(found):
+    seen = set()
+    for contender in found:
+        if not contender.name.strip():
+            raise ClassifierError("--names: a name is empty.")
+        if contender.file_name.casefold() in seen:
+            raise ClassifierError(
+                f"two models are called {contender.name!r}. Tell them apart with --names."
+            )
+        seen.add(contender.file_name.casefold())
+
+
+MADE = "made"
+
+
+def answers_of(
+    contender: Contender, split: Split, path: Path, *, threads: int,
+    on_progress: Callable[[int], None] = lambda objects: None,
+) -> Predictions:  # fmt: skip
+    """Predictions of a model for a split: those in ``path`` if they are these, else new ones.
+
+    Raises
+    ------
+    ClassifierError
+        The model cannot be used on these data.
+    OutputError
+        ``path`` cannot be written.
+    """
+    about = _identity(contender, split)
+    kept = _kept(path, about)
+    if kept is not None and _is_of(kept, split):
+        on_progress(len(split))
+        return kept
+    made = contender.model.predict(split, threads=threads, on_progress=on_progress)
+    today = datetime.now(UTC).date().isoformat()
+    write_predictions(path, made, {**about, "model": str(contender.model.folder), MADE: today})
+    return made
+
+
+def _identity(contender, split):
+    about = {
+        "model_sha256": contender.identity,
+        "trained_on": contender.model.card.get("trained_on"),
+        "data": data_identity(split),
+        "versions": {"skyreel": version("skyreel")},
+    }
+    return json.loads(json.dumps(about, default=str))
+
+
+def _kept(path, about):
+    """Predictions in a file, None where there are none, or others."""
+    try:
+        found = read_attributes(path)
+        if any(found.get(key) != value for key, value in about.items()):
+            return None
+        return read_predictions(path)
+    except EvaluationError:
+        return None
+
+
+def _is_of(kept, split):
+    """Whether objects and labels are still those of the split, which its identity leaves open."""
+    if not np.array_equal(kept.object_id.astype(str), split.object_ids.astype(str)):
+        return False
+    return np.array_equal(kept.label, split.labels_among(kept.classes))

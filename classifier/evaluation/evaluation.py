@@ -1,0 +1,276 @@
+"""Evaluation of predictions: every score by number of images and by magnitude, with errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from classifier.errors import EvaluationError
+from classifier.evaluation.bootstrap import estimate_and_error, resampling_weights
+from classifier.evaluation.magnitude_bins import (
+    MatchedRecall,
+    bin_of,
+    magnitude_bins,
+    matched_recall,
+)
+from classifier.evaluation.metrics import (
+    CALIBRATION_BINS,
+    SCALARS,
+    Scores,
+    calibration_bin,
+    contributions,
+    ratio,
+    scores_of,
+    weighted_sums,
+)
+from classifier.evaluation.predictions import Predictions
+
+
+class Estimate(NamedTuple):
+    """A number and its standard error, NaN where undefined."""
+
+    value: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How often the largest probability is right, in bins of it, after all images.
+
+    ``low`` and ``high`` are the edges; all arrays are (bin,), NaN where a bin is empty.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    n_objects: np.ndarray
+    mean_probability: np.ndarray
+    accuracy: np.ndarray
+    accuracy_error: np.ndarray
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of one set of predictions; docs/evaluation.md defines them.
+
+    Attributes
+    ----------
+    classes : tuple of str
+    images : numpy.ndarray of int, shape (k,)
+        1, 2, ... up to the images of the longest sequence.
+    n_with_k : numpy.ndarray of int, shape (k,)
+        Objects that have so many images; for the others, probabilities are carried forward.
+    by_images, by_images_error : Scores
+        Arrays (k, ...).
+    magnitude_bins : numpy.ndarray, shape (bin, 2)
+    by_magnitude, by_magnitude_error : Scores
+        After all images, arrays (bin, ...).
+    matched : MatchedRecall or None
+    calibration : Calibration
+    n_objects, n_unlabelled, n_without_images, n_without_magnitude : int
+        Objects evaluated; left out for want of a label; left out, though labelled, for want of
+        an image; evaluated, but with no known magnitude.
+    n_bootstrap, seed : int
+    stratified : bool
+    """
+
+    classes: tuple[str, ...]
+    images: np.ndarray
+    n_with_k: np.ndarray
+    by_images: Scores
+    by_images_error: Scores
+    magnitude_bins: np.ndarray
+    by_magnitude: Scores
+    by_magnitude_error: Scores
+    matched: MatchedRecall | None
+    calibration: Calibration
+    n_objects: int
+    n_unlabelled: int
+    n_without_images: int
+    n_without_magnitude: int
+    n_bootstrap: int
+    seed: int
+    stratified: bool
+
+    @property
+    def final(self) -> Scores:
+        """Scores after all images."""
+        return self.by_images.at(-1)
+
+    @property
+    def final_error(self) -> Scores:
+        """Errors of ``final``."""
+        return self.by_images_error.at(-1)
+
+    def summary(self) -> dict[str, Estimate]:
+        """Scores after all images by name, with ``recall_<CLASS>`` and the matched recall."""
+        final, error, matched = self.final, self.final_error, self.matched
+        found = {
+            name: Estimate(float(getattr(final, name)), float(getattr(error, name)))
+            for name in SCALARS
+        }
+        found["matched_mean_recall"] = (
+            Estimate(matched.mean_recall, matched.mean_recall_error)
+            if matched
+            else Estimate(np.nan, np.nan)
+        )
+        for k, name in enumerate(self.classes):
+            found[f"recall_{name}"] = Estimate(float(final.recall[k]), float(error.recall[k]))
+        return found
+
+
+def evaluate(
+    predictions: Predictions, *, n_bootstrap=200, seed=0, magnitude_edges=None, stratified=False
+) -> Evaluation:
+    """Score predictions by number of images and by magnitude.
+
+    The result does not depend on the order of the objects, and two models that classified the
+    same objects are given the same resamples.
+
+    Parameters
+    ----------
+    predictions : Predictions
+    n_bootstrap : int
+        Resamples of the objects; with 0 there are no errors (NaN).
+    seed : int
+    magnitude_edges : sequence of float, optional
+        Default: whole magnitudes that hold at least 20 objects.
+    stratified : bool
+        Resample every class by itself, keeping its number of objects.
+
+    Raises
+    ------
+    EvaluationError
+        No object has a label and an image, or an argument is out of range.
+    """
+    if n_bootstrap < 0 or seed < 0:
+        raise EvaluationError(f"n_bootstrap {n_bootstrap}, seed {seed}; neither may be negative.")
+    kept = _scorable(predictions)
+    strata = kept.label if stratified else np.zeros(len(kept), dtype=int)
+    weights = resampling_weights(strata, n_bootstrap=n_bootstrap, seed=seed)
+    images = np.arange(1, kept.longest + 1)
+    by_images, by_images_error = estimate_and_error(_by_images(kept, images, weights))
+    bins = magnitude_bins(kept.magnitude, magnitude_edges)
+    resampled = _by_magnitude(kept, bins, weights)
+    by_magnitude, by_magnitude_error = estimate_and_error(resampled)
+    labelled = int((predictions.label >= 0).sum())
+    return Evaluation(
+        classes=kept.classes, images=images,
+        n_with_k=(kept.n_images[:, None] >= images).sum(axis=0),
+        by_images=by_images, by_images_error=by_images_error,
+        magnitude_bins=bins, by_magnitude=by_magnitude, by_magnitude_error=by_magnitude_error,
+        matched=matched_recall(resampled), calibration=_calibration(kept),
+        n_objects=len(kept), n_unlabelled=len(predictions) - labelled,
+        n_without_images=labelled - len(kept),
+        n_without_magnitude=int((~np.isfinite(kept.magnitude)).sum()),
+        n_bootstrap=n_bootstrap, seed=seed, stratified=stratified,
+    )  # fmt: skip
+
+
+def _scorable(predictions):
+    """Objects with a label and an image, in the order of their names."""
+    order = np.argsort(predictions.object_id, kind="stable")
+    usable = (predictions.label >= 0) & (predictions.n_images > 0)
+    kept = predictions.of(order[usable[order]])
+    if not len(kept):
+        raise EvaluationError(
+            f"predictions: none of {len(predictions)} objects has both a label and an image; "
+            "there is nothing to evaluate."
+        )
+    return kept
+
+
+def _by_images(kept, images, weights):
+    n_classes = len(kept.classes)
+    sums = [
+        weighted_sums(contributions(kept.after(k), kept.label), weights, n_classes)[:, 0]
+        for k in images
+    ]
+    return scores_of(np.stack(sums, axis=1), n_classes)
+
+
+def _by_magnitude(kept, bins, weights):
+    n_classes, final = len(kept.classes), kept.after(kept.longest)
+    added = contributions(final, kept.label, bin_of(kept.magnitude, bins), len(bins))
+    return scores_of(weighted_sums(added, weights, n_classes), n_classes)
+
+
+def _calibration(kept):
+    p = kept.after(kept.longest).astype(float)
+    top, right = p.max(axis=1), p.argmax(axis=1) == kept.label
+    where = calibration_bin(top)
+
+    def sums(values):
+        return np.bincount(where, values, minlength=CALIBRATION_BINS)
+
+    n = np.bincount(where, minlength=CALIBRATION_BINS)
+    smoothed = (sums(right) + 1) / (n + 2)  # of one object right, too, the error is not zero
+    edges = np.arange(CALIBRATION_BINS + 1) / CALIBRATION_BINS
+    return Calibration(edges[:-1], edges[1:], n, ratio(sums(top), n), ratio(sums(right), n),
+                       np.sqrt(ratio(smoothed * (1 - smoothed), n)))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Mean and standard deviation (n - 1; NaN for one run) over runs.
+
+    Attributes
+    ----------
+    n_runs : int
+    classes : tuple of str
+    scalars : dict of str to Estimate
+        ``Evaluation.summary()``; the error is the standard deviation of one run, not of the mean.
+    images : numpy.ndarray of int, shape (k,)
+    accuracy, accuracy_deviation, mean_recall, mean_recall_deviation : numpy.ndarray, shape (k,)
+    """
+
+    n_runs: int
+    classes: tuple[str, ...]
+    scalars: dict[str, Estimate]
+    images: np.ndarray
+    accuracy: np.ndarray
+    accuracy_deviation: np.ndarray
+    mean_recall: np.ndarray
+    mean_recall_deviation: np.ndarray
+
+
+def over_runs(evaluations: Sequence[Evaluation]) -> Runs:
+    """Mean and standard deviation over runs, a score undefined in one of them being undefined.
+
+    Runs with fewer images than others are carried forward.
+
+    Raises
+    ------
+    EvaluationError
+        No runs, or runs with different classes.
+    """
+    if not evaluations:
+        raise EvaluationError("over_runs: no evaluations to average.")
+    classes = evaluations[0].classes
+    for other in evaluations:
+        if other.classes != classes:
+            raise EvaluationError(f"over_runs: classes {other.classes} beside {classes}.")
+    summaries = [evaluation.summary() for evaluation in evaluations]
+    scalars = {
+        name: Estimate(*map(float, _mean_and_deviation([s[name].value for s in summaries])))
+        for name in summaries[0]
+    }
+    longest = max(evaluation.images.size for evaluation in evaluations)
+    accuracy = _mean_and_deviation([_carried(e.by_images.accuracy, longest) for e in evaluations])
+    recall = _mean_and_deviation([_carried(e.by_images.mean_recall, longest) for e in evaluations])
+    images = np.arange(1, longest + 1)
+    return Runs(len(evaluations), classes, scalars, images, *accuracy, *recall)
+
+
+def _carried(curve, longest):
+    return np.pad(curve, (0, longest - curve.size), mode="edge")
+
+
+def _mean_and_deviation(values):
+    values = np.asarray(values)
+    mean = values.mean(axis=0)
+    if len(values) < 2:
+        return mean, np.full_like(mean, np.nan)
+    return mean, values.std(axis=0, ddof=1)

@@ -1,0 +1,171 @@
+"""Predictions as a Parquet table that any reader opens: one row per object and number of images.
+
+An object without images has one row, with ``n_images`` 0 and no probabilities.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from classifier.errors import EvaluationError
+from classifier.evaluation.predictions import Predictions
+from classifier.files import whole_file
+
+FORMAT_VERSION = 1
+_METADATA = b"skyreel_predictions"
+_PREFIX = "p_"
+
+
+def write_predictions(path, predictions: Predictions, attributes: dict) -> None:
+    """Write a Parquet table; it appears under its name only when it is whole.
+
+    Columns: object, n_images, p_<CLASS> for every class, predicted, label, magnitude (null where
+    unknown).
+
+    Parameters
+    ----------
+    path : path
+        Its folder is made if it is not there.
+    predictions : Predictions
+    attributes : dict
+        What describes them (model, data, versions), kept in the metadata as JSON.
+
+    Raises
+    ------
+    OutputError
+        The place cannot be written.
+    """
+    about = {"format_version": FORMAT_VERSION, "classes": predictions.classes}
+    about["attributes"] = attributes
+    table = _table(predictions).replace_schema_metadata({_METADATA: json.dumps(about, default=str)})
+    with whole_file(path) as unfinished:
+        pq.write_table(table, unfinished, compression="zstd", write_page_checksum=True)
+
+
+def read_predictions(path) -> Predictions:
+    """Predictions written by ``write_predictions``, with rows in any order.
+
+    Raises
+    ------
+    EvaluationError
+        The file is not there, not one of ours, damaged, lacks columns or rows, or holds
+        probabilities that are missing, outside [0, 1] or do not add up to 1.
+    """
+    table, about = _opened(path)
+    classes = tuple(about["classes"])
+    wanted = ["object", "n_images", "label", "magnitude", *(_PREFIX + name for name in classes)]
+    missing = [name for name in wanted if name not in table.column_names]
+    if missing:
+        raise EvaluationError(f"{path} lacks the columns {', '.join(missing)}.")
+    try:
+        return _predictions(table, classes)
+    except EvaluationError as error:
+        raise EvaluationError(f"{path}: {error}") from None
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise EvaluationError(f"{path}: a column has another type than ours ({error}).") from error
+
+
+def read_attributes(path) -> dict:
+    """What ``write_predictions`` was told of the predictions.
+
+    Raises
+    ------
+    EvaluationError
+        The file is not there, not one of ours, or damaged.
+    """
+    return _opened(path)[1]["attributes"]
+
+
+def _table(predictions):
+    n_rows = np.maximum(predictions.n_images, 1)
+    rows = np.repeat(np.arange(len(predictions)), n_rows)
+    image = np.arange(rows.size) - np.repeat(np.cumsum(n_rows) - n_rows, n_rows)
+    n_images = np.minimum(image + 1, predictions.n_images[rows])
+    values = predictions.probabilities[rows, image]
+    names = np.array([*predictions.classes, None], dtype=object)
+    seen = n_images > 0
+    predicted = np.where(seen, np.argmax(values, axis=1), -1)
+    columns = {"object": predictions.object_id[rows], "n_images": n_images.astype(np.int32)}
+    for k, name in enumerate(predictions.classes):
+        columns[_PREFIX + name] = pa.array(values[:, k], mask=~seen)
+    columns["predicted"] = pa.array(names[predicted], pa.string())
+    columns["label"] = pa.array(names[predictions.label[rows]], pa.string())
+    columns["magnitude"] = pa.array(predictions.magnitude[rows], from_pandas=True)
+    return pa.table(columns)
+
+
+def _opened(path):
+    if not Path(path).is_file():
+        raise EvaluationError(f"{path}: there is no such file.")
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            about = (file.schema_arrow.metadata or {}).get(_METADATA)
+            table = file.read()
+    except (pa.ArrowException, OSError) as error:
+        raise EvaluationError(f"{path} is damaged, or no Parquet file ({error}).") from error
+    if about is None:
+        raise EvaluationError(f"{path} is a Parquet file, but holds no predictions of ours.")
+    about = json.loads(about)
+    if about["format_version"] != FORMAT_VERSION:
+        raise EvaluationError(
+            f"{path} has format {about['format_version']}; this version reads {FORMAT_VERSION}."
+        )
+    return table, about
+
+
+def _predictions(table, classes):
+    names, row, first, count = _objects(_numpy(table, "object"))
+    n_images = _numpy(table, "n_images").astype(int)
+    n_of_object = np.zeros(names.size, dtype=int)
+    np.maximum.at(n_of_object, row, n_images)
+    _check_rows(names, count, n_of_object)
+    longest = max(1, int(n_of_object.max(initial=0)))
+    values = np.full((names.size, longest, len(classes)), np.nan, dtype=np.float32)
+    seen = n_images > 0
+    read = np.stack([_numpy(table, _PREFIX + name) for name in classes], axis=1)
+    values[row[seen], n_images[seen] - 1] = read[seen]
+    label = _labels(_numpy(table, "label")[first], classes)
+    return Predictions(classes, values, label, n_of_object,
+                       _numpy(table, "magnitude")[first], names)  # fmt: skip
+
+
+def _check_rows(names, count, n_images):
+    wrong = np.flatnonzero(count != np.maximum(n_images, 1))
+    if wrong.size:
+        k = wrong[0]
+        raise EvaluationError(
+            f"predictions: object {names[k]} has {count[k]} rows, not one for each of 1 to "
+            f"{n_images[k]} images."
+        )
+
+
+def _numpy(table, name):
+    column = table[name].to_numpy(zero_copy_only=False)
+    return column.astype(str) if name == "object" and column.dtype == object else column
+
+
+def _objects(names):
+    """Names in order of appearance, and of every row its object; first row and number of rows."""
+    found, first, row, count = np.unique(
+        names, return_index=True, return_inverse=True, return_counts=True
+    )
+    order = np.argsort(first)
+    place = np.empty(order.size, dtype=int)
+    place[order] = np.arange(order.size)
+    return found[order], place[row], first[order], count[order]
+
+
+def _labels(texts, classes):
+    known = {name: k for k, name in enumerate(classes)} | {None: -1}
+    strange = set(texts) - set(known)
+    if strange:
+        raise EvaluationError(
+            f"predictions: label {sorted(strange, key=str)[0]!r}; the classes are "
+            f"{', '.join(classes)}."
+        )
+    return np.array([known[text] for text in texts], dtype=int)

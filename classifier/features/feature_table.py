@@ -1,0 +1,225 @@
+"""Features of a whole data set in one Parquet file, made block by block.
+
+Blocks are kept beside the file until all are there, each whole or absent; then they become the
+file, with one row group for each number of images, and go.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from classifier.dataset import Split
+from classifier.errors import ClassifierError, OutputError
+from classifier.features.pipeline import FeatureMaker, Recipe, median_magnitudes
+from classifier.files import alone_in, whole_file
+
+_SETTINGS = "settings.json"
+_METADATA = b"skyreel_features"
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Features of one split to be made or read.
+
+    Parameters
+    ----------
+    path : path
+        The Parquet file.
+    split : Split
+    recipe : Recipe
+    every : bool
+        Features after 1, 2, ... images; else of all images shown only.
+    """
+
+    path: Path
+    split: Split
+    recipe: Recipe
+    every: bool
+
+    @property
+    def parts(self) -> Path:
+        """Folder of the blocks that are finished while the file is not."""
+        return self.path.with_name(self.path.name + ".parts")
+
+    def settings(self) -> dict:
+        """All that the features depend on."""
+        return {
+            "data": data_identity(self.split),
+            "recipe": self.recipe.as_dict(),
+            "every": self.every,
+            "versions": {name: version(name) for name in ("skyreel", "numba", "numpy")},
+        }
+
+    def is_complete(self) -> bool:
+        """Whether the file is there, made with these settings.
+
+        Raises
+        ------
+        ClassifierError
+            Something else is there.
+        """
+        if not self.path.exists():
+            return False
+        if read_settings(self.path) != self.settings():
+            raise ClassifierError(
+                f"{self.path} holds features of other data or settings. Give another --out, or "
+                "remove it."
+            )
+        shutil.rmtree(self.parts, ignore_errors=True)
+        return True
+
+    def make(self, *, threads: int, on_progress: Callable[[int], None] = lambda objects: None):
+        """Make what is not there yet.
+
+        Raises
+        ------
+        ClassifierError
+            Blocks of other settings are in the way.
+        OutputError
+            The disk is full or cannot be written; finished blocks stay.
+        """
+        self.split.refuse_empty()
+        if self.is_complete():
+            on_progress(len(self.split))
+            return
+        with alone_in(self.parts):
+            try:
+                self._prepare_parts()
+                self._make_parts(threads, on_progress)
+                self._merge()
+            except OutputError as error:
+                raise OutputError(
+                    f"{error} Finished blocks are kept: make room and run the same command again."
+                ) from error
+
+    def _prepare_parts(self):
+        marker = self.parts / _SETTINGS
+        if not marker.exists():
+            with whole_file(marker) as path:
+                path.write_text(json.dumps(self.settings()))
+        elif _json(marker) != self.settings():
+            raise ClassifierError(
+                f"{self.parts} holds blocks of other data or settings. Give another --out, or "
+                "remove it."
+            )
+
+    def _make_parts(self, threads, on_progress):
+        maker, stop = FeatureMaker(self.split, self.recipe), threading.Event()
+
+        def make(first, end):
+            part = self.parts / f"{first:09d}.parquet"
+            if not stop.is_set() and not _is_whole(part):
+                table = self._block(maker, first, end)
+                with whole_file(part) as path:
+                    pq.write_table(table, path)
+            on_progress(end - first)
+
+        with ThreadPoolExecutor(threads) as pool:
+            try:
+                jobs = [pool.submit(make, *block) for block in self.split.blocks()]
+                for job in as_completed(jobs):
+                    job.result()
+            except BaseException:
+                stop.set()
+                raise
+
+    def _block(self, maker, first, end):
+        curves = maker.light_curves(first, end)
+        if not self.every:
+            index = np.arange(first, end)
+            return self._rows(maker, curves, index, curves.n_epochs.astype(int))
+        longest = int(curves.n_epochs.max(initial=0))
+        tables = []
+        for k in range(1, longest + 1):
+            rows = np.flatnonzero(curves.n_epochs >= k)
+            tables.append(self._rows(maker, curves.of(rows), first + rows, np.full(rows.size, k)))
+        return pa.concat_tables(tables)
+
+    def _rows(self, maker, curves, index, n_images):
+        features = maker.features(curves, n_images)
+        named = np.array([*self.split.classes, None], dtype=object)
+        columns = {
+            "object": pa.array(self.split.object_ids[index]),
+            "index": pa.array(index, pa.int32()),
+            "label": pa.array(named[self.split.labels[index]], pa.string()),
+            "n_images": pa.array(n_images, pa.int16()),
+            "magnitude": pa.array(median_magnitudes(curves, n_images), pa.float32()),
+        }
+        names = self.recipe.feature_names
+        columns |= {name: features[:, j] for j, name in enumerate(names)}
+        return pa.table(columns)
+
+    def _merge(self):
+        files = sorted(self.parts.glob("*.parquet"))
+        sizes = range(1, self.recipe.images + 1) if self.every else [None]
+        schema = pq.read_schema(files[0]).with_metadata({_METADATA: json.dumps(self.settings())})
+        with (
+            whole_file(self.path) as path,
+            pq.ParquetWriter(path, schema, compression="zstd") as writer,
+        ):
+            for k in sizes:
+                filters = None if k is None else [("n_images", "==", k)]
+                tables = [pq.read_table(file, filters=filters) for file in files]
+                writer.write_table(pa.concat_tables(tables), row_group_size=2**20)
+        shutil.rmtree(self.parts)
+
+    def read(self, n_images: int):
+        """Rows after ``n_images`` images: features (row, feature) and index (row,)."""
+        table = pq.read_table(self.path, filters=[("n_images", "==", n_images)])
+        columns = [table[name].to_numpy() for name in self.recipe.feature_names]
+        return np.stack(columns, axis=1), table["index"].to_numpy()
+
+
+def data_identity(split: Split) -> dict:
+    """What tells one split of one data set from others."""
+    chosen = ("survey", "seed", "command", "kind", "source")
+    described = {key: split.attributes[key] for key in chosen if key in split.attributes}
+    settings = json.dumps(split.attributes.get("settings", {}), sort_keys=True)
+    digest = hashlib.sha256(settings.encode()).hexdigest()
+    counts = {"split": split.name, "objects": len(split), "epochs": split.longest}
+    return {**described, **counts, "settings_sha256": digest}
+
+
+def read_settings(path) -> dict:
+    """Settings a feature file was made with.
+
+    Raises
+    ------
+    ClassifierError
+        It is no feature file, or half of one.
+    """
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        return json.loads(metadata[_METADATA])
+    except (OSError, pa.ArrowException, KeyError, ValueError):
+        raise ClassifierError(
+            f"{path} is not a finished feature file of this program. Give another --out, or "
+            "remove it."
+        ) from None
+
+
+def _json(path):
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _is_whole(part) -> bool:
+    try:
+        pq.read_schema(part)
+    except (OSError, pa.ArrowException):
+        return False
+    return True

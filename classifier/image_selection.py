@@ -1,0 +1,164 @@
+"""Which images of a data set a model is shown: chosen when it is trained, the same ever after."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from classifier.dataset import Split, Stamps
+from classifier.errors import ClassifierError
+
+_ROUNDING = 1.001
+
+
+@dataclass(frozen=True, kw_only=True)
+class Showing:
+    """What is shown.
+
+    Parameters
+    ----------
+    images : int
+        At most so many images of a sequence.
+    start_fractions : tuple of float
+        The law of `classifier.image_selection.StartLaw`; empty: from the first image on.
+    band : str
+        Only images in this band.
+    """
+
+    images: int = 22
+    start_fractions: tuple[float, ...] = ()
+    band: str = "g"
+
+    def __post_init__(self):
+        if self.images < 1:
+            raise ClassifierError(f"--images {self.images}: at least one image must be shown.")
+
+    @classmethod
+    def for_training(cls, split: Split, *, start, band, images) -> Showing:
+        """What a model to be trained on a split is shown; ``band`` None: the reference band.
+
+        Raises
+        ------
+        ClassifierError
+            A choice that is not known, or a band the data set lacks.
+        """
+        if start not in STARTS:
+            raise ClassifierError(f"--start {start!r}; allowed: {', '.join(STARTS)}.")
+        law = StartLaw()
+        if start == "alert":
+            law = StartLaw.fitted(split.first_alert_epoch, split.n_epochs)
+        band = band or split.profile.reference_band
+        _check_band(split, band)
+        longest = min(images, max(split.longest, 1))
+        return cls(images=longest, start_fractions=law.fractions, band=band)
+
+    def of(self, stamps: Stamps, starts, profile, bands) -> Stamps:
+        """The images shown of stamps, from ``starts`` (object,) on.
+
+        Exposures wider than the profile's ``seeing.max_fwhm_arcsec`` (and a thousandth, for
+        rounding) are not shown: the survey does not use them and simulations have none.
+        """
+        widest_fwhm_pix = profile.seeing.max_fwhm_arcsec / profile.camera.pixel_scale_arcsec
+        return shown(
+            stamps, starts, band=list(bands).index(self.band), longest=self.images,
+            widest_fwhm_pix=_ROUNDING * widest_fwhm_pix,
+        )  # fmt: skip
+
+    def as_dict(self) -> dict:
+        """Plain values, for JSON."""
+        return {**asdict(self), "start_fractions": list(self.start_fractions)}
+
+    @classmethod
+    def of_dict(cls, values: dict):
+        """What ``as_dict`` gave."""
+        return cls(**{**values, "start_fractions": tuple(values["start_fractions"])})
+
+
+class ShownSplit:
+    """A split of a data set as a model is shown it.
+
+    Raises
+    ------
+    ClassifierError
+        The split has no exposures in the band.
+    """
+
+    def __init__(self, split: Split, showing: Showing):
+        _check_band(split, showing.band)
+        self.split, self.showing = split, showing
+        law = StartLaw(showing.start_fractions)
+        self._starts = law.starts(split.first_alert_epoch, split.n_epochs)
+
+    def __len__(self):
+        return len(self.split)
+
+    def stamps(self, first: int, end: int) -> Stamps:
+        """Images shown of objects ``first`` to ``end``."""
+        stamps, starts = self.split.stamps(first, end), self._starts[first:end]
+        return self.showing.of(stamps, starts, self.split.profile, self.split.bands)
+
+
+def _check_band(split, band):
+    if band not in split.bands:
+        known = ", ".join(split.bands)
+        raise ClassifierError(f"{split.path} has the bands {known}, not {band!r}.")
+
+
+IMAGES_BEFORE_ALERT = 5
+STARTS = ("first", "alert")
+_STREAM = 20190301  # keeps these draws apart from others
+
+
+@dataclass(frozen=True)
+class StartLaw:
+    """Where sequences start, as sorted fractions of the last place an alert lets them start at.
+
+    An empty law starts every sequence at its first image.
+    """
+
+    fractions: tuple[float, ...] = ()
+
+    @classmethod
+    def fitted(cls, first_alert_epoch, n_epochs, *, longest=256) -> StartLaw:
+        """The law of the objects that have an alert; at most ``longest`` quantiles of it."""
+        alert, n_epochs = np.asarray(first_alert_epoch), np.asarray(n_epochs)
+        found = np.sort((_starts(alert) / _latest(n_epochs))[alert >= 0])
+        if found.size > longest:
+            found = np.quantile(found, (np.arange(longest) + 0.5) / longest)
+        return cls(tuple(float(value) for value in found))
+
+    def starts(self, first_alert_epoch, n_epochs):
+        """First image shown of every object of a split, (object,), int.
+
+        Object i's start depends on its own alert and length, and on i.
+        """
+        alert, n_epochs = np.asarray(first_alert_epoch), np.asarray(n_epochs)
+        if not self.fractions:
+            return np.zeros(len(n_epochs), dtype=int)
+        uniform = np.random.default_rng(_STREAM).random(len(n_epochs))
+        drawn = np.asarray(self.fractions)[(uniform * len(self.fractions)).astype(int)]
+        other = np.minimum(np.rint(drawn * _latest(n_epochs)), np.maximum(n_epochs - 1, 0))
+        return np.where(alert >= 0, _starts(alert), other.astype(int))
+
+
+def _starts(alert):
+    return np.maximum(alert - IMAGES_BEFORE_ALERT, 0)
+
+
+def _latest(n_epochs):
+    """The last start of a sequence with an alert: one that comes in its last image."""
+    return np.maximum(n_epochs - 1 - IMAGES_BEFORE_ALERT, 1)
+
+
+def shown(stamps, starts, *, band: int, longest: int, widest_fwhm_pix: float = np.inf):
+    """Stamps of the images shown: from ``starts`` (object,) on, in one band, at most ``longest``.
+
+    ``band`` is an index into the data set's bands. Starts count images of all bands. Images of
+    known seeing above ``widest_fwhm_pix`` are left out.
+    """
+    epoch = np.arange(stamps.mjd.shape[1])
+    wanted = (epoch >= np.asarray(starts)[:, None]) & (epoch < stamps.n_epochs[:, None])
+    wanted &= (stamps.band == band) & ~(stamps.seeing_fwhm_pix > widest_fwhm_pix)
+    order = np.argsort(~wanted, axis=1, kind="stable")[:, :longest]
+    return stamps.rearranged(order, np.minimum(wanted.sum(axis=1), longest))

@@ -1,0 +1,1 @@
+"""Models: one protocol, one registry, one package per family."""

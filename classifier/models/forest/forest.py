@@ -1,0 +1,187 @@
+"""A trained forest on disk: a folder of one JSON card and one skops file per number of images.
+
+skops files hold data, not code: only types on its own list of safe ones are ever built, and the
+arrays of trees, which are checked before anything walks them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from zipfile import ZIP_DEFLATED
+
+import numpy as np
+import skops.io
+from sklearn.ensemble import RandomForestClassifier
+
+from classifier.dataset import Split
+from classifier.errors import ClassifierError
+from classifier.evaluation import Predictions
+from classifier.features.pipeline import FeatureMaker, Recipe, median_magnitudes
+from classifier.files import whole_file
+from classifier.image_selection import Showing
+from classifier.models.forest.growing import probabilities
+from classifier.models.model_card import CARD, read_card
+
+KIND = "forest"
+FORMAT_VERSION = 1
+_TRUSTED = ["sklearn.tree._tree.Tree"]  # arrays only; checked by ``_is_sound``
+_CARD_KEYS = ("recipe", "features", "largest", "trees", "depth", "trained_on")
+
+
+def forest_path(folder: Path, n_images: int) -> Path:
+    """File of the forest for ``n_images`` images."""
+    return folder / f"forest_{n_images:02d}.skops"
+
+
+def save_forest(forest: RandomForestClassifier, path: Path) -> None:
+    """Write a forest; it appears under its name only when it is whole."""
+    with whole_file(path) as unfinished, unfinished.open("wb") as file:
+        skops.io.dump(forest, file, compression=ZIP_DEFLATED, compresslevel=6)
+
+
+def read_forest(path: Path, n_features: int, n_classes: int) -> RandomForestClassifier:
+    """Read a forest.
+
+    Raises
+    ------
+    ClassifierError
+        The file is missing, damaged, or holds anything but a random forest for so many features
+        and classes.
+    """
+    try:
+        unknown = set(skops.io.get_untrusted_types(file=path)) - set(_TRUSTED)
+        found = None if unknown else skops.io.load(path, trusted=_TRUSTED)
+    except Exception as error:  # a damaged file can fail in any way
+        raise ClassifierError(f"{path} is missing or damaged ({error}). Train it again.") from None
+    if not isinstance(found, RandomForestClassifier):
+        raise ClassifierError(f"{path} holds something else than a random forest; it is not used.")
+    try:
+        sound = _is_sound_forest(found, n_features, n_classes)
+    except (AttributeError, TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise ClassifierError(
+            f"{path} is damaged: its trees have loose ends, or are of other features or classes. "
+            "Train it again."
+        )
+    found.n_jobs = 1
+    return found
+
+
+def _is_sound_forest(forest, n_features, n_classes) -> bool:
+    classes = np.asarray(forest.classes_)
+    known = classes.dtype.kind in "iu" and classes.min() >= 0 and classes.max() < n_classes
+    fitting = forest.n_features_in_ == n_features and forest.n_outputs_ == 1
+    trees = [tree.tree_ for tree in forest.estimators_]
+    return bool(known and fitting and all(_is_sound(t, n_features, classes.size) for t in trees))
+
+
+def _is_sound(tree, n_features, n_classes) -> bool:
+    """Whether every branch leads to a later node, and every question is about a feature."""
+    left, right, node = tree.children_left, tree.children_right, np.arange(tree.node_count)
+    inner = left != -1
+    ahead = (left > node) & (right > node) & (left < node.size) & (right < node.size)
+    asked = (tree.feature >= 0) & (tree.feature < n_features)
+    whole = 1 <= tree.node_count <= tree.capacity and tree.value.shape == (node.size, 1, n_classes)
+    whole = whole and tree.n_features == n_features
+    return bool(whole and np.all(np.where(inner, ahead & asked, right == -1)))
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Random forests that classify after any number of images.
+
+    ``classes`` are in the order of the probabilities; ``largest`` is the number of images
+    beyond which nothing changes.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    survey: str
+    recipe: Recipe
+    largest: int
+    card: dict
+    _loaded: dict = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.folder.name
+
+    @property
+    def showing(self) -> Showing:
+        """Which images it is shown."""
+        return self.recipe
+
+    @classmethod
+    def open(cls, folder) -> Forest:
+        """A model that was trained before.
+
+        Raises
+        ------
+        ClassifierError
+            No model is there, it is unfinished, or of another format.
+        """
+        folder = Path(folder)
+        card = read_card(folder, kind=KIND, version=FORMAT_VERSION, keys=_CARD_KEYS)
+        try:
+            recipe, largest = Recipe.of_dict(card["recipe"]), int(card["largest"])
+            classes = tuple(str(name) for name in card["classes"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ClassifierError(f"{folder / CARD} is damaged ({error}). Train again.") from None
+        if card["features"] != list(recipe.feature_names):
+            raise ClassifierError(
+                f"{folder} was trained on other features than this version computes; train again."
+            )
+        if not 1 <= largest <= recipe.images:
+            raise ClassifierError(f"{folder / CARD}: largest = {largest}; train again.")
+        return cls(folder, classes, str(card["survey"]), recipe, largest, card)
+
+    def after(self, n_images: int) -> RandomForestClassifier:
+        """The forest for so many images."""
+        k = min(n_images, self.largest)
+        if k not in self._loaded:
+            n_features, n_classes = len(self.recipe.feature_names), len(self.classes)
+            self._loaded[k] = read_forest(forest_path(self.folder, k), n_features, n_classes)
+        return self._loaded[k]
+
+    def predict(
+        self, split: Split, *, threads: int, on_progress: Callable[[int], None] = lambda _: None
+    ) -> Predictions:
+        """Class probabilities of every object of a split after 1, 2, ... images.
+
+        Raises
+        ------
+        ClassifierError
+        """
+        split.refuse_empty()
+        labels = split.labels_among(self.classes)
+        maker = FeatureMaker(split, self.recipe)
+        for k in range(1, self.largest + 1):
+            self.after(k)
+
+        def block(bounds):
+            found = self._predict_block(maker, *bounds)
+            on_progress(bounds[1] - bounds[0])
+            return found
+
+        with ThreadPoolExecutor(threads) as pool:
+            found = list(pool.map(block, split.blocks()))
+        scores, n_images, magnitude = (np.concatenate(part) for part in zip(*found, strict=True))
+        return Predictions(self.classes, scores, labels, n_images, magnitude, split.object_ids)
+
+    def _predict_block(self, maker, first, end):
+        curves = maker.light_curves(first, end)
+        n_images = curves.n_epochs.astype(int)
+        scores = np.full((end - first, self.recipe.images, len(self.classes)), np.nan, np.float32)
+        for k in range(1, int(n_images.max(initial=0)) + 1):
+            rows = np.flatnonzero(n_images >= k)
+            if k > self.largest:
+                scores[rows, k - 1] = scores[rows, k - 2]
+                continue
+            features = maker.features(curves.of(rows), np.full(rows.size, k))
+            scores[rows, k - 1] = probabilities(self.after(k), features, len(self.classes))
+        return scores, n_images, median_magnitudes(curves, n_images)

@@ -1,0 +1,124 @@
+"""What a light curve tells at every image, from that image and those before it.
+
+Everything rests on running sums, so that a new image costs the same however many came before.
+"""
+
+from __future__ import annotations
+
+import math
+
+import keras
+from keras import ops
+
+_LEAST = 1e-20
+PHASES_PER_DAY = (1.0, 2.0, 4.0)
+
+
+@keras.saving.register_keras_serializable(package="skyreel")
+class LightCurve(keras.layers.Layer):
+    """Light-curve columns of every image.
+
+    Parameters
+    ----------
+    scatter : float
+        Of fluxes beyond their errors, as a fraction.
+    times, conditions : bool
+        Whether the columns that tell times, or seeing and noise, are there (else zeros).
+
+    Call arguments
+    --------------
+    flux, error, width, width_weight : (object, image)
+        As from `PsfPhotometry`.
+    seeing, noise, days, shown : (object, image)
+        As in `classifier.network_inputs.Inputs`.
+    state : (object, 10) or None
+        What is kept of earlier images; None at the start of a sequence.
+
+    Returns
+    -------
+    columns : (object, image, 23)
+        Signal to noise, brightness, change from the mean of earlier images and from the last one
+        (in errors, and as a ratio), scatter, extent, time and its phases, and the conditions; 0
+        where padded.
+    state : (object, 10)
+    """
+
+    COLUMNS = 23
+    STATE = 10
+
+    def __init__(self, scatter=0.01, times=True, conditions=True, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.scatter = float(scatter)
+        self.times, self.conditions = bool(times), bool(conditions)
+
+    def call(
+        self, flux, error, width, width_weight, seeing, noise, days, shown, state=None
+    ):  # fmt: skip
+        if state is None:
+            state = ops.zeros_like(flux[:, :1]) * ops.zeros((1, self.STATE), dtype="float32")
+        kept = [state[:, i : i + 1] for i in range(self.STATE)]
+        count = shown + 0 * flux
+        images = _running(count, kept[0])
+        has = ops.cast(images > count, "float32")
+        reference = ops.where(kept[0] > 0, kept[1], flux[:, :1])
+        weight = shown / (ops.square(error) + ops.square(self.scatter * flux) + 1e-6)
+        offset = flux - reference
+        sums = [weight, weight * offset, weight * ops.square(offset)]
+        w, wy, wyy = (_running(term, kept[2 + i]) for i, term in enumerate(sums))
+        earlier = ops.maximum(_before(w, kept[2]), _LEAST)
+        mean = _before(wy, kept[3]) / earlier * has + reference
+        mean_error = has / ops.sqrt(earlier)
+        last = [_before(x, kept[5 + i]) for i, x in enumerate((flux, error, days))]
+        extent, extent_weight = (
+            _running(shown * term, kept[8 + i]) for i, term in enumerate((width, width_weight))
+        )  # fmt: skip
+        chi2 = ops.relu(wyy - ops.square(wy) / ops.maximum(w, _LEAST))
+        spread = ops.sqrt(chi2 / ops.maximum(w, _LEAST)) / (ops.abs(mean) + 2 * error)
+        step = ops.relu(days - last[2]) * has
+        columns = [
+            ops.arcsinh(flux / error), ops.arcsinh(flux / 1e3), ops.arcsinh(flux / 1e5),
+            *self._change(flux, error, mean, mean_error, has),
+            *self._change(flux, error, last[0], last[1], has),
+            ops.log1p(chi2 / ops.maximum(images - 1, 1)), ops.arcsinh(5 * spread), has,
+            ops.arcsinh(width / ops.sqrt(width_weight) / 3),
+            ops.clip(width / width_weight * noise / (ops.abs(flux) + 3 * error), -3, 3),
+            ops.arcsinh(extent / ops.sqrt(extent_weight + 1e-9) / 3),
+            *_if(self.times, [ops.arcsinh(days / 5), ops.log(step + 0.01), *_phases(days)]),
+            *_if(self.conditions, [ops.log(ops.maximum(seeing, 0.5)) - 1.4, ops.log(noise) - 4]),
+        ]  # fmt: skip
+        renewed = [images, reference, w, wy, wyy, flux, error, days, extent, extent_weight]
+        new_state = ops.concatenate([value[:, -1:] for value in renewed], axis=1)
+        return ops.stack(columns, axis=-1) * shown[..., None], new_state
+
+    def _change(self, flux, error, other, other_error, has):
+        change = (flux - other) * has
+        sigma = ops.sqrt(
+            ops.square(error) + ops.square(other_error) + ops.square(self.scatter * other)
+        )
+        ratio = change / (ops.abs(other) + 2 * sigma)
+        return ops.arcsinh(change / sigma), ops.arcsinh(5 * ratio)
+
+    def compute_output_shape(self, flux_shape, **_):
+        return (*flux_shape, self.COLUMNS), (flux_shape[0], self.STATE)
+
+    def get_config(self):
+        names = ("scatter", "times", "conditions")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _running(values, start):
+    return ops.cumsum(values, axis=1) + start
+
+
+def _before(values, start):
+    """Values of the image before, the kept one for the first."""
+    return ops.concatenate([start, values[:, :-1]], axis=1)
+
+
+def _phases(days):
+    angles = [2 * math.pi * rate * days for rate in PHASES_PER_DAY]
+    return [wave(angle) for angle in angles for wave in (ops.sin, ops.cos)]
+
+
+def _if(wanted, columns):
+    return columns if wanted else [ops.zeros_like(column) for column in columns]

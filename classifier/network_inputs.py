@@ -1,0 +1,215 @@
+"""What a network is shown: calibrated images and what is known of each exposure.
+
+Counts less the sky become nJy (equation 3.3 of Carrasco-Davis 2019, with AB zero point 31.4 and
+one second as the reference), so that one network can serve exposures of any depth. Axis order
+is (object, image, row, column).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numba import njit
+
+from classifier.dataset import Stamps
+from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
+
+BORDER_PIX = 2  # a frame this wide measures the sky: 152 pixels of a stamp of 21
+LEAST_PIXELS = 0.5
+_TYPICAL_SEEING_PIX = 4.0
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A batch of sequences for a network; all arrays are float32 but ``n_images``.
+
+    Attributes
+    ----------
+    images : (object, image, row, column)
+        nJy per pixel without sky; 0 where masked or padded.
+    usable : (object, image, row, column)
+        1 where a pixel counts, 0 where it is masked or padded.
+    noise : (object, image)
+        Standard deviation of an empty pixel, nJy; 1 where padded.
+    njy_per_e : (object, image)
+        Flux of one electron, for the source's own noise; 0 where padded.
+    seeing : (object, image)
+        FWHM of the PSF in pixels.
+    days : (object, image)
+        Time since the first image.
+    shown : (object, image)
+        1 where there is an image, 0 where padded.
+    n_images : int (object,)
+    """
+
+    images: np.ndarray
+    usable: np.ndarray
+    noise: np.ndarray
+    njy_per_e: np.ndarray
+    seeing: np.ndarray
+    days: np.ndarray
+    shown: np.ndarray
+    n_images: np.ndarray
+
+    def __len__(self):
+        return len(self.n_images)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays a network takes, by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "n_images"}
+
+    def of(self, rows, n_images: int | None = None) -> Inputs:
+        """Some of the objects, cut to at most so many images."""
+        cut = {k: v[rows, :n_images] for k, v in self.arrays().items()}
+        longest = self.images.shape[1] if n_images is None else n_images
+        return Inputs(**cut, n_images=np.minimum(self.n_images[rows], longest))
+
+    @classmethod
+    def joined(cls, parts) -> Inputs:
+        """Several batches as one."""
+        names = [field.name for field in fields(cls)]
+        return cls(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
+
+    def turned(self, ways) -> Inputs:
+        """Every object turned one of eight ways (object,): four turns, from 4 on mirrored."""
+        arrays = self.arrays()
+        for name in ("images", "usable"):
+            arrays[name] = np.stack(
+                [_turned(image, way) for image, way in zip(arrays[name], ways, strict=True)]
+            )
+        return Inputs(**arrays, n_images=self.n_images)
+
+
+def _turned(images, way):
+    turned = np.rot90(images, way % 4, axes=(1, 2))
+    return turned[..., ::-1] if way >= 4 else turned
+
+
+def inputs_of(stamps: Stamps) -> Inputs:
+    """What a network is shown of stamps, simulated or real.
+
+    The sky is the median of each stamp's border. Gain and read noise give the noise where they
+    are known, the scatter of the border where they are not; the last known seeing stands in for
+    an unknown one. An image without calibration, without border, all of one value, or with fewer
+    than half of its pixels is left out: the images after it move up.
+    """
+    sky, pixels = border_sky(stamps.images_adu, BORDER_PIX)
+    scale = njy_per_adu(stamps)
+    noise = noise_adu(stamps, sky) * scale
+    good = _good(stamps, noise, pixels)
+    order, n_images = np.argsort(~good, axis=1, kind="stable"), good.sum(axis=1)
+    rows, shown = np.arange(len(stamps))[:, None], np.arange(good.shape[1]) < n_images[:, None]
+
+    def kept(values, otherwise):
+        chosen = values[rows, order]
+        return np.where(shown & np.isfinite(chosen), chosen, otherwise).astype(np.float32)
+
+    first_mjd = np.where(n_images > 0, stamps.mjd[rows, order][:, 0], 0)[:, None]
+    scale = scale.astype(np.float32)
+    images, usable = _calibrated(stamps.images_adu, sky, scale, order, n_images)
+    return Inputs(
+        images=images,
+        usable=usable,
+        noise=kept(noise, 1),
+        njy_per_e=kept(scale / stamps.gain_e_per_adu[:, None], 0),
+        seeing=kept(_known_seeing(stamps.seeing_fwhm_pix, good), _TYPICAL_SEEING_PIX),
+        days=kept(stamps.mjd - first_mjd, 0),
+        shown=shown.astype(np.float32),
+        n_images=n_images,
+    )
+
+
+def countable(stamps: Stamps) -> Stamps:
+    """The images that `inputs_of` keeps, with those after one that it leaves out moved up."""
+    sky, pixels = border_sky(stamps.images_adu, BORDER_PIX)
+    good = _good(stamps, noise_adu(stamps, sky) * njy_per_adu(stamps), pixels)
+    return stamps.rearranged(np.argsort(~good, axis=1, kind="stable"), good.sum(axis=1))
+
+
+def njy_per_adu(stamps: Stamps):
+    """Flux of one ADU (object, image); NaN without a zero point or an exposure time."""
+    return 10 ** (0.4 * (NJY_ZERO_POINT_MAG - stamps.zero_point_mag)) / stamps.exposure_time_s
+
+
+def _good(stamps, noise, pixels):
+    good = np.isfinite(noise) & (noise > 0) & (pixels >= LEAST_PIXELS)
+    return good & (np.arange(stamps.mjd.shape[1]) < stamps.n_epochs[:, None])
+
+
+def noise_adu(stamps: Stamps, sky):
+    """Standard deviation of an empty pixel (object, image), ADU; NaN where it cannot be told.
+
+    ``sky`` is that of `border_sky`. Where gain or read noise is unknown it is `border_scatter`.
+    """
+    gain, read_noise_e = stamps.gain_e_per_adu[:, None], stamps.read_noise_e[:, None]
+    noise = np.sqrt(np.maximum(sky, 0) / gain + (read_noise_e / gain) ** 2)
+    for row, image in np.argwhere(np.isfinite(sky) & ~(np.isfinite(noise) & (noise > 0))):
+        noise[row, image] = border_scatter(stamps.images_adu[row, image], BORDER_PIX)
+    return noise
+
+
+def _known_seeing(seeing_fwhm_pix, good):
+    """Seeing with that of the last good image in place of unknown ones, NaN before the first."""
+    seeing_fwhm_pix = np.where(good, seeing_fwhm_pix, np.nan)
+    last = np.where(np.isfinite(seeing_fwhm_pix), np.arange(seeing_fwhm_pix.shape[1]), 0)
+    rows = np.arange(len(seeing_fwhm_pix))[:, None]
+    return seeing_fwhm_pix[rows, np.maximum.accumulate(last, axis=1)]
+
+
+def border_scatter(image_adu, width: int) -> float:
+    """1.4826 median absolute deviations of the frame of a stamp, NaN without one."""
+    inside = np.zeros(image_adu.shape, dtype=bool)
+    inside[width:-width, width:-width] = True
+    values = image_adu[~inside & np.isfinite(image_adu)]
+    if not values.size:
+        return float("nan")
+    return float(1.4826 * np.median(np.abs(values - np.median(values))))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def border_sky(images, width):
+    """Median of the frame of every stamp, NaN without one, and its share of finite pixels.
+
+    A stamp whose pixels are all equal counts as one without pixels: a dead read-out.
+    ``images`` is (object, image, row, column), the results are (object, image), float32.
+    """
+    n, length, n_rows, n_columns = images.shape
+    sky = np.full((n, length), np.nan, dtype=np.float32)
+    pixels = np.zeros((n, length), dtype=np.float32)
+    values = np.empty(n_rows * n_columns, dtype=np.float32)
+    for i in range(n):
+        for j in range(length):
+            count, finite, low, high = 0, 0, np.inf, -np.inf
+            for y in range(n_rows):
+                edge = y < width or y >= n_rows - width
+                for x in range(n_columns):
+                    value = images[i, j, y, x]
+                    if np.isfinite(value):
+                        finite += 1
+                        low, high = min(low, value), max(high, value)
+                        if edge or x < width or x >= n_columns - width:
+                            values[count] = value
+                            count += 1
+            if low < high:
+                pixels[i, j] = finite / (n_rows * n_columns)
+            if count > 0:
+                sky[i, j] = np.median(values[:count])
+    return sky, pixels
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _calibrated(images_adu, sky, scale, order, n_images):
+    """Images in nJy without sky and which pixels count, in a new order; 0 beyond ``n_images``."""
+    images = np.zeros(images_adu.shape, dtype=np.float32)
+    usable = np.zeros(images_adu.shape, dtype=np.float32)
+    for i in range(images.shape[0]):
+        for j in range(n_images[i]):
+            k = order[i, j]
+            for y in range(images.shape[2]):
+                for x in range(images.shape[3]):
+                    value = (images_adu[i, k, y, x] - sky[i, k]) * scale[i, k]
+                    if np.isfinite(value):
+                        images[i, j, y, x] = value
+                        usable[i, j, y, x] = 1
+    return images, usable

@@ -1,0 +1,1 @@
+"""Pages, figures and tables about predictions and models."""

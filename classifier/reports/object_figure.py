@@ -1,0 +1,285 @@
+"""The page of one object: images, light curve and probabilities, image under image.
+
+All that belongs to one image stands in one column. Columns are equally wide within a night,
+because images cluster in nights; at the foot, lines lead from the columns to a linear axis of
+time. Arrays are (image, row, column), (image, class) or (image,).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import matplotlib.style
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
+from classifier.reports.plot_style import DPI, GRID, STYLE, class_looks
+from simulator.preview.style import ALERT, FAINT, INK
+
+BLACK_SIGMA, _SOFTENING_SIGMA, _LEAST_WHITE_SIGMA = -2.5, 3.0, 15.0
+_MASKED, _SHADE = "#41628A", "#F3F3F3"
+_NIGHT_DAY = 0.4  # a longer pause begins another night
+_NIGHT_GAP = 0.3  # columns left free between nights
+_LEAST_RANGE = 0.1  # of the flux axis, over the median flux: less would magnify noise
+_MAG_STEPS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_STEPS = (1, 2, 5, 10)
+_UNITS = (("nJy", 1.0), ("µJy", 1e3), ("mJy", 1e6), ("Jy", 1e9))
+_STYLE = STYLE | {
+    "xtick.labelsize": 7, "legend.fontsize": 8.5, "text.parse_math": False, "axes.axisbelow": True,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An object as it is drawn; ``sigma`` holds its images in units of their median noise.
+
+    Masked pixels are NaN, and so are fluxes that could not be measured. ``true_class`` is None
+    where it is not known.
+    """
+
+    name: str
+    survey: str
+    band: str
+    day: np.ndarray
+    sigma: np.ndarray
+    flux_njy: np.ndarray
+    error_njy: np.ndarray
+    saturated: np.ndarray
+    classes: tuple[str, ...]
+    probabilities: np.ndarray
+    true_class: str | None
+
+    @property
+    def answer(self) -> int:
+        """Number of the class that is most probable after all images."""
+        return int(self.probabilities[-1].argmax())
+
+
+def nights_of(day):
+    """Number of the night of every image, from 0; all 0 where no night has two images."""
+    night = np.cumsum(np.diff(day, prepend=day[:1]) > _NIGHT_DAY)
+    return night if night.size and night[-1] < night.size - 1 else np.zeros_like(night)
+
+
+def portrait(subject: Subject) -> Figure:
+    """The page of one object."""
+    with matplotlib.style.context(["default", _STYLE]):
+        page = _Page(subject)
+        page.head()
+        page.stamps()
+        page.light_curve()
+        page.chances()
+        page.time()
+        page.figure.canvas.draw()
+    return page.figure
+
+
+class _Page:
+    """A page laid out in inches from its lower left corner."""
+
+    WIDTH, LEFT, RIGHT = 10.0, 0.75, 1.45
+    FOOT, TIME, CHANCES, CURVE, HEAD = 0.5, 0.6, 1.9, 2.2, 0.68
+    GAP, LABEL, LARGEST, PER_ROW, MOST = 0.05, 0.15, 1.1, 11, 33
+
+    def __init__(self, subject):
+        self.subject, self.n = subject, subject.day.size
+        self.night = nights_of(subject.day)
+        self.column = np.arange(self.n) + _NIGHT_GAP * self.night
+        self.drawn = np.unique(np.linspace(0, self.n - 1, min(self.n, self.MOST)).round())
+        self.drawn = self.drawn.astype(int)
+        self.rows = -(-self.drawn.size // self.PER_ROW)
+        edge = 0.5 * self.rows
+        self.span = (-edge, self.column[-1] + edge)
+        self.per_column = self._width / (self.span[1] - self.span[0])
+        self.side = self._side()
+        self.top = self.FOOT + self.TIME + self.CHANCES + 0.16 + self.CURVE + 0.12
+        self.height = self.top + self.rows * (self.side + self.LABEL + self.GAP) + self.HEAD
+        self.figure = Figure(figsize=(self.WIDTH, self.height), dpi=DPI)
+        FigureCanvasAgg(self.figure)
+
+    @property
+    def _width(self):
+        return self.WIDTH - self.LEFT - self.RIGHT
+
+    def _side(self):
+        """Side of a stamp: a whole number of dots for each pixel, where there is room."""
+        apart = [np.diff(self.column[self.drawn[row :: self.rows]]) for row in range(self.rows)]
+        room = np.concatenate([*apart, [np.inf]]).min() * self.per_column - self.GAP
+        dots, size = int(min(room, self.LARGEST) * DPI), self.subject.sigma.shape[-1]
+        return (dots - dots % size if dots >= size else dots) / DPI
+
+    def _axes(self, left, bottom, width, height):
+        box = np.round(np.array([left, bottom, width, height]) * DPI) / DPI
+        whole = np.array([self.WIDTH, self.height] * 2)
+        return self.figure.add_axes(box / whole)
+
+    def _panel(self, bottom, height):
+        axes = self._axes(self.LEFT, bottom, self._width, height)
+        axes.set_xlim(self.span)
+        axes.set_xticks(self.column, [])
+        axes.tick_params(axis="x", length=0)
+        axes.yaxis.set_label_coords(-0.055, 0.5)
+        axes.grid(axis="both", color=GRID, lw=0.5)
+        for night in range(1, self.night[-1] + 1, 2):
+            of_night = self.column[self.night == night]
+            side = (1 + _NIGHT_GAP) / 2
+            axes.axvspan(of_night[0] - side, of_night[-1] + side, color=_SHADE, lw=0, zorder=-1)
+        return axes
+
+    def _write(self, x, below_top, text, size, **style):
+        at = x / self.WIDTH, 1 - below_top / self.height
+        return self.figure.text(*at, text, fontsize=size, **style)
+
+    def head(self):
+        """The name, what it is, and what the model says."""
+        s, right = self.subject, self.WIDTH - self.RIGHT
+        answer, chance = s.classes[s.answer], s.probabilities[-1, s.answer]
+        wrong = s.true_class not in (None, answer)
+        self._write(self.LEFT, 0.3, s.name, 13, weight="bold")
+        self._write(right, 0.3, f"{s.survey}, {s.band} band", 9, color=FAINT, ha="right")
+        images = "1 image" if self.n == 1 else f"{self.n} images"
+        said = f"answer after {images}: {answer} ({chance:.2f})"
+        known = "class not known" if s.true_class is None else f"true class: {s.true_class}"
+        self._write(self.LEFT, 0.52, f"{known}     {said}", 10, color=ALERT if wrong else INK)
+
+    def stamps(self):
+        """The images, all with one stretch, above their columns; rows take turns."""
+        s, size = self.subject, self.subject.sigma.shape[-1]
+        near = slice(size // 4, size - size // 4)
+        white = np.nanmax(np.append(s.sigma[:, near, near], _LEAST_WHITE_SIGMA))
+        ends = np.arcsinh(np.array([BLACK_SIGMA, white]) / _SOFTENING_SIGMA)
+        colours = colormaps["gray"].with_extremes(bad=_MASKED)
+        for k, image in enumerate(self.drawn):
+            x = self.LEFT + (self.column[image] - self.span[0]) * self.per_column
+            row = self.rows - 1 - k % self.rows
+            bottom = self.top + row * (self.side + self.LABEL + self.GAP)
+            axes = self._axes(x - self.side / 2, bottom, self.side, self.side)
+            axes.imshow(np.arcsinh(s.sigma[image] / _SOFTENING_SIGMA), cmap=colours,
+                        vmin=ends[0], vmax=ends[1], origin="lower")  # fmt: skip
+            axes.set_axis_off()
+            style = {"transform": axes.transAxes, "fontsize": 6}
+            above = 1 + 0.035 / self.side
+            axes.text(0, above, image + 1, weight="bold", **style)
+            axes.text(1, above, f"{s.day[image]:.{_digits(s.day)}f} d", ha="right", **style)
+            self._leader(x, bottom)
+        masked = ", masked pixels blue" if np.isnan(s.sigma).any() else ""
+        text = f"images: less the sky, asinh, black −2.5σ, white {white:.0f}σ{masked}"
+        self._write(self.WIDTH - self.RIGHT, 0.52, text, 7, color=FAINT, ha="right")
+
+    def _leader(self, x, bottom):
+        """A line from a stamp to its column."""
+        ends = np.array([bottom - 0.02, self.top - 0.12]) / self.height
+        line = Line2D([x / self.WIDTH] * 2, ends, color=FAINT, lw=0.6, zorder=-1)
+        self.figure.add_artist(line)
+
+    def light_curve(self):
+        """Fluxes with their errors; magnitudes on the right, which noise below zero has not."""
+        s, bottom = self.subject, self.top - 0.12 - self.CURVE
+        axes = self._panel(bottom, self.CURVE)
+        low, high = _flux_range(s.flux_njy, s.error_njy)
+        largest = max(abs(low), abs(high))
+        unit, size_njy = next((u for u in reversed(_UNITS) if u[1] <= largest), _UNITS[0])
+        flux, error = s.flux_njy / size_njy, s.error_njy / size_njy
+        for night in np.unique(self.night):
+            at = self.night == night
+            axes.plot(self.column[at], flux[at], "-", color=INK, lw=0.7, alpha=0.35)
+        for at, inside in ((~s.saturated, INK), (s.saturated, "white")):
+            axes.errorbar(self.column[at], flux[at], error[at], fmt="o", ms=4, mec=INK, mew=0.8,
+                          mfc=inside, ecolor=INK, elinewidth=0.9)  # fmt: skip
+        lost = np.isnan(flux)
+        axes.plot(self.column[lost], np.full(lost.sum(), 0.04), "x", color=ALERT, ms=4.5,
+                  transform=axes.get_xaxis_transform())  # fmt: skip
+        axes.set(ylim=(low / size_njy, high / size_njy), ylabel=f"{s.band} flux [{unit}]")
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
+        if low < 0 < high:
+            axes.axhline(0, color=FAINT, lw=0.7, zorder=0)
+        self._magnitudes(axes, low, high)
+        notes = {"open: saturated": s.saturated.any(), "×: not measured": lost.any()}
+        text = "   ".join(note for note, there in notes.items() if there)
+        style = {"ha": "right", "va": "top", "fontsize": 7, "color": FAINT}
+        axes.text(0.995, 0.97, text, transform=axes.transAxes, **style)
+
+    def _magnitudes(self, axes, low, high):
+        right, (fluxes, names) = axes.twinx(), magnitude_ticks(low, high)
+        right.set(ylim=(low, high), ylabel="AB magnitude")
+        right.set_yticks(fluxes, names)
+        right.spines["right"].set_visible(True)
+
+    def chances(self):
+        """Class probabilities after every image; the legend gives the last ones."""
+        s, looks = self.subject, class_looks(self.subject.classes)
+        axes = self._panel(self.FOOT + self.TIME, self.CHANCES)
+        axes.set(ylim=(-0.04, 1.04), ylabel="probability")
+        axes.set_xticks(self.column, _some_numbers(self.n))
+        axes.set_xlabel("image", fontsize=7, loc="left", labelpad=-9)
+        axes.xaxis.set_label_coords(-0.045, -0.022)
+        handles = []
+        for k in np.argsort(-s.probabilities[-1], kind="stable"):
+            colour, marker = looks[k]
+            style = {"color": colour, "marker": marker, "ms": 4.5, "lw": 1.3, "mec": "white"}
+            wanted = s.classes[k] == s.true_class
+            axes.plot(self.column, s.probabilities[:, k], **style, mew=0.3, clip_on=False,
+                      zorder=4 if wanted else 3)  # fmt: skip
+            label = f"{s.classes[k]} {s.probabilities[-1, k]:.2f}{' true' if wanted else ''}"
+            handles.append(Line2D([], [], label=label, **style, mew=0))
+        legend = axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5),
+                             handlelength=1.4, labelspacing=0.35)  # fmt: skip
+        for text in legend.get_texts():
+            text.set_weight("bold" if text.get_text().endswith(" true") else "normal")
+
+    def time(self):
+        """Lines from the columns to when the images were taken, on a linear axis."""
+        axes = self._axes(self.LEFT, self.FOOT, self._width, self.TIME - 0.17)
+        day, last = self.subject.day, float(self.subject.day[-1]) or 1.0
+        low, high = -0.03 * last, 1.03 * last
+        fraction = (self.column - self.span[0]) / (self.span[1] - self.span[0])
+        starts = np.stack([low + (high - low) * fraction, np.ones(self.n)], axis=1)
+        ends = np.stack([day, np.zeros(self.n)], axis=1)
+        axes.add_collection(LineCollection(np.stack([starts, ends], axis=1), colors=FAINT, lw=0.6))
+        axes.set(xlim=(low, high), ylim=(0, 1), yticks=[], xlabel="days since the first image")
+        axes.xaxis.set_major_locator(MaxNLocator(10, steps=_STEPS))
+        axes.spines["left"].set_visible(False)
+
+
+def _digits(day):
+    return 2 if day[-1] < 100 else 1
+
+
+def _some_numbers(n):
+    step = -(-n // 40)
+    return [str(k) if k % step == 0 or k == 1 else "" for k in range(1, n + 1)]
+
+
+def _flux_range(flux_njy, error_njy):
+    """(low, high) of the flux axis, nJy; a few far larger errors run out of it."""
+    known = np.isfinite(flux_njy) & np.isfinite(error_njy)
+    if not known.any():
+        return 0.0, 1.0
+    flux, error = flux_njy[known], error_njy[known]
+    error = np.minimum(error, 3 * np.median(error))
+    low, high = (flux - error).min(), (flux + error).max()
+    room = 0.12 * (high - low) + max(_LEAST_RANGE * abs(np.median(flux)) - (high - low), 0) / 2
+    return float(low - room), float(high + room)
+
+
+def magnitude_ticks(low_njy, high_njy):
+    """(fluxes in nJy, their AB magnitudes as text) within a range of fluxes, well apart."""
+    if high_njy <= 0:
+        return [], []
+    floor = max(low_njy, 0.04 * high_njy)
+    bright, faint = (NJY_ZERO_POINT_MAG - 2.5 * np.log10(f) for f in (high_njy, floor))
+    step = next((s for s in _MAG_STEPS if (faint - bright) / s < 7), _MAG_STEPS[-1])
+    marks = np.arange(np.ceil(bright / step), np.floor(faint / step) + 1) * step
+    fluxes = 10 ** (0.4 * (NJY_ZERO_POINT_MAG - marks))
+    kept, least = [], 0.08 * (high_njy - low_njy)
+    for k, flux in enumerate(fluxes):
+        if not kept or fluxes[kept[-1]] - flux >= least:
+            kept.append(k)
+    digits = 0 if step >= 1 else 1 if step >= 0.1 else 2
+    return [float(fluxes[k]) for k in kept], [f"{marks[k]:.{digits}f}" for k in kept]

@@ -1,0 +1,159 @@
+"""What can be chosen about the training of a network."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from classifier.errors import ClassifierError
+from classifier.models.recurrent import NETWORKS
+
+MAX_SEED = 2**31
+MAX_ITERATIONS = 10**8
+SCHEDULES = ("cosine", "constant")
+PRECISIONS = ("auto", "float32", "bfloat16")
+_DEFAULTS = {
+    "compact": {
+        "iterations": 15_000,
+        "batch": 64,
+        "learning_rate": 1e-3,
+        "schedule": "cosine",
+        "clip_norm": 20.0,
+    },
+    "rcnn": {"iterations": 30_000, "batch": 256, "learning_rate": 5e-4, "schedule": "constant"},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions:
+    """Options of one training run; None stands for the network's own default.
+
+    Parameters
+    ----------
+    network : str
+    choices : dict
+        Passed on to the network's builder.
+    on_the_fly : bool
+        Simulate training sequences as they are needed, instead of reading them again and again.
+    resampled : float
+        Share of sequences simulated on the fly whose stamps are registered by resampling.
+    begin_with : str or None
+        A trained network of the same kind whose weights to go on from, by name or folder.
+    iterations, batch : int
+        Steps, and sequences of each.
+    learning_rate : float
+    schedule : str
+        "constant", or "cosine": down to a hundredth at the end, after a rise.
+    warm_up : float
+        Share of the iterations in which the rate of "cosine" rises.
+    clip_norm : float or None
+        The gradient of every array of weights is cut to this norm; None: not at all.
+    precision : str
+        Of convolutions: "float32", "bfloat16", or "auto": bfloat16 where the processor has
+        instructions for it.
+    turned : bool
+        Rotate and mirror training sequences at random.
+    validate_every : int
+        Iterations between looks at the validation set, each with a checkpoint.
+    validation : int
+        At most so many validation sequences.
+    start, images, band
+        As in `classifier.image_selection.Showing.for_training`.
+    seed : int
+
+    Raises
+    ------
+    ClassifierError
+    """
+
+    network: str = "compact"
+    choices: dict = field(default_factory=dict)
+    on_the_fly: bool = False
+    resampled: float = 0.0
+    begin_with: str | None = None
+    iterations: int | None = None
+    batch: int | None = None
+    learning_rate: float | None = None
+    schedule: str | None = None
+    warm_up: float = 0.03
+    clip_norm: float | None = None
+    precision: str = "auto"
+    turned: bool = True
+    validate_every: int = 500
+    validation: int = 4096
+    start: str = "first"
+    images: int = 22
+    band: str | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.network not in NETWORKS:
+            raise ClassifierError(
+                f"--model {self.network!r}; known networks: {', '.join(NETWORKS)}."
+            )
+        for name, value in _DEFAULTS[self.network].items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        self._check("precision", PRECISIONS)
+        self._check("schedule", SCHEDULES)
+        for name in ("iterations", "batch", "validate_every", "validation"):
+            if getattr(self, name) < 1:
+                flag = name.replace("_", "-")
+                raise ClassifierError(f"--{flag} {getattr(self, name)}: at least 1.")
+        if not 0 <= self.warm_up <= 1 or (self.clip_norm is not None and not self.clip_norm > 0):
+            raise ClassifierError(
+                f"warm_up = {self.warm_up}, clip_norm = {self.clip_norm}: a share of 1, and a "
+                "number above 0."
+            )
+        if self.iterations > MAX_ITERATIONS:
+            raise ClassifierError(f"--iterations {self.iterations}: at most {MAX_ITERATIONS:,}.")
+        if not 0 <= self.resampled <= 1:
+            raise ClassifierError(f"--resampled {self.resampled}: a share from 0 to 1.")
+        if self.resampled and not self.on_the_fly:
+            raise ClassifierError("--resampled: only of sequences simulated --on-the-fly.")
+        if not 0 < self.learning_rate < 1:
+            raise ClassifierError(f"--learning-rate {self.learning_rate}: between 0 and 1.")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise ClassifierError(f"--seed {self.seed}; allowed are 0 to {MAX_SEED}.")
+        if self.precision == "auto":
+            object.__setattr__(self, "precision", best_precision())
+
+    def _check(self, name, allowed):
+        if getattr(self, name) not in allowed:
+            raise ClassifierError(
+                f"--{name} {getattr(self, name)!r}; allowed: {', '.join(allowed)}."
+            )
+
+    def as_dict(self) -> dict:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def parsed_choices(texts) -> dict:
+    """Choices written NAME=VALUE; values are JSON where they can be, else text.
+
+    Raises
+    ------
+    ClassifierError
+        One without an equals sign.
+    """
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ClassifierError(f"--choice {text!r}: write NAME=VALUE, for instance window=1.")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def best_precision() -> str:
+    """bfloat16 where the processor multiplies it in hardware, else float32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return "float32"
+    return "bfloat16" if "amx_bf16" in flags or "avx512_bf16" in flags else "float32"

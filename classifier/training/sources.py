@@ -1,0 +1,154 @@
+"""Where training sequences come from: a data set, or a simulator that never repeats itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from classifier.dataset import BLOCK_OBJECTS, Split, stamps_of
+from classifier.errors import ClassifierError
+from classifier.image_selection import Showing, ShownSplit, StartLaw
+from classifier.network_inputs import Inputs, inputs_of
+from classifier.registration import LANCZOS_ORDER
+from simulator.dataset.regenerate import simulator_of
+from simulator.errors import SimulationError
+from simulator.simulator import Simulator
+
+
+@dataclass
+class StoredSource:
+    """Objects of a split, block by block, in an order shuffled anew for every pass.
+
+    Parameters
+    ----------
+    split : Split
+    showing : Showing
+    seed : int
+    batch : int
+        Blocks are a multiple of it; what is left over at the end of the split is not used.
+
+    Raises
+    ------
+    ClassifierError
+        The split is smaller than one batch.
+    """
+
+    split: Split
+    showing: Showing
+    seed: int
+    batch: int
+    _shown: ShownSplit = field(init=False, repr=False)
+
+    def __post_init__(self):
+        self._shown = ShownSplit(self.split, self.showing)
+        size = max(BLOCK_OBJECTS // self.batch, 1) * self.batch
+        edges = [*range(0, len(self.split), size), len(self.split)]
+        self._blocks = [(a, b) for a, b in pairwise(edges) if b - a >= self.batch]
+        if not self._blocks:
+            raise ClassifierError(
+                f"{self.split.path}/{self.split.name} has {len(self.split)} objects, fewer than "
+                f"one batch of {self.batch}. Give a smaller --batch or more data."
+            )
+
+    def sizes(self, number_of_pass: int) -> list[int]:
+        """Batches of the blocks of a pass, in its order."""
+        return [(end - first) // self.batch for first, end in self._ordered(number_of_pass)]
+
+    def block(self, number_of_pass: int, number: int) -> tuple[Inputs, np.ndarray]:
+        """Inputs and labels of a block of a pass."""
+        first, end = self._ordered(number_of_pass)[number]
+        return inputs_of(self._shown.stamps(first, end)), self.split.labels[first:end]
+
+    def _ordered(self, number_of_pass):
+        order = np.random.default_rng([self.seed, number_of_pass, 1]).permutation(len(self._blocks))
+        return [self._blocks[i] for i in order]
+
+
+@dataclass
+class EndlessSource:
+    """Sequences simulated as they are asked for: those of a data set, and on beyond its end.
+
+    Parameters
+    ----------
+    simulator : simulator.simulator.Simulator
+    showing : Showing
+    seed : int
+        Another seed than 0 starts elsewhere in the sequence of objects.
+    batch : int
+    resampled : float
+        Share of the sequences whose stamps are registered on their source by Lanczos
+        resampling, as pipelines do that make differences.
+
+    Raises
+    ------
+    ClassifierError
+    """
+
+    simulator: Simulator
+    showing: Showing
+    seed: int
+    batch: int
+    resampled: float = 0.0
+    _registering: Simulator = field(init=False, repr=False)
+
+    def __post_init__(self):
+        if self.seed >= MOST_SEEDS:
+            raise ClassifierError(f"--on-the-fly: --seed {self.seed}; allowed: below {MOST_SEEDS}.")
+        self._size = max(BLOCK_OBJECTS // self.batch, 1) * self.batch
+        self._law = StartLaw(self.showing.start_fractions)
+        self._registering = registering(self.simulator) if self.resampled else self.simulator
+
+    @classmethod
+    def like(cls, split: Split, showing: Showing, seed: int, batch: int, resampled: float = 0.0):
+        """Sequences like those of the training split of a simulated data set.
+
+        Raises
+        ------
+        ClassifierError
+            The data were not simulated, or cannot be made again.
+        """
+        try:
+            return cls(simulator_of(split.path), showing, seed, batch, resampled)
+        except SimulationError as error:
+            raise ClassifierError(f"--on-the-fly: {error}") from None
+
+    def sizes(self, number_of_pass: int) -> list[int]:
+        """Every pass is one block, and no two are alike."""
+        return [self._size // self.batch]
+
+    def block(self, number_of_pass: int, number: int) -> tuple[Inputs, np.ndarray]:
+        """Inputs and labels of a block."""
+        first = (self.seed * _OBJECTS_PER_SEED) + number_of_pass * self._size
+        objects = np.arange(first, first + self._size)
+        draws = np.random.default_rng([self.seed, number_of_pass, _REGISTER])
+        chosen = draws.random(self._size) < self.resampled
+        parts = [
+            self._made(simulator, objects[rows])
+            for simulator, rows in ((self.simulator, ~chosen), (self._registering, chosen))
+            if rows.any()
+        ]
+        inputs, labels = zip(*parts, strict=True)
+        return Inputs.joined(inputs), np.concatenate(labels)
+
+    def _made(self, simulator, objects):
+        made = simulator.batch("train", objects)
+        known, profile = made.objects, simulator.profile
+        stamps = stamps_of(made.images, made.mask, {**made.epochs, **known}, profile)
+        starts = self._law.starts(known["first_alert_epoch"], known["n_epochs"])
+        shown = self.showing.of(stamps, starts, profile, simulator.band_names)
+        return inputs_of(shown), known["label"].astype(int)
+
+
+def registering(simulator: Simulator) -> Simulator:
+    """The same simulator with stamps registered on their source (Lanczos, order 2 unless set)."""
+    psf = simulator.profile.psf
+    psf = psf.model_copy(update={"lanczos_order": psf.lanczos_order or LANCZOS_ORDER})
+    return Simulator(simulator.profile.model_copy(update={"psf": psf}), simulator.options)
+
+
+_REGISTER = 4  # keeps draws apart
+_OBJECTS_PER_SEED = 10**9
+MOST_SEEDS = 72_000_000  # then the simulator runs out of addresses
+Source = StoredSource | EndlessSource

@@ -1,0 +1,253 @@
+"""Hand-made features of the three stamps of one alert, each of one number.
+
+All are of pixels alone: nothing of a packet enters but the sign that ``isdiffpos`` gave to the
+difference (so that it is science less template). None tells the depth, the band, the sky or the
+seeing of the image as such; widths are relative to other sources of the same stamp. They are
+logarithms or shares, because trees that cut at random places do best where values spread evenly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, maximum_filter
+
+from finetune.baselines.single_epoch_planes import Planes
+
+_SOURCE_PIX = 3.0  # radius of the aperture
+_AROUND_PIX = 8.0
+_SIGMA = 4.0
+_TEMPLATE_SIGMA = 5.0
+_LEAST_SHARE = 1e-3
+
+
+@dataclass(frozen=True)
+class Alert:
+    """What several features share."""
+
+    planes: Planes
+
+    @cached_property
+    def radius(self):
+        return radius_of(self.planes.science)
+
+    @cached_property
+    def source(self):
+        """Pixels of the aperture."""
+        return (self.radius <= _SOURCE_PIX) & self.planes.usable
+
+    @cached_property
+    def around(self):
+        return (self.radius <= _AROUND_PIX) & self.planes.usable
+
+    @cached_property
+    def room(self):
+        """Noise of the light in the aperture."""
+        return np.sqrt(max(self.source.sum(), 1))
+
+    @cached_property
+    def flux(self):
+        """Light of the difference in the aperture, signed, in noise of a pixel."""
+        return self.planes.difference[self.source].sum()
+
+    @cached_property
+    def light(self):
+        """The difference, turned to be positive at the source."""
+        return self.planes.difference * (-1 if self.flux < 0 else 1)
+
+    @cached_property
+    def template_flux(self):
+        return self.planes.template[self.source].sum()
+
+
+def signal(a: Alert):
+    """Signal to noise of the difference in the aperture."""
+    return np.log10(np.abs(a.flux) / a.room + 1)
+
+
+def polarity(a: Alert):
+    """Net light over absolute light of the difference: 1 brighter, -1 fainter, near 0 a dipole."""
+    total = np.abs(a.planes.difference[a.source]).sum()
+    return a.flux / max(total, 1.0)
+
+
+def width(a: Alert):
+    """FWHM of the difference over that of other sources in the science image.
+
+    0 (in the logarithm) where there is no other source or no light.
+    """
+    ratio = fwhm_pix(a.light) / star_fwhm_pix(a.planes.science, a.planes.clean)
+    return np.log(ratio) if np.isfinite(ratio) else 0.0
+
+
+def elongation(a: Alert):
+    """Axis ratio of the second moments of the difference, pixels above 2 sigma within 8."""
+    light = np.where(a.around & (a.light > 2), a.light, 0.0)
+    rows, columns = np.nonzero(light)
+    if rows.size < 3:
+        return 0.0
+    moments = np.cov(np.stack([rows, columns]), aweights=light[rows, columns], ddof=0)
+    small, large = np.linalg.eigvalsh(moments + np.eye(2) / 12)  # a pixel has a width
+    return 0.5 * np.log(large / small)
+
+
+def off_centre(a: Alert):
+    """Distance of the brightest place of the difference within 8 pixels from the middle."""
+    seen = np.where(a.around, smoothed(a.light), -np.inf)
+    return np.log(a.radius.flat[seen.argmax()] + 0.5)
+
+
+def opposite(a: Alert):
+    """Depth of the deepest hole within 8 pixels, beyond what noise makes, over the peak."""
+    seen = smoothed(a.light)[a.around]
+    if not seen.size:
+        return 0.0
+    hole = max(-seen.min() - _SIGMA, 0.0)
+    return np.log1p(10 * min(hole / max(seen.max(), 1.0), 10.0))
+
+
+def residuals(a: Alert):
+    """Share of pixels beyond 8 where the smoothed difference is above 4 sigma, either sign."""
+    away = (a.radius > _AROUND_PIX) & a.planes.usable
+    return _log_share((np.abs(smoothed(a.planes.difference)) > _SIGMA) & away, away)
+
+
+def likeness(a: Alert):
+    """Correlation of difference and science within 5 pixels: a source of light looks alike."""
+    within = (a.radius <= 5) & a.planes.usable
+    pair = a.light[within], a.planes.science[within]
+    if within.sum() < 3 or min(values.std() for values in pair) == 0:
+        return 0.0
+    return np.corrcoef(*pair)[0, 1]
+
+
+def new_light(a: Alert):
+    """New / (|new| + before): 1 where nothing was before, 1/2 where it doubled, -1/2 where it went.
+
+    New is the difference and before the science less it, at least the noise of the aperture.
+    """
+    new = a.flux * a.planes.per_science
+    before = a.planes.science[a.source].sum() - new
+    return new / (np.abs(new) + max(before, a.room))
+
+
+def template_signal(a: Alert):
+    """Signal to noise of the template at the place."""
+    return np.arcsinh(a.template_flux / a.room)
+
+
+def template_spread(a: Alert):
+    """Template light in a ring of 4 to 8 pixels over that in the aperture: hosts, neighbours."""
+    ring = (a.radius > 4) & (a.radius <= _AROUND_PIX) & a.planes.usable
+    against = np.abs(a.template_flux) + 3 * np.sqrt(max(ring.sum(), 1))
+    return np.arcsinh(5 * a.planes.template[ring].sum() / against)
+
+
+def nearest(a: Alert):
+    """Distance of the template's nearest source from the middle; half the stamp if none."""
+    found = np.hypot(*peaks(a.planes.template, _TEMPLATE_SIGMA).T)
+    return np.log(min(found.min(initial=np.inf), a.planes.template.shape[0] / 2) + 0.5)
+
+
+def crowding(a: Alert):
+    """Share of the template above 5 sigma."""
+    return _log_share((a.planes.template > _TEMPLATE_SIGMA) & a.planes.usable, a.planes.usable)
+
+
+def lost(a: Alert):
+    """Share of the stamp that is off the detector, bad, saturated, or without a number."""
+    return _log_share(~a.planes.clean, np.ones_like(a.planes.clean))
+
+
+def _log_share(chosen, among):
+    return np.log10(chosen.sum() / max(among.sum(), 1) + _LEAST_SHARE)
+
+
+_FUNCTIONS = {
+    f.__name__: f
+    for f in (
+        signal, polarity, width, elongation, off_centre, opposite, residuals, likeness, new_light,
+        template_signal, template_spread, nearest, crowding, lost,
+    )
+}  # fmt: skip
+FEATURES = tuple(_FUNCTIONS)
+BRIGHTNESS_FEATURES = ("signal", "template_signal")
+
+
+def feature_columns(*, brightness: bool = True) -> list[int]:
+    """Columns of the features; without ``brightness`` none tells how bright a source is."""
+    left_out = () if brightness else BRIGHTNESS_FEATURES
+    return [i for i, name in enumerate(FEATURES) if name not in left_out]
+
+
+def single_epoch_features(planes: Planes) -> np.ndarray:
+    """The features (feature,) of one alert, float32, in the order of ``FEATURES``."""
+    alert = Alert(planes)
+    return np.array([of(alert) for of in _FUNCTIONS.values()], dtype=np.float32)
+
+
+SMOOTHING_PIX = 1.0  # sigma of a Gaussian; ZTF's PSF has a FWHM of 2 pixels and more
+WIDTH_RADIUS_PIX = 5.0
+WIDTHS_PIX = (1.0, 12.0)  # FWHMs outside are noise
+_APART_PIX = 6
+_STAR_SIGMA = 15.0
+_STARS = 5
+# Noise of a plane of independent pixels after smoothing, over that before.
+SMOOTHED_NOISE = 1 / (2 * np.sqrt(np.pi) * SMOOTHING_PIX)
+
+
+def radius_of(plane) -> np.ndarray:
+    """Distance of every pixel from the middle one, in pixels."""
+    rows, columns = (np.arange(n) - n // 2 for n in plane.shape)
+    return np.hypot(rows[:, None], columns)
+
+
+def smoothed(plane) -> np.ndarray:
+    """The plane after a narrow Gaussian, in units of the noise that is left."""
+    return gaussian_filter(plane, SMOOTHING_PIX, mode="constant") / SMOOTHED_NOISE
+
+
+def fwhm_pix(plane, row=0, column=0) -> float:
+    """Width of a source: of the Gaussian with the same effective area, 1 / sum(share^2).
+
+    The squared noise of the pixels, 1 each, is taken off the sum; NaN without light.
+    """
+    rows, columns = (np.arange(n) - n // 2 for n in plane.shape)
+    within = np.hypot(rows[:, None] - row, columns - column) <= WIDTH_RADIUS_PIX
+    light = plane[within]
+    flux, squares = light.sum(), (light**2).sum() - light.size
+    if flux <= 0 or squares <= 0:
+        return np.nan
+    width = np.sqrt(2 * np.log(2) / np.pi * flux**2 / squares)
+    return float(np.clip(width, *WIDTHS_PIX))
+
+
+def peaks(plane, sigma: float) -> np.ndarray:
+    """Pixels (peak, 2) above ``sigma`` that are the brightest within 2, brightest first."""
+    seen = smoothed(plane)
+    row, column = np.nonzero((seen >= sigma) & (seen == maximum_filter(seen, size=5)))
+    order = np.argsort(-seen[row, column], kind="stable")
+    middle = np.array(plane.shape) // 2
+    return np.stack([row, column], axis=1)[order] - middle
+
+
+def star_fwhm_pix(science, clean) -> float:
+    """Median width of bright, unsaturated sources other than the one in the middle; NaN if none.
+
+    Sources count that are 8 pixels or more from the middle, not cut by the edge, the brightest
+    within 6 pixels, and without masked pixels.
+    """
+    alone = smoothed(science) == maximum_filter(smoothed(science), size=2 * _APART_PIX + 1)
+    half = np.array(science.shape) // 2
+    found = []
+    for row, column in peaks(science, _STAR_SIGMA):
+        if np.hypot(row, column) < 8 or (np.abs([row, column]) > half - _APART_PIX).any():
+            continue
+        at = row + half[0], column + half[1]
+        box = clean[at[0] - 3 : at[0] + 4, at[1] - 3 : at[1] + 4]
+        if alone[at] and box.all():
+            found.append(fwhm_pix(science, row, column))
+    known = [width for width in found if np.isfinite(width)][:_STARS]
+    return float(np.median(known)) if known else np.nan

@@ -1,0 +1,106 @@
+"""Science, template and difference of the first alert of every object, less their background.
+
+Axis order is (object, row, column); the alert is in the middle pixel, number n // 2 from 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.stats import sigma_clipped_stats
+
+from classifier.dataset import Split
+from finetune.errors import FinetuneError
+from simulator.dataset.store import open_dataset
+from simulator.detector.defects import SATURATED
+
+SMALLEST_PIX = 21
+_PLANES = ("images", "template_images", "difference_images")
+_LEAST_SHARE = 0.2  # of pixels with a number, below which a plane tells nothing
+_TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class Planes:
+    """One object's stamps in units of their own noise.
+
+    ``science``, ``template`` and ``difference`` (row, column) are what exceeds the background,
+    over the noise of one pixel, both by sigma clipping at 3; 0 where a pixel is not ``usable``.
+
+    Attributes
+    ----------
+    usable : bool (row, column)
+        Pixels with a number in all three planes that are not bad or off the detector.
+    clean : bool (row, column)
+        Pixels that are not saturated either.
+    per_science : float
+        Noise of the difference over that of the science image: turns a difference in units of
+        its own noise into units of the science image's.
+    """
+
+    science: np.ndarray
+    template: np.ndarray
+    difference: np.ndarray
+    usable: np.ndarray
+    clean: np.ndarray
+    per_science: float
+
+    @classmethod
+    def of(cls, images, mask) -> Planes | None:
+        """Planes of counts (3, row, column): science, template, science less template.
+
+        None where a plane has hardly any pixel with a number, or all its pixels are alike.
+
+        Parameters
+        ----------
+        images : array_like, shape (3, row, column)
+            In ADU; NaN where not measured.
+        mask : numpy.ndarray of uint8, shape (row, column)
+            Bits as in a data set; of the science image.
+        """
+        images = np.asarray(images, dtype=float)
+        usable = np.isfinite(images).all(axis=0) & ((mask & ~np.uint8(SATURATED)) == 0)
+        if usable.mean() < _LEAST_SHARE:
+            return None
+        levels = [sigma_clipped_stats(image[usable], sigma=3.0) for image in images]
+        noises = np.array([noise for _, _, noise in levels])
+        if not (noises > _TINY).all():
+            return None
+        shown = [
+            np.where(usable, (image - median) / noise, 0.0)
+            for image, (_, median, noise) in zip(images, levels, strict=True)
+        ]
+        return cls(*shown, usable, usable & (mask == 0), noises[2] / noises[0])
+
+
+def first_planes(path, name: str = "test") -> tuple[Split, list[Planes | None]]:
+    """A split, and the planes of the first image of each of its objects.
+
+    Raises
+    ------
+    ClassifierError
+        There is no such data set or split, or it was not finished.
+    FinetuneError
+        It has no template and difference images, or stamps below 21 pixels.
+    """
+    split = Split(path, name)
+    split.refuse_empty()
+    group = open_dataset(path)[name]
+    missing = [plane for plane in _PLANES if plane not in group]
+    if missing:
+        raise FinetuneError(
+            f"{path} has no {' and '.join(missing)}; ingest --from ztf or rubin makes them of "
+            "alerts."
+        )
+    if split.size_pix < SMALLEST_PIX:
+        raise FinetuneError(
+            f"{path}: its stamps are {split.size_pix} pixels; features of a single alert need "
+            f"{SMALLEST_PIX} or more."
+        )
+    stamps = np.stack([group[plane][:, 0] for plane in _PLANES], axis=1)
+    mask = group["mask"][:, 0]
+    return split, [
+        Planes.of(stamps[row], mask[row]) if split.n_epochs[row] > 0 else None
+        for row in range(len(split))
+    ]

@@ -1,0 +1,1 @@
+"""The commands ``finetune``, ``ingest`` and ``survey gap``."""

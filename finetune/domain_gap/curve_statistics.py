@@ -1,0 +1,81 @@
+"""When an object was observed, under which conditions, and how its light varied."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
+from finetune.domain_gap.image_statistics import mean, median, scatter
+
+NJY_SOFTENING = 300.0  # fluxes far below it make asinh magnitudes linear; g = 25.2
+_NIGHT_GAP_D = 0.5
+_H_PER_D = 24.0
+
+
+def asinh_magnitude(flux_njy):
+    """AB magnitude that stays finite where flux is zero (Lupton, Gunn & Szalay 1999)."""
+    scaled = np.asarray(flux_njy, dtype=float) / (2.0 * NJY_SOFTENING)
+    return NJY_ZERO_POINT_MAG - 2.5 / np.log(10.0) * (np.arcsinh(scaled) + np.log(NJY_SOFTENING))
+
+
+def matching_magnitudes(curves):
+    """(object, 2): asinh magnitudes of the median flux and of the brightest difference."""
+    flux = median(curves.flux_njy)
+    with np.errstate(invalid="ignore"):
+        rise = _highest(curves.difference_flux_njy)
+    return np.stack([asinh_magnitude(flux), asinh_magnitude(rise)], axis=1)
+
+
+def conditions(stamps, noise) -> dict[str, np.ndarray]:
+    """Per object: level and scatter of sky, seeing and zero point."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sky, seeing = np.log(noise["sky_adu"]), np.log(stamps.seeing_fwhm_pix)
+    zero_point = np.where(np.isfinite(stamps.mjd), stamps.zero_point_mag, np.nan)
+    return {
+        "sky": median(sky) / np.log(10.0), "sky_scatter": scatter(sky),
+        "seeing": median(stamps.seeing_fwhm_pix), "seeing_scatter": scatter(seeing),
+        "zero_point": median(zero_point), "zero_point_scatter": scatter(zero_point),
+    }  # fmt: skip
+
+
+def cadence(stamps) -> dict[str, np.ndarray]:
+    """Per object: span, night_gap, visit_gap and images_a_night."""
+    mjd = stamps.mjd
+    gaps = np.diff(mjd, axis=1)
+    with np.errstate(invalid="ignore"):
+        nightly = gaps > _NIGHT_GAP_D
+        visits = np.where(gaps <= _NIGHT_GAP_D, gaps * _H_PER_D, np.nan)
+    span = _highest(mjd) - mjd[:, 0]
+    nights = 1.0 + nightly.sum(axis=1)
+    return {
+        "span": span, "night_gap": span / np.maximum(nights - 1.0, 1.0),
+        "visit_gap": median(visits), "images_a_night": stamps.n_epochs / nights,
+    }  # fmt: skip
+
+
+def variation(curves) -> dict[str, np.ndarray]:
+    """Per object: scatter_over_error, amplitude, smoothness and brightest_at."""
+    flux, error = curves.flux_njy, curves.flux_error_njy
+    centred = flux - mean(flux)[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pulls = centred / error
+        low, high = (_percentile(flux, q) for q in (5, 95))
+        amplitude = np.arcsinh((high - low) / (np.abs(mean(flux)) + NJY_SOFTENING))
+        steps = np.diff(flux, axis=1)
+        smoothness = mean(steps**2) / mean(centred**2)
+        place = np.nan_to_num(flux, nan=-np.inf).argmax(axis=1) / np.maximum(curves.n_epochs - 1, 1)
+        return {
+            "scatter_over_error": 0.5 * np.log(mean(pulls**2)), "amplitude": amplitude,
+            "smoothness": smoothness, "brightest_at": place,
+        }  # fmt: skip
+
+
+def _percentile(values, q):
+    known = np.isfinite(values).any(axis=1)
+    filled = np.where(known[:, None], values, 0.0)
+    return np.where(known, np.nanpercentile(filled, q, axis=1), np.nan)
+
+
+def _highest(values):
+    return np.where(np.isfinite(values).any(axis=1),
+                    np.nan_to_num(values, nan=-np.inf).max(axis=1), np.nan)  # fmt: skip

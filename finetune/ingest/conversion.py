@@ -1,0 +1,190 @@
+"""One call of the command ``ingest``: read, lay out, write under another name, rename.
+
+The data set appears under its own name once it is complete; a run that fails removes what it has
+written, and one that was killed leaves a folder ``.unfinished``, which the next removes.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import time
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from rich.console import Console
+
+from finetune.errors import IngestError
+from finetune.ingest.labels import Selection, read_labels
+from finetune.ingest.photometry_table import PhotometryFile
+from finetune.ingest.real_arrays import as_arrays, real_specs
+from finetune.ingest.report import progress, show, write_record
+from finetune.ingest.scan import MAX_SIZE_PIX, Gathered, files_digest, gather
+from finetune.readers import reader_named
+from finetune.readers.protocol import printable
+from simulator.dataset.plan import versions
+from simulator.dataset.store import DatasetWriter, locked, refuse_other_settings
+from simulator.errors import Interrupted, StoreError
+
+SPLIT = "test"
+_UNFINISHED = ".unfinished"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the command line asked for."""
+
+    reader: str
+    path: Path
+    out: Path
+    survey: str | None
+    size_pix: int | None
+    quiet: bool
+    labels: Path | None = None
+    classes: tuple[str, ...] = ()
+
+    def command(self) -> str:
+        """The command, in its shortest full form."""
+        parts = ["ingest", "--from", self.reader, str(self.path), "--out", str(self.out)]
+        given = (("--survey", self.survey), ("--size", self.size_pix), ("--labels", self.labels))
+        for flag, value in (*given, ("--classes", ",".join(self.classes) or None)):
+            parts += [flag, str(value)] if value is not None else []
+        return shlex.join(parts)
+
+
+def run_request(request: Request) -> None:
+    """Do what was asked.
+
+    Raises
+    ------
+    IngestError, simulator.errors.SimulationError, survey_profiles.ProfileError
+        It cannot be done as asked.
+    StoreError
+        The data set cannot be written.
+    Interrupted
+    """
+    try:
+        _run(request)
+    except KeyboardInterrupt:
+        raise Interrupted from None
+
+
+def _run(request):
+    start = time.perf_counter()
+    console = Console(quiet=request.quiet, highlight=False, markup=False)  # names may hold []
+    _check_request(request)
+    reader = reader_named(request.reader)
+    files = reader.files(request.path)
+    profile = reader.profile(request.survey)
+    labels = read_labels(request.labels) if request.labels else None
+    settings = _settings(request, profile, files)
+    if _is_complete(request.out, settings):
+        console.print(
+            f"{request.out} is complete: it was made from the same input.", soft_wrap=True
+        )
+        return
+    with progress(console) as bar:
+        task = bar.add_task("reading", total=len(files))
+        gathered = gather(
+            reader, files, profile, lambda share: bar.advance(task, share),
+            Selection(labels, request.classes),
+        )  # fmt: skip
+    write(gathered, request.out, size_pix=request.size_pix, settings=settings,
+          command=request.command(), source=request.path)  # fmt: skip
+    write_record(request.out, gathered, settings=settings, command=request.command(),
+                 seconds=time.perf_counter() - start)  # fmt: skip
+    show(console, gathered, request.out, seconds=time.perf_counter() - start)
+
+
+def _check_request(request):
+    size, out = request.size_pix, request.out
+    if size is not None and not (1 <= size <= MAX_SIZE_PIX and size % 2):
+        raise IngestError(f"--size {size}; allowed are odd numbers from 1 to {MAX_SIZE_PIX}.")
+    parent = out.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise IngestError(f"{out}: {parent} is not a folder that can be written to.")
+
+
+def _settings(request, profile, files):
+    """Everything the data depend on."""
+    return {
+        "reader": request.reader,
+        "files": len(files),
+        "sha256": files_digest(files, request.path),
+        "size_pix": request.size_pix,
+        "labels": files_digest([request.labels], request.labels) if request.labels else None,
+        "classes": list(request.classes) or None,
+        "profile": profile.model_dump(mode="json"),
+    }
+
+
+def _is_complete(out, settings):
+    """Whether the data set is there; SimulationError if it is another one, or something else."""
+    refuse_other_settings(out, settings)
+    return out.is_dir() and any(out.iterdir())
+
+
+def write(gathered: Gathered, out: Path, *, size_pix, settings, command, source) -> None:
+    """Write the data set, whole or not at all.
+
+    Raises
+    ------
+    IngestError, StoreError
+    """
+    unfinished = out.with_name(out.name + _UNFINISHED)
+    _remove_abandoned(unfinished)
+    specs = gathered.specs(real_specs(gathered.reader.extra))
+    writer = DatasetWriter(
+        unfinished, settings=settings, specs=specs, counts={SPLIT: len(gathered.object_ids)},
+        attributes=_attributes(gathered, command, source), n_epochs=max(gathered.n_epochs),
+        size_pix=gathered.size_pix(size_pix),
+    )  # fmt: skip
+    try:
+        with writer, PhotometryFile(out) as photometry:
+            _fill(writer, gathered, photometry)
+            photometry.finish()
+            unfinished.rename(out)
+    except OSError as error:
+        raise StoreError(f"{out}: cannot be written ({error.strerror or error}).") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _remove_abandoned(unfinished):
+    """Remove what a killed run left; StoreError if another is at work there."""
+    if unfinished.exists():
+        lock = locked(unfinished)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        os.close(lock)
+
+
+def _attributes(gathered, command, source):
+    profile = gathered.profile
+    return {
+        "classes": list(gathered.classes()),
+        "bands": list(profile.bands),
+        "survey": profile.name,
+        "kind": "real",
+        "source": printable(source),
+        "profile": profile.model_dump(mode="json"),
+        "command": printable(command),
+        "versions": versions(),
+    }
+
+
+def _fill(writer, gathered, photometry):
+    sequences, classes = gathered.sequences(), gathered.classes()
+    for split, shard, first, end in writer.pending():
+        batch = list(islice(sequences, end - first))
+        if [s.object_id for s in batch] != gathered.object_ids[first:end]:
+            raise StoreError("The input changed while it was read. Run the same command again.")
+        arrays = as_arrays(
+            batch, writer.specs, n_epochs=writer.shape["epoch"], size_pix=writer.shape["y"],
+            classes=classes,
+        )  # fmt: skip
+        photometry.add(batch)
+        writer.write_shard(split, shard, arrays)

@@ -1,0 +1,94 @@
+"""The arrays of a data set of real sequences: those of simulated ones, less the truth.
+
+What only a simulation knows of its scene (hosts, neighbours, physics) has no array here; what
+nobody has measured is NaN or -1. Counts are float32, because calibrated counts are not whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from simulator.dataset.schema import OBJECTS, ArraySpec, array_specs
+from simulator.detector.defects import OUTSIDE
+
+UNLABELLED = 255
+_SCENE = ("has_host", "host_mag", "host_x_pix", "host_y_pix", "n_neighbours")
+_MEANINGS = {
+    "images": "calibrated counts, sky included; NaN where not measured or padded",
+    "sky_adu": "sky level of one pixel at the object",
+    "seeing_fwhm_arcsec": "half-maximum width of the PSF; NaN where unknown",
+    "zero_point_mag": "AB magnitude of 1 ADU/s; NaN where unknown",
+    "magnitude": "not known of real objects: NaN",
+    "label": f"index into the attribute classes; {UNLABELLED} where nobody has said",
+    "first_alert_epoch": "first epoch in which the survey raised an alert; -1 where none is known",
+    "n_detections": "not known: -1",
+    "max_signal_to_noise": "not known: NaN",
+}
+_OWN = (
+    ArraySpec("object_id", OBJECTS, "string", "", "name of the object"),
+    ArraySpec("source_file", OBJECTS, "string", "", "file it was read from, last two parts"),
+)
+
+
+def real_specs(extra: tuple[ArraySpec, ...] = ()) -> tuple[ArraySpec, ...]:
+    """Every array of a split of real sequences; ``extra`` are those of a reader."""
+    shared = [spec for spec in array_specs({}) if spec.name not in _SCENE]
+    return (*(_of_real(spec) for spec in shared), *_OWN, *extra)
+
+
+def _of_real(spec):
+    dtype = "float32" if spec.name == "images" else spec.dtype
+    return replace(spec, dtype=dtype, description=_MEANINGS.get(spec.name, spec.description))
+
+
+def fitted(images: np.ndarray, size_pix: int, outside) -> np.ndarray:
+    """Stamps (epoch, row, column) cut or padded to ``size_pix`` about the central pixel.
+
+    The central pixel of n is number n // 2, from 0. What is added is ``outside``.
+    """
+    cut = np.full((len(images), size_pix, size_pix), outside, dtype=images.dtype)
+    (from_y, to_y), (from_x, to_x) = (_overlap(n, size_pix) for n in images.shape[1:])
+    cut[:, to_y, to_x] = images[:, from_y, from_x]
+    return cut
+
+
+def _overlap(n, size):
+    """Where ``size`` pixels about the centre of ``n`` lie in the old stamp and in the new."""
+    first = n // 2 - size // 2
+    start, end = max(first, 0), min(first + size, n)
+    return slice(start, end), slice(start - first, end - first)
+
+
+def as_arrays(sequences, specs, *, n_epochs: int, size_pix: int, classes) -> dict[str, np.ndarray]:
+    """Sequences as the padded arrays of ``specs``; what a sequence lacks is the fill value."""
+    sizes = {"object": len(sequences), "epoch": n_epochs, "y": size_pix, "x": size_pix}
+    arrays = {spec.name: _empty(spec, sizes) for spec in specs}
+    for i, sequence in enumerate(sequences):
+        end = len(sequence.images)
+        arrays["mask"][i, :end] = fitted(sequence.mask, size_pix, OUTSIDE)
+        for name, images in {"images": sequence.images, **sequence.more_images}.items():
+            arrays[name][i, :end] = fitted(images, size_pix, np.nan)
+        for name, values in sequence.epochs.items():
+            arrays[name][i, :end] = values
+        for name, value in {**sequence.objects, **_own_values(sequence, classes)}.items():
+            arrays[name][i] = value
+    return arrays
+
+
+def _empty(spec, sizes):
+    shape = tuple(sizes[d] for d in spec.dimensions)
+    dtype = object if spec.dtype == "string" else spec.dtype
+    return np.full(shape, spec.fill_value, dtype=dtype)
+
+
+def _own_values(sequence, classes):
+    named = sequence.class_name is not None
+    return {
+        "label": classes.index(sequence.class_name) if named else UNLABELLED,
+        "n_epochs": len(sequence.images),
+        "object_id": sequence.object_id,
+        "source_file": "/".join(Path(sequence.source).parts[-2:]),
+    }

@@ -1,0 +1,160 @@
+"""A first look at everything under a path: what can be used, how long and large it is.
+
+Sequences that fit into memory are kept; beyond that they are read a second time when written, so
+that memory does not grow with the number of objects.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from finetune.errors import IngestError
+from finetune.ingest.labels import Selection
+from finetune.ingest.real_arrays import UNLABELLED
+from finetune.readers.protocol import Reader, RealSequence, Skipped
+from simulator.dataset.store import CHUNK_OBJECTS
+from simulator.lightcurves import DEFAULT_CLASSES
+
+KEPT_BYTES = 512 * 2**20
+_MOST_BLOCK_BYTES = 4 * 2**30
+_PIXEL_BYTES = 4  # and a byte of mask
+MAX_SIZE_PIX = 999
+
+
+@dataclass
+class Gathered:
+    """What there is to write."""
+
+    reader: Reader
+    files: list[Path]
+    profile: object
+    selection: Selection = field(default_factory=Selection)
+    object_ids: list[str] = field(default_factory=list)
+    class_names: list[str | None] = field(default_factory=list)
+    arrays: set[str] = field(default_factory=set)
+    more_images: set[str] = field(default_factory=set)
+    sizes_pix: Counter = field(default_factory=Counter)
+    n_epochs: list[int] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    notes: list[Skipped] = field(default_factory=list)
+    kept: list[RealSequence] | None = field(default_factory=list)
+    kept_bytes: int = 0
+
+    def add(self, sequence: RealSequence) -> None:
+        """Count a sequence, and keep it while there is room."""
+        self.object_ids.append(sequence.object_id)
+        self.class_names.append(sequence.class_name)
+        self.arrays |= {*sequence.epochs, *sequence.objects, *sequence.more_images}
+        self.more_images |= set(sequence.more_images)
+        self.sizes_pix[max(sequence.images.shape[1:])] += 1
+        self.n_epochs.append(len(sequence.images))
+        self.notes += [Skipped(sequence.source, note) for note in sequence.notes]
+        self.kept_bytes += sequence.nbytes
+        if self.kept_bytes > KEPT_BYTES:
+            self.kept = None
+        if self.kept is not None:
+            self.kept.append(sequence)
+
+    def sequences(self) -> Iterator[RealSequence]:
+        """Every sequence, in order; read again where they were not kept."""
+        if self.kept is not None:
+            yield from self.kept
+            return
+        for item in self.items(lambda share: None):
+            if isinstance(item, RealSequence):
+                yield item
+
+    def items(self, on_file) -> Iterator[RealSequence | Skipped]:
+        """All that is read and chosen, each object once, and what is left out."""
+        read = self.reader.read(self.files, self.profile, on_file)
+        return self.selection.chosen(_distinct(read))
+
+    def classes(self) -> tuple[str, ...]:
+        """Classes that occur, in the simulator's order; others follow by name."""
+        present = set(self.class_names) - {None}
+        known = [name for name in DEFAULT_CLASSES if name in present]
+        classes = (*known, *sorted(present - set(known)))
+        if len(classes) > UNLABELLED:
+            raise IngestError(f"there are {len(classes)} classes; allowed are {UNLABELLED}.")
+        return classes
+
+    def specs(self, specs):
+        """Those of ``specs`` that are not optional, or that a sequence has."""
+        optional = {spec.name for spec in self.reader.extra}
+        return tuple(s for s in specs if s.name not in optional or s.name in self.arrays)
+
+    def size_pix(self, asked: int | None) -> int:
+        """Rows and columns of the stamps to be written: as asked, or the most common, made odd.
+
+        Raises
+        ------
+        IngestError
+            A padded block of objects would not fit into memory.
+        """
+        most = max(self.sizes_pix.values())
+        common = max(size for size, count in self.sizes_pix.items() if count == most)
+        size = asked or common - (common % 2 == 0)
+        longest = max(self.n_epochs)
+        pixel_bytes = _PIXEL_BYTES * (1 + len(self.more_images)) + 1
+        if CHUNK_OBJECTS * longest * size**2 * pixel_bytes > _MOST_BLOCK_BYTES:
+            name = self.object_ids[self.n_epochs.index(longest)]
+            raise IngestError(
+                f"sequences are padded to the longest, {longest:,} epochs of {name}: with stamps "
+                f"of {size} x {size} pixels that needs too much memory. Leave it out, or give a "
+                "smaller --size."
+            )
+        return size
+
+
+def gather(reader: Reader, files, profile, on_file, selection: Selection) -> Gathered:
+    """Read everything once.
+
+    Raises
+    ------
+    IngestError
+        Nothing can be used.
+    """
+    gathered = Gathered(reader, files, profile, selection)
+    for item in gathered.items(on_file):
+        if isinstance(item, RealSequence):
+            gathered.add(item)
+        else:
+            gathered.skipped.append(item)
+    if not gathered.object_ids:
+        first = gathered.skipped[0]
+        others = len(gathered.skipped) - 1
+        more = f" {others:,} others could not be used either." * (others > 0)
+        raise IngestError(f"nothing can be used. {first.source}: {first.reason}{more}")
+    gathered.notes += selection.unused()
+    return gathered
+
+
+def _distinct(items):
+    """The same items, with objects that were there before as skipped ones."""
+    seen: dict[str, str] = {}
+    for item in items:
+        if isinstance(item, RealSequence):
+            if item.object_id in seen:
+                before = seen[item.object_id]
+                yield Skipped(item.source, f"object {item.object_id} was read from {before}.")
+                continue
+            seen[item.object_id] = item.source
+        yield item
+
+
+def files_digest(files: list[Path], root: Path) -> str:
+    """Start of a SHA-256 over the names (below ``root``) and contents of files."""
+    total = hashlib.sha256()
+    for path in files:
+        try:
+            with open(path, "rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:  # the reader will say so and go on
+            content = str(error.errno)
+        name = path.relative_to(root) if path != root else path.name
+        total.update(f"{name} {content}\n".encode(errors="surrogateescape"))
+    return total.hexdigest()[:16]

@@ -1,0 +1,163 @@
+"""Data sets of this program, simulated or real: checked, and read as if they were new.
+
+What they hold beyond the layout of real sequences (the truth of a simulation, other images) goes
+along. Splits follow each other; objects without a name are called by split and number.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from classifier.dataset import SPLITS, Split
+from classifier.errors import ClassifierError
+from finetune.errors import IngestError, SequenceError
+from finetune.ingest.real_arrays import real_specs
+from finetune.readers.alert_photometry import COLUMNS, photometry_path
+from finetune.readers.protocol import RealSequence, Skipped, printable
+from simulator.dataset.schema import EPOCHS, OBJECTS, PIXELS, ArraySpec
+from simulator.dataset.store import CHUNK_OBJECTS, open_dataset
+from simulator.detector.defects import OUTSIDE
+from simulator.errors import SimulationError
+from survey_profiles import load_profile
+
+_OWN = ("label", "n_epochs", "object_id", "source_file", "images", "mask")
+
+
+class OwnZarr:
+    """Reader of data sets in this program's own layout."""
+
+    name = "zarr"
+
+    def files(self, path: Path) -> list[Path]:
+        """Files of the data set at ``path``; IngestError if it is none that can be used."""
+        try:
+            root = open_dataset(path)
+            self._splits = [Split(path, name) for name in SPLITS if name in root]
+        except (SimulationError, ClassifierError) as error:
+            raise IngestError(str(error)) from None
+        if not self._splits:
+            raise IngestError(f"{path} has no split {', '.join(SPLITS)}.")
+        self._groups = [root[split.name] for split in self._splits]
+        self.path = Path(path)
+        self.extra = _extra(self._groups)
+        beside = photometry_path(self.path)
+        self._photometry = beside if beside.is_file() else None
+        return sorted(file for file in self.path.rglob("*") if file.is_file())
+
+    def profile(self, survey: str | None):
+        """The profile inside, or that of ``survey`` if it has the same bands."""
+        own = self._splits[0]
+        try:
+            profile = load_profile(survey) if survey else own.profile
+        except ClassifierError as error:
+            raise IngestError(str(error)) from None
+        if tuple(profile.bands) != own.bands:
+            raise IngestError(
+                f"{self.path} has the bands {', '.join(own.bands)}, survey {profile.name} "
+                f"{', '.join(profile.bands)}."
+            )
+        return profile
+
+    def read(self, files, profile, on_file=lambda share: None):
+        """One sequence per object, in the order of the data set."""
+        total = sum(map(len, self._splits))
+        curves = _curves(self._photometry) if self._photometry else {}
+        for split, group in zip(self._splits, self._groups, strict=True):
+            for first, end in split.blocks(CHUNK_OBJECTS):
+                yield from self._block(split, group, slice(first, end), curves)
+                on_file(len(files) * (end - first) / total)
+
+    def _block(self, split, group, rows, curves):
+        where = f"{printable(self.path)}/{split.name}"
+        try:
+            arrays = {n: group[n][rows] for n in group.array_keys() if _dimensions(group[n])}
+        except Exception as error:  # damaged chunks give errors of every kind
+            reason = (
+                f"objects {rows.start} to {rows.stop - 1} are damaged ({type(error).__name__})."
+            )
+            yield Skipped(where, reason)
+            return
+        dimensions = {name: _dimensions(group[name]) for name in arrays}
+        for i in range(rows.stop - rows.start):
+            name = str(arrays["object_id"][i]) if "object_id" in arrays else ""
+            name = name or f"{split.name}-{rows.start + i}"
+            try:
+                yield _sequence(name, where, arrays, dimensions, i, split.classes, curves)
+            except SequenceError as error:
+                yield Skipped(where, f"object {name}: {error}")
+
+
+def _dimensions(array):
+    """Dimensions of an array that is read; None for others."""
+    found = array.metadata.dimension_names
+    found = None if found is None else tuple(found)
+    return found if found in (PIXELS, EPOCHS, OBJECTS) else None
+
+
+def _extra(groups):
+    """Arrays that real sequences do not have by themselves."""
+    known = {spec.name for spec in real_specs()}
+    specs = {}
+    for group in groups:
+        for name, array in group.arrays():
+            dimensions = _dimensions(array)
+            if dimensions and name not in known:
+                plain = array.dtype.kind in "fiub"
+                specs[name] = ArraySpec(
+                    name, dimensions, array.dtype.name if plain else "string",
+                    str(array.attrs.get("units", "")), str(array.attrs.get("description", "")),
+                )  # fmt: skip
+    return tuple(specs.values())
+
+
+def _sequence(name, where, arrays, dimensions, i, classes, curves):
+    n = int(arrays["n_epochs"][i])
+    longest = arrays["images"].shape[1]
+    if not 1 <= n <= longest:
+        raise SequenceError(f"n_epochs is {n}; its arrays hold 1 to {longest}.")
+    mask = arrays["mask"][i, :n]
+    outside = (mask & OUTSIDE) != 0
+    images = {k: arrays[k][i, :n].astype(np.float32) for k in _of(dimensions, PIXELS, "mask")}
+    for image in images.values():
+        image[outside] = np.nan
+    label = int(arrays["label"][i])
+    source = str(arrays["source_file"][i]) if "source_file" in arrays else where
+    return RealSequence(
+        object_id=name, class_name=classes[label] if label < len(classes) else None,
+        source=source, images=images.pop("images"), mask=mask,
+        epochs={k: arrays[k][i, :n] for k in _of(dimensions, EPOCHS)},
+        objects={k: arrays[k][i] for k in _of(dimensions, OBJECTS, *_OWN)},
+        more_images=images, photometry=curves.get(name, {}),
+    )  # fmt: skip
+
+
+def _of(dimensions, kind, *but):
+    return [name for name, found in dimensions.items() if found == kind and name not in but]
+
+
+def _curves(path):
+    """Measurements by object of a table beside the data set.
+
+    Raises
+    ------
+    IngestError
+    """
+    try:
+        table = pq.read_table(path, columns=["object", *COLUMNS])
+        table = table.sort_by([("object", "ascending"), ("mjd", "ascending")])
+    except Exception as error:  # a file of unknown origin
+        raise IngestError(f"{path} cannot be read ({type(error).__name__}).") from None
+    columns = {
+        name: np.array(table[name].to_pylist() if kind is np.str_ else table[name], dtype=kind)
+        for name, kind in COLUMNS.items()
+    }
+    names = np.array(table["object"].to_pylist(), dtype=str)
+    found, starts = np.unique(names, return_index=True)
+    ends = [*starts[1:], len(names)]
+    return {
+        str(name): {key: values[start:end] for key, values in columns.items()}
+        for name, start, end in zip(found, starts, ends, strict=True)
+    }

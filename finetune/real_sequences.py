@@ -1,0 +1,114 @@
+"""Real labelled sequences as every contender is to see them: read once, kept in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from classifier.dataset import Split
+from classifier.evaluation import Predictions
+from classifier.features.pipeline import observed_magnitudes, psf_of
+from classifier.image_selection import Showing, ShownSplit
+from classifier.models.recurrent.network import Network
+from classifier.network_inputs import Inputs, inputs_of
+from finetune.errors import FinetuneError
+from finetune.homogenise import HomogenisedSplit, Homogenising
+
+MOST_BYTES = 8 * 2**30
+
+
+@dataclass(frozen=True)
+class RealSet:
+    """Real sequences.
+
+    Attributes
+    ----------
+    split : Split
+    showing : Showing
+        What is shown of them.
+    inputs : Inputs
+        Of all objects.
+    labels : int (object,)
+        Among ``classes``; -1 where unknown or without images.
+    classes : tuple of str
+        Of the model.
+    magnitude : float (object,)
+    fields : int (object,) or None
+    """
+
+    split: Split
+    showing: Showing
+    inputs: Inputs
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    magnitude: np.ndarray
+    fields: np.ndarray | None
+
+    @classmethod
+    def read(cls, path, name: str, network: Network, homogenising: Homogenising) -> RealSet:
+        """Read a split for a network.
+
+        Raises
+        ------
+        ClassifierError
+            There is no such split, or it does not fit the network.
+        FinetuneError
+            It has labels of fewer than two classes, or is too large to be kept in memory.
+        """
+        kind = HomogenisedSplit if homogenising.registration else Split
+        split = kind(path, name)
+        split.refuse_empty()
+        labels = split.labels_among(network.classes)
+        if np.unique(labels[labels >= 0]).size < 2:
+            raise FinetuneError(
+                f"{path}/{name} has labelled objects of "
+                f"{np.unique(labels[labels >= 0]).size} classes; adapting needs two or more."
+            )
+        showing = homogenising.showing(split, network.showing)
+        _refuse_large(split, showing)
+        network.shown(split)  # refuses what does not fit
+        shown, psf = ShownSplit(split, showing), psf_of(split)
+        inputs, magnitude = [], []
+        for first, end in split.blocks():
+            stamps = shown.stamps(first, end)
+            inputs.append(inputs_of(stamps))
+            magnitude.append(observed_magnitudes(stamps, psf))
+        joined = Inputs.joined(inputs)
+        return cls(
+            split, showing, joined, np.where(joined.n_images > 0, labels, -1), network.classes,
+            np.concatenate(magnitude), split.values("field"),
+        )  # fmt: skip
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """Classes that have objects."""
+        return tuple(self.classes[label] for label in np.unique(self.labels[self.labels >= 0]))
+
+    def names(self, rows) -> list[str]:
+        """Names of some objects."""
+        return [str(name) for name in self.split.object_ids[rows]]
+
+    def predictions(self, scores) -> Predictions:
+        """Scores (object, image, class) of any contender, as predictions."""
+        scores = np.where(self.inputs.shown[..., None] > 0, scores, np.nan)
+        return Predictions(
+            self.classes, scores, self.labels, self.inputs.n_images, self.magnitude,
+            self.split.object_ids,
+        )  # fmt: skip
+
+    def recipe(self, recipe):
+        """A recipe of features that shows what is shown here."""
+        shown = {
+            name: getattr(self.showing, name) for name in ("images", "start_fractions", "band")
+        }
+        return replace(recipe, **shown)
+
+
+def _refuse_large(split, showing):
+    n_bytes = 2 * 4 * len(split) * min(split.longest, showing.images) * split.size_pix**2
+    if n_bytes > MOST_BYTES:
+        raise FinetuneError(
+            f"{split.path}/{split.name}: {len(split):,} sequences need {n_bytes / 2**30:.0f} GiB; "
+            f"at most {MOST_BYTES / 2**30:.0f} are kept in memory. Give a smaller set."
+        )

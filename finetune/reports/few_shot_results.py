@@ -1,0 +1,208 @@
+"""What ``finetune`` left in a folder: draws, and the predictions of every contender on each.
+
+A contender is what was adapted (``network``, ``forest``) or learned from the drawn objects alone
+(``real-only``, ``scratch``). Predictions of all contenders are brought to the same objects.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from classifier.evaluation import EvaluationError, Predictions, read_predictions
+from classifier.evaluation.comparison import on_the_same_objects
+from finetune.errors import FinetuneError
+
+NETWORK, FOREST, REAL_ONLY, SCRATCH = "network", "forest", "real-only", "scratch"
+KNOWN = (NETWORK, FOREST, REAL_ONLY, SCRATCH)
+RUN, DRAWS, PREDICTIONS, STATES = "run.json", "draws.json", "predictions", "states.npz"
+_FILE = re.compile(r"k(\d+)_t(\d+)\.parquet")
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Which objects one draw is tested on: bool (object,)."""
+
+    per_class: int
+    trial: int
+    objects: np.ndarray
+
+
+@dataclass(frozen=True)
+class FewShot:
+    """Draws and predictions of the same objects, in the order of their names.
+
+    Attributes
+    ----------
+    run : dict
+        What was asked.
+    contenders : tuple of str
+        Those that have predictions, the known ones first.
+    draws : dict of int to tuple of Tested
+        By number of objects taught per class; without any, there is one, of all objects.
+    answers : dict of (str, int, int) to Predictions
+        By contender, objects per class, and draw.
+    missing : tuple of str
+        What should be there and is not, in words.
+    left_out : int
+        Objects that some contender has no label or no image of.
+    """
+
+    run: Mapping
+    contenders: tuple[str, ...]
+    draws: Mapping[int, tuple[Tested, ...]]
+    answers: Mapping[tuple[str, int, int], Predictions]
+    missing: tuple[str, ...]
+    left_out: int
+
+    @property
+    def any(self) -> Predictions:
+        """Predictions of some contender; labels, names and magnitudes are the same in all."""
+        return next(iter(self.answers.values()))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Of the models."""
+        return self.any.classes
+
+    @property
+    def labels(self) -> np.ndarray:
+        """True class of every object."""
+        return self.any.label
+
+    @property
+    def present(self) -> np.ndarray:
+        """Numbers of the classes that have objects."""
+        return np.unique(self.labels)
+
+    @property
+    def object_id(self) -> np.ndarray:
+        """Name of every object, as text."""
+        return self.any.object_id.astype(str)
+
+    @property
+    def longest(self) -> int:
+        """Images of the longest sequence."""
+        return max(p.longest for p in self.answers.values())
+
+    def per_class(self, contender: str) -> list[int]:
+        """Numbers of objects per class that a contender has predictions for."""
+        return sorted({k for name, k, _ in self.answers if name == contender})
+
+    def draws_of(self, contender: str, k: int, *, before: bool = False) -> list[Tested]:
+        """Draws of ``k`` per class with predictions; with ``before``, also without any label."""
+        if before and (contender, 0, 0) not in self.answers:
+            return []
+        return [
+            draw for draw in self.draws.get(k, ()) if (contender, k, draw.trial) in self.answers
+        ]
+
+    def answers_of(self, contender: str, draw: Tested, *, before: bool = False) -> Predictions:
+        """Predictions for all objects, after or before the contender was taught the draw."""
+        return self.answers[
+            (contender, 0, 0) if before else (contender, draw.per_class, draw.trial)
+        ]
+
+
+def read_few_shot(folder) -> FewShot:
+    """Everything in a folder written by ``finetune``.
+
+    Raises
+    ------
+    FinetuneError
+        The folder is not one of these, holds no predictions, or an object is both taught and
+        tested.
+    """
+    folder = Path(folder)
+    run, draws = _read_json(folder / RUN, dict), _read_json(folder / DRAWS, list)
+    paths = _paths(folder / PREDICTIONS)
+    if not paths:
+        raise FinetuneError(f"{folder / PREDICTIONS} holds no predictions. Run finetune again.")
+    try:
+        read = {"/".join(map(str, key)): read_predictions(path) for key, path in paths.items()}
+        chosen = on_the_same_objects(read)
+    except EvaluationError as error:
+        raise FinetuneError(str(error)) from None
+    answers = dict(zip(paths, chosen.values(), strict=True))
+    names = next(iter(chosen.values())).object_id.astype(str)
+    tested = {0: (Tested(0, 0, np.ones(names.size, dtype=bool)),)}
+    tested |= _tested(draws, names, folder / DRAWS)
+    known = set(np.concatenate([p.object_id[p.label >= 0] for p in read.values()]).tolist())
+    found = {name for name, _, _ in answers}
+    contenders = [*(n for n in KNOWN if n in found), *sorted(found - set(KNOWN))]
+    missing = (*_missing_contenders(found), *_missing_answers(contenders, answers, tested, run))
+    return FewShot(run, tuple(contenders), tested, answers, missing, len(known) - names.size)
+
+
+def _read_json(path, kind):
+    try:
+        found = json.loads(path.read_text())
+        if not isinstance(found, kind):
+            raise ValueError(f"no {kind.__name__}")
+    except (OSError, ValueError) as error:
+        raise FinetuneError(
+            f"{path} is missing or damaged ({getattr(error, 'strerror', None) or error}); give a "
+            "folder that finetune has written."
+        ) from None
+    return found
+
+
+def _paths(folder):
+    """Paths of predictions by (contender, objects per class, draw)."""
+    found = {}
+    for path in sorted(folder.glob("*/*.parquet")):
+        name = _FILE.fullmatch(path.name)
+        if name:
+            found[path.parent.name, int(name[1]), int(name[2])] = path
+    return found
+
+
+def _tested(draws, names, path):
+    by_size: dict[int, list[Tested]] = {}
+    for draw in draws:
+        try:
+            k, trial = int(draw["per_class"]), int(draw["trial"])
+            taught, tested = (np.array(draw[key]).astype(str) for key in ("taught", "tested"))
+        except (KeyError, TypeError, ValueError):
+            raise FinetuneError(f"{path} is damaged. Run finetune again.") from None
+        both = np.intersect1d(taught, tested)
+        if both.size:
+            raise FinetuneError(
+                f"{path}: object {both[0]} is taught and tested by draw {trial} of {k} per class "
+                f"({both.size} objects are); its score would mean nothing."
+            )
+        objects = np.isin(names, tested)
+        if not objects.any():
+            raise FinetuneError(
+                f"{path}: no object that draw {trial} of {k} per class tests is among the "
+                "predictions; are they of other sequences?"
+            )
+        if k > 0:
+            by_size.setdefault(k, []).append(Tested(k, trial, objects))
+    return {k: tuple(sorted(by_size[k], key=lambda d: d.trial)) for k in sorted(by_size)}
+
+
+def _missing_contenders(found):
+    return [f"{name}: no predictions" for name in KNOWN if name not in found]
+
+
+def _missing_answers(contenders, answers, tested, run):
+    sizes = sorted({*tested, *(int(k) for k in run.get("per_class", ()))})
+    for name in contenders:
+        lacking = []
+        for k in sizes:
+            if k == 0 and name not in (NETWORK, FOREST):
+                continue
+            draws = tested.get(k, ())
+            n = sum((name, k, draw.trial) not in answers for draw in draws)
+            if not draws or n == len(draws):
+                lacking.append(f"{k} per class")
+            elif n:
+                lacking.append(f"{n} of {len(draws)} draws of {k} per class")
+        if lacking:
+            yield f"{name}: {', '.join(lacking)}"

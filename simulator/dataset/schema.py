@@ -1,0 +1,85 @@
+"""The arrays of a data set: names, dimensions, types, units and meanings.
+
+This table is the data format; ``docs/dataset.md`` is written from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.detector.defects import MASK_BITS
+from simulator.simulator import parameter_dtype
+
+FORMAT_VERSION = 1
+PIXELS = ("object", "epoch", "y", "x")
+EPOCHS = ("object", "epoch")
+OBJECTS = ("object",)
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """One array of a split."""
+
+    name: str
+    dimensions: tuple[str, ...]
+    dtype: str
+    unit: str
+    description: str
+
+    @property
+    def fill_value(self):
+        """NaN for floats, -1 for signed and 0 for unsigned numbers, nothing for strings."""
+        if self.dtype == "string":
+            return ""
+        kind = np.dtype(self.dtype).kind
+        return {"f": float("nan"), "i": -1}.get(kind, 0)
+
+
+_BITS = ", ".join(f"{bit} {name.replace('_', ' ')}" for name, bit in MASK_BITS.items())
+_FIXED = (
+    ("images", PIXELS, "uint16", "adu", "recorded counts, sky included; 0 where padded"),
+    ("mask", PIXELS, "uint8", "", f"bits: {_BITS}"),
+    ("mjd", EPOCHS, "float64", "d", "start of the exposure; NaN where padded"),
+    ("band", EPOCHS, "uint8", "", "index into the attribute bands; 0 where padded"),
+    ("exposure_time_s", EPOCHS, "float32", "s", "exposure time"),
+    ("airmass", EPOCHS, "float32", "", "airmass"),
+    ("seeing_fwhm_arcsec", EPOCHS, "float32", "arcsec", "half-maximum width of the PSF"),
+    ("sky_adu", EPOCHS, "float32", "adu", "sky level of one pixel"),
+    ("zero_point_mag", EPOCHS, "float32", "mag", "AB magnitude of 1 ADU/s"),
+    ("limiting_mag", EPOCHS, "float32", "mag", "5-sigma limit of a point source, AB"),
+    ("magnitude", EPOCHS, "float32", "mag",
+     "true, noise-free AB magnitude of the source; inf where it gives no light, NaN where padded"),
+    ("label", OBJECTS, "uint8", "", "index into the attribute classes"),
+    ("n_epochs", OBJECTS, "int16", "", "length of the sequence"),
+    ("first_alert_epoch", OBJECTS, "int16", "",
+     "first epoch at 5 sigma of a supernova or asteroid; -1 where there is no alert"),
+    ("n_detections", OBJECTS, "int16", "", "epochs in which the source is at 5 sigma or more"),
+    ("max_signal_to_noise", OBJECTS, "float32", "", "of the source over all epochs"),
+    ("ccd", OBJECTS, "int16", "", "index into the profile's CCDs; -1 where it has none"),
+    ("gain_e_per_adu", OBJECTS, "float32", "electron/adu", "gain of the detector"),
+    ("read_noise_e", OBJECTS, "float32", "electron", "read noise of the detector"),
+    ("has_host", OBJECTS, "bool", "", "whether a galaxy lies behind or around the source"),
+    ("host_mag", OBJECTS, "float32", "mag", "total host magnitude in the reference band"),
+    ("host_x_pix", OBJECTS, "float32", "pix", "host centre minus source, along columns"),
+    ("host_y_pix", OBJECTS, "float32", "pix", "host centre minus source, along rows"),
+    ("n_neighbours", OBJECTS, "uint8", "", "other stars in or next to the stamp"),
+)  # fmt: skip
+
+
+def array_specs(parameters: dict[str, str]) -> tuple[ArraySpec, ...]:
+    """Every array of a split, for classes with these own parameters (name to meaning)."""
+    own = [
+        ArraySpec(name, OBJECTS, np.dtype(parameter_dtype(name)).name, *_unit_and_text(meaning))
+        for name, meaning in parameters.items()
+    ]
+    return tuple(ArraySpec(*row) for row in _FIXED) + tuple(own)
+
+
+def _unit_and_text(meaning):
+    """``'period [d]'`` as its unit and its text."""
+    text, bracket, rest = meaning.rpartition(" [")
+    if bracket and rest.endswith("]"):
+        return rest[:-1], f"{text}; NaN where it means nothing"
+    return "", f"{meaning}; NaN where it means nothing"

@@ -1,0 +1,150 @@
+"""Stamps of whole sequences: the scene of every exposure through the detector, object by object.
+
+Images are (object, epoch, row, column). The kernel runs without the interpreter's lock, so
+threads can each take a batch, and what it makes of an object depends on that object alone.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from simulator.detector.defects import OUTSIDE, add_cosmic_rays, place_fixed_defects
+from simulator.detector.noise import add_noise
+from simulator.detector.readout import apply_fixed_defects, bleed, digitise
+from simulator.detector.resample import shift_stamp
+from simulator.rng import Purpose, key_words
+from simulator.scene.gaussians import pixel_centres
+from simulator.scene.profiles import DE_VAUCOULEURS, EXPONENTIAL, sersic
+from simulator.scene.render import render
+
+_NOISE, _DEFECTS = (np.uint32(int(p) << 24) for p in (Purpose.NOISE, Purpose.DEFECTS))
+_LOW, _SHIFT = np.uint64(0xFFFFFFFF), np.uint64(32)
+_RAY_DRAWS = 1 << 12  # draws kept for the fixed defects, and for the rays of one exposure
+
+
+class Detector(NamedTuple):
+    """What the detector does to a batch; per-object values have shape (object,)."""
+
+    gain_e_per_adu: np.ndarray
+    read_noise_e: np.ndarray
+    full_well_e: np.ndarray
+    exposure_time_s: np.ndarray  # (object, epoch)
+    cosmic_ray_rate_per_pix_s: float
+    hot_pixel_fraction: float
+    bad_column_fraction: float
+    lanczos_order: int  # 0 leaves the stamps as they were read
+    silicon_um: float
+    pixel_um: float
+    edges: np.ndarray  # (object, 4): first and end row and column there, shares of the stamp
+
+
+def film(objects, scene, psf, detector, *, seed, size_pix, images, mask):
+    """Fill ``images`` (uint16) and ``mask`` (uint8), both (object, epoch, row, column), zeroed.
+
+    ``objects`` are the indices in the data set, which with ``seed`` address the noise.
+    """
+    margin = detector.lanczos_order + 1 if detector.lanczos_order else 0
+    wide = size_pix + 2 * margin
+    x_grid, y_grid = pixel_centres(wide)
+    _film(
+        np.ascontiguousarray(objects, dtype=np.uint64), _contiguous(scene), _contiguous(psf),
+        _contiguous(detector), key_words(seed),
+        wide, x_grid, y_grid, sersic(EXPONENTIAL), sersic(DE_VAUCOULEURS), images, mask,
+    )  # fmt: skip
+
+
+def _contiguous(arrays):
+    """The same named tuple with C-ordered arrays: another order would be compiled anew."""
+    return type(arrays)(
+        *(np.ascontiguousarray(v) if isinstance(v, np.ndarray) else v for v in arrays)
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _film(objects, scene, psf, detector, key, wide, x_grid, y_grid, disc, bulge, images, mask):
+    flat = np.empty(wide * wide, dtype=np.float32)
+    flags = np.empty((wide, wide), dtype=np.uint8)
+    counts = np.empty(wide * wide, dtype=np.uint16)
+    defect = np.zeros((wide, wide), dtype=np.uint8)
+    for i in range(objects.size):
+        low, high = np.uint32(objects[i] & _LOW), np.uint32(objects[i] >> _SHIFT)
+        fixed = (low, high, _DEFECTS)
+        defect[:] = 0
+        has_defect = place_fixed_defects(
+            defect, detector.hot_pixel_fraction, detector.bad_column_fraction, fixed, key
+        )
+        for epoch in range(scene.n_epochs[i]):
+            render(flat, x_grid, y_grid, wide, scene, psf, i, epoch, disc, bulge)
+            stamp = flat.reshape((wide, wide))
+            flags[:] = 0
+            seconds = detector.exposure_time_s[i, epoch]
+            rays = detector.cosmic_ray_rate_per_pix_s * seconds * wide * wide
+            draw = (epoch + 1) * _RAY_DRAWS
+            add_cosmic_rays(
+                stamp, flags, rays, detector.silicon_um, detector.pixel_um, fixed, draw, key
+            )
+            if has_defect:
+                apply_fixed_defects(stamp, flags, defect, seconds)
+            counter = (low, high, _NOISE, np.uint32(epoch << 16))
+            add_noise(flat, detector.read_noise_e[i], counter, key)
+            if _any_above(flat, detector.full_well_e[i]):
+                bleed(stamp, flags, detector.full_well_e[i])
+            digitise(counts, flat, detector.gain_e_per_adu[i])
+            recorded = counts.reshape((wide, wide))
+            if detector.lanczos_order:
+                _register(
+                    images[i, epoch], mask[i, epoch], recorded, flags,
+                    scene.x_pix[i, epoch], scene.y_pix[i, epoch], detector.lanczos_order,
+                )  # fmt: skip
+            else:
+                images[i, epoch] = recorded
+                mask[i, epoch] = flags
+        _cut(images[i, : scene.n_epochs[i]], mask[i, : scene.n_epochs[i]], detector.edges[i])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _cut(images, mask, edges):
+    """Empty and mark what lies outside the detector in every epoch of one object."""
+    size = images.shape[1]
+    first_row, end_row = round(edges[0] * size), round(edges[1] * size)
+    first_column, end_column = round(edges[2] * size), round(edges[3] * size)
+    if first_row == 0 and end_row == size and first_column == 0 and end_column == size:
+        return
+    for row in range(size):
+        for column in range(size):
+            inside = first_row <= row < end_row and first_column <= column < end_column
+            if not inside:
+                images[:, row, column] = 0
+                mask[:, row, column] = OUTSIDE
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _any_above(values, limit):
+    limit = np.float32(limit)
+    number = 0
+    for p in range(values.size):
+        number += values[p] > limit
+    return number > 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _register(out, out_mask, recorded, flags, x, y, order):
+    """Resample a wide stamp so that its source sits at the centre of ``out``.
+
+    A pixel of ``out_mask`` has the bits of every pixel that it was made from.
+    """
+    size = out.shape[0]
+    shifted = np.empty((size, size))
+    shift_stamp(shifted, recorded, x, y, order)
+    margin = (recorded.shape[0] - size) // 2
+    row, column = margin + int(np.floor(y)), margin + int(np.floor(x))
+    for a in range(size):
+        for b in range(size):
+            out[a, b] = np.uint16(min(max(shifted[a, b] + 0.5, 0.0), 65535.0))
+            out_mask[a, b] = 0
+            for i in range(1 - order, order + 1):
+                for j in range(1 - order, order + 1):
+                    out_mask[a, b] |= flags[row + a + i, column + b + j]

@@ -1,0 +1,141 @@
+"""How far each kind of supernova can be seen, so that few drawn ones must be rejected.
+
+Supernovae are drawn from cells (subtype and bin of luminosity). A cell's weight for one object
+is its share of the luminosity function times all explosions per year out to the redshift at
+which the cell's brightest supernova could still rise above the object's deepest exposure
+within its time span. Nothing visible lies beyond, so rejection afterwards leaves the true
+distribution; what is lost are the few SNe Ia brighter than ``brightest`` allows for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from simulator.lightcurves.supernovae.cosmology import distance_modulus_mag, explosions_per_year
+from simulator.lightcurves.supernovae.light_curve_kernels import (
+    COLUMNS,
+    OFFSET,
+    REDSHIFT,
+    fill_magnitudes,
+)
+from simulator.lightcurves.supernovae.seds import REDSHIFTS
+
+N_BINS = 16  # per subtype
+NODES = np.geomspace(0.001, REDSHIFTS[-1], 160)  # redshifts that limits are chosen from
+AGES_DAY = np.geomspace(0.5, 150.0, 40)  # since explosion, observer frame
+
+
+class Reach:
+    """Cells of both subtypes, with the faintest depth that still sees each at each redshift."""
+
+    def __init__(self, subtypes, grids, n_bands):
+        self._edges = [subtype.bin_edges(N_BINS) for subtype in subtypes]
+        self._prior = np.concatenate([np.diff(edges) for edges in self._edges])
+        brightest = [s.brightest(e) for s, e in zip(subtypes, self._edges, strict=True)]
+        self._brightest = np.concatenate([_light_curves(b, grids, n_bands) for b in brightest])
+        rates = [_cumulative_rate(subtype) for subtype in subtypes]
+        self._explosions = np.repeat(rates, N_BINS, axis=0)
+
+    def cells(self, schedule, first_explosion_mjd, last_mjd):
+        """What may be drawn for each object of a schedule."""
+        depth_mag = deepest_per_band(*exposures(schedule), self._brightest.shape[1])
+        span = np.searchsorted(AGES_DAY, last_mjd - first_explosion_mjd)
+        age = np.minimum(span, AGES_DAY.size - 1)
+        node = farthest_nodes(depth_mag, age, self._brightest)
+        weight = self._prior * self._explosions[np.arange(node.shape[1]), node]
+        return Cells(np.cumsum(weight, axis=1), node, self._edges, self._explosions)
+
+
+def exposures(schedule):
+    """Times, bands and limiting magnitudes in the one memory layout the kernels compile for."""
+    return (
+        np.ascontiguousarray(schedule.mjd, dtype=float),
+        np.ascontiguousarray(schedule.band, dtype=np.int64),
+        np.ascontiguousarray(schedule.limiting_mag, dtype=float),
+    )
+
+
+class Cells:
+    """The cells of a batch, drawn in proportion to the supernovae they may show."""
+
+    def __init__(self, cumulative, node, edges, explosions):
+        self._cumulative, self._node = cumulative, node
+        self._edges, self._explosions = edges, explosions
+
+    def draw(self, draws, rows):
+        """Subtype, quantile of luminosity and redshift, each of shape (rows,)."""
+        cumulative = self._cumulative[rows]
+        target = draws.uniform() * cumulative[:, -1]
+        cell = (cumulative < target[:, None]).sum(axis=1)
+        subtype, one_bin = np.divmod(cell, N_BINS)
+        edges = np.stack(self._edges)
+        low, high = edges[subtype, one_bin], edges[subtype, one_bin + 1]
+        quantile = draws.uniform(low, high)
+        return subtype, quantile, self._redshift(draws.uniform(), rows, cell)
+
+    def _redshift(self, uniform, rows, cell):
+        node = self._node[rows, cell]
+        redshift = np.empty(len(rows))
+        for subtype in range(len(self._edges)):
+            rate = self._explosions[subtype * N_BINS]
+            mine = cell // N_BINS == subtype
+            target = uniform[mine] * rate[node[mine]]
+            redshift[mine] = _inverse(target, rate)
+        return redshift
+
+
+def _inverse(target, cumulative):
+    """Redshifts at a cumulative number of explosions; Euclidean below the first node."""
+    near = NODES[0] * np.cbrt(np.minimum(target / cumulative[0], 1.0))
+    return np.where(target < cumulative[0], near, np.interp(target, cumulative, NODES))
+
+
+def _cumulative_rate(subtype):
+    return explosions_per_year(NODES, subtype.rate_per_mpc3_year)
+
+
+def _light_curves(brightest, grids, n_bands):
+    """Brightest magnitude by each age, (bin, band, age, node), never rising with redshift."""
+    shape = (N_BINS, NODES.size)
+    physics = np.zeros((*shape, len(COLUMNS)))
+    for column, value in brightest.items():
+        physics[..., column] = np.reshape(np.broadcast_to(value, N_BINS), (N_BINS, 1))
+    physics[..., REDSHIFT] = NODES
+    physics[..., OFFSET] += distance_modulus_mag(NODES)
+    rows = physics.reshape(-1, len(COLUMNS))
+    mjd = np.tile(AGES_DAY, (len(rows), 1))
+    curves = np.empty((n_bands, *mjd.shape))
+    for band in range(n_bands):
+        fill_magnitudes(curves[band], rows, mjd, np.full(mjd.shape, band), *grids)
+    curves = curves.reshape(n_bands, *shape, AGES_DAY.size).transpose(1, 0, 3, 2)
+    by_age = np.minimum.accumulate(curves, axis=2)
+    return np.minimum.accumulate(by_age[..., ::-1], axis=3)[..., ::-1].copy()
+
+
+@njit(cache=True, nogil=True)
+def deepest_per_band(mjd, band, limiting_mag, n_bands):
+    """Faintest limiting magnitude per (object, band); -inf where there is no exposure."""
+    depth = np.full((mjd.shape[0], n_bands), -np.inf)
+    for i in range(mjd.shape[0]):
+        for j in range(mjd.shape[1]):
+            if mjd[i, j] == mjd[i, j] and limiting_mag[i, j] > depth[i, band[i, j]]:
+                depth[i, band[i, j]] = limiting_mag[i, j]
+    return depth
+
+
+@njit(cache=True, nogil=True)
+def farthest_nodes(depth_mag, age, brightest):
+    """First node of redshift beyond the reach of every band, (object, cell).
+
+    ``brightest`` is (cell, band, age, node) and increases along the nodes.
+    """
+    n_cells, n_bands, _, n_nodes = brightest.shape
+    nodes = np.zeros((depth_mag.shape[0], n_cells), dtype=np.int64)
+    for i in range(depth_mag.shape[0]):
+        for cell in range(n_cells):
+            for band in range(n_bands):
+                curve = brightest[cell, band, age[i]]
+                node = np.searchsorted(curve, depth_mag[i, band])
+                nodes[i, cell] = max(nodes[i, cell], min(node, n_nodes - 1))
+    return nodes

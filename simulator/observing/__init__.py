@@ -1,0 +1,1 @@
+"""When, in which band and under which conditions objects are observed."""

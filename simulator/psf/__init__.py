@@ -1,0 +1,1 @@
+"""Point-spread functions: one module per kind."""

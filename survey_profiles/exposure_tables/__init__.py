@@ -1,0 +1,1 @@
+"""Tables of exposures that people have, one reader per kind."""

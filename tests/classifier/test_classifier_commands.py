@@ -1,0 +1,205 @@
+"""The commands train, features and classify: what a user types, and what is said."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import zarr
+
+from simulator.dataset.plan import make_plan
+from simulator.dataset.run import execute, writer_for
+from simulator.options import Options
+from tests.helpers.running import copy_of, run
+
+
+@pytest.fixture(scope="module")
+def model(small_dataset, tmp_path_factory):
+    """A forest made by the command."""
+    folder = tmp_path_factory.mktemp("models") / "forest"
+    with pytest.MonkeyPatch.context() as patch:
+        arguments = ["--data", small_dataset, "--out", folder, "--images", 6, "--quiet"]
+        arguments += ["--model", "forest"]
+        assert run(patch, "train", *arguments, "--trees", 10, "--depth", 6) == 0
+    return folder
+
+
+def test_train_makes_a_model_predictions_and_an_evaluation(model):
+    names = {file.name for file in model.iterdir()}
+    assert {"model.json", "forest_06.skops", "importances.csv", "predictions.parquet"} <= names
+    scores = json.loads((model / "evaluation" / "evaluation.json").read_text())
+    assert 0 < scores["summary"]["accuracy"]["value"] < 1
+    assert not list(model.glob("features_*"))
+
+
+def test_training_again_says_that_it_is_there(model, small_dataset, monkeypatch, capsys):
+    written = (model / "model.json").stat().st_mtime_ns
+    arguments = ["--data", small_dataset, "--out", model, "--images", 6, "--model", "forest"]
+    assert run(monkeypatch, "train", *arguments, "--trees", 10, "--depth", 6) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "is trained already" in printed and "10 trees of depth 6" in printed
+    assert (model / "model.json").stat().st_mtime_ns == written
+
+
+def test_classify_writes_probabilities_after_every_image(
+    model, small_dataset, monkeypatch, tmp_path, capsys
+):
+    out = tmp_path / "p.parquet"
+    arguments = ["--model", model, "--data", small_dataset, "--out", out]
+    assert run(monkeypatch, "classify", *arguments, "--report", tmp_path / "report") == 0
+    assert "accuracy" in capsys.readouterr().out.lower()
+    rows = pq.read_table(out)
+    names = ("SN", "RRL", "CEP", "EB", "NV", "GAL", "AST")
+    total = sum(rows[f"p_{name}"].to_numpy() for name in names)
+    np.testing.assert_allclose(total, 1, atol=1e-5)
+    assert len(list((tmp_path / "report").glob("*.png"))) == 5
+
+
+def test_features_makes_a_file_and_its_record(small_dataset, monkeypatch, tmp_path, capsys):
+    out = tmp_path / "f.parquet"
+    arguments = ["--data", small_dataset, "--split", "test", "--out", out]
+    assert run(monkeypatch, "features", *arguments) == 0
+    assert "59 features of 70 objects" in capsys.readouterr().out
+    assert pq.read_table(out).num_rows == 70
+    assert json.loads((tmp_path / "f.parquet.json").read_text())["command"].startswith("features")
+    assert run(monkeypatch, "features", *arguments) == 0
+    assert "is complete" in " ".join(capsys.readouterr().out.split())
+
+
+def test_unlabelled_data_are_classified_without_scores(
+    model, small_dataset, monkeypatch, tmp_path, capsys
+):
+    data = copy_of(small_dataset, tmp_path)
+    zarr.open_group(data)["test"]["label"][:] = 255
+    arguments = ["--model", model, "--data", data, "--out", tmp_path / "p.parquet"]
+    assert run(monkeypatch, "classify", *arguments) == 0
+    assert "accuracy" not in capsys.readouterr().out.lower()
+    assert run(monkeypatch, "classify", *arguments, "--report", tmp_path / "report") == 2
+    assert "nothing to report" in capsys.readouterr().err
+
+
+def test_a_report_in_place_of_a_file_is_refused_at_once(
+    model, small_dataset, monkeypatch, tmp_path, capsys
+):
+    (tmp_path / "precious").write_text("precious")
+    arguments = ["--model", model, "--data", small_dataset, "--out", tmp_path / "p.parquet"]
+    assert run(monkeypatch, "classify", *arguments, "--report", tmp_path / "precious") == 2
+    assert "is a file; a report is a folder" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["precious"]
+
+
+def test_other_classes_and_surveys_get_one_sentence(
+    model, small_dataset, monkeypatch, tmp_path, capsys
+):
+    data = copy_of(small_dataset, tmp_path)
+    root = zarr.open_group(data)
+    root.attrs["classes"] = ["SN", "RRL", "TDE", "EB", "NV", "GAL", "AST"]
+    arguments = ["--model", model, "--data", data, "--out", tmp_path / "p.parquet"]
+    assert run(monkeypatch, "classify", *arguments) == 2
+    error = capsys.readouterr().err
+    assert "the class TDE; the model knows SN, RRL, CEP" in error and error.count("\n") == 1
+    root.attrs["classes"] = list(root["test"].attrs["classes"])
+    root.attrs["survey"] = "ztf"
+    assert run(monkeypatch, "classify", *arguments) == 2
+    assert "was trained on hits" in capsys.readouterr().err
+    assert run(monkeypatch, "classify", *arguments, "--any-survey", "--quiet") == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "sentence"),
+    [
+        ("train", ["--model", "rnn"], "known models: compact, rcnn, forest"),
+        ("train", ["--start", "later"], "allowed: first, alert"),
+        ("train", ["--images", "0"], "--images 0"),
+        (
+            "train",
+            ["--model", "forest", "--light-curves", "bright"],
+            "allowed: science, difference, both",
+        ),
+        ("train", ["--model", "forest", "--trees", "0"], "--trees 0"),
+        ("train", ["--seed", "-1"], "--seed -1"),
+        ("train", ["--trees", "5"], "--trees: not an option of --model compact"),
+        ("train", ["--survey", "hits"], "give --data or --survey"),
+        ("train", ["--iterations", "0"], "--iterations 0"),
+        ("train", ["--model", "forest", "--batch", "8"], "not an option of --model forest"),
+        ("train", ["--precision", "int8"], "allowed: auto, float32, bfloat16"),
+        ("train", ["--batch", "4096"], "fewer than one batch of 4096"),
+        ("features", ["--curves", "mine.csv"], "give --data or --curves"),
+        ("train", ["--threads", "0"], "--threads 0"),
+        ("train", ["--band", "y"], "not 'y'"),
+        ("features", ["--split", "all"], "no split 'all'"),
+        ("classify", ["--model", "nowhere"], "neither a folder nor a model"),
+    ],
+)
+def test_bad_requests_get_one_sentence_and_exit_code_2(
+    small_dataset, monkeypatch, tmp_path, capsys, command, arguments, sentence
+):
+    monkeypatch.chdir(tmp_path)
+    asked = ["--data", small_dataset, "--out", "out", "--quiet", *arguments]
+    assert run(monkeypatch, command, *asked) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1 and "Traceback" not in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_light_curves_of_ones_own_are_not_overwritten(monkeypatch, tmp_path, capsys):
+    curves = tmp_path / "mine.csv"
+    curves.write_text("object,mjd,magnitude,error\na,1,20,0.1\n")
+    assert run(monkeypatch, "features", "--curves", curves, "--out", curves) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert run(monkeypatch, "features", "--curves", curves, "--out", tmp_path / "f.parquet") == 0
+    assert pq.read_table(tmp_path / "f.parquet").num_rows == 1
+
+
+def test_a_stop_by_the_user_says_how_to_go_on(small_dataset, monkeypatch, tmp_path, capsys):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("classifier.features.feature_table.FeatureTable.make", stop)
+    arguments = ["--data", small_dataset, "--out", tmp_path / "f.parquet", "--quiet"]
+    assert run(monkeypatch, "features", *arguments) == 130
+    sentence = "features: stopped. Run the same command again to finish.\n"
+    assert capsys.readouterr().err == sentence
+
+
+def test_an_empty_split_gets_one_sentence(model, monkeypatch, tmp_path, capsys):
+    plan = make_plan(
+        "hits", Options(stamp_size_pix=9), tmp_path / "e.zarr", n=7, validation=0, test=0
+    )
+    with writer_for(plan) as writer:
+        execute(plan, writer, threads=1)
+    arguments = ["--data", tmp_path / "e.zarr", "--out", tmp_path / "out", "--quiet"]
+    assert run(monkeypatch, "features", *arguments, "--split", "test") == 2
+    assert run(monkeypatch, "classify", *arguments, "--model", model) == 2
+    assert run(monkeypatch, "train", *arguments) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 3 and all("no objects" in error for error in errors)
+
+
+def test_a_missing_data_set_gets_one_sentence(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "train", "--data", "nowhere.zarr", "--out", "x") == 2
+    assert capsys.readouterr().err == "train: nowhere.zarr: there is no such data set.\n"
+
+
+def test_nan_images_are_classified_all_the_same(model, small_dataset, monkeypatch, tmp_path):
+    data = copy_of(small_dataset, tmp_path)
+    zarr.open_group(data)["test"]["mask"][:5] = 2
+    out = tmp_path / "p.parquet"
+    arguments = ["--model", model, "--data", data, "--out", out, "--quiet"]
+    assert run(monkeypatch, "classify", *arguments) == 0
+    assert np.isfinite(pq.read_table(out)["p_SN"].to_numpy()).all()
+
+
+@pytest.mark.parametrize("command", ["train", "features", "classify", "compare"])
+def test_help_does_not_wait_for_heavy_imports(command):
+    code = f"import sys; sys.argv = ['{command}', '--help']; from classifier import cli; "
+    listed = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code + f"cli.{command}_main()"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "numba" not in listed.stderr and "sklearn" not in listed.stderr
+    assert "--data" in listed.stdout

@@ -1,0 +1,606 @@
+"""Models compared: the same objects, paired errors, a page that stands alone."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics
+
+from classifier import cli
+from classifier.dataset import Split
+from classifier.errors import ClassifierError
+from classifier.evaluation import EvaluationError, Predictions, evaluate
+from classifier.evaluation.bootstrap import resampling_weights
+from classifier.evaluation.compared_models import Contender, answers_of, contenders
+from classifier.evaluation.comparison import (
+    EARLY,
+    SCORES,
+    compare,
+    most_confident_mistakes,
+    on_the_same_objects,
+)
+from classifier.evaluation.embedding import (
+    balanced,
+    best_features,
+    map_of,
+    normal_ranks,
+    tsne,
+)
+from classifier.features.pipeline import FeatureMaker
+from classifier.image_selection import Showing
+from classifier.models.recurrent import built
+from classifier.models.recurrent.network import save_weights
+from classifier.models.registry import open_model
+from classifier.reports.comparison_figures import as_svg, maps, recall_bars
+from classifier.reports.html import cell, document, facts, note, picture
+from simulator.dataset.plan import make_plan
+from simulator.dataset.run import execute, writer_for
+from simulator.options import Options
+from tests.helpers.made_up_predictions import CLASSES, certain, made_up
+
+N_BOOTSTRAP = 40
+
+
+def two_models(n=200):
+    """Predictions of two models for the same objects, in different orders."""
+    first = made_up(1, n=n)
+    rng = np.random.default_rng(5)
+    shuffled = rng.permutation(n)
+    other = made_up(2, n=n)
+    second = replace(
+        first, probabilities=np.where(np.isnan(first.probabilities), np.nan, mixed(first, other))
+    )
+    return {"a": first, "b": second.of(shuffled)}
+
+
+def mixed(first, other):
+    """Probabilities that are half the first model's and half even."""
+    return 0.5 * np.nan_to_num(first.probabilities) + 0.5 / len(other.classes)
+
+
+# --- the same objects -----------------------------------------------------------------------
+
+
+def test_only_objects_that_every_model_can_be_scored_on_are_compared():
+    a, b = two_models(60).values()
+    label, n_images, probabilities = a.label.copy(), a.n_images.copy(), a.probabilities.copy()
+    n_images[3], probabilities[3], label[4] = 0, np.nan, -1
+    a = replace(a, label=label, n_images=n_images, probabilities=probabilities)
+    b = b.of(b.object_id != a.object_id[5])
+    chosen = on_the_same_objects({"a": a, "b": b})
+    left = sorted(set(a.object_id) - set(a.object_id[[3, 4, 5]]))
+    for p in chosen.values():
+        assert p.object_id.tolist() == left
+    np.testing.assert_array_equal(chosen["a"].label, chosen["b"].label)
+
+
+def test_models_whose_classes_are_in_another_order_are_brought_to_that_of_the_first():
+    a = made_up(n=50)
+    order = [2, 0, 3, 1]
+    turned = replace(
+        a, classes=tuple(a.classes[k] for k in order), probabilities=a.probabilities[..., order],
+        label=np.argsort(order)[a.label],
+    )  # fmt: skip
+    chosen = on_the_same_objects({"a": a, "turned": turned})
+    assert chosen["turned"].classes == a.classes
+    np.testing.assert_array_equal(chosen["turned"].label, chosen["a"].label)
+    np.testing.assert_array_equal(chosen["turned"].probabilities, chosen["a"].probabilities)
+
+
+def test_all_models_share_the_magnitudes_of_the_one_that_knows_most():
+    models = two_models(40)
+    models["a"] = replace(models["a"], magnitude=np.full(40, np.nan))
+    chosen = on_the_same_objects(models)
+    known = dict(zip(models["b"].object_id, models["b"].magnitude, strict=True))
+    for p in chosen.values():
+        assert p.magnitude.tolist() == [known[name] for name in p.object_id]
+
+
+def test_what_cannot_be_compared_is_refused_in_one_sentence():
+    a = made_up(n=30)
+    with pytest.raises(EvaluationError, match="no predictions to compare"):
+        compare({})
+    with pytest.raises(EvaluationError, match=r"a knows the classes SN, RRL.*b SN, QSO"):
+        compare({"a": a, "b": made_up(n=30, classes=("SN", "QSO"))})
+    with pytest.raises(EvaluationError, match="no object has a label, and an image"):
+        compare({"a": a, "b": replace(a, object_id=np.arange(30).astype(str))})
+    other = replace(a, label=(a.label + 1) % 4)
+    with pytest.raises(EvaluationError, match="30 objects differ"):
+        compare({"a": a, "b": other})
+
+
+# --- scores and differences -----------------------------------------------------------------
+
+
+def test_scores_are_those_of_the_evaluation():
+    found = compare(two_models(), n_bootstrap=N_BOOTSTRAP)
+    for name, predictions in two_models().items():
+        alone = evaluate(predictions, n_bootstrap=N_BOOTSTRAP)
+        for score in SCORES:
+            # sums of the same terms in another order
+            np.testing.assert_allclose(
+                found.scores[name][score], alone.summary()[score], rtol=1e-12
+            )
+        early = [k for k in EARLY if k <= predictions.longest]
+        assert early == [1, 3, 6]
+        for k in early:
+            assert found.scores[name][f"accuracy_after_{k}"].value == pytest.approx(
+                alone.by_images.accuracy[k - 1], rel=1e-12
+            )
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 1000))
+def test_macro_f1_is_what_scikit_learn_says(seed):
+    predictions = made_up(seed, n=30)
+    answer, label = predictions.after(6).argmax(axis=1), predictions.label
+    judge = metrics.f1_score(
+        label, answer, labels=np.unique(label), average="macro", zero_division=0
+    )
+    assert evaluate(predictions, n_bootstrap=0).final.mean_f1 == pytest.approx(judge, rel=1e-12)
+
+
+def test_a_difference_has_the_error_of_the_objects_drawn_together():
+    models = two_models()
+    found = compare(models, n_bootstrap=N_BOOTSTRAP).differences["a", "b"]["accuracy"]
+    right = []
+    for p in models.values():
+        order = np.argsort(p.object_id)
+        right.append((p.after(6).argmax(axis=1) == p.label)[order].astype(float))
+    weights = resampling_weights(np.zeros(200), n_bootstrap=N_BOOTSTRAP, seed=0)
+    drawn = [
+        np.repeat(right[0] - right[1], weights[:, k].astype(int)).mean()
+        for k in range(1 + N_BOOTSTRAP)
+    ]
+    assert found.value == pytest.approx(drawn[0], abs=1e-12)
+    assert found.error == pytest.approx(np.std(drawn[1:], ddof=1), rel=1e-9)
+
+
+def test_a_model_does_not_differ_from_itself():
+    p = made_up()
+    found = compare({"a": p, "b": p.of(np.arange(len(p))[::-1])}, n_bootstrap=N_BOOTSTRAP)
+    assert all(difference == (0, 0) for difference in found.differences["a", "b"].values())
+    assert found.best("accuracy") == {"a", "b"}
+
+
+def test_the_error_of_a_difference_is_that_of_disagreeing_objects():
+    # Two models that disagree on m of n objects, each being right on half of those: the
+    # difference is 0 and its standard error sqrt(m) / n, to 1 / sqrt(2 B) for B resamples.
+    n, m, resamples = 400, 100, 800
+    truth = np.zeros(n, dtype=int)
+    a, b = truth.copy(), truth.copy()
+    a[: m // 2], b[m // 2 : m] = 1, 1
+    models = {"a": certain(truth, a), "b": certain(truth, b)}
+    found = compare(models, n_bootstrap=resamples).differences["a", "b"]["accuracy"]
+    assert found.value == 0
+    assert found.error == pytest.approx(np.sqrt(m) / n, rel=5 / np.sqrt(2 * resamples))
+
+
+def test_the_best_models_are_those_that_none_clearly_beats():
+    truth = np.arange(200) % 4
+    wrong = (truth + 1) % 4
+    good, bad = truth.copy(), np.where(np.arange(200) < 100, truth, wrong)
+    also_good = good.copy()
+    also_good[0] = wrong[0]
+    models = {"good": good, "bad": bad, "also good": also_good}
+    found = compare({name: certain(truth, p) for name, p in models.items()})
+    assert found.best("accuracy") == {"good", "also good"}
+    assert found.best("log_loss") == {"good", "also good"}
+
+
+# --- mistakes -------------------------------------------------------------------------------
+
+
+def test_mistakes_are_those_of_largest_probability_first():
+    p = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7], [0.9, 0.1], [0.95, 0.05]])
+    label = np.array([0, 1, 0, 1, -1])
+    predictions = Predictions(
+        ("A", "B"), p[:, None], label, np.ones(5), np.array([1, 2, np.nan, 4, 5]), list("vwxyz")
+    )
+    found = most_confident_mistakes(predictions)
+    assert [(m.object_id, m.truth, m.answer) for m in found] == [
+        ("y", "B", "A"), ("x", "A", "B"), ("w", "B", "A")
+    ]  # fmt: skip
+    assert [m.probability for m in found] == pytest.approx([0.9, 0.7, 0.6], abs=1e-6)
+    assert len(most_confident_mistakes(predictions, most=2)) == 2
+
+
+# --- maps -----------------------------------------------------------------------------------
+
+
+def test_maps_show_as_many_objects_of_every_class_as_there_are():
+    labels = np.repeat([0, 1, 2], [500, 40, 5])
+    rows = balanced(labels, most=60, seed=0)
+    assert np.bincount(labels[rows]).tolist() == [20, 20, 5]
+    np.testing.assert_array_equal(rows, balanced(labels, most=60, seed=0))
+    assert (np.diff(rows) > 0).all()
+
+
+def test_normal_ranks_see_the_order_of_values_only():
+    values = np.random.default_rng(0).normal(size=(500, 2))
+    values[7, 0] = np.nan
+    ranks = normal_ranks(values)
+    np.testing.assert_allclose(ranks, normal_ranks(np.exp(5 * values)), atol=1e-12)
+    assert ranks[7, 0] == 0
+    assert abs(ranks.std() - 1) < 0.02  # a normal sample less what is beyond its outermost ranks
+
+
+def test_groups_far_apart_stay_apart_on_a_map():
+    rng = np.random.default_rng(1)
+    label = np.repeat([0, 1], 60)
+    values = rng.normal(size=(120, 6)) + 20 * label[:, None]
+    position = tsne(values)
+    centre = np.array([position[label == k].mean(axis=0) for k in (0, 1)])
+    nearest = np.linalg.norm(position[:, None] - centre, axis=2).argmin(axis=1)
+    np.testing.assert_array_equal(nearest, label)
+    np.testing.assert_array_equal(position, tsne(values))
+
+
+@pytest.mark.parametrize("values", [np.zeros((50, 3)), np.eye(5), np.ones((0, 4))])
+def test_objects_that_are_few_or_all_alike_have_no_map(values):
+    assert tsne(values) is None
+
+
+# --- figures and the page -------------------------------------------------------------------
+
+
+def test_the_same_figure_is_the_same_svg_and_needs_no_other_file():
+    evaluations = {"a $model": evaluate(made_up(), n_bootstrap=5)}
+    svg = as_svg(recall_bars(evaluations))
+    assert svg == as_svg(recall_bars(evaluations))
+    assert "<text" in svg and not links_in(svg)
+
+
+def test_a_class_without_objects_has_no_bar():
+    evaluation = evaluate(certain([0, 1, 1, 0], [0, 3, 1, 0]), n_bootstrap=5)
+    svg = as_svg(recall_bars({"a": evaluation}))
+    assert ">RRL<" in svg and ">NV<" not in svg
+
+
+def test_a_model_without_a_map_says_so():
+    label = np.array([0, 1, 1])
+    svg = as_svg(maps({"a": (None, label, CLASSES), "b": (np.eye(3)[:, :2], label, CLASSES)}))
+    assert "too few objects" in svg and ">SN<" in svg and ">EB<" not in svg
+
+
+def test_text_of_the_user_is_text_on_the_page():
+    evil = '<script>alert("&")</script>'
+    shown = evaluate(made_up(), n_bootstrap=0)
+    page = document(
+        evil,
+        [facts([(evil, evil)]), note(evil), cell(evil), picture(recall_bars({"a": shown}), evil)],
+    )
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;alert(&quot;&amp;&quot;)") == 8
+
+
+class Tags(HTMLParser):
+    """Counts tags that are open, and lists attributes that load something."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.loads, self.tags = [], [], set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+        self.loads += [value for key, value in attributes if key in ("src", "href", "srcset")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def links_in(svg):
+    """What an SVG refers to outside itself."""
+    found = re.findall(r'(?:href|src)="([^"]*)"', svg) + re.findall(r"url\(([^)]*)\)", svg)
+    return [link for link in found if not link.startswith(("#", "data:"))]
+
+
+# --- the command ----------------------------------------------------------------------------
+
+
+def run(monkeypatch, name, *arguments):
+    """Exit code of a command with these arguments."""
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        getattr(cli, f"{name}_main")()
+        sys.exit(0)
+    return stopped.value.code or 0
+
+
+@dataclass
+class Recurrent:
+    """A model with the face of a network: its memory are noisy labels."""
+
+    folder: Path
+    survey: str = "hits"
+    size_pix: int = 21
+    classes: tuple = ("SN", "RRL", "CEP", "EB", "NV", "GAL", "AST")
+    calls: int = 0
+    showing: Showing = field(default_factory=Showing)
+
+    @property
+    def name(self):
+        return self.folder.name
+
+    @cached_property
+    def card(self):
+        return {"kind": "network", "survey": self.survey, "classes": self.classes, "note": "<b>"}
+
+    def predict(self, split, *, threads, on_progress):
+        self.calls += 1
+        on_progress(len(split))
+        n, n_images = len(split), np.minimum(split.n_epochs, 4)
+        p = np.random.default_rng(0).dirichlet(np.ones(7), size=(n, 4))
+        p[np.arange(4) >= n_images[:, None]] = np.nan
+        labels = split.labels_among(self.classes)
+        return Predictions(self.classes, p, labels, n_images, np.full(n, 22.5), split.object_ids)
+
+    def remembered(self, split, rows):
+        memory = np.random.default_rng(1).normal(size=(len(rows), 8))
+        memory[np.arange(len(rows)), split.labels[rows]] += 5
+        return memory
+
+
+@pytest.fixture(scope="module")
+def forest(small_dataset, tmp_path_factory):
+    """A forest made by the command."""
+    folder = tmp_path_factory.mktemp("models") / "forest"
+    with pytest.MonkeyPatch.context() as patch:
+        arguments = ["--data", small_dataset, "--out", folder, "--images", 3, "--quiet"]
+        arguments += ["--model", "forest", "--trees", 5, "--depth", 5, "--light-curves", "science"]
+        assert run(patch, "train", *arguments) == 0
+    return folder
+
+
+def known(patch, made):
+    """Let ``open_model`` find a fake network by its folder."""
+    patch.setattr(
+        "classifier.evaluation.compared_models.open_model",
+        lambda name, threads=None: made if Path(name).name == made.name else open_model(name),
+    )
+    return made
+
+
+@pytest.fixture
+def network(tmp_path, monkeypatch):
+    """A fake network."""
+    return known(monkeypatch, Recurrent(tmp_path / "network"))
+
+
+@pytest.fixture(scope="module")
+def report(forest, small_dataset, tmp_path_factory):
+    """The report on a forest and a network, made once."""
+    folder = tmp_path_factory.mktemp("comparison")
+    with pytest.MonkeyPatch.context() as patch:
+        known(patch, Recurrent(folder / "network"))
+        arguments = ["--models", forest, "network", "--data", small_dataset, "--quiet"]
+        assert run(patch, "compare", *arguments, "--out", folder / "report") == 0
+    return folder / "report"
+
+
+def test_the_features_on_a_map_are_the_ones_that_matter_most_in_the_table_of_the_model(
+    forest, small_dataset, monkeypatch
+):
+    split, model = Split(small_dataset, "test"), open_model(forest)
+    lines = (forest / "importances.csv").read_text().splitlines()
+    last = dict(zip(lines[0].split(","), lines[-1].split(","), strict=True))
+    del last["n_images"]
+    monkeypatch.setattr(
+        "classifier.dataset.Split.blocks", lambda self: [(0, 30), (30, 40), (40, 70)]
+    )
+    rows = np.array([0, 7, 29, 41, 42, 69])
+    values, names = best_features(model, split, rows, threads=2)
+    shares = [float(last[name]) for name in names]
+    assert shares == sorted(map(float, last.values()), reverse=True)[:6]
+    maker = FeatureMaker(split, model.recipe)
+    curves = maker.light_curves(0, 70)
+    every = maker.features(curves, curves.n_epochs.astype(int))
+    columns = [model.recipe.feature_names.index(name) for name in names]
+    np.testing.assert_array_equal(values, every[np.ix_(rows, columns)])
+
+
+def test_a_real_network_has_answers_and_a_map(small_dataset, tmp_path):
+    split, folder = Split(small_dataset, "test"), tmp_path / "tiny"
+    choices = {"filters": (4, 4, 4, 4), "embedding": 4, "units": 6}
+    forms = built("compact", size_pix=21, n_classes=7, **choices)
+    save_weights(forms.whole, folder / "weights.npz")
+    card = {
+        "format_version": 1, "kind": "network", "classes": split.classes, "survey": "hits",
+        "network": "compact", "choices": choices, "size_pix": 21, "trained_on": {},
+        "showing": {"images": 3, "start_fractions": [], "band": "g"},
+    }  # fmt: skip
+    (folder / "model.json").write_text(json.dumps(card))
+    (found,) = contenders([folder], [], split, any_survey=False)
+    answers = answers_of(found, split, tmp_path / "p.parquet", threads=1)
+    assert answers.probabilities.shape == (70, 3, 7)
+    made = map_of(found.model, split, np.arange(20), threads=1)
+    assert made.shows == "memory of 6 units after the last image"
+    assert made.position.shape == (20, 2)
+
+
+def test_the_report_is_a_page_a_record_and_predictions(report):
+    assert {str(p.relative_to(report)) for p in report.rglob("*") if p.is_file()} == {
+        "index.html", "comparison.json",
+        "predictions/forest.parquet", "predictions/network.parquet",
+    }  # fmt: skip
+    assert pq.read_table(report / "predictions" / "network.parquet").num_rows > 70
+
+
+def test_the_page_is_whole_html_that_loads_nothing(report):
+    page = Tags((report / "index.html").read_text())
+    assert not page.open
+    assert "script" not in page.tags and "link" not in page.tags
+    assert page.loads and all(link.startswith("data:image/svg+xml;base64,") for link in page.loads)
+
+
+def test_the_page_tells_what_was_compared_in_order(report, small_dataset):
+    text = (report / "index.html").read_text()
+    titles = re.findall(r"<h2>(.*?)</h2>", text)
+    assert titles == [
+        "Scores", "Differences between models", "Accuracy by number of images",
+        "Recall of every class", "Confusion", "By magnitude", "At the same magnitudes",
+        "Calibration", "What the models see", "Most confident mistakes", "Model cards",
+    ]  # fmt: skip
+    assert f"{small_dataset}, split test" in text and "SN\N{NO-BREAK SPACE}10, RRL" in text
+    assert "network: memory of 8 units" in text and "forest: best features: " in text
+    assert "&lt;b&gt;" in text  # of the card
+
+
+def test_the_record_holds_the_numbers_of_the_page(report):
+    record = json.loads((report / "comparison.json").read_text())
+    assert [model["name"] for model in record["models"]] == ["forest", "network"]
+    (difference,) = record["differences"]
+    accuracy = [model["scores"]["accuracy"]["value"] for model in record["models"]]
+    found = difference["scores"]["accuracy"]
+    assert found["value"] == pytest.approx(accuracy[0] - accuracy[1], abs=1e-12)
+    sign = f"{found['value']:+.3f}<".replace("-", "−")
+    assert sign in (report / "index.html").read_text().replace("</b>", "")
+    assert record["models"][0]["evaluation"]["summary"]["accuracy"]["value"] == accuracy[0]
+
+
+def test_a_second_run_reuses_predictions_and_gives_the_same_page(
+    small_dataset, network, monkeypatch, tmp_path
+):
+    out = tmp_path / "report"
+    arguments = ["--data", small_dataset, "--out", out, "--quiet", "--models", "network"]
+    assert run(monkeypatch, "compare", *arguments) == 0
+    first = (out / "index.html").read_bytes()
+    assert run(monkeypatch, "compare", *arguments) == 0
+    assert network.calls == 1
+    assert (out / "index.html").read_bytes() == first
+
+
+def test_predictions_of_another_model_or_damaged_ones_are_made_again(
+    small_dataset, network, tmp_path
+):
+    split, path = Split(small_dataset, "test"), tmp_path / "p.parquet"
+
+    def answer():
+        return answers_of(Contender("a", network), split, path, threads=1)
+
+    made = answer()
+    np.testing.assert_array_equal(answer().probabilities, made.probabilities)
+    assert network.calls == 1
+    network.card["trained"] = "again"
+    answer()
+    assert network.calls == 2
+    path.write_bytes(b"half")
+    answer()
+    assert network.calls == 3
+    network.folder.mkdir()
+    (network.folder / "weights.npz").write_bytes(b"trained on, with the same card")
+    answer()
+    assert network.calls == 4
+
+
+def test_other_labels_are_not_answered_with_old_predictions(small_dataset, network, tmp_path):
+    data, path = shutil.copytree(small_dataset, tmp_path / "copy.zarr"), tmp_path / "p.parquet"
+    answers_of(Contender("a", network), Split(data, "test"), path, threads=1)
+    label = zarr.open_group(data)["test"]["label"]
+    label[:1] = (label[:1] + 1) % 7
+    again = answers_of(Contender("a", network), Split(data, "test"), path, threads=1)
+    assert network.calls == 2
+    np.testing.assert_array_equal(again.label, label[:])
+
+
+def refused(monkeypatch, capsys, sentence, *arguments):
+    assert run(monkeypatch, "compare", "--quiet", *arguments) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1 and "Traceback" not in error
+
+
+def test_bad_requests_get_one_sentence_and_exit_code_2(
+    forest, small_dataset, network, monkeypatch, tmp_path, capsys
+):
+    (tmp_path / "file").write_text("precious")
+    (tmp_path / "empty").mkdir()
+    data = ["--data", small_dataset, "--out", tmp_path / "out"]
+
+    def refuse(sentence, *arguments):
+        refused(monkeypatch, capsys, sentence, *arguments)
+
+    refuse("neither a folder nor a model", "--models", "no-such-model", *data)
+    refuse("no finished model", "--models", tmp_path / "empty", *data)
+    refuse("two models are called 'forest'", "--models", forest, forest, *data)
+    refuse("gives 1 names to 2 models", "--models", forest, "network", "--names", "a", *data)
+    refuse("a name is empty", "--models", forest, "--names", " ", *data)
+    refuse("no split 'all'", "--models", forest, *data, "--split", "all")
+    refuse("--threads 0", "--models", forest, *data, "--threads", "0")
+    out = ["--models", forest, "--data", small_dataset, "--out", tmp_path / "file"]
+    refuse("is a file; a comparison is a folder", *out)
+    network.size_pix = 9
+    refuse("has stamps of 21 pixels; network takes 9", "--models", forest, "network", *data)
+    network.size_pix, network.survey = 21, "ztf"
+    refuse("network was trained on ztf", "--models", forest, "network", *data)
+    network.survey, network.classes = "hits", ("SN", "QSO")
+    refuse("only models of the same classes", "--models", forest, "network", *data)
+    assert not (tmp_path / "out").exists()
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_another_survey_is_compared_when_asked_for(small_dataset, network):
+    network.survey = "ztf"
+    split = Split(small_dataset, "test")
+    (found,) = contenders(["network"], [], split, any_survey=True)
+    assert found.model is network
+    with pytest.raises(ClassifierError, match="--any-survey"):
+        contenders(["network"], [], split, any_survey=False)
+
+
+def test_data_without_labels_or_objects_are_refused(forest, monkeypatch, tmp_path, capsys):
+    plan = make_plan(
+        "hits", Options(stamp_size_pix=9), tmp_path / "e.zarr", n=7, validation=0, test=7
+    )
+    with writer_for(plan) as writer:
+        execute(plan, writer, threads=1)
+    arguments = ["--models", forest, "--data", tmp_path / "e.zarr", "--out", tmp_path / "r"]
+    refused(monkeypatch, capsys, "has no objects", *arguments, "--split", "validation")
+    zarr.open_group(tmp_path / "e.zarr")["test"]["label"][:] = 255
+    refused(monkeypatch, capsys, "has no labels; there is nothing to score", *arguments)
+
+
+def test_a_stop_by_the_user_says_how_to_go_on(
+    small_dataset, network, monkeypatch, tmp_path, capsys
+):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Recurrent, "predict", stop)
+    arguments = ["--models", "network", "--data", small_dataset, "--out", tmp_path / "r"]
+    assert run(monkeypatch, "compare", *arguments, "--quiet") == 130
+    sentence = "compare: stopped. Run the same command again to finish.\n"
+    assert capsys.readouterr().err == sentence
+
+
+def test_names_are_shown_and_become_files(small_dataset, network, monkeypatch, tmp_path, capsys):
+    arguments = ["--models", "network", "--names", "ours / v2", "--data", small_dataset]
+    assert run(monkeypatch, "compare", *arguments, "--out", tmp_path / "r") == 0
+    assert "ours / v2" in capsys.readouterr().out
+    assert (tmp_path / "r" / "predictions" / "ours_v2.parquet").exists()
+    assert "Differences between" not in (tmp_path / "r" / "index.html").read_text()
+
+
+def test_help_does_not_wait_for_heavy_imports():
+    code = "import sys; sys.argv = ['compare', '--help']; from classifier import cli; "
+    listed = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code + "cli.compare_main()"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "numba" not in listed.stderr and "sklearn" not in listed.stderr
+    assert "MODEL ..." in listed.stdout

@@ -1,0 +1,281 @@
+"""Predictions and reports on disk: whole or absent, readable by others, refused when damaged."""
+
+import csv
+import json
+from dataclasses import fields, replace
+from io import StringIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from classifier.errors import OutputError
+from classifier.evaluation import (
+    EvaluationError,
+    Predictions,
+    evaluate,
+    plot_comparison,
+    read_attributes,
+    read_predictions,
+    summary_table,
+    write_predictions,
+    write_report,
+)
+from classifier.reports.evaluation_figures import PLOTS
+from classifier.reports.evaluation_report import as_dict
+from tests.helpers.made_up_predictions import CLASSES, certain, made_up
+
+REPORT = {"evaluation.json", "by_images.csv", "by_magnitude.csv", "confusion.csv", *PLOTS}
+
+
+def with_gaps():
+    """Predictions with an unknown label, an unknown magnitude, and an object without images."""
+    predictions = made_up(n=40)
+    label, magnitude = predictions.label.copy(), predictions.magnitude.copy()
+    n_images, probabilities = predictions.n_images.copy(), predictions.probabilities.copy()
+    label[3], magnitude[4], n_images[5], probabilities[5] = -1, np.nan, 0, np.nan
+    return replace(
+        predictions,
+        label=label, magnitude=magnitude, n_images=n_images, probabilities=probabilities,
+    )  # fmt: skip
+
+
+def assert_equal(a, b):
+    for field in fields(Predictions):
+        np.testing.assert_array_equal(getattr(a, field.name), getattr(b, field.name))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "predictions.parquet"
+
+
+def test_predictions_come_back_as_they_were(path):
+    predictions = with_gaps()
+    write_predictions(path, predictions, {"model": "forest", "versions": {"numpy": "2"}})
+    assert_equal(read_predictions(path), predictions)
+    assert read_attributes(path) == {"model": "forest", "versions": {"numpy": "2"}}
+
+
+def test_numbers_are_names_too(path):
+    write_predictions(path, certain([0, 1, 2], [0, 1, 1]), {})
+    assert read_predictions(path).object_id.dtype.kind == "i"
+
+
+def test_no_objects_come_back_as_none(path):
+    write_predictions(path, made_up(n=10).of([]), {})
+    assert len(read_predictions(path)) == 0
+
+
+def test_any_reader_sees_a_row_for_every_object_and_number_of_images(path):
+    predictions = with_gaps()
+    write_predictions(path, predictions, {})
+    table = pq.read_table(path).to_pylist()
+    assert len(table) == np.maximum(predictions.n_images, 1).sum()
+    place = {name: k for k, name in enumerate(predictions.object_id)}
+    for row in table:
+        k = place[row["object"]]
+        label = predictions.label[k]
+        assert row["label"] == (CLASSES[label] if label >= 0 else None)
+        if row["n_images"] == 0:
+            assert row["predicted"] is None
+            assert row["p_SN"] is None
+            continue
+        values = predictions.probabilities[k, row["n_images"] - 1]
+        assert [row[f"p_{name}"] for name in CLASSES] == values.tolist()
+        assert row["predicted"] == CLASSES[values.argmax()]
+    unknown = predictions.object_id[4]
+    assert {row["magnitude"] for row in table if row["object"] == unknown} == {None}
+
+
+def test_the_order_of_rows_does_not_matter(path):
+    predictions = with_gaps()
+    write_predictions(path, predictions, {})
+    table = pq.read_table(path)
+    pq.write_table(table.take(np.random.default_rng(0).permutation(len(table))), path)
+    again = read_predictions(path)
+    order = np.argsort(predictions.object_id)
+    assert_equal(again.of(np.argsort(again.object_id)), predictions.of(order))
+
+
+def changed_column(path, name, change):
+    table = pq.read_table(path)
+    column = table[name].to_pylist()
+    k = table.column_names.index(name)
+    pq.write_table(table.set_column(k, name, [change(column)]), path)
+
+
+def cut(path, keep):
+    path.write_bytes(path.read_bytes()[:keep])
+
+
+def other_table(path):
+    pq.write_table(pa.table({"a": [1]}), path)
+
+
+def without(path, *names):
+    pq.write_table(pq.read_table(path).drop_columns(list(names)), path)
+
+
+def without_first_row(path):
+    pq.write_table(pq.read_table(path).slice(1), path)
+
+
+def another_format(path):
+    table = pq.read_table(path)
+    about = json.loads(table.schema.metadata[b"skyreel_predictions"]) | {"format_version": 99}
+    pq.write_table(table.replace_schema_metadata({"skyreel_predictions": json.dumps(about)}), path)
+
+
+def flipped_byte(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 0xFF
+    path.write_bytes(data)
+
+
+DAMAGE = {
+    "removed": (lambda p: p.unlink(), "there is no such file"),
+    "a folder": (lambda p: (p.unlink(), p.mkdir()), "there is no such file"),
+    "empty": (lambda p: cut(p, 0), "damaged, or no Parquet file"),
+    "cut to half": (lambda p: cut(p, 2000), "damaged, or no Parquet file"),
+    "without its last byte": (lambda p: cut(p, -1), "damaged, or no Parquet file"),
+    "text": (lambda p: p.write_text("object,label\n"), "damaged, or no Parquet file"),
+    "one byte changed": (flipped_byte, "damaged, or no Parquet file"),
+    "another table": (other_table, "holds no predictions of ours"),
+    "a later format": (another_format, "has format 99"),
+    "columns missing": (lambda p: without(p, "p_RRL", "label"), "lacks the columns label, p_RRL"),
+    "a row missing": (without_first_row, "rows, not one for each of 1 to"),
+    "a probability of 2": (
+        lambda p: changed_column(p, "p_SN", lambda c: [2.0, *c[1:]]), "within .0, 1."
+    ),
+    "a probability missing": (
+        lambda p: changed_column(p, "p_SN", lambda c: [None, *c[1:]]), "must be known"
+    ),
+    "text for a probability": (
+        lambda p: changed_column(p, "p_SN", lambda c: ["much"] * len(c)), "another type than ours"
+    ),
+    "an unknown label": (
+        lambda p: changed_column(p, "label", lambda c: ["QSO", *c[1:]]), "label 'QSO'; the classes"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage, message", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_file_is_refused_in_one_sentence_that_names_it(path, damage, message):
+    write_predictions(path, made_up(n=40), {})
+    damage(path)
+    with pytest.raises(EvaluationError, match=message) as caught:
+        read_predictions(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_write_that_fails_leaves_the_old_file(path, monkeypatch):
+    write_predictions(path, made_up(n=10), {})
+    before = path.read_bytes()
+
+    def full_disk(table, place, **_):
+        place.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("classifier.evaluation.prediction_table.pq.write_table", full_disk)
+    with pytest.raises(OutputError, match="No space left"):
+        write_predictions(path, made_up(n=20), {})
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_place_that_is_no_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_report(evaluate(made_up()), tmp_path / "file" / "report", "x")
+
+
+def numbers(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_report_holds_what_the_evaluation_holds(tmp_path):
+    evaluation = evaluate(with_gaps(), n_bootstrap=20, magnitude_edges=[19, 21, 22, 23])
+    write_report(evaluation, tmp_path / "report", "a model on $5 data_x")
+    folder = tmp_path / "report"
+    assert {file.name for file in folder.iterdir()} == REPORT
+    by_images, by_magnitude = (
+        numbers(folder / "by_images.csv"),
+        numbers(folder / "by_magnitude.csv"),
+    )
+    np.testing.assert_array_equal(
+        [float(row["accuracy"]) for row in by_images], evaluation.by_images.accuracy
+    )
+    assert [int(row["n_with_k"]) for row in by_images] == evaluation.n_with_k.tolist()
+    np.testing.assert_array_equal(
+        [float(row["log_loss_error"] or "nan") for row in by_magnitude],
+        evaluation.by_magnitude_error.log_loss,
+    )
+    counts = [
+        [int(row[f"predicted_{name}"]) for name in CLASSES]
+        for row in numbers(folder / "confusion.csv")
+    ]
+    np.testing.assert_array_equal(counts, evaluation.final.confusion)
+
+
+def test_the_json_file_holds_everything_with_null_for_undefined(tmp_path):
+    evaluation = evaluate(certain([0, 1], [0, 1]), n_bootstrap=0)
+    write_report(evaluation, tmp_path, "two objects")
+
+    def refuse(constant):
+        raise ValueError(constant)
+
+    found = json.loads((tmp_path / "evaluation.json").read_text(), parse_constant=refuse)
+    assert found == as_dict(evaluation, "two objects")
+    assert {field.name for field in fields(evaluation)} <= set(found)
+    assert found["summary"]["accuracy"] == {"value": 1.0, "error": None}
+    assert found["by_images"]["recall"] == [[1.0, 1.0, None, None]]
+    assert found["matched"] is None
+    header = (tmp_path / "by_magnitude.csv").read_text().splitlines()
+    assert len(header) == 1  # no bin holds 20 objects
+    assert header[0].startswith("low_mag,high_mag,n_objects,n_SN")
+
+
+def picture_sizes(folder):
+    sizes = {}
+    for file in folder.glob("*.png"):
+        with Image.open(file) as image:
+            image.load()
+            sizes[file.name] = image.size
+            assert np.asarray(image.convert("L")).std() > 1, f"{file.name} is blank"
+    return sizes
+
+
+def test_models_with_other_classes_and_lengths_share_plots(tmp_path):
+    models = {
+        "forest": evaluate(made_up(1, longest=3), n_bootstrap=10),
+        "network with a $long name": evaluate(made_up(2), n_bootstrap=10),
+        "other": evaluate(made_up(3, classes=("SN", "a long name")), n_bootstrap=10),
+    }
+    plot_comparison(models, tmp_path)
+    sizes = picture_sizes(tmp_path)
+    assert set(sizes) == set(PLOTS)
+    assert min(map(min, sizes.values())) >= 400
+
+
+def test_one_object_and_no_magnitudes_can_be_plotted(tmp_path):
+    plot_comparison({"one": evaluate(certain([0], [1]))}, tmp_path)
+    assert set(picture_sizes(tmp_path)) == set(PLOTS)
+
+
+def test_nothing_cannot_be_plotted(tmp_path):
+    with pytest.raises(EvaluationError, match="no evaluations to plot"):
+        plot_comparison({}, tmp_path)
+
+
+def test_the_summary_fits_a_terminal():
+    console = Console(width=80, file=StringIO())
+    console.print(summary_table(evaluate(with_gaps())))
+    text = console.file.getvalue()
+    assert "38 objects, 1 without a label left out, 1 without an image left out" in text
+    for name in ("accuracy", "mean recall", "Brier score", "recall_SN", "±"):
+        assert name in text

@@ -1,0 +1,155 @@
+"""Features of a data set in one file: whole or absent, the same however it was made."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from classifier.dataset import Split
+from classifier.errors import ClassifierError, OutputError
+from classifier.features.feature_table import FeatureTable
+from classifier.features.pipeline import FeatureMaker, Recipe
+from classifier.files import alone_in
+
+
+@pytest.fixture
+def split(small_dataset, monkeypatch):
+    """The training split, in blocks of 50 objects."""
+    monkeypatch.setattr(Split.blocks, "__defaults__", (50,))
+    return Split(small_dataset, "train")
+
+
+RECIPE = Recipe(images=8, light_curves="science")
+
+
+def table(split, path, **changes):
+    options = {"recipe": RECIPE, "every": True, **changes}
+    return FeatureTable(path, split, **options)
+
+
+def test_rows_are_the_features_of_the_first_images(split, tmp_path):
+    made = table(split, tmp_path / "f.parquet")
+    made.make(threads=1)
+    maker = FeatureMaker(split, RECIPE)
+    curves = maker.light_curves(0, len(split))
+    for k in (1, 3, 8):
+        features, index = made.read(k)
+        rows = np.flatnonzero(curves.n_epochs >= k)
+        np.testing.assert_array_equal(index, rows)
+        expected = maker.features(curves.of(rows), np.full(rows.size, k))
+        np.testing.assert_array_equal(features, expected)
+
+
+def test_all_images_by_default_one_row_per_object(split, tmp_path):
+    table(split, tmp_path / "f.parquet", every=False).make(threads=2)
+    rows = pq.read_table(tmp_path / "f.parquet")
+    assert rows.num_rows == len(split)
+    assert rows["object"].to_pylist() == [str(i) for i in range(len(split))]
+    assert rows["label"].to_pylist() == [split.classes[i] for i in split.labels]
+    assert (rows["n_images"].to_numpy() == np.minimum(split.n_epochs, 8)).all()
+
+
+def test_a_run_that_stopped_goes_on_to_the_same_file(split, tmp_path):
+    table(split, tmp_path / "whole.parquet").make(threads=1)
+    stopped = table(split, tmp_path / "stopped.parquet")
+
+    def stop(objects):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped.make(threads=1, on_progress=stop)
+    assert not stopped.path.exists() and list(stopped.parts.glob("*.parquet"))
+    half = stopped.parts / "000000150.parquet.partial"
+    half.write_bytes(b"half a file")
+    stopped.make(threads=2)
+    one, two = (pq.read_table(path) for path in (stopped.path, tmp_path / "whole.parquet"))
+    assert one.column_names == two.column_names
+    for name in one.column_names:
+        np.testing.assert_array_equal(one[name].to_numpy(), two[name].to_numpy())
+    assert not stopped.parts.exists()
+
+
+def test_a_finished_file_is_not_made_again(split, tmp_path):
+    made = table(split, tmp_path / "f.parquet")
+    made.make(threads=1)
+    written = made.path.stat().st_mtime_ns
+    made.make(threads=1)
+    assert made.path.stat().st_mtime_ns == written
+
+
+def test_a_file_of_other_settings_is_kept(split, tmp_path):
+    made = table(split, tmp_path / "f.parquet", every=False)
+    made.make(threads=1)
+    with pytest.raises(ClassifierError, match="other data or settings"):
+        other = Recipe(images=7, light_curves="science")
+        table(split, made.path, recipe=other, every=False).make(threads=1)
+    assert made.is_complete()
+
+
+def test_half_a_file_is_named_and_kept(split, tmp_path):
+    made = table(split, tmp_path / "f.parquet", every=False)
+    made.make(threads=1)
+    made.path.write_bytes(made.path.read_bytes()[:-300])
+    with pytest.raises(ClassifierError, match="not a finished feature file"):
+        made.make(threads=1)
+
+
+def test_a_full_disk_is_said_and_what_is_finished_stays(split, tmp_path, monkeypatch):
+    made, written = table(split, tmp_path / "f.parquet"), []
+    write = pq.write_table
+
+    def full_after_two(*arguments, **options):
+        if len(written) == 2:
+            raise OSError(28, "No space left on device")
+        written.append(arguments)
+        write(*arguments, **options)
+
+    monkeypatch.setattr(pq, "write_table", full_after_two)
+    with pytest.raises(OutputError, match="No space left on device"):
+        made.make(threads=1)
+    assert len(list(made.parts.glob("*.parquet"))) == 2
+    monkeypatch.setattr(pq, "write_table", write)
+    made.make(threads=1)
+    assert made.is_complete()
+
+
+def test_a_band_that_is_not_there_is_named(split):
+    with pytest.raises(ClassifierError, match="has the bands g, r, i, not 'y'"):
+        FeatureMaker(split, Recipe(band="y"))
+
+
+def test_differences_and_images_together_have_both_names(split):
+    recipe = Recipe(images=8, light_curves="both")
+    maker = FeatureMaker(split, recipe)
+    curves = maker.light_curves(0, 20)
+    found = maker.features(curves, curves.n_epochs.astype(int))
+    assert found.shape == (20, len(recipe.feature_names))
+    assert recipe.feature_names.index("difference_Mean") >= len(recipe.feature_names) // 2
+    np.testing.assert_array_equal(
+        found[:, : found.shape[1] // 2],
+        FeatureMaker(split, RECIPE).features(curves, curves.n_epochs.astype(int)),
+    )
+
+
+def test_a_row_of_few_images_knows_nothing_of_later_ones(split, tmp_path):
+    made = table(split, tmp_path / "f.parquet")
+    made.make(threads=1)
+    rows = pq.read_table(made.path, filters=[("n_images", "==", 3)])
+    curves = FeatureMaker(split, RECIPE).light_curves(0, len(split))
+    flux_njy = np.median(curves.flux_njy[rows["index"], :3], axis=1)
+    magnitude, bright = rows["magnitude"].to_numpy(), flux_njy > 0
+    assert bright.sum() > 100
+    np.testing.assert_allclose(
+        magnitude[bright], 31.4 - 2.5 * np.log10(flux_njy[bright]), rtol=1e-6
+    )
+    assert np.isnan(magnitude[~bright]).all()
+
+
+def test_another_process_is_not_joined(split, tmp_path):
+    made = table(split, tmp_path / "f.parquet")
+    with alone_in(made.parts), pytest.raises(OutputError, match="another process"):
+        made.make(threads=1)
+
+
+def test_no_images_are_refused():
+    with pytest.raises(ClassifierError, match="--images 0"):
+        Recipe(images=0)

@@ -1,0 +1,363 @@
+"""A stream answers as the network does that sees the whole sequence, image by image."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import json
+from dataclasses import fields, replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from classifier.dataset import Split
+from classifier.errors import ClassifierError, OutputError
+from classifier.image_selection import Showing
+from classifier.models.recurrent import built
+from classifier.models.recurrent.network import Network
+from classifier.network_inputs import inputs_of
+from classifier.stream import Conditions, Stream
+
+IMAGES = 6
+TOLERANCE = 1e-5
+NAMES = ("compact", "rcnn")
+CHOICES = {"compact": {}, "rcnn": {"filters": 8, "dense": 16, "units": 12}}
+
+
+def network_of(name, tmp_path, split, seed=1):
+    """An untrained network whose answers differ from image to image."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    forms = built(name, size_pix=21, n_classes=len(split.classes), **CHOICES[name])
+    return Network(
+        tmp_path / name, split.classes, "hits", Showing(images=IMAGES), 21, {"kind": "network"},
+        forms,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def split(small_dataset):
+    return Split(small_dataset, "test")
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def network(request, tmp_path_factory, split):
+    return network_of(request.param, tmp_path_factory.mktemp("networks"), split)
+
+
+@pytest.fixture(scope="module")
+def compact(tmp_path_factory, split):
+    return network_of("compact", tmp_path_factory.mktemp("networks"), split)
+
+
+@pytest.fixture(scope="module")
+def stamps(split):
+    """The images of the split that are shown."""
+    return split.stamps(0, len(split))
+
+
+def alert(stamps, row, epoch, **known):
+    """What a survey says of one image."""
+    conditions = {
+        "mjd": stamps.mjd[row, epoch], "zero_point_mag": stamps.zero_point_mag[row, epoch],
+        "exposure_time_s": stamps.exposure_time_s[row, epoch],
+        "seeing_fwhm_pix": stamps.seeing_fwhm_pix[row, epoch],
+        "gain_e_per_adu": stamps.gain_e_per_adu[row], "read_noise_e": stamps.read_noise_e[row],
+    }  # fmt: skip
+    return stamps.images_adu[row, epoch], Conditions(**(conditions | known))
+
+
+def many(stream, stamps, alerts):
+    """Answers to a batch of (row, epoch)."""
+    found = [alert(stamps, row, epoch) for row, epoch in alerts]
+    return stream.update_many([row for row, _ in alerts], *zip(*found, strict=True))
+
+
+def followed(stream, stamps, rows, epochs):
+    """Answers (object, image, class) to images of some objects, a batch for every image."""
+    found = [many(stream, stamps, [(row, epoch) for row in rows]) for epoch in epochs]
+    return np.stack(found, axis=1)
+
+
+def one_by_one(stream, stamps, alerts):
+    return np.stack([stream.update(row, *alert(stamps, row, epoch)) for row, epoch in alerts])
+
+
+def test_a_stream_answers_as_the_network_that_is_shown_the_split(network, split, stamps):
+    rows = list(range(len(split)))
+    found = followed(Stream(network), stamps, rows, range(IMAGES))
+    expected = network.predict(split, threads=1).probabilities
+    assert np.abs(np.diff(expected, axis=1)).max() > 1e-3  # else any order would do
+    np.testing.assert_allclose(found, expected, atol=TOLERANCE, rtol=0)
+
+
+def test_an_image_of_no_use_changes_nothing(network, stamps):
+    images = stamps.images_adu[:4].copy()
+    images[0, 0] = images[1, 2] = np.nan
+    images[2, 3, :15] = np.nan
+    images[3, 1, 5:8, 5:8] = np.inf  # a few masked pixels: of use
+    few = {f.name: getattr(stamps, f.name)[:4] for f in fields(stamps)}
+    damaged = replace(stamps, **{**few, "images_adu": images})
+    stream = Stream(network)
+    found = followed(stream, damaged, range(4), range(IMAGES))
+    shown = damaged.rearranged(np.tile(np.arange(IMAGES), (4, 1)), np.full(4, IMAGES))
+    expected = network.probabilities(inputs_of(shown))
+    assert [stream.n_images(row) for row in range(4)] == [5, 5, 5, 6]
+    assert np.isnan(found[0, 0]).all()
+    for row, left_out in ((0, 0), (1, 2), (2, 3)):
+        kept = np.delete(found[row], left_out, axis=0)
+        np.testing.assert_allclose(kept, expected[row, :5], atol=TOLERANCE, rtol=0)
+        if left_out:
+            np.testing.assert_array_equal(found[row, left_out], found[row, left_out - 1])
+    np.testing.assert_allclose(found[3], expected[3], atol=TOLERANCE, rtol=0)
+
+
+def test_an_object_whose_first_image_is_of_no_use_is_not_known_yet(compact, stamps):
+    stream = Stream(compact)
+    _, conditions = alert(stamps, 0, 0)
+    assert np.isnan(stream.update("a", np.full((21, 21), np.nan), conditions)).all()
+    assert "a" not in stream and len(stream) == 0
+
+
+def test_pixels_beyond_all_reckoning_change_nothing(network, stamps):
+    stream = Stream(network)
+    before = stream.update(0, *alert(stamps, 0, 0))
+    for most in (3e38, 1e300):
+        wild = np.full((21, 21), most)
+        wild[:3] = -most
+        again = stream.update(0, wild, alert(stamps, 0, 1)[1])
+        np.testing.assert_array_equal(again, before)
+    assert np.isfinite(stream.update(0, *alert(stamps, 0, 2))).all()
+
+
+@pytest.fixture(scope="module")
+def alone(compact, stamps):
+    """Answers to the first images of three objects, alert by alert."""
+    alerts = [(row, epoch) for epoch in range(4) for row in range(3)]
+    return dict(zip(alerts, one_by_one(Stream(compact), stamps, alerts), strict=True))
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    rows=st.permutations([0, 1, 2] * 4), cuts=st.sets(st.integers(1, 11)), seed=st.integers(0, 99)
+)
+def test_how_alerts_are_cut_into_batches_changes_nothing(compact, stamps, alone, rows, cuts, seed):
+    """Objects interleave in any way, and lie in any order within a batch."""
+    stream, rng = Stream(compact), np.random.default_rng(seed)
+    alerts = [(row, rows[:place].count(row)) for place, row in enumerate(rows)]
+    ends = [0, *sorted(cuts), 12]
+    for first, end in pairwise(ends):
+        batch = [alerts[k] for k in rng.permutation(np.arange(first, end))]
+        expected = [alone[key] for key in batch]
+        found = many(stream, stamps, batch)
+        np.testing.assert_allclose(found, expected, atol=TOLERANCE, rtol=0)
+
+
+def test_an_empty_batch_is_no_batch(compact):
+    assert Stream(compact).update_many([], [], []).shape == (0, len(compact.classes))
+
+
+def test_a_stream_saved_midway_goes_on_as_if_nothing_had_been(network, stamps, tmp_path):
+    rows, whole, first = list(range(5)), Stream(network), Stream(network)
+    followed(whole, stamps, rows, range(3))
+    followed(first, stamps, rows, range(3))
+    first.save(tmp_path / "stream.npz")
+    again = Stream.load(tmp_path / "stream.npz", network)
+    assert len(again) == 5 and again.n_images(3) == 3
+    np.testing.assert_array_equal(
+        followed(again, stamps, rows, range(3, IMAGES)),
+        followed(whole, stamps, rows, range(3, IMAGES)),
+    )
+
+
+def test_an_empty_stream_can_be_saved(compact, tmp_path):
+    Stream(compact).save(tmp_path / "stream.npz")
+    assert len(Stream.load(tmp_path / "stream.npz", compact)) == 0
+
+
+def test_what_is_kept_of_an_object_does_not_grow(network, stamps, tmp_path):
+    stream, sizes = Stream(network), []
+    for epoch in range(15):  # far beyond the images the network is shown
+        answers = followed(stream, stamps, range(8), [epoch])
+        stream.save(tmp_path / "stream.npz")
+        sizes.append((tmp_path / "stream.npz").stat().st_size)
+        np.testing.assert_allclose(answers.sum(axis=-1), 1, atol=1e-5)
+    assert len(set(sizes)) == 1 and stream.n_images(7) == 15
+    states = sum(np.prod(shape) for shape in network.forms.states.values())
+    assert stream.bytes_per_object == 4 * (states + len(network.classes)) + 24
+
+
+def test_a_forgotten_object_begins_anew_and_makes_room(compact, stamps):
+    stream = Stream(compact)
+    first = followed(stream, stamps, range(6), range(2))
+    stream.forget([2, 4])
+    assert len(stream) == 4 and 2 not in stream and 3 in stream
+    np.testing.assert_allclose(
+        followed(stream, stamps, [2], range(2)), first[[2]], atol=TOLERANCE, rtol=0
+    )
+    kept = followed(stream, stamps, [3], [2])
+    np.testing.assert_allclose(
+        kept, followed(Stream(compact), stamps, [3], range(3))[:, 2:], atol=TOLERANCE, rtol=0
+    )
+
+
+def test_forgetting_what_is_not_known_is_refused_and_nothing_forgotten(compact, stamps):
+    stream = Stream(compact)
+    followed(stream, stamps, range(3), [0])
+    with pytest.raises(ClassifierError, match="object 'Vega' is not among the 3"):
+        stream.forget([1, "Vega"])
+    assert len(stream) == 3
+
+
+def test_names_are_text(compact, stamps):
+    stream = Stream(compact)
+    stream.update(17, *alert(stamps, 0, 0))
+    stream.update("17", *alert(stamps, 0, 1))
+    assert len(stream) == 1 and 17 in stream and stream.n_images("17") == 2
+    assert stream.n_images("other") == 0 and stream.classes == compact.classes
+
+
+def test_an_unknown_seeing_is_the_last_known_one_of_the_object(compact, stamps):
+    seeing = {"seeing_fwhm_pix": stamps.seeing_fwhm_pix[0, 0]}
+    found = {}
+    for name, known in (("same", seeing), ("nan", {"seeing_fwhm_pix": np.nan}),
+                        ("none", {"seeing_fwhm_pix": None})):  # fmt: skip
+        stream = Stream(compact)
+        stream.update(0, *alert(stamps, 0, 0))
+        found[name] = stream.update(0, *alert(stamps, 0, 1, **known))
+    np.testing.assert_array_equal(found["nan"], found["same"])
+    np.testing.assert_array_equal(found["none"], found["same"])
+    unknown = {"gain_e_per_adu": None, "read_noise_e": None, "seeing_fwhm_pix": None}
+    assert np.isfinite(Stream(compact).update(0, *alert(stamps, 0, 0, **unknown))).all()
+
+
+@pytest.mark.parametrize("image", [np.zeros((20, 21)), np.zeros(441), np.zeros((1, 21, 21)), 3.0])
+def test_an_image_of_another_shape_is_refused(compact, stamps, image):
+    stream = Stream(compact)
+    good, conditions = alert(stamps, 0, 0)
+    with pytest.raises(ClassifierError, match=r"object 'b': an image of shape .* takes \(21, 21\)"):
+        stream.update_many(["a", "b"], [good, image], [conditions] * 2)
+    assert len(stream) == 0
+
+
+def test_an_image_that_holds_no_numbers_is_refused(compact, stamps):
+    with pytest.raises(ClassifierError, match="must hold real numbers"):
+        Stream(compact).update("a", np.full((21, 21), "x"), alert(stamps, 0, 0)[1])
+
+
+@pytest.mark.parametrize("epochs", [[2, 2], [2, 1]])
+def test_a_time_that_is_not_after_the_last_one_is_refused(compact, stamps, epochs):
+    stream = Stream(compact)
+    stream.update(0, *alert(stamps, 0, epochs[0]))
+    with pytest.raises(ClassifierError, match=r"object '0': an image of MJD .* after one of"):
+        many(stream, stamps, [(1, 0), (0, 4), (0, epochs[1])])
+    assert len(stream) == 1 and stream.n_images(0) == 1
+    with pytest.raises(ClassifierError, match="in the order of their times"):
+        many(stream, stamps, [(1, 3), (0, 4), (1, 3)])
+    assert len(stream) == 1 and stream.n_images(0) == 1
+
+
+def test_a_batch_of_unequal_lengths_is_refused(compact, stamps):
+    image, conditions = alert(stamps, 0, 0)
+    with pytest.raises(ClassifierError, match="2 objects, 1 images and 1 conditions"):
+        Stream(compact).update_many(["a", "b"], [image], [conditions])
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("mjd", np.nan), ("zero_point_mag", np.inf), ("exposure_time_s", 0.0),
+        ("exposure_time_s", -5.0), ("exposure_time_s", np.nan), ("seeing_fwhm_pix", 0.0),
+        ("seeing_fwhm_pix", np.inf), ("gain_e_per_adu", -1.0), ("read_noise_e", -np.inf),
+        ("read_noise_e", -1.0),
+    ],
+)  # fmt: skip
+def test_conditions_that_cannot_be_are_refused(name, value):
+    good = {"mjd": 57000.0, "zero_point_mag": 25.0, "exposure_time_s": 86.0}
+    with pytest.raises(ClassifierError, match=rf"{name} = .*; it must be"):
+        Conditions(**{**good, name: value})
+    assert Conditions(**good, read_noise_e=0.0).read_noise_e == 0
+
+
+@pytest.fixture
+def saved(compact, stamps, tmp_path):
+    stream = Stream(compact)
+    followed(stream, stamps, range(4), range(2))
+    stream.save(tmp_path / "stream.npz")
+    return tmp_path / "stream.npz"
+
+
+def test_a_stream_of_another_network_is_refused(saved, split, tmp_path):
+    other = network_of("compact", tmp_path, split, seed=2)
+    with pytest.raises(ClassifierError, match="of the network 'compact' with other weights"):
+        Stream.load(saved, other)
+
+
+def test_a_missing_file_is_named(compact, tmp_path):
+    with pytest.raises(ClassifierError, match="there is no such file"):
+        Stream.load(tmp_path / "nowhere.npz", compact)
+
+
+def changed(path, **arrays):
+    """The file with some arrays replaced; None removes one."""
+    with np.load(path) as file:
+        found = {key: file[key] for key in file.files} | arrays
+    np.savez(path, **{key: value for key, value in found.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"kept_memory": None}, {"kept_memory": np.zeros((4, 3), np.float32)},
+        {"kept_memory": np.full((4, 128), np.nan, np.float32)},
+        {"objects": np.array(["a", "a", "b", "c"])}, {"objects": np.arange(4)},
+        {"objects": np.array(["a"])}, {"kept_n_images": np.zeros(4, np.int32)},
+        {"kept_last_mjd": np.zeros(4)}, {"about": np.array("{}")}, {"about": np.array("[1]")},
+        {"about": None}, {"more": np.zeros(3)},
+        {"kept_answer": np.array([{}] * 4, dtype=object)}, {"objects": None},
+    ],
+)  # fmt: skip
+def test_a_damaged_file_gets_one_sentence(saved, compact, damage):
+    changed(saved, **damage)
+    with pytest.raises(ClassifierError, match="damaged"):
+        Stream.load(saved, compact)
+
+
+def test_a_cut_or_flipped_or_foreign_file_gets_one_sentence(saved, compact):
+    whole = saved.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 255
+    for content in (whole[:-30], whole[: len(whole) // 2], bytes(flipped), b"", b"text", b"PK"):
+        saved.write_bytes(content)
+        with pytest.raises(ClassifierError, match="damaged"):
+            Stream.load(saved, compact)
+    with saved.open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(ClassifierError, match="damaged"):
+        Stream.load(saved, compact)
+
+
+def test_another_format_is_named(saved, compact):
+    with np.load(saved) as file:
+        about = json.loads(str(file["about"]))
+    changed(saved, about=np.array(json.dumps(about | {"format_version": 9})))
+    with pytest.raises(ClassifierError, match="has format 9; this version reads 1"):
+        Stream.load(saved, compact)
+
+
+def test_a_stream_that_cannot_be_written_leaves_the_old_file(saved, compact, stamps, monkeypatch):
+    before = saved.read_bytes()
+    with pytest.raises(OutputError, match="cannot be written"):
+        Stream(compact).save(saved / "below" / "a.npz")
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OutputError, match="No space left"):
+        Stream(compact).save(saved)
+    assert saved.read_bytes() == before and list(saved.parent.iterdir()) == [saved]

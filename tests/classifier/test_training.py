@@ -1,0 +1,337 @@
+"""Training of networks: batches in, a model out, and on again after a stop."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from classifier.dataset import Split
+from classifier.errors import ClassifierError
+from classifier.image_selection import Showing, ShownSplit
+from classifier.models.recurrent import built
+from classifier.models.recurrent.backend import keras
+from classifier.models.recurrent.network import (
+    Network,
+    load_weights,
+    save_weights,
+    softmax,
+)
+from classifier.models.registry import open_model, shipped_models
+from classifier.network_inputs import inputs_of
+from classifier.training.history import read_history
+from classifier.training.options import NetworkOptions, parsed_choices
+from classifier.training.train import NetworkTraining, compile_for
+
+SMALL = {"filters": [4, 6, 6, 8], "embedding": 8, "units": 12}
+QUICK = {
+    "choices": SMALL, "iterations": 12, "batch": 32, "images": 6, "validate_every": 4,
+    "precision": "float32", "seed": 3,
+}  # fmt: skip
+
+
+def trained(data, folder, **changes):
+    return NetworkTraining(data, folder, NetworkOptions(**{**QUICK, **changes}), "train").run()
+
+
+@pytest.fixture(scope="module")
+def network(small_dataset, tmp_path_factory):
+    return trained(small_dataset, tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def damaged(network, tmp_path):
+    """A copy of the model that a test may damage."""
+    return shutil.copytree(network.folder, tmp_path / "damaged")
+
+
+def weights(network):
+    return [keras.ops.convert_to_numpy(variable) for variable in network.forms.whole.weights]
+
+
+def test_training_lowers_the_loss_and_keeps_the_best(network):
+    looks = read_history(network.folder / "history.csv")
+    assert [look.iteration for look in looks] == [4, 8, 12]
+    assert looks[-1].validation_loss < looks[0].validation_loss
+    best = min(looks, key=lambda look: look.validation_loss)
+    assert network.card["best"]["iteration"] == best.iteration
+    kept = {path.name for path in network.folder.iterdir()}
+    assert {"model.json", "weights.npz", "history.csv", "learning_curve.png"} <= kept
+    events = next((network.folder / "tensorboard").glob("events.*")).read_bytes()
+    assert events.count(b"validation_loss") == 3
+    assert not kept & {"best.npz", "checkpoint.npz"}
+
+
+def test_the_card_tells_how_it_was_trained(network, small_dataset):
+    card = json.loads((network.folder / "model.json").read_text())
+    assert card["options"]["seed"] == 3 and card["options"]["batch"] == 32
+    assert card["versions"]["backend"] == keras.backend.backend()
+    assert (
+        card["survey"] == "hits"
+        and card["profile"] == Split(small_dataset, "test").attributes["profile"]
+    )
+    assert card["parameters"] == network.forms.whole.count_params()
+
+
+class StoppedError(Exception):
+    """Stands for a kill."""
+
+
+SMALL_RCNN = {"filters": 4, "dense": 8, "units": 6, "plain_steps": 2}
+
+
+@pytest.mark.parametrize(
+    ("stop_at", "changes"),
+    [
+        (9, {}), (2, {"on_the_fly": True}), (9, {"on_the_fly": True}),
+        (9, {"network": "rcnn", "choices": SMALL_RCNN, "schedule": "cosine"}),
+    ],
+)  # fmt: skip
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(small_dataset, tmp_path, stop_at, changes):
+    whole = trained(small_dataset, tmp_path / "whole", **changes)
+
+    def stop(done, total, numbers):
+        if done == stop_at:
+            raise StoppedError
+
+    options = NetworkOptions(**{**QUICK, **changes})
+    with pytest.raises(StoppedError):
+        NetworkTraining(small_dataset, tmp_path / "cut", options).run(stop)
+    seen = []
+    resumed = NetworkTraining(small_dataset, tmp_path / "cut", options).run(
+        lambda done, total, numbers: seen.append(done)
+    )
+    assert seen == list(range(stop_at // 4 * 4 + 1, 13))
+    for one, other in zip(weights(whole), weights(resumed), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_training_goes_on_from_the_weights_of_another(network, small_dataset, tmp_path):
+    gone_on = trained(
+        small_dataset, tmp_path / "more", begin_with=str(network.folder), iterations=1,
+        learning_rate=1e-6,
+    )  # fmt: skip
+    before, after = (weights_of(n) for n in (network, gone_on))
+    assert all(np.allclose(before[name], after[name], atol=1e-4) for name in before)
+    assert any(not np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_weights_of_another_shape_are_refused_as_a_beginning(network, small_dataset, tmp_path):
+    with pytest.raises(ClassifierError, match="does not fit this network"):
+        trained(small_dataset, tmp_path / "o", begin_with=str(network.folder), choices={"units": 9})
+
+
+def weights_of(network):
+    return {v.path: np.asarray(v) for v in network.forms.whole.weights}
+
+
+def test_predictions_are_probabilities_after_every_image(network, small_dataset):
+    split = Split(small_dataset, "test")
+    seen = []
+    predictions = network.predict(split, on_progress=seen.append)
+    assert sum(seen) == len(split) == len(predictions)
+    assert predictions.longest == 6
+    assert np.isfinite(predictions.magnitude).mean() > 0.5
+    inputs = inputs_of(ShownSplit(split, network.showing).stamps(0, 5))
+    expected = softmax(keras.ops.convert_to_numpy(network.forms.whole(inputs.arrays())))
+    np.testing.assert_allclose(predictions.probabilities[:5], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_remembered_is_one_row_per_object(network, small_dataset):
+    split = Split(small_dataset, "test")
+    some = network.remembered(split, [4, 9, 1])
+    assert some.shape == (3, 12)
+    np.testing.assert_allclose(network.remembered(split, [9])[0], some[1], rtol=1e-4, atol=1e-5)
+
+
+def test_precision_of_training_does_not_change_what_is_kept(small_dataset, tmp_path):
+    network = trained(small_dataset, tmp_path / "half", precision="bfloat16", iterations=4)
+    assert {w.dtype for w in weights(network)} == {np.dtype("float32")}
+    assert "bfloat16" not in network.forms.whole.get_layer("conv_1").dtype_policy.name
+
+
+def test_loss_is_summed_over_images_and_averaged_over_labelled_sequences(small_dataset):
+    from classifier.training.train import for_keras
+
+    split = Split(small_dataset, "train")
+    inputs = inputs_of(ShownSplit(split, Showing(images=6)).stamps(0, 8))
+    inputs.shown[0, 4:] = 0
+    labels = split.labels[:8].copy()
+    labels[1] = -1
+    keras.utils.set_random_seed(0)
+    forms = built("compact", size_pix=21, n_classes=7, **SMALL)
+    compile_for(forms.whole, NetworkOptions(**QUICK))
+    chances = softmax(keras.ops.convert_to_numpy(forms.whole(inputs.arrays())))
+    terms = -np.log(chances[np.arange(8), :, np.maximum(labels, 0)]) * inputs.shown
+    loss = forms.whole.test_on_batch(*for_keras(inputs, labels))
+    assert float(loss) == pytest.approx(np.delete(terms.sum(axis=1), 1).mean(), rel=1e-4)
+
+
+def test_another_request_for_the_same_folder_is_refused_and_says_what_differs(
+    network, small_dataset
+):
+    with pytest.raises(ClassifierError, match=r"options.seed: 3 there, 4 now"):
+        trained(small_dataset, network.folder, seed=4)
+
+
+def test_a_finished_model_stays_one_when_packages_change(network, small_dataset, monkeypatch):
+    monkeypatch.setattr(
+        "classifier.training.train._used_versions", lambda: {"keras": "99", "backend": "other"}
+    )
+    assert trained(small_dataset, network.folder).name == network.name
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_a_sentence(small_dataset, tmp_path):
+    with pytest.raises(ClassifierError, match="no longer a number after iteration 4"):
+        trained(
+            small_dataset, tmp_path / "out", learning_rate=0.99, clip_norm=None,
+            choices={**SMALL, "beta": float("nan")},
+        )  # fmt: skip
+
+
+def test_validation_sequences_come_from_all_over_the_split(small_dataset, tmp_path):
+    options = NetworkOptions(**{**QUICK, "validation": 8})
+    inputs, labels = NetworkTraining(small_dataset, tmp_path / "out", options)._validation()
+    split = Split(small_dataset, "validation")
+    rows = np.linspace(0, len(split) - 1, 8).astype(int)
+    np.testing.assert_array_equal(labels, split.labels[rows])
+    last = inputs_of(ShownSplit(split, Showing(images=6)).stamps(rows[-1], rows[-1] + 1))
+    np.testing.assert_array_equal(inputs.images[-1], last.images[0])
+
+
+def test_seeds_beyond_the_simulators_addresses_are_refused(small_dataset, tmp_path):
+    with pytest.raises(ClassifierError, match="--on-the-fly: --seed 123456789"):
+        trained(small_dataset, tmp_path / "out", seed=123_456_789, on_the_fly=True)
+
+
+def test_a_damaged_checkpoint_is_one_sentence(small_dataset, tmp_path):
+    def stop(done, total, numbers):
+        if done == 5:
+            raise StoppedError
+
+    options = NetworkOptions(**QUICK)
+    with pytest.raises(StoppedError):
+        NetworkTraining(small_dataset, tmp_path / "cut", options).run(stop)
+    checkpoint = tmp_path / "cut" / "checkpoint.npz"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
+    with pytest.raises(ClassifierError, match=r"checkpoint.npz is missing or damaged .*Remove it"):
+        NetworkTraining(small_dataset, tmp_path / "cut", options).run()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"network": "transformer"}, {"iterations": 0}, {"batch": -1}, {"schedule": "step"},
+        {"precision": "int8"}, {"learning_rate": 0.0}, {"seed": -1}, {"start": "last"},
+    ],
+)  # fmt: skip
+def test_wrong_options_are_one_sentence(small_dataset, tmp_path, wrong):
+    with pytest.raises(ClassifierError, match="--"):
+        trained(small_dataset, tmp_path / "out", **wrong)
+
+
+def test_a_model_is_opened_by_folder_or_by_name(network, tmp_path):
+    assert open_model(network.folder).name == "tiny"
+    with pytest.raises(ClassifierError, match="neither a folder nor a model"):
+        open_model("hits-huge")
+    with pytest.raises(ClassifierError, match=r"no model\.json"):
+        open_model(tmp_path)
+
+
+def _with_flipped_bytes(folder):
+    path = folder / "weights.npz"
+    content = bytearray(path.read_bytes())
+    for place in range(len(content) // 4, len(content) // 2, 97):
+        content[place] ^= 0xFF
+    path.write_bytes(content)
+
+
+def _without_weights(folder):
+    (folder / "weights.npz").unlink()
+
+
+def _with_cut_weights(folder):
+    path = folder / "weights.npz"
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def _with_a_pickle(folder):
+    np.savez(folder / "weights.npz", conv=np.array([{"a": print}], dtype=object))
+
+
+def _with_other_shapes(folder):
+    np.savez(folder / "weights.npz", conv=np.zeros(3))
+
+
+def _with_nan(folder):
+    path = folder / "weights.npz"
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays[next(iter(arrays))][...] = np.nan
+    np.savez(path, **arrays)
+
+
+def _with_a_list_for_a_card(folder):
+    (folder / "model.json").write_text("[1, 2]")
+
+
+def _edited(**changes):
+    def edit(folder):
+        path = folder / "model.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (_with_flipped_bytes, "missing or damaged"),
+        (_without_weights, "missing or damaged"), (_with_cut_weights, "missing or damaged"),
+        (_with_a_pickle, "missing or damaged"), (_with_other_shapes, "does not fit"),
+        (_with_nan, "not finite"), (_edited(network="os.system"), "known networks"),
+        (_edited(choices={"filters": "many"}), "damaged"),
+        (_edited(choices={"nonsense": 1}), "damaged"), (_edited(format_version=99), "format 99"),
+        (_edited(kind="forest"), "a network is needed"), (_with_a_list_for_a_card, "damaged"),
+        (_edited(showing={}), "damaged"),
+        (_edited(size_pix=33), "does not fit"),
+    ],
+)  # fmt: skip
+def test_a_damaged_model_is_one_sentence(damaged, damage, sentence):
+    damage(damaged)
+    with pytest.raises(ClassifierError, match=sentence) as caught:
+        Network.open(damaged)
+    assert "\n" not in str(caught.value)
+
+
+def test_choices_of_a_network_are_written_name_equals_value(small_dataset, tmp_path):
+    found = parsed_choices(["window=1", "normalisation=batch", "filters=[4, 6]", "times=false"])
+    assert found == {"window": 1, "normalisation": "batch", "filters": [4, 6], "times": False}
+    with pytest.raises(ClassifierError, match="write NAME=VALUE"):
+        parsed_choices(["window"])
+    for choices in ({"filterz": 3}, {"filters": "many"}):
+        with pytest.raises(ClassifierError, match="--model compact"):
+            trained(small_dataset, tmp_path / "out", choices=choices)
+
+
+def test_weights_travel_by_name(tmp_path):
+    keras.utils.set_random_seed(1)
+    one = built("compact", size_pix=21, n_classes=7, **SMALL)
+    save_weights(one.whole, tmp_path / "w.npz")
+    other = built("compact", size_pix=21, n_classes=7, **SMALL)
+    load_weights(other.whole, tmp_path / "w.npz")
+    for a, b in zip(one.whole.weights, other.whole.weights, strict=True):
+        np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (a, b)))
+
+
+def test_stamps_of_another_size_are_refused(network, small_dataset, monkeypatch):
+    monkeypatch.setattr(Split, "size_pix", property(lambda self: 33))
+    with pytest.raises(ClassifierError, match="stamps of 33 pixels"):
+        network.predict(Split(small_dataset, "test"))
+
+
+def test_the_shipped_network_knows_its_classes_well(small_dataset):
+    assert "hits-compact" in shipped_models()
+    predictions = open_model("hits-compact").predict(Split(small_dataset, "train"))
+    right = predictions.after(22).argmax(axis=1) == predictions.label
+    assert right.mean() > 0.94 - 4 * np.sqrt(0.94 * 0.06 / right.size)  # its card says 0.94

@@ -1,0 +1,465 @@
+"""Networks and forests taught a few sequences: what changes, what must not, and how far."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import approx_fprime, minimize
+from scipy.special import log_softmax
+from sklearn.linear_model import LogisticRegression
+
+from classifier.dataset import Split
+from classifier.features.pipeline import FeatureMaker, Recipe
+from classifier.image_selection import ShownSplit
+from classifier.models.forest.growing import Shape
+from classifier.models.recurrent import built
+from classifier.models.recurrent.backend import keras
+from classifier.models.recurrent.network import WEIGHTS, load_weights
+from classifier.models.registry import open_model
+from classifier.network_inputs import Inputs, inputs_of
+from finetune.adaptation.augmentation import (
+    LATEST_START,
+    MOST_LEFT_OUT,
+    thinned,
+    variants,
+)
+from finetune.adaptation.augmented_forest import (
+    Measured,
+    TaughtForest,
+    measured,
+    with_noise,
+)
+from finetune.adaptation.fine_tuner import Pupil, taught_variants
+from finetune.adaptation.gradient import taught_rows
+from finetune.adaptation.head import LAST, Head, fitted_head
+from finetune.adaptation.methods import METHODS, Steps, method_named
+from finetune.adaptation.methods import Head as HeadMethod
+from finetune.adaptation.simulated_sequences import simulator_for
+from finetune.errors import FinetuneError
+from survey_profiles import load_profile
+from tests.helpers.running import SMALL, untrained
+
+SEEDS = st.integers(0, 10_000)
+N_FEATURES, N_CLASSES = 5, 4
+
+
+# --- the last layer -----------------------------------------------------------------------------
+
+
+def problem(seed, n=60):
+    """Rows of features, labels of overlapping classes, weights, kernel and bias."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, N_CLASSES, n)
+    features = rng.normal(size=(n, N_FEATURES)) + 0.7 * rng.normal(size=(N_CLASSES, 5))[labels]
+    start = rng.normal(size=(N_FEATURES, N_CLASSES)), rng.normal(size=N_CLASSES)
+    return features, labels, rng.uniform(0.2, 2, n), *start
+
+
+def loss_of(values, features, labels, weights, kernel, bias, penalty):
+    """What is minimised, as the module says it; for tests only."""
+    both = values.reshape(N_FEATURES + 1, N_CLASSES)
+    logits = features @ both[:-1] + both[-1]
+    entropy = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
+    change = ((both[:-1] - kernel) ** 2).sum() + ((both[-1] - bias) ** 2).sum()
+    return np.average(entropy, weights=weights) + penalty * change
+
+
+def flat(kernel, bias):
+    return np.concatenate([kernel.ravel(), bias])
+
+
+@settings(deadline=None, max_examples=15)
+@given(seed=SEEDS, penalty=st.floats(0.003, 3))
+def test_the_head_is_where_the_slope_of_its_loss_is_zero(seed, penalty):
+    task = problem(seed)
+    found = flat(*fitted_head(*task, penalty=penalty))
+    slope = approx_fprime(found, loss_of, 1e-6, *task, penalty)
+    at_start = approx_fprime(flat(*task[3:]), loss_of, 1e-6, *task, penalty)
+    assert abs(slope).max() < 1e-4 < 0.01 * abs(at_start).max()
+
+
+@pytest.mark.parametrize("penalty", [0.001, 0.1])
+def test_there_is_one_answer_wherever_the_search_begins(penalty):
+    task = problem(1)
+    found = flat(*fitted_head(*task, penalty=penalty))
+    far = 3 * np.random.default_rng(0).normal(size=found.size)
+    judge = minimize(loss_of, far, (*task, penalty), method="BFGS", options={"gtol": 1e-7})
+    np.testing.assert_allclose(found, judge.x, atol=5e-4 / np.sqrt(penalty))
+
+
+@pytest.mark.parametrize("penalty", [0.001, 0.01, 0.3])
+def test_held_at_zero_the_head_is_the_logistic_regression_of_scikit_learn(penalty):
+    features, labels, weights, *_ = problem(2)
+    zero = np.zeros((N_FEATURES, N_CLASSES)), np.zeros(N_CLASSES)
+    kernel, bias = fitted_head(features, labels, weights, *zero, penalty=penalty)
+    with_ones = np.column_stack([features, np.ones(len(labels))])  # so that the bias is held, too
+    judge = LogisticRegression(C=1 / (2 * penalty * weights.sum()), fit_intercept=False, tol=1e-8)
+    judge.fit(with_ones, labels, sample_weight=weights)
+    atol = 1e-4 / np.sqrt(penalty)
+    np.testing.assert_allclose(kernel, judge.coef_.T[:-1], atol=atol)
+    np.testing.assert_allclose(bias, judge.coef_.T[-1], atol=atol)
+
+
+@settings(deadline=None, max_examples=15)
+@given(seed=SEEDS)
+def test_a_row_of_weight_three_is_three_rows(seed):
+    features, labels, _, *start = problem(seed)
+    times = np.random.default_rng(seed).integers(1, 4, len(labels))
+    weighted = fitted_head(features, labels, times, *start, penalty=0.05)
+    many = np.repeat(features, times, axis=0), np.repeat(labels, times)
+    repeated = fitted_head(*many, np.ones(times.sum()), *start, penalty=0.05)
+    np.testing.assert_allclose(flat(*weighted), flat(*repeated), atol=1e-3)
+
+
+def test_a_huge_penalty_changes_nothing_and_a_small_one_much():
+    task = problem(3)
+    kernel, bias = task[3:]
+    held = fitted_head(*task, penalty=1e6)
+    np.testing.assert_allclose(flat(*held), flat(kernel, bias), atol=1e-6)
+    free = fitted_head(*task, penalty=1e-3)
+    assert abs(flat(*free) - flat(kernel, bias)).max() > 0.5
+    changes = [
+        np.linalg.norm(flat(*fitted_head(*task, penalty=p)) - flat(kernel, bias))
+        for p in (0.001, 0.01, 0.1, 1.0)
+    ]  # fmt: skip
+    assert changes == sorted(changes, reverse=True)
+
+
+def test_huge_features_and_what_is_the_same_for_all_classes_do_no_harm():
+    features, labels, weights, kernel, bias = problem(4)
+    plain = fitted_head(features, labels, weights, kernel, bias, penalty=0.1)
+    shifted = fitted_head(features, labels, weights, kernel + 7, bias - 5, penalty=0.1)
+    np.testing.assert_allclose(shifted[0] - 7, plain[0], atol=2e-3)
+    np.testing.assert_allclose(shifted[1] + 5, plain[1], atol=2e-3)
+    assert np.isfinite(flat(*fitted_head(1e4 * features, labels, weights, kernel, bias,
+                                         penalty=0.1))).all()  # fmt: skip
+
+
+def test_the_penalty_falls_with_the_number_of_objects():
+    method = HeadMethod(penalty=3.0, falling=1.5)
+    assert method.penalty_for(1) == 3.0 and method.penalty_for(0) == 3.0
+    assert method.penalty_for(4) == pytest.approx(3 / 8)
+
+
+# --- variants -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sequences(small_dataset, network):
+    """(inputs, labels) of the training sequences, of 1 to 22 images."""
+    split = Split(small_dataset, "train")
+    shown = ShownSplit(split, replace(network.showing, images=22))
+    inputs = inputs_of(shown.stamps(0, len(split)))
+    kept = np.arange(22) < np.maximum(np.arange(len(inputs)) % 23, 1)[:, None]
+    return thinned(inputs, kept & (inputs.shown > 0)), split.labels
+
+
+@settings(deadline=None, max_examples=10)
+@given(seed=SEEDS)
+def test_variants_are_fewer_images_of_the_same_sequences_in_order(sequences, seed):
+    inputs, _ = sequences
+    rows = np.random.default_rng(seed).integers(len(inputs), size=40)
+    made = variants(inputs, rows, np.random.default_rng(seed))
+    assert len(made) == 40
+    for i, row in enumerate(rows):
+        n, n_before = made.n_images[i], inputs.n_images[row]
+        assert min(n_before, 5) <= n <= n_before
+        np.testing.assert_array_equal(made.shown[i], np.arange(22) < n)
+        before = inputs.noise[row, :n_before].tolist()  # no two images have the same
+        places = [before.index(noise) for noise in made.noise[i, :n].tolist()]
+        assert places == sorted(set(places))
+        days = inputs.days[row, places] - inputs.days[row, places[0]]
+        np.testing.assert_allclose(made.days[i, :n], days, atol=1e-3)
+        assert made.days[i, 0] == 0 and not made.days[i, n:].any()
+        np.testing.assert_array_equal(made.seeing[i, :n], inputs.seeing[row, places])
+        ways = [made.of([i]).turned([way]).images[0, :n] for way in range(8)]
+        assert any(np.array_equal(way, inputs.images[row, places]) for way in ways)
+
+
+def test_variants_begin_late_and_lack_images_as_often_as_they_say(sequences):
+    inputs, _ = sequences
+    whole = int(inputs.n_images.argmax())
+    longest, n = int(inputs.n_images[whole]), 2000
+    made = variants(inputs, np.full(n, whole), np.random.default_rng(0))
+    expected = (longest - LATEST_START / 2) * (1 - MOST_LEFT_OUT / 2)
+    five_sigma = 5 * made.n_images.std() / np.sqrt(n)
+    assert abs(made.n_images.mean() - expected) < five_sigma
+    assert made.n_images.min() < expected - 3 and made.n_images.max() == longest
+
+
+def test_the_longest_and_the_shortest_sequences_stay_possible(sequences):
+    inputs, _ = sequences
+    shortest = np.flatnonzero(inputs.n_images <= 5)
+    made = variants(inputs, shortest, np.random.default_rng(0))
+    np.testing.assert_array_equal(made.n_images, inputs.n_images[shortest])
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    counts=st.lists(st.integers(1, 40), min_size=1, max_size=5), n=st.integers(1, 200), seed=SEEDS
+)
+def test_every_class_is_taught_as_often_and_every_object_at_all(counts, n, seed):
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    rows = taught_rows(labels, n, np.random.default_rng(seed))
+    times = np.bincount(rows, minlength=labels.size)
+    by_class = [times[labels == c] for c in range(len(counts))]
+    assert len({int(t.sum()) for t in by_class}) == 1 and rows.size >= n
+    assert rows.size < n + len(counts) * (max(counts) + 1)
+    assert all(t.max() - t.min() <= 1 and t.min() >= 1 for t in by_class)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_variants_of_every_method_keep_their_labels(sequences, name):
+    inputs, labels = sequences
+    few = np.flatnonzero(inputs.n_images > 5)[:12]
+    made, rows = taught_variants(inputs.of(few), labels[few], method_named(name), 30, 0)
+    assert len(made) == rows.size >= 30
+    first = inputs.noise[few][rows]
+    for i in range(len(made)):
+        assert made.noise[i, 0] in first[i]
+    thin = (made.n_images < inputs.n_images[few][rows]).any()
+    assert thin == method_named(name).thinned
+
+
+# --- networks -----------------------------------------------------------------------------------
+
+SMALL_RCNN = {"filters": 4, "dense": 8, "units": 6, "plain_steps": 2}
+STEPS = {"batch": 16, "learning_rate": 5e-3, "thinned": False}
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    return untrained(tmp_path_factory.mktemp("models") / "tiny", load_profile("hits"))
+
+
+@pytest.fixture(autouse=True)
+def forgetful(network):
+    """Every test begins with the same weights."""
+    yield
+    load_weights(network.forms.whole, network.folder / WEIGHTS)
+
+
+@pytest.fixture
+def taught(sequences):
+    """(inputs, labels) of twelve sequences, of three classes."""
+    inputs, labels = sequences
+    long = inputs.n_images >= 6
+    rows = np.concatenate([np.flatnonzero(long & (labels == c))[:4] for c in (0, 2, 4)])
+    return inputs.of(rows, 6), labels[rows]
+
+
+def values(model):
+    return {v.path: keras.ops.convert_to_numpy(v).copy() for v in model.weights}
+
+
+def loss(network, inputs: Inputs, labels):
+    chances = network.probabilities(inputs)[np.arange(len(labels)), :, labels]
+    return -np.log(chances).mean()
+
+
+def adapted(network, method, taught, *, iterations=12, simulated=None, seed=0, **options):
+    pupil = Pupil(network, method, iterations, simulated)
+    pupil.learn(*taught, seed=seed, **options)
+    return pupil
+
+
+@pytest.mark.parametrize(("name", "choices"), [("compact", SMALL), ("rcnn", SMALL_RCNN)])
+def test_encoder_and_reader_are_the_whole_network(sequences, name, choices):
+    keras.utils.set_random_seed(0)
+    forms = built(name, size_pix=21, n_classes=7, **choices)
+    arrays = sequences[0].of(slice(40, 60)).arrays()
+    whole = keras.ops.convert_to_numpy(forms.whole(arrays))
+    read = keras.ops.convert_to_numpy(forms.reader(forms.encoder(arrays)))
+    assert whole.shape == (20, 22, 7) and whole.std() > 0
+    np.testing.assert_allclose(read, whole, rtol=1e-4, atol=1e-5)
+    parts = [set(values(model)) for model in (forms.encoder, forms.reader)]
+    assert not parts[0] & parts[1] and parts[0] | parts[1] == set(values(forms.whole))
+
+
+def test_only_the_last_layer_of_head_changes_and_its_loss_falls(network, taught):
+    before, loss_before = values(network.forms.whole), loss(network, *taught)
+    pupil = adapted(network, HeadMethod(penalty=0.01), taught)
+    after, loss_after = values(network.forms.whole), loss(network, *taught)
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert changed == {v.path for v in network.forms.whole.get_layer(LAST).weights}
+    assert loss_after < 0.8 * loss_before
+    pupil.begin_again()
+    for name, value in values(network.forms.whole).items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_learning_twice_is_learning_once(network, taught):
+    pupil = adapted(network, HeadMethod(), taught)
+    once = values(network.forms.whole)
+    pupil.learn(taught[0].of(slice(0, 8)), taught[1][:8], seed=5)
+    assert any(not np.array_equal(v, once[name]) for name, v in values(network.forms.whole).items())
+    pupil.learn(*taught, seed=0)
+    for name, value in values(network.forms.whole).items():
+        np.testing.assert_allclose(value, once[name], rtol=1e-6, atol=1e-7)
+    pupil.begin_again()
+
+
+def test_what_comes_into_the_last_layer_makes_the_answers(network, taught):
+    head = Head(network)
+    kernel, bias = head.weights
+    logits = head.features(taught[0]) @ kernel + bias
+    whole = keras.ops.convert_to_numpy(network.forms.whole(taught[0].arrays()))
+    np.testing.assert_allclose(logits, whole, rtol=1e-4, atol=1e-5)
+
+
+def test_reader_leaves_the_encoder_and_all_does_not(network, taught, sequences):
+    before, loss_before = values(network.forms.whole), loss(network, *taught)
+    asked, encoder = [], set(values(network.forms.encoder))
+
+    def simulated():
+        asked.append(True)
+        inputs, labels = sequences
+        return inputs.of(slice(0, 60), 6), labels[:60]
+
+    for part, share in (("reader", 0.5), ("all", 0.0)):
+        seen = []
+        pupil = adapted(
+            network, Steps(part=part, simulated=share, **STEPS), taught, simulated=simulated,
+            on_step=lambda done, loss, seen=seen: seen.append((done, loss)),
+        )  # fmt: skip
+        after = values(network.forms.whole)
+        changed = {name for name in before if not np.array_equal(before[name], after[name])}
+        assert bool(changed & encoder) == (part == "all") and changed - encoder
+        assert loss(network, *taught) < loss_before
+        assert [done for done, _ in seen] == list(range(1, 13))
+        assert np.isfinite([loss for _, loss in seen]).all()
+        if share:
+            pupil.learn(*taught, seed=0)
+        pupil.begin_again()
+        for name, value in values(network.forms.whole).items():
+            np.testing.assert_array_equal(value, before[name])
+    assert len(asked) == 1  # by the one that needs any, for all that it is taught
+
+
+def test_the_parts_of_the_thesis_network_learn_too(network, taught):
+    keras.utils.set_random_seed(0)
+    forms = built("rcnn", size_pix=21, n_classes=7, **SMALL_RCNN)
+    other, before = replace(network, forms=forms), values(forms.whole)
+    adapted(other, HeadMethod(penalty=0.1), taught).begin_again()
+    adapted(other, Steps(part="reader", simulated=0.0, **STEPS), taught, iterations=2)
+    changed = {
+        name for name, v in values(forms.whole).items() if not np.array_equal(v, before[name])
+    }
+    assert changed and changed <= set(values(forms.reader))
+
+
+def test_a_saved_pupil_is_a_model_that_says_the_same(network, taught, tmp_path):
+    pupil = adapted(network, HeadMethod(penalty=0.01), taught)
+    pupil.save(tmp_path / "adapted", {"objects": 12})
+    opened = open_model(tmp_path / "adapted")
+    np.testing.assert_array_equal(
+        opened.probabilities(taught[0]), network.probabilities(taught[0])
+    )  # fmt: skip
+    pupil.begin_again()
+    assert abs(opened.probabilities(taught[0]) - network.probabilities(taught[0])).max() > 0.01
+    told = json.loads((tmp_path / "adapted" / "model.json").read_text())["adapted"]
+    assert told["objects"] == 12 and told["method"]["part"] == "head"
+    assert told["method"]["penalty"] == 0.01 and opened.showing == network.showing
+
+
+def test_teaching_ends_once_a_lesson_is_known_by_heart(network, taught):
+    inputs, labels = taught
+    one = labels == labels[0]
+    steps = []
+    method = replace(METHODS["reader"], simulated=0.0, learning_rate=0.02, batch=8)
+    pupil = Pupil(network, method, 400, None)
+    pupil.learn(inputs.of(one), labels[one], seed=0, on_step=lambda done, loss: steps.append(done))
+    pupil.begin_again()
+    assert 50 <= len(steps) < 400
+
+
+def test_a_loss_that_is_no_number_is_one_sentence(network, taught):
+    inputs, labels = taught
+    broken = replace(inputs, noise=np.full_like(inputs.noise, np.nan))
+    pupil = Pupil(network, Steps(part="reader", simulated=0.0, **STEPS), 2, None)
+    with pytest.raises(FinetuneError, match="no longer a number after iteration 1"):
+        pupil.learn(broken, labels, seed=0)
+    pupil.begin_again()
+
+
+def test_a_network_whose_survey_cannot_be_simulated_says_so(network):
+    for wrong in ({"profile": {}}, {"classes": ["bogus"]}):
+        card = {key: v for key, v in {**network.card, **wrong}.items() if v != {}}
+        other = replace(network, card=card, classes=tuple(card["classes"]))
+        with pytest.raises(FinetuneError, match=r"cannot be simulated again .*plain") as caught:
+            simulator_for(other)
+        assert "\n" not in str(caught.value)
+    assert simulator_for(network).options.stamp_size_pix == 21
+
+
+# --- the forest ---------------------------------------------------------------------------------
+
+CLASSES, AFTER = ("A", "B", "C"), (1, 3, 6)
+
+
+def clouds(seed, n, centres, *, longest=6, copies=0):
+    """Objects of classes about ``centres`` in both features, of 0 to ``longest`` images."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % len(centres)
+    features = np.array(centres)[labels][None, :, None] + rng.normal(size=(len(AFTER), n, 2))
+    features = features.astype(np.float32)
+    noisy = np.repeat(features[:, :, None], copies, axis=2)
+    return Measured(AFTER, features, np.arange(n) % (longest + 1), labels, noisy)
+
+
+@pytest.fixture(scope="module")
+def forest():
+    """Of the real class A only the taught objects tell that it lies elsewhere."""
+    return TaughtForest(
+        clouds(0, 300, (0, 6, 12)), clouds(1, 90, (20, 6, 12), copies=3), CLASSES, Shape(30, 10)
+    )  # fmt: skip
+
+
+def test_a_taught_forest_knows_a_class_where_the_taught_object_is(forest):
+    labels, there = forest.real.labels, forest.real.n_images > 0
+    taught = [np.flatnonzero(there & (labels == c))[0] for c in range(3)]
+    others = there & ~np.isin(np.arange(labels.size), taught)
+    before, after = (forest.scores(rows, seed=0, threads=1) for rows in ([], taught))
+    recall = {}
+    for name, scores in (("before", before), ("after", after)):
+        answer = scores[others, 0].argmax(axis=1)
+        recall[name] = [np.mean(answer[labels[others] == c] == c) for c in range(3)]
+    assert recall["before"][0] == 0 and recall["after"][0] > 0.9
+    assert min(recall["before"][1:] + recall["after"][1:]) > 0.9
+
+
+def test_a_taught_forest_answers_after_every_image_there_is(forest):
+    scores = forest.scores([0, 1, 2], seed=0, threads=1)
+    real = forest.real
+    assert scores.shape == (90, 6, 3) and scores.dtype == np.float32
+    there = np.arange(6) < real.n_images[:, None]
+    np.testing.assert_array_equal(np.isfinite(scores), np.repeat(there[..., None], 3, axis=2))
+    np.testing.assert_allclose(scores[there].sum(axis=1), 1, rtol=1e-5)
+    full = real.n_images == 6
+    for k, same in ((1, 2), (3, 4), (3, 5)):  # of the largest number measured below it
+        np.testing.assert_array_equal(scores[full, k - 1], scores[full, same - 1])
+    assert not np.array_equal(scores[full, 0], scores[full, 2])
+    np.testing.assert_array_equal(forest.scores([0, 1, 2], seed=0, threads=2), scores)
+
+
+def test_copies_have_noise_of_their_own_errors(small_dataset):
+    split = Split(small_dataset, "test")
+    curves = FeatureMaker(split, Recipe(images=6)).light_curves(0, len(split))
+    again = with_noise(curves, 0)
+    pull = (again.flux_njy - curves.flux_njy) / curves.flux_error_njy
+    pull = pull[np.isfinite(pull)]
+    assert abs(pull.mean()) < 4 / np.sqrt(pull.size)
+    assert abs(pull.std() - 1) < 4 / np.sqrt(2 * pull.size)
+    found = measured(split, Recipe(images=6), split.classes, most=20, copies=2)
+    assert found.noisy.shape == (*found.features.shape[:2], 2, found.features.shape[2])
+    assert not np.array_equal(found.noisy[:, :, 0], found.noisy[:, :, 1], equal_nan=True)
+
+
+def test_sequences_without_labels_are_not_learned_from(forest):
+    labels = np.where(forest.simulated.labels == 2, -1, forest.simulated.labels)
+    other = replace(forest, simulated=replace(forest.simulated, labels=labels))
+    scores = other.scores([], seed=0, threads=1)
+    assert not np.nan_to_num(scores[..., 2]).any()

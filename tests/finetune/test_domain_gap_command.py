@@ -1,0 +1,144 @@
+"""``survey gap`` from the command line: found by its entry point, and a whole report."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import zarr
+from typer.testing import CliRunner
+
+from finetune.domain_gap import gap as comparing
+from finetune.domain_gap import matched_samples as partners
+from finetune.domain_gap.quantities import GROUPS, QUANTITIES, SELECTION
+from simulator.dataset.plan import make_plan
+from simulator.dataset.run import execute, writer_for
+from simulator.options import Options
+from survey_profiles import plugins as added
+from survey_profiles.cli import app
+from tests.helpers.running import copy_of
+
+
+@pytest.fixture(scope="module")
+def taken_for_real(tmp_path_factory):
+    """A simulated data set of 90 constant stars and RR Lyrae, of which nobody says it is one."""
+    path = tmp_path_factory.mktemp("gap") / "taken.zarr"
+    plan = make_plan("hits", Options(classes={"NV": 1, "RRL": 1}, seed=5), path, n=2, validation=0,
+                     test=90)  # fmt: skip
+    with writer_for(plan) as writer:
+        execute(plan, writer, threads=1)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def small_pools(monkeypatch):
+    monkeypatch.setattr(comparing, "_LEAST_POOL", 90)
+    monkeypatch.setattr(partners, "_BLOCK", 128)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+class Entry:
+    name, value = "gap", "no.such:thing"
+
+    def __init__(self, error):
+        self._error = error
+
+    def load(self):
+        raise self._error
+
+
+def with_entries(monkeypatch, *entries):
+    found = SimpleNamespace(names={entry.name for entry in entries})
+    monkeypatch.setattr(added, "entry_points", lambda group, name=None: entries if name else found)
+
+
+def test_help_lists_the_added_command_after_the_own_ones():
+    text = run("--help").stdout
+    assert text.index("check") < text.index("gap")
+    assert "--real" in run("gap", "--help").stdout
+
+
+def test_a_command_that_cannot_be_loaded_says_so_and_harms_no_other(monkeypatch):
+    with_entries(monkeypatch, Entry(ImportError("no module named no")))
+    result = run("gap")
+    assert result.exit_code == 1 and "no.such:thing cannot be loaded" in result.stderr
+    assert run("list").exit_code == 0 and run("--help").exit_code == 0
+
+
+def test_added_commands_do_not_hide_own_ones(monkeypatch):
+    entry = Entry(RuntimeError("must not be loaded"))
+    entry.name = "list"
+    with_entries(monkeypatch, entry)
+    assert run("list").exit_code == 0
+
+
+@pytest.mark.parametrize("exposures", ["drawn", "real"])
+def test_simulated_objects_taken_for_real_ones_are_not_told_apart(
+    taken_for_real, tmp_path, exposures
+):
+    result = run("gap", "--real", taken_for_real, "--out", tmp_path / "gap", "--partners", 2,
+                 "--bootstrap", 10, "--images", 8,
+                 "--exposures", exposures, "--seed", 77)  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    record = json.loads((tmp_path / "gap/gap.json").read_text())
+    assert record["auc"]["auc"] == pytest.approx(0.5, abs=5 * record["auc"]["error"])
+    assert set(record["auc_by_group"]) == set(GROUPS)
+    assert [m["name"] for m in record["measurements"]] == [
+        q.name for q in (*QUANTITIES, *SELECTION)
+    ]
+    page = (tmp_path / "gap/gap.html").read_text()
+    assert page.count("<img") == len(GROUPS) + 1 and "http" not in page.split("</style>")[0]
+    assert "everything" in result.stdout and "gap.html" in result.stdout
+
+
+def test_a_wrong_noise_is_found_and_the_key_named(taken_for_real, tmp_path):
+    result = run("gap", "--real", taken_for_real, "--out", tmp_path, "--partners", 2,
+                 "--bootstrap", 10, "--images", 8,
+                 "--quiet", "--profile-set", "psf.lanczos_order=2",
+                 "--profile-set", "psf.e2_exposure_scatter=0.15")  # fmt: skip
+    assert result.exit_code == 0 and not result.stdout
+    record = json.loads((tmp_path / "gap.json").read_text())
+    found = {m["name"]: m for m in record["measurements"]}
+    assert found["e2_scatter"]["verdict"] in ("apart", "far apart")
+    assert "psf.e2_exposure_scatter" in found["e2_scatter"]["hint"]
+    assert record["auc_by_group"]["noise"]["auc"] > 0.75
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--survey", "htis"), "Did you mean 'hits'?"),
+        (("--survey", "lsst"), "has the bands"),
+        (("--survey", "ztf"), "pixels of 1.01"),
+        (("--profile-set", "psf.beta_median"), "write KEY=VALUE"),
+        (("--split", "nothing"), "has no split"),
+    ],
+)
+def test_mistakes_cost_one_sentence(taken_for_real, tmp_path, arguments, says):
+    result = run("gap", "--real", taken_for_real, "--out", tmp_path / "gap", *arguments)
+    assert result.exit_code == 2 and says in result.stderr
+    assert "Traceback" not in result.stderr and not (tmp_path / "gap").exists()
+
+
+def test_too_few_objects_to_be_told_apart_are_refused_before_the_work(taken_for_real, tmp_path):
+    data = copy_of(taken_for_real, tmp_path)
+    labels = zarr.open_group(data)["test/label"]
+    labels[:] = np.where(np.arange(labels.shape[0]) < 4, labels[:], 255)
+    result = run("gap", "--real", data, "--out", tmp_path / "gap")
+    assert result.exit_code == 2 and "4 objects have a class" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_output_that_is_a_file_is_refused_before_the_work(taken_for_real, tmp_path):
+    (tmp_path / "gap").write_text("mine")
+    result = run("gap", "--real", taken_for_real, "--out", tmp_path / "gap")
+    assert result.exit_code == 2 and "is a file" in result.stderr
+    assert (tmp_path / "gap").read_text() == "mine"
+
+
+def test_a_data_set_that_is_not_there_is_refused(tmp_path):
+    result = run("gap", "--real", tmp_path / "none.zarr", "--out", tmp_path / "gap")
+    assert result.exit_code == 2 and "none.zarr" in result.stderr

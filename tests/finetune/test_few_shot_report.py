@@ -1,0 +1,405 @@
+"""The few-shot report: scores on tested objects alone, honest errors, a page that stands alone."""
+
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+from io import StringIO
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+from sklearn.metrics import recall_score
+
+from classifier.dataset import Split
+from classifier.errors import ClassifierError
+from classifier.evaluation import Predictions, write_predictions
+from finetune.errors import FinetuneError
+from finetune.reports import headline, read_few_shot, write_few_shot_report
+from finetune.reports.few_shot_figures import laid_out, read_states
+from finetune.reports.few_shot_mistakes import most_often_missed
+from finetune.reports.few_shot_scores import (
+    Scoring,
+    by_images,
+    evaluations,
+    matched_scores,
+    score_of,
+    shared_bins,
+)
+from finetune.reports.few_shot_summary import labels_to_reach, plain, statements, worth
+from finetune.reports.few_shot_tables import counts, number
+from tests.helpers.made_up_predictions import made_up
+
+CLASSES = ("SN", "RRL", "EB", "NV", "GAL")  # no object is a galaxy
+SIZES, TRIALS, N, LONGEST = (1, 2, 5), 2, 120, 11
+
+
+def answers(seed, skill, truth: Predictions):
+    """Predictions of the same objects that give the true class ``skill`` of the probability."""
+    other = made_up(seed, n=len(truth), longest=LONGEST, classes=CLASSES).probabilities
+    other = np.where(np.isnan(other), 0.2, other)
+    right = np.eye(len(CLASSES))[truth.label][:, None]
+    mixed = np.where(np.isnan(truth.probabilities), np.nan, skill * right + (1 - skill) * other)
+    return replace(truth, probabilities=mixed / mixed.sum(axis=2, keepdims=True))
+
+
+def made_folder(folder, *, skills=None, sizes=SIZES, trials=TRIALS, n=N, ids=None, labels=None):
+    """A folder as ``finetune`` writes it, of contenders that know more with every label."""
+    rng = np.random.default_rng(7)
+    labels = np.arange(n) % 4 if labels is None else labels
+    truth = made_up(1, n=n, longest=LONGEST, classes=CLASSES, labels=labels)
+    truth = truth if ids is None else replace(truth, object_id=np.asarray(ids))
+    skills = skills or {"network": 0.3, "forest": 0.25, "real-only": 0.1, "scratch": 0.05}
+    draws = []
+    for name in ("network", "forest"):
+        if name in skills:
+            path = folder / "predictions" / name / "k0_t0.parquet"
+            write_predictions(path, answers(3, skills[name], truth), {})
+    for k in sizes:
+        for trial in range(trials):
+            members = [rng.permutation(np.flatnonzero(labels == c)) for c in np.unique(labels)]
+            taught = np.concatenate([rows[:k] for rows in members])
+            tested = np.setdiff1d(np.arange(n), taught)
+            named = {"taught": taught, "tested": tested}
+            named = {key: truth.object_id[rows].tolist() for key, rows in named.items()}
+            draws.append({"per_class": k, "trial": trial, **named})
+            for place, (name, skill) in enumerate(skills.items()):
+                path = folder / "predictions" / name / f"k{k}_t{trial}.parquet"
+                made = answers(100 * k + 10 * trial + place, skill + 0.05 * np.log2(k + 1), truth)
+                write_predictions(path, made.of(rng.permutation(n)), {})
+    (folder / "draws.json").write_text(json.dumps(draws))
+    run = {"per_class": [0, *sizes], "trials": trials, "model": "hits-compact", "method": "mixed",
+           "real": "real.zarr", "homogenised": True, "seconds": {"network": 12.5}}  # fmt: skip
+    (folder / "run.json").write_text(json.dumps(run))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return made_folder(tmp_path_factory.mktemp("tuned"))
+
+
+@pytest.fixture(scope="module")
+def few(folder):
+    return read_few_shot(folder)
+
+
+@pytest.fixture(scope="module")
+def scoring(few):
+    return Scoring(few, n_bootstrap=40)
+
+
+def objects_tested(folder, k, trial):
+    draws = json.loads((folder / "draws.json").read_text())
+    return next(d["tested"] for d in draws if (d["per_class"], d["trial"]) == (k, trial))
+
+
+# --- scores -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("images", [1, 5, LONGEST])
+def test_mean_recall_is_that_of_the_tested_objects_as_scikit_learn_says(
+    folder, few, scoring, images
+):
+    for contender, k in (("network", 1), ("real-only", 5)):
+        found = scoring.mean_recall(contender, k, images)[:, 0]
+        for trial in range(TRIALS):
+            p = few.answers[contender, k, trial]
+            rows = np.isin(p.object_id, objects_tested(folder, k, trial))
+            assert rows.sum() == N - 4 * k
+            answer = p.after(images)[rows].argmax(axis=1)
+            judge = recall_score(p.label[rows], answer, labels=range(4), average="macro")
+            assert found[trial] == pytest.approx(judge)
+
+
+def test_what_is_answered_for_taught_objects_changes_nothing(few, scoring):
+    answers_by = dict(few.answers)
+    for (name, k, trial), p in few.answers.items():
+        if k:
+            tested = few.draws[k][trial].objects
+            wrong = np.roll(np.nan_to_num(p.probabilities), 1, axis=2)
+            values = np.where(tested[:, None, None], p.probabilities, wrong)
+            values[np.isnan(p.probabilities)] = np.nan
+            answers_by[name, k, trial] = replace(p, probabilities=values)
+    other = Scoring(replace(few, answers=answers_by), n_bootstrap=40)
+    for name in few.contenders:
+        for k in SIZES:
+            assert other.score(name, k, LONGEST) == scoring.score(name, k, LONGEST)
+            np.testing.assert_array_equal(
+                matched_scores(other, shared_bins(few), name, k, LONGEST)[0],
+                matched_scores(scoring, shared_bins(few), name, k, LONGEST)[0],
+            )
+    missed = most_often_missed(few, "network", 5)
+    assert missed == most_often_missed(other.few, "network", 5)
+
+
+def test_an_answer_that_is_no_class_present_is_an_error(tmp_path):
+    truth = made_up(1, n=40, longest=2, classes=CLASSES, labels=np.arange(40) % 4)
+    galaxy = np.where(np.isnan(truth.probabilities), np.nan, np.eye(5)[4])
+    write_predictions(tmp_path / "predictions/network/k0_t0.parquet",
+                      replace(truth, probabilities=galaxy), {})  # fmt: skip
+    (tmp_path / "draws.json").write_text("[]")
+    (tmp_path / "run.json").write_text("{}")
+    score = Scoring(read_few_shot(tmp_path), n_bootstrap=10).score("network", 0, 2)
+    assert score.value == 0 and score.error == 0 and np.isnan(score.over_draws)
+
+
+def test_gains_are_on_the_same_tested_objects(few, scoring):
+    for k in SIZES:
+        before, after = (
+            scoring.mean_recall("network", k, 5, before=when)[:, 0] for when in (True, False)
+        )
+        gain = scoring.gain("network", k, 5)
+        assert gain.value == pytest.approx((after - before).mean())
+        assert gain.over_draws == pytest.approx((after - before).std(ddof=1))
+    assert scoring.gain("real-only", 5, 5) is None and scoring.gain("network", 0, 5) is None
+    assert scoring.lead("network", "network", 2, 5) == (0.0, 0.0, 0.0, TRIALS)
+
+
+def test_the_error_of_the_objects_is_that_of_a_fraction(tmp_path):
+    """Of n objects of each of 4 classes, a share q right: sqrt(q (1 - q) / n / 4)."""
+    n, rng = 2000, np.random.default_rng(0)
+    truth = made_up(1, n=n, longest=1, classes=CLASSES, labels=np.arange(n) % 4)
+    right = np.eye(5)[np.where(rng.random(n) < 0.8, truth.label, (truth.label + 1) % 4)]
+    write_predictions(tmp_path / "predictions/network/k0_t0.parquet",
+                      replace(truth, probabilities=right[:, None]), {})  # fmt: skip
+    (tmp_path / "draws.json").write_text("[]")
+    (tmp_path / "run.json").write_text("{}")
+    n_bootstrap = 200
+    score = Scoring(read_few_shot(tmp_path), n_bootstrap=n_bootstrap).score("network", 0, 1)
+    expected = np.sqrt(score.value * (1 - score.value) / n)
+    five_sigma = 5 / np.sqrt(2 * n_bootstrap)  # relative, of a standard deviation
+    assert score.error == pytest.approx(expected, rel=five_sigma)
+
+
+def test_one_draw_has_no_scatter_and_two_have():
+    values = np.array([[0.9, 0.8, 1.0], [0.7, 0.6, 0.8]])
+    both, one = score_of(values), score_of(values[:1])
+    assert both.value == pytest.approx(0.8) and both.over_draws == pytest.approx(np.sqrt(0.02))
+    assert one.value == 0.9 and np.isnan(one.over_draws) and one.n_draws == 1
+    assert both.error == pytest.approx(np.std([0.7, 0.9], ddof=1))
+
+
+# --- what the simulation is worth ---------------------------------------------------------------
+
+
+def test_labels_are_interpolated_in_the_logarithm():
+    sizes, scores = (1, 10, 100), (0.5, 0.7, 0.9)
+    assert labels_to_reach(0.6, sizes, scores) == pytest.approx(np.sqrt(10))
+    assert labels_to_reach(0.7, sizes, scores) == pytest.approx(10)
+    assert labels_to_reach(0.3, sizes, scores) == 0
+    assert labels_to_reach(0.95, sizes, scores) == np.inf
+
+
+@settings(deadline=None)
+@given(
+    scores=st.lists(st.floats(0, 1), min_size=5, max_size=5),
+    goals=st.tuples(*[st.floats(0, 1)] * 2),
+)
+def test_more_is_never_worth_less(scores, goals):
+    sizes = (1, 2, 5, 10, 20)
+    low, high = (labels_to_reach(goal, sizes, scores) for goal in sorted(goals))
+    assert low <= high and (low == 0 or low >= 1)
+
+
+def test_worth_is_told_in_words_at_both_ends(scoring, few):
+    found = worth(scoring, "network", 0, LONGEST)
+    assert found.low <= found.high and found.most == 5
+    assert "simulation is worth" in next(iter(statements(scoring)))
+    assert str(replace(found, labels=np.inf, low=np.inf, high=np.inf)) == "> 5"
+    assert str(replace(found, labels=0.0, low=0.0, high=2.345)) == "< 1 (< 1 to 2.3)"
+    names = ("network", "forest")
+    alone = replace(few, answers={key: p for key, p in few.answers.items() if key[0] in names})
+    assert worth(Scoring(alone, n_bootstrap=5), "network", 0, LONGEST) is None
+
+
+# --- curves, sums over draws, magnitudes, mistakes ----------------------------------------------
+
+
+def test_curves_end_where_the_scores_are(scoring):
+    for k in SIZES:
+        value, error = by_images(scoring, "network", k)["after"]
+        score = scoring.score("network", k, LONGEST)
+        assert value.shape == (5, LONGEST)
+        assert (value[0, -1], error[0, -1]) == pytest.approx((score.value, score.over_draws))
+        np.testing.assert_allclose(value[1:].mean(axis=0), value[0])
+    assert set(by_images(scoring, "real-only", 5)) == {"after"}
+
+
+def test_confusion_counts_every_tested_object_of_every_draw(few):
+    found = evaluations(few, "forest", 5)
+    assert list(found) == ["forest, before", "forest, 5 per class"]
+    for e in found.values():
+        assert e.final.n_by_class.tolist() == [TRIALS * (N // 4 - 5)] * 4 + [0]
+
+
+def test_bins_hold_five_objects_of_each_of_their_classes(few, scoring):
+    bins = shared_bins(few)
+    assert bins
+    for each in bins:
+        count = np.bincount(few.labels[each.objects], minlength=5)
+        inside = (few.any.magnitude >= each.low) & (few.any.magnitude < each.low + 1)
+        assert len(each.classes) >= 2 and (count[list(each.classes)] >= 5).all()
+        assert count.sum() == count[list(each.classes)].sum() and inside[each.objects].all()
+    mean, each = matched_scores(scoring, bins, "network", 0, LONGEST)
+    assert mean.value == pytest.approx(np.mean([score.value for score in each]))
+
+
+def test_mistakes_are_those_of_most_draws_and_tell_what_was_answered(few):
+    found = most_often_missed(few, "network", 5, most=1000)
+    shares = [missed.wrong / missed.tested for missed in found]
+    assert shares == sorted(shares, reverse=True) and min(shares) > 0
+    assert most_often_missed(few, "network", 5, most=3) == found[:3]
+    for missed in found:
+        rows = [draw.objects[missed.row] for draw in few.draws[5]]
+        given = [few.answers["network", 5, t].after(LONGEST)[missed.row] for t in range(TRIALS)]
+        wrong = [p.argmax() for p, t in zip(given, rows, strict=True)
+                 if t and p.argmax() != few.labels[missed.row]]  # fmt: skip
+        assert (missed.wrong, missed.tested) == (len(wrong), sum(rows))
+        assert missed.answer in {few.classes[k] for k in wrong} and missed.answer != missed.truth
+
+
+def test_differences_that_count_are_bold():
+    far, near = score_of([[0.3, 0.3], [0.31, 0.3]]), score_of([[0.3], [-0.3]])
+    assert counts(far) and not counts(near)
+    assert "<b>" in number(far, "+") and "<b>" not in number(near, "+")
+    assert number(None) == "<td>–</td>"
+
+
+# --- folders that are not as they should be -----------------------------------------------------
+
+
+def test_what_is_missing_is_said_and_the_rest_is_told(tmp_path):
+    made_folder(tmp_path, skills={"network": 0.3, "real-only": 0.1, "network plain": 0.2})
+    (tmp_path / "predictions/network/k2_t1.parquet").unlink()
+    for trial in range(TRIALS):
+        (tmp_path / f"predictions/real-only/k5_t{trial}.parquet").unlink()
+    found = headline(tmp_path)
+    said = " ".join(found["missing"])
+    assert "forest: no predictions" in said and "scratch: no predictions" in said
+    assert "network: 1 of 2 draws of 2 per class" in said and "real-only: 5 per class" in said
+    assert list(found["scores"]["all"]) == ["network", "real-only", "network plain"]
+    assert found["scores"]["all"]["network"]["2"]["n_draws"] == 1
+    assert set(found["scores"]) == {"all", "5", "10"}
+    assert write_few_shot_report(tmp_path, None).is_file()
+
+
+@pytest.mark.parametrize("name", ["network", "real-only", "scratch"])
+def test_one_contender_is_enough_for_a_page(tmp_path, name):
+    made_folder(tmp_path, skills={name: 0.2}, sizes=(1,), trials=1, n=24)
+    text = write_few_shot_report(tmp_path, None).read_text()
+    assert "Not there" in text and name in text
+
+
+def test_a_folder_that_is_none_or_leaks_is_refused_in_one_sentence(tmp_path):
+    with pytest.raises(FinetuneError, match=r"run.json is missing or damaged"):
+        headline(tmp_path)
+    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "draws.json").write_text("[]")
+    with pytest.raises(FinetuneError, match="holds no predictions"):
+        headline(tmp_path)
+    made_folder(tmp_path, skills={"network": 0.2}, sizes=(1,), trials=1, n=24)
+    draws = json.loads((tmp_path / "draws.json").read_text())
+    draws[0]["tested"].append(draws[0]["taught"][0])
+    (tmp_path / "draws.json").write_text(json.dumps(draws))
+    with pytest.raises(FinetuneError, match="is taught and tested by draw 0 of 1 per class"):
+        headline(tmp_path)
+    draws[0]["tested"] = ["another"]
+    (tmp_path / "draws.json").write_text(json.dumps(draws))
+    with pytest.raises(FinetuneError, match="are they of other sequences"):
+        headline(tmp_path)
+    (tmp_path / "draws.json").write_text('[{"per_class": 1}]')
+    with pytest.raises(FinetuneError, match=r"draws.json is damaged"):
+        headline(tmp_path)
+
+
+# --- the map, the pictures and the page ---------------------------------------------------------
+
+
+def test_simulated_and_real_are_laid_out_together(tmp_path):
+    rng = np.random.default_rng(1)
+    states = {"simulated": rng.normal(size=(30, 6)), "simulated_label": np.arange(30) % 4,
+              "real": rng.normal(size=(12, 6)), "real_label": np.arange(12) % 4}  # fmt: skip
+    np.savez(tmp_path / "states.npz", **states)
+    position, label, real, _ = laid_out(read_states(tmp_path / "states.npz"), CLASSES)
+    assert position.shape == (42, 2) and real.sum() == 12 and real[30:].all()
+    np.testing.assert_array_equal(label[real], states["real_label"])
+    assert laid_out({key: values[:3] for key, values in states.items()}, CLASSES) is None
+    np.savez(tmp_path / "states.npz", **{**states, "real": states["real"][:, :5]})
+    with pytest.raises(FinetuneError, match="one label for each row"):
+        read_states(tmp_path / "states.npz")
+    (tmp_path / "states.npz").write_bytes(b"no zip")
+    with pytest.raises(ClassifierError, match="missing or damaged"):
+        read_states(tmp_path / "states.npz")
+
+
+class Reader(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.sources, self.headings, self.tags, self.captions = [], [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        for key, value in attributes:
+            if key in ("src", "href"):
+                self.sources.append(value)
+            if key == "alt":
+                self.captions.append(value)
+
+    def handle_data(self, data):
+        if self.tags and self.tags[-1] == "h2" and data.strip():
+            self.headings.append(data)
+
+
+def test_the_page_shows_all_of_it_and_needs_no_other_file(tmp_path, small_dataset):
+    split = Split(small_dataset, "test")
+    rows = np.flatnonzero(np.isin(split.labels, [split.classes.index(c) for c in CLASSES[:4]]))
+    labels = np.array([CLASSES.index(split.classes[k]) for k in split.labels[rows]])
+    made_folder(tmp_path, n=rows.size, ids=split.object_ids[rows], labels=labels, sizes=(1, 2))
+    rng = np.random.default_rng(1)
+    np.savez(tmp_path / "states.npz", simulated=rng.normal(size=(20, 4)),
+             simulated_label=np.arange(20) % 5, real=rng.normal(size=(20, 4)),
+             real_label=np.arange(20) % 4)  # fmt: skip
+    printed = StringIO()
+    path = write_few_shot_report(tmp_path, split, console=Console(file=printed, width=200))
+    page = Reader()
+    page.feed(path.read_text())
+    assert all(source.startswith("data:") for source in page.sources)
+    assert "script" not in page.tags and "link" not in page.tags
+    assert page.headings == [
+        "Mean recall", "What the simulation is worth", "By number of labels",
+        "Differences after all images", "By number of images", "Confusion", "Calibration",
+        "At the same magnitudes", "Simulated and real together", "Misclassified sequences",
+    ]  # fmt: skip
+    assert "Mean recall by real labels per class" in printed.getvalue()
+    assert str(path) in printed.getvalue().replace("\n", "")
+    record = json.loads((tmp_path / "report.json").read_text())
+    assert record["scores"] == headline(tmp_path)["scores"]
+    assert set(record) >= {"differences", "by_images", "confusion", "same_magnitudes", "missed"}
+    assert len(record["missed"]) > 0 and record["run"]["method"] == "mixed"
+
+
+def test_misclassified_sequences_are_drawn_from_the_real_data(tmp_path, small_dataset):
+    """Predictions that count the images of the data get pictures, others a line of text."""
+    split = Split(small_dataset, "test")
+    rows = np.flatnonzero(split.labels < 4)[:8]
+    n_images = np.minimum(split.n_epochs[rows], 22)
+    values = np.full((8, 22, len(split.classes)), np.nan)
+    for row, n in enumerate(n_images):
+        values[row, :n] = np.eye(len(split.classes))[6]
+    made = Predictions(split.classes, values, split.labels[rows], n_images, np.full(8, 20.0),
+                       split.object_ids[rows])  # fmt: skip
+    write_predictions(tmp_path / "predictions/network/k0_t0.parquet", made, {})
+    (tmp_path / "draws.json").write_text("[]")
+    (tmp_path / "run.json").write_text(json.dumps({"model": "hits-compact"}))
+    page = Reader()
+    page.feed(write_few_shot_report(tmp_path, split).read_text())
+    captions = [text for text in page.captions if "true class" in text]
+    assert len(captions) == 8
+    assert {text.split(":")[0] for text in captions} == set(split.object_ids[rows])
+
+
+def test_what_is_undefined_is_none_in_json_in_lists_too():
+    found = plain({"value": [0.5, np.nan, [np.inf]], "error": np.nan, "n": 2})
+    assert found == {"value": [0.5, None, ["inf"]], "error": None, "n": 2}

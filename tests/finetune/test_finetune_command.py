@@ -1,0 +1,284 @@
+"""``finetune`` from the command line: a folder of report and model, stopped runs, bad requests."""
+
+import json
+
+import numpy as np
+import pytest
+import zarr
+
+from classifier.dataset import Split
+from classifier.evaluation import read_predictions
+from classifier.models import ensemble as learner
+from classifier.models.forest.training import ForestOptions, ForestTraining
+from classifier.models.registry import open_model
+from classifier.training import sources
+from finetune import compared_methods as contenders
+from finetune.adaptation.head import Head
+from finetune.cli import finetune as command
+from finetune.cli.finetune import main
+from survey_profiles import load_profile
+from tests.helpers.running import copy_of, run_main, untrained
+
+KEPT = ("SN", "RRL", "EB", "NV")
+ASKED = ["--per-class", 1, 2, "--trials", 2, "--disjoint", "object", "--threads", 1]
+NAMES = ("network", "network, stamps as published", "real-only")
+OTHERS = ("network reader", "scratch", "forest")
+
+
+def finetune(monkeypatch, *arguments):
+    return run_main(monkeypatch, "finetune", main, *arguments, "--quiet")
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    return untrained(
+        tmp_path_factory.mktemp("models") / "tiny", load_profile("hits"), images=4
+    ).folder
+
+
+@pytest.fixture(scope="module")
+def real(small_dataset, tmp_path_factory):
+    """Forty sequences of four classes that look as real ones do; of thirty nobody knows any."""
+    data = copy_of(small_dataset, tmp_path_factory.mktemp("real"))
+    root = zarr.open_group(data)
+    group, classes = root["test"], list(root.attrs["classes"])
+    labels = group["label"][:]
+    known = np.isin(labels, [classes.index(name) for name in KEPT])
+    group["label"][:] = np.where(known, labels, 255)
+    n = labels.size
+    group.create_array("resampled", data=labels == classes.index("SN"))
+    group.create_array("field", data=(np.arange(n) % 9 - 1).astype(np.int32))
+    group["mask"][0] = 2  # nothing is left of this one
+    return data
+
+
+def smaller(patch):
+    """Fewer trees, and fewer simulated sequences."""
+    patch.setattr(learner, "TREES", 20)
+    make = contenders.simulated_sequences
+    patch.setattr(
+        contenders,
+        "simulated_sequences",
+        lambda network, showing, n, **options: make(network, showing, 1, **options),
+    )
+    patch.setattr(sources, "BLOCK_OBJECTS", 64)  # as many as at least are made
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    smaller(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def asked(network, real):
+    return ["--model", network, "--real", real, *ASKED]
+
+
+@pytest.fixture(scope="module")
+def tuned(asked, tmp_path_factory):
+    """A folder the command has written."""
+    folder = tmp_path_factory.mktemp("tuned") / "tuned"
+    with pytest.MonkeyPatch.context() as patch:
+        smaller(patch)
+        assert finetune(patch, *asked, "--out", folder) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def everything(asked, small_dataset, tmp_path_factory):
+    """One draw of one per class, learned by all there are."""
+    more = ["--per-class", 1, "--trials", 1, "--also", "reader", "--scratch", "--iterations", 2]
+    folder = tmp_path_factory.mktemp("everything") / "tuned"
+    with pytest.MonkeyPatch.context() as patch:
+        smaller(patch)
+        asked = [*asked[:4], *more, "--simulated", small_dataset, "--out", folder]
+        assert finetune(patch, *asked) == 0
+    return folder
+
+
+def answers(folder):
+    """Predictions of every contender on every draw."""
+    found = sorted((folder / "predictions").rglob("*.parquet"))
+    return {str(p.relative_to(folder)): read_predictions(p).probabilities for p in found}
+
+
+def one_sentence(capsys):
+    error = capsys.readouterr().err
+    assert error.startswith("finetune: ") and error.count("\n") == 1
+    return error
+
+
+def test_it_leaves_a_report_the_draws_and_predictions_of_all_on_each(tuned):
+    assert "<html" in (tuned / "report.html").read_text().lower()
+    report = json.loads((tuned / "report.json").read_text())
+    assert set(NAMES) <= set(report["scores"]["all"])
+    found = set(answers(tuned))
+    drawn = {f"k{k}_t{t}" for k in (1, 2) for t in (0, 1)}
+    for name in NAMES:
+        before = set() if name in ("real-only", "scratch") else {"k0_t0"}
+        assert {f"predictions/{name}/{d}.parquet" for d in drawn | before} <= found
+    assert len(found) == 3 * 4 + 2
+    run = json.loads((tuned / "run.json").read_text())
+    assert run["per_class"] == [0, 1, 2] and run["present"] == list(KEPT)
+    assert not list(tuned.rglob("*.partial"))
+
+
+def test_the_draws_it_tells_are_as_asked(tuned, real):
+    split = Split(real, "test")
+    label = dict(zip(split.object_ids, split.labels, strict=True))
+    draws = json.loads((tuned / "draws.json").read_text())
+    assert [(d["per_class"], d["trial"]) for d in draws] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    for draw in draws:
+        counts = np.bincount([label[name] for name in draw["taught"]], minlength=7)
+        assert sorted(counts) == [0] * 3 + [draw["per_class"]] * 4
+        assert not set(draw["taught"]) & set(draw["tested"])
+        labelled = {name for name, value in label.items() if value >= 0} - {"0"}  # no image
+        assert set(draw["taught"]) | set(draw["tested"]) == labelled
+
+
+def test_all_contenders_answer_for_the_same_objects(everything):
+    found = {name: read_predictions(everything / "predictions" / name / "k1_t0.parquet")
+             for name in (*NAMES, *OTHERS)}  # fmt: skip
+    known = np.isfinite(found["network"].probabilities)
+    assert 0 < known.mean() < 1
+    for name, predictions in found.items():
+        np.testing.assert_array_equal(predictions.object_id, found["network"].object_id)
+        there = np.isfinite(predictions.probabilities)
+        np.testing.assert_array_equal(there, known, err_msg=name)
+        np.testing.assert_allclose(
+            predictions.probabilities[there.all(axis=2)].sum(axis=1), 1, atol=1e-4
+        )
+    differing = {predictions.probabilities.tobytes() for predictions in found.values()}
+    assert len(differing) == len(found)
+    before, other = (
+        read_predictions(everything / "predictions" / name / "k0_t0.parquet").probabilities
+        for name in ("network", "network reader")
+    )
+    np.testing.assert_allclose(other, before, atol=1e-6)  # nobody remembers what others learned
+    assert np.nanmax(abs(before - found["network"].probabilities)) > 0.05
+    assert set(json.loads((everything / "report.json").read_text())["scores"]["all"]) == set(found)
+
+
+def test_the_model_opens_and_classifies(tuned, real):
+    model = open_model(tuned / "model")
+    split = Split(real, "test")
+    predictions = model.predict(split)
+    assert predictions.classes == model.classes and set(KEPT) < set(model.classes)
+    known = (predictions.label >= 0) & (predictions.n_images > 0)
+    right = predictions.after(4)[known].argmax(axis=1) == predictions.label[known]
+    assert right.mean() > 0.8  # it was taught all of them
+    assert model.card["adapted"]["objects"] == known.sum()
+
+
+def test_running_again_does_nothing_anew(tuned, asked, monkeypatch):
+    written = {p: p.stat().st_mtime_ns for p in tuned.rglob("*") if p.is_file()}
+    report = {"report.html", "report.json", "draws.json"}
+
+    def wrong(*_, **__):
+        raise AssertionError("nothing is to be learned")
+
+    monkeypatch.setattr(Head, "fit", wrong)
+    monkeypatch.setattr(contenders, "simulated_sequences", wrong)
+    assert finetune(monkeypatch, *asked, "--out", tuned) == 0
+    again = {p for p, when in written.items() if p.stat().st_mtime_ns != when}
+    assert {p.name for p in again if p.suffix in (".parquet", ".npz", ".json")} <= report
+    assert set(written) == {p for p in tuned.rglob("*") if p.is_file()}
+
+
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(
+    tuned, asked, monkeypatch, tmp_path, capsys
+):
+    fit, calls, stop_at = Head.fit, [], 3
+
+    def stopping(*arguments, **options):
+        calls.append(1)
+        if len(calls) == stop_at:
+            raise KeyboardInterrupt
+        return fit(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Head, "fit", stopping)
+        assert finetune(patch, *asked, "--out", tmp_path / "cut") == 130
+    assert "Run the same command again to finish" in capsys.readouterr().err
+    done = answers(tmp_path / "cut")
+    assert len(done) == stop_at and not (tmp_path / "cut" / "report.html").exists()
+    monkeypatch.setattr(command, "write_few_shot_report", lambda *_, **__: None)  # takes longest
+    assert finetune(monkeypatch, *asked, "--out", tmp_path / "cut") == 0
+    whole, cut = answers(tuned), answers(tmp_path / "cut")
+    assert set(whole) == set(cut)
+    for name, expected in whole.items():
+        np.testing.assert_allclose(cut[name], expected, rtol=1e-4, atol=1e-5, err_msg=name)
+    drawn = [(f / "draws.json").read_text() for f in (tuned, tmp_path / "cut")]
+    assert drawn[0] == drawn[1]
+
+
+def test_other_options_for_the_same_folder_are_refused(tuned, asked, monkeypatch, capsys):
+    assert finetune(monkeypatch, *asked, "--seed", 1, "--out", tuned) == 2
+    assert "options.seed: 0 there, 1 now" in one_sentence(capsys)
+
+
+# --- bad requests -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (["--method", "hed"], "no such method. Did you mean head?"),
+        (["--also", "reader", "nothing"], "--also nothing: there is no such method. Known:"),
+        (["--per-class", 10], "--per-class 10: no way was found"),
+        (["--per-class", -1], "--per-class: give one number or more, none below 0"),
+        (["--trials", 0], "--trials 0: at least 1"),
+        (["--iterations", 0], "--iterations 0: at least 1"),
+        (["--seed", -1], "--seed -1; allowed"),
+        (["--seed", 71_000_000], "--seed 71000000; allowed are 0 to 70999999"),
+        (["--disjoint", "night"], "--disjoint 'night'; allowed: field, object"),
+        (["--real", "nowhere.zarr"], "nowhere.zarr"),
+        (["--split", "tests"], "has no split 'tests'"),
+        (["--model", "hits-huge"], "neither a folder nor a model that comes with the package"),
+        (["--simulated", "nowhere.zarr"], "nowhere.zarr"),
+        (["--threads", 0], "--threads 0; allowed are 1 to"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_bad_request_is_one_sentence_and_leaves_nothing(
+    network, real, monkeypatch, tmp_path, capsys, wrong, sentence
+):
+    asked = ["--model", network, "--real", real, "--disjoint", "object", "--per-class", 1]
+    assert finetune(monkeypatch, *asked, "--out", tmp_path / "out", *wrong) == 2
+    assert sentence in one_sentence(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_of_one_class_are_refused(network, real, monkeypatch, tmp_path, capsys):
+    data = copy_of(real, tmp_path)
+    labels = zarr.open_group(data)["test"]["label"]
+    labels[:] = np.where(labels[:] == 0, 0, 255)
+    asked = ["--model", network, "--real", data, "--out", tmp_path / "out"]
+    assert finetune(monkeypatch, *asked) == 2
+    assert "objects of 1 classes; adapting needs two or more" in one_sentence(capsys)
+
+
+def test_a_forest_and_a_committee_are_no_networks(
+    tuned, small_dataset, real, monkeypatch, tmp_path, capsys
+):
+    options = ForestOptions(images=2, trees=5, depth=4, light_curves="science")
+    ForestTraining(small_dataset, tmp_path / "forest", options, threads=1).run()
+    for model, kind in ((tmp_path / "forest", "forest"), (tuned / "model", "committee")):
+        asked = ["--model", model, "--real", real, "--out", tmp_path / "out"]
+        assert finetune(monkeypatch, *asked) == 2
+        assert f"is a {kind}; give a network" in one_sentence(capsys)
+
+
+def test_a_model_of_another_stamp_size_is_refused(real, monkeypatch, tmp_path, capsys):
+    model = untrained(tmp_path / "wide", load_profile("hits"), size_pix=33).folder
+    assert finetune(monkeypatch, "--model", model, "--real", real, "--out", tmp_path / "out") == 2
+    assert "has stamps of 21 pixels" in one_sentence(capsys)
+
+
+def test_a_class_the_model_does_not_know_is_refused(network, real, monkeypatch, tmp_path, capsys):
+    data = copy_of(real, tmp_path)
+    root = zarr.open_group(data)
+    root.attrs["classes"] = ["KN", *root.attrs["classes"][1:]]
+    asked = ["--model", network, "--real", data, "--out", tmp_path / "out"]
+    assert finetune(monkeypatch, *asked) == 2
+    assert "the class KN; the model knows SN, RRL" in one_sentence(capsys)

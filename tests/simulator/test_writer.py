@@ -1,0 +1,204 @@
+"""Data sets on disk: laid out as documented, finished after a kill, refused when they differ."""
+
+import hashlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import xarray
+import zarr
+
+from simulator.dataset import store
+from simulator.dataset.plan import make_plan
+from simulator.dataset.run import execute, writer_for
+from simulator.dataset.schema import array_specs
+from simulator.dataset.store import open_dataset, shard_objects
+from simulator.errors import SimulationError, StoreError
+from simulator.options import Options
+
+SMALL = {"cadence.max_epochs": "6", "cadence.min_epochs": "1"}
+
+
+def plan_at(path, n=300, seed=1, **changes):
+    options = Options(seed=seed, stamp_size_pix=9)
+    return make_plan("hits", options, path, n=n, validation=20, test=10,
+                     overrides={**SMALL, **changes})  # fmt: skip
+
+
+def make(path, threads=1, **changes):
+    plan = plan_at(path, **changes)
+    with writer_for(plan) as writer:
+        return execute(plan, writer, threads=threads)
+
+
+def digest(folder):
+    """One hash of every file's name and bytes."""
+    total = hashlib.sha256()
+    for file in sorted(f for f in folder.rglob("*") if f.is_file()):
+        total.update(str(file.relative_to(folder)).encode() + file.read_bytes())
+    return total.hexdigest()
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "hits.zarr"
+    make(path)
+    return path
+
+
+def test_every_array_is_there_with_its_dimensions_and_unit(dataset):
+    root = open_dataset(dataset)
+    plan = plan_at(dataset)
+    for split, count in {"train": 300, "validation": 20, "test": 10}.items():
+        for spec in array_specs(plan.simulator.parameters):
+            array = root[split][spec.name]
+            assert array.metadata.dimension_names == spec.dimensions
+            assert array.shape[0] == count and array.dtype == spec.dtype
+            assert array.attrs["description"] == spec.description
+    assert root.attrs["classes"] == list(plan.simulator.classes)
+    assert root.attrs["profile"]["camera"]["pixel_scale_arcsec"] > 0
+
+
+def test_the_store_holds_what_the_simulator_makes(dataset):
+    sequences = plan_at(dataset).simulator.batch("train", np.arange(300))
+    group = open_dataset(dataset)["train"]
+    np.testing.assert_array_equal(group["images"][:], sequences.images)
+    np.testing.assert_array_equal(group["mask"][:], sequences.mask)
+    for name, values in {**sequences.epochs, **sequences.objects}.items():
+        np.testing.assert_array_equal(group[name][:], values, err_msg=name)
+
+
+def test_xarray_reads_it_without_our_code(dataset):
+    found = xarray.open_zarr(dataset, group="train", consolidated=False)
+    assert found["images"].dims == ("object", "epoch", "y", "x")
+    assert found["mjd"].attrs["units"] == "d"
+    assert int(found["label"].max()) == 6
+
+
+def test_object_i_does_not_depend_on_how_many_there_are(dataset, tmp_path):
+    make(tmp_path / "few.zarr", n=50)
+    few, many = open_dataset(tmp_path / "few.zarr"), open_dataset(dataset)
+    np.testing.assert_array_equal(few["train"]["images"][:], many["train"]["images"][:50])
+
+
+def test_two_threads_write_the_same_bytes_as_one(dataset, tmp_path):
+    make(tmp_path / "hits.zarr", threads=2)
+    assert digest(tmp_path / "hits.zarr") == digest(dataset)
+
+
+def test_a_finished_data_set_is_left_alone(dataset):
+    before = digest(dataset)
+    assert make(dataset).made == 0
+    assert digest(dataset) == before
+
+
+def test_other_settings_are_refused_by_name(dataset):
+    with pytest.raises(SimulationError, match=r"options\.seed is 1 there and 2 here"):
+        make(dataset, seed=2)
+    with pytest.raises(SimulationError, match="read_noise_e"):
+        make(dataset, **{"camera.read_noise_e": "9.5"})
+
+
+@pytest.mark.parametrize("content", ["a file", "a folder", "another group"])
+def test_what_is_not_ours_is_refused(tmp_path, content):
+    path = tmp_path / "out.zarr"
+    if content == "a file":
+        path.write_text("precious")
+    elif content == "a folder":
+        path.mkdir()
+        (path / "precious").write_text("precious")
+    else:
+        zarr.create_group(path)
+    before = digest(tmp_path)
+    with pytest.raises(SimulationError, match=r"out\.zarr is a"):
+        make(path)
+    assert digest(tmp_path) == before
+
+
+@pytest.fixture
+def small_shards(monkeypatch):
+    """Shards of 64 objects, so that a small run has many."""
+    monkeypatch.setattr(store, "_MAX_SHARD_OBJECTS", 64)
+
+
+@pytest.mark.parametrize("array", ["images", "mask", "mjd", "label", "redshift", "shard_done"])
+def test_a_write_that_fails_anywhere_can_be_resumed(tmp_path, monkeypatch, small_shards, array):
+    make(tmp_path / "whole" / "d.zarr")
+    broken = tmp_path / "broken" / "d.zarr"
+    plan = plan_at(broken)
+    with writer_for(plan) as writer, monkeypatch.context() as patch:
+        setting = zarr.Array.__setitem__
+
+        def full_at_third_shard(self, rows, values):
+            if self.basename == array and np.size(values) != 1 and rows.start >= 128:
+                raise OSError(28, "No space left on device")
+            if self.basename == array == "shard_done" and rows == 2:
+                raise OSError(28, "No space left on device")
+            setting(self, rows, values)
+
+        patch.setattr(zarr.Array, "__setitem__", full_at_third_shard)
+        with pytest.raises(StoreError, match=r"No space left on device.*run the same command"):
+            execute(plan, writer, threads=1)
+    assert 0 < make(broken).made < 330
+    assert digest(broken.parent) == digest(tmp_path / "whole")
+
+
+def test_two_processes_do_not_write_one_data_set(tmp_path):
+    path = tmp_path / "d.zarr"
+    with writer_for(plan_at(path)), pytest.raises(StoreError, match="by another process"):
+        writer_for(plan_at(path))
+    make(path)
+
+
+def test_another_order_of_classes_is_another_data_set(tmp_path):
+    path = tmp_path / "d.zarr"
+    for classes in ({"NV": 1, "AST": 1}, {"AST": 1, "NV": 1}):
+        options = Options(classes=classes, stamp_size_pix=5)
+        plan = make_plan("hits", options, path, n=4)
+        if not path.exists():
+            writer_for(plan).close()
+    with pytest.raises(SimulationError, match="classes is"):
+        writer_for(plan)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from simulator.dataset import store
+store._MAX_SHARD_OBJECTS = 64
+from tests.simulator.test_writer import make
+print("ready", flush=True)
+make(Path(sys.argv[1]), n=6000, threads=2)
+"""
+
+
+def test_killed_at_random_moments_and_resumed_it_ends_byte_identical(tmp_path):
+    script = SCRIPT.format(tests=str(Path(__file__).parents[2]))
+    whole, broken = tmp_path / "whole" / "d.zarr", tmp_path / "broken" / "d.zarr"
+    subprocess.run([sys.executable, "-c", script, whole], check=True, stdout=subprocess.DEVNULL)
+    moments, shards = random.Random(7), []
+    for _ in range(4):
+        process = subprocess.Popen([sys.executable, "-c", script, broken], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        while not (broken / "train" / "shard_done" / "c").exists() and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0.0, 0.5))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        shards.append(len(list((broken / "train" / "shard_done" / "c").glob("*"))))
+    assert 0 < shards[0] < 94
+    subprocess.run([sys.executable, "-c", script, broken], check=True, stdout=subprocess.DEVNULL)
+    assert digest(whole.parent) == digest(broken.parent)
+
+
+def test_shards_stay_small_whatever_the_stamp():
+    for epochs in (1, 30, 60, 1000):
+        for size in (5, 21, 101):
+            n = shard_objects(epochs, size)
+            assert n >= 64 and n % 64 == 0
+            assert n == 64 or n * epochs * size**2 * 2 <= 96 * 2**20

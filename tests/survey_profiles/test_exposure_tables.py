@@ -1,0 +1,289 @@
+"""Tables of real exposures become sequences, and bad ones are refused in one sentence."""
+
+import sqlite3
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from survey_profiles import ExposureTableError, load_profile, read_exposures
+from survey_profiles.depth import effective_fwhm_arcsec, m5_mag
+from survey_profiles.exposure_tables.plain import unused_rows
+
+COLUMNS = ("exposure_time_s", "airmass", "seeing_fwhm_arcsec", "sky_adu", "limiting_mag")
+
+
+def table(rows=6, **changes):
+    columns = {
+        "mjd": 57070.0 + np.arange(rows) * 0.5,
+        "band": np.array(["g"] * rows),
+        "exposure_time_s": np.full(rows, 86.0),
+        "airmass": np.full(rows, 1.2),
+        "seeing_fwhm_arcsec": np.linspace(0.9, 1.1, rows),
+        "sky_adu": np.full(rows, 110.0),
+        "zero_point_mag": np.full(rows, 25.1),
+        "limiting_mag": np.full(rows, 23.8),
+    }
+    return Table({**columns, **changes})
+
+
+def written(folder, content, name="table.ecsv"):
+    path = folder / name
+    if name.endswith(".parquet"):
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        parquet.write_table(pa.table({c: content[c].tolist() for c in content.colnames}), path)
+    else:
+        content.write(path, format="ascii.ecsv" if name.endswith(".ecsv") else "ascii.csv")
+    return path
+
+
+def refused(path, match, **overrides):
+    with pytest.raises(ExposureTableError, match=match) as caught:
+        read_exposures(path, load_profile("hits", overrides), 1)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["table.ecsv", "table.csv", "table.parquet"])
+def test_every_format_gives_the_same_sequence(tmp_path, name):
+    content = table()
+    got = read_exposures(written(tmp_path, content, name), load_profile("hits"), 1)
+    assert got.mjd.shape == (1, 6) and got.n_epochs.tolist() == [6] and got.ccd.tolist() == [-1]
+    np.testing.assert_array_equal(got.mjd[0], content["mjd"])
+    for column in COLUMNS:
+        np.testing.assert_allclose(getattr(got, column)[0], content[column], rtol=1e-6)
+    assert np.isfinite(got.psf_beta).all() and (np.hypot(got.psf_e1, got.psf_e2) < 0.4).all()
+
+
+def test_fields_and_ccds_are_pointings(tmp_path):
+    content = table(field=[1, 1, 2, 2, 2, 1], ccd=["N1", "N1", "S29", "S29", "S29", "S30"])
+    got = read_exposures(written(tmp_path, content), load_profile("hits"), 1)
+    assert got.n_epochs.tolist() == [2, 3, 1]
+    assert got.ccd.tolist() == [31, 0, 1]
+    assert np.isnan(got.mjd[0, 2]) and np.isnan(got.sky_adu[0, 2])
+
+
+def test_ccds_may_be_numbered_from_one(tmp_path):
+    got = read_exposures(written(tmp_path, table(ccd=[62] * 6)), load_profile("hits"), 1)
+    assert got.ccd.tolist() == [61]
+
+
+def test_given_psf_shapes_are_kept(tmp_path):
+    shapes = {"psf_beta": np.full(6, 3.3), "psf_e1": np.full(6, 0.1), "psf_e2": np.full(6, -0.2)}
+    got = read_exposures(written(tmp_path, table(**shapes)), load_profile("hits"), 1)
+    for name, values in shapes.items():
+        np.testing.assert_allclose(getattr(got, name)[0], values, rtol=1e-6)
+
+
+def test_bands_not_in_use_and_wide_exposures_are_left_out_and_counted(tmp_path):
+    content = table(
+        band=["g", "r", "g", "g", "i", "g"], seeing_fwhm_arcsec=[1, 1, 1.7, 1.2, 1, 1.3]
+    )
+    path, profile = written(tmp_path, content), load_profile("hits")
+    assert read_exposures(path, profile, 1).n_epochs.tolist() == [3]
+    assert unused_rows(path, profile) == {"band not in use": 2, "seeing too wide": 1}
+
+
+def test_long_sequences_are_cut_into_windows_of_nearly_equal_length(tmp_path):
+    got = read_exposures(written(tmp_path, table(rows=70)), load_profile("hits"), 1)
+    assert got.n_epochs.tolist() == [24, 23, 23]
+    mjd = got.mjd[np.isfinite(got.mjd)]
+    np.testing.assert_array_equal(mjd, table(rows=70)["mjd"])
+
+
+def test_a_table_without_the_file_is_refused(tmp_path):
+    refused(tmp_path / "absent.ecsv", "does not exist")
+    refused(tmp_path, "is a folder")
+
+
+@pytest.mark.parametrize("name", ["x.ecsv", "x.parquet", "x.db"])
+def test_rubbish_is_refused(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"\x00\x01 not a table")
+    refused(path, "cannot be read")
+
+
+def test_missing_columns_name_the_nearest_present(tmp_path):
+    content = table()
+    content.rename_column("seeing_fwhm_arcsec", "seeing_arcsec")
+    content.remove_column("sky_adu")
+    refused(written(tmp_path, content), r"seeing_fwhm_arcsec \(Did you mean 'seeing_arcsec'\?\)")
+
+
+def test_an_empty_table_is_refused(tmp_path):
+    refused(written(tmp_path, table()[:0]), "no rows")
+
+
+def test_nan_and_empty_values_are_refused_with_their_rows(tmp_path):
+    content = table(airmass=[1.0, np.nan, 1.0, 1.0, np.nan, 1.0])
+    refused(written(tmp_path, content), "airmass is NaN, infinite or empty in rows 2, 5")
+    path = tmp_path / "hole.csv"
+    path.write_text(written(tmp_path, table(), "whole.csv").read_text().replace("23.8\n", "\n", 1))
+    refused(path, "limiting_mag is NaN, infinite or empty in row 1")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("airmass", 0.5, "airmass = 0.5 in row 4; allowed: 1 to 10"),
+        ("exposure_time_s", -86.0, "allowed: 0.001 to 86400 s"),
+        ("seeing_fwhm_arcsec", 0.0, "allowed: 0.01 to 60 arcsec"),
+        ("sky_adu", -3.0, "allowed: 0 to 1e"),
+        ("zero_point_mag", 99.0, "allowed: 5 to 40 mag"),
+        ("mjd", 2457070.5, "allowed: 15020 to 88069 d"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_range(tmp_path, column, value, message):
+    content = table()
+    content[column][3] = value
+    refused(written(tmp_path, content), message)
+
+
+def test_text_where_numbers_belong_is_refused(tmp_path):
+    refused(written(tmp_path, table(sky_adu=["bright"] * 6)), "sky_adu holds text")
+
+
+def test_unsorted_and_repeated_times_are_refused(tmp_path):
+    mjd = table()["mjd"]
+    refused(written(tmp_path, table(mjd=mjd[[0, 2, 1, 3, 4, 5]])), "row 3 .* is earlier than row 2")
+    twice = written(tmp_path, table(mjd=mjd[[0, 1, 1, 3, 4, 5]]), "twice.ecsv")
+    refused(twice, "row 3 .* repeats the time of row 2")
+
+
+def test_times_may_fall_back_from_one_field_to_the_next(tmp_path):
+    mjd = table()["mjd"][[0, 1, 2, 0, 1, 2]]
+    content = table(mjd=mjd, field=[1, 1, 1, 2, 2, 2])
+    assert len(read_exposures(written(tmp_path, content), load_profile("hits"), 1)) == 2
+
+
+def test_unknown_bands_and_ccds_are_refused_with_the_known(tmp_path):
+    refused(written(tmp_path, table(band=["G"] * 6)), "band 'G' in rows .*allowed: g, r, i")
+    refused(written(tmp_path, table(ccd=["N99"] * 6), "ccd.ecsv"), "ccd 'N99' .* Did you mean 'N")
+
+
+def test_a_band_in_use_without_exposures_is_refused(tmp_path):
+    refused(written(tmp_path, table(band=["r"] * 6)), "no exposure in band g")
+
+
+def test_a_table_of_wide_exposures_alone_is_refused(tmp_path):
+    path = written(tmp_path, table(seeing_fwhm_arcsec=np.full(6, 3.0)))
+    refused(path, "raise that limit")
+
+
+@pytest.mark.real
+def test_the_real_exposures_of_hits_load_as_they_are(real_data):
+    path, profile = real_data / "hits" / "exposures.ecsv", load_profile("hits")
+    got = read_exposures(path, profile, 1)
+    assert len(got) == 49 and got.n_epochs.sum() == 1121
+    assert unused_rows(path, profile) == {"band not in use": 282, "seeing too wide": 220}
+
+
+# --- OpSim ---------------------------------------------------------------------------------
+
+OPSIM_TYPES = {
+    "observationId": "INTEGER", "fieldRA": "REAL", "fieldDec": "REAL",
+    "observationStartMJD": "REAL", "flush_by_mjd": "REAL", "visitExposureTime": "REAL",
+    "band": "TEXT", "airmass": "REAL", "seeingFwhm500": "REAL", "seeingFwhmEff": "REAL",
+    "skyBrightness": "REAL", "fiveSigmaDepth": "REAL",
+}  # fmt: skip
+OPSIM_COLUMNS = tuple(OPSIM_TYPES)
+
+
+def opsim(folder, visits, name="baseline.db", columns=OPSIM_TYPES):
+    path = folder / name
+    with sqlite3.connect(path) as database:
+        declared = ", ".join(f"{c} {t}" for c, t in columns.items())
+        database.execute(f"CREATE TABLE observations ({declared})")
+        marks = ", ".join("?" * len(columns))
+        database.executemany(f"INSERT INTO observations VALUES ({marks})", visits)
+    database.close()
+    return path
+
+
+def schedule(rng, nights=120, loss_mag=0.0):
+    """Visits of three overlapping fields, all six bands, depths by the published formula."""
+    profile, visits = load_profile("lsst"), []
+    for night in range(nights):
+        for k, band in enumerate("ugrizy"):
+            airmass, eff, sky = rng.uniform(1, 1.4), rng.uniform(0.7, 1.2), rng.uniform(19, 22)
+            numbers = profile.bands[band]
+            depth = m5_mag(
+                numbers.m5_coefficient_mag,
+                sky_mag_per_arcsec2=sky,
+                effective_fwhm_arcsec=eff,
+                exposure_time_s=30.0,
+                extinction_mag_per_airmass=numbers.extinction_mag_per_airmass,
+                airmass=airmass,
+            )
+            mjd = 61000.2 + night + k * 0.005
+            field = (150.0 + 0.8 * (night % 3), -20.0)
+            rest = (mjd + 0.02, 30.0, band, airmass, eff, eff, sky, depth - loss_mag)
+            visits.append((len(visits), *field, mjd, *rest))
+    return visits
+
+
+def test_an_opsim_schedule_becomes_sequences_within_a_season(tmp_path):
+    path, profile = opsim(tmp_path, schedule(np.random.default_rng(0))), load_profile("lsst")
+    got = read_exposures(path, profile, 3)
+    assert len(got) > 100 and got.n_epochs.max() <= profile.cadence.max_epochs
+    assert got.n_epochs.min() >= profile.cadence.min_epochs
+    there = np.isfinite(got.mjd)
+    assert (np.diff(got.mjd, axis=1)[there[:, 1:]] > 0).all()
+    assert np.nanmax(got.mjd - got.mjd[:, :1]) < profile.cadence.season.window_day
+    assert set(got.band[there].tolist()) == set(range(6))
+
+
+def test_opsim_depths_skies_and_zero_points_agree(tmp_path):
+    clear = opsim(tmp_path, schedule(np.random.default_rng(0)), "clear.db")
+    hazy = opsim(tmp_path, schedule(np.random.default_rng(0), loss_mag=0.4), "hazy.db")
+    profile = load_profile("lsst")
+    one, two = (read_exposures(path, profile, 3) for path in (clear, hazy))
+    there = np.isfinite(one.mjd)
+    bands = list(profile.bands.values())
+    zero = np.array([b.zero_point_mag for b in bands])[one.band[there]]
+    k = np.array([b.extinction_mag_per_airmass for b in bands])[one.band[there]]
+    # float32 magnitudes near 27 are good to 1e-6 relative.
+    expected = zero - k * (one.airmass[there] - 1)
+    np.testing.assert_allclose(one.zero_point_mag[there], expected, atol=1e-4)
+    np.testing.assert_allclose(two.zero_point_mag[there], expected - 0.4, atol=1e-4)
+    np.testing.assert_allclose(one.sky_adu[there], two.sky_adu[there])
+    brightness = zero - 2.5 * np.log10(one.sky_adu[there] / 30 / 0.2**2)
+    assert brightness.min() > 18.9 and brightness.max() < 22.1
+    width = effective_fwhm_arcsec(one.seeing_fwhm_arcsec[there])
+    assert width.min() > 0.69 and width.max() < 1.21
+
+
+def test_the_same_seed_reads_the_same_positions(tmp_path):
+    path, profile = opsim(tmp_path, schedule(np.random.default_rng(0))), load_profile("lsst")
+    one, two = (read_exposures(path, profile, 5) for _ in range(2))
+    np.testing.assert_array_equal(one.mjd, two.mjd)
+    np.testing.assert_array_equal(one.psf_e1, two.psf_e1)
+
+
+def test_older_schedules_call_the_band_filter(tmp_path):
+    columns = {("filter" if name == "band" else name): t for name, t in OPSIM_TYPES.items()}
+    path = opsim(tmp_path, schedule(np.random.default_rng(0)), columns=columns)
+    assert len(read_exposures(path, load_profile("lsst"), 1)) > 100
+
+
+def test_a_schedule_without_its_table_or_columns_is_refused(tmp_path):
+    path = tmp_path / "empty.db"
+    sqlite3.connect(path).close()
+    path.touch()
+    lsst = load_profile("lsst")
+    with pytest.raises(ExposureTableError, match="no table 'observations'"):
+        read_exposures(path, lsst, 1)
+    columns = {n.replace("fiveSigmaDepth", "fiveSigmaDepht"): t for n, t in OPSIM_TYPES.items()}
+    path = opsim(tmp_path, [], "typo.db", columns)
+    with pytest.raises(ExposureTableError, match="Did you mean 'fiveSigmaDepht'"):
+        read_exposures(path, lsst, 1)
+
+
+def test_an_empty_or_short_schedule_is_refused(tmp_path):
+    lsst = load_profile("lsst")
+    with pytest.raises(ExposureTableError, match="no rows"):
+        read_exposures(opsim(tmp_path, [], "none.db"), lsst, 1)
+    short = opsim(tmp_path, schedule(np.random.default_rng(0), nights=2), "short.db")
+    with pytest.raises(ExposureTableError, match="min_epochs = 20"):
+        read_exposures(short, lsst, 1)
