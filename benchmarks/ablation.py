@@ -41,10 +41,18 @@ def trained(line, data, folder, iterations, seed):
     if name == "rcnn":
         choices = {**QUARTER, "plain_steps": max(1, iterations // 10), **choices}
     chosen = NetworkOptions(
-        network=name, choices=choices, on_the_fly=True, iterations=iterations, batch=64,
-        learning_rate=1e-3, schedule="cosine", validate_every=iterations, validation=VALIDATION,
-        seed=seed, **options,
-    )  # fmt: skip
+        network=name,
+        choices=choices,
+        on_the_fly=True,
+        iterations=iterations,
+        batch=64,
+        learning_rate=1e-3,
+        schedule="cosine",
+        validate_every=iterations,
+        validation=VALIDATION,
+        seed=seed,
+        **options,
+    )
     start = time.perf_counter()
     NetworkTraining(data, folder / "run", chosen).run()
     return read_history(folder / "run" / "history.csv")[-1], time.perf_counter() - start
@@ -61,9 +69,7 @@ def main() -> None:
     print(f"{chosen.iterations} steps of 64 sequences, seed {chosen.seed}")
     for line in chosen.lines:
         with tempfile.TemporaryDirectory() as folder:
-            look, seconds = trained(
-                line, chosen.data, Path(folder), chosen.iterations, chosen.seed
-            )  # fmt: skip
+            look, seconds = trained(line, chosen.data, Path(folder), chosen.iterations, chosen.seed)
         error = np.sqrt(look.accuracy * (1 - look.accuracy) / VALIDATION)
         print(
             f"{line}: accuracy {look.accuracy:.3f} +- {error:.3f}, after 10 images "

@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.machine import describe_machine
 from classifier.models.registry import open_model
 from finetune.adaptation.methods import METHODS
-from finetune.compared_methods import Contenders
+from finetune.compared_methods import ComparedMethods
 from finetune.few_shot import Draw, drawn
 from finetune.homogenise import Homogenising
 from finetune.options import Options
@@ -29,25 +29,50 @@ from simulator.options import Options as SimulationOptions
 CLASSES = ("SN", "RRL", "EB", "NV")
 AFTER = (5, 10, 22)
 SURVEYS = {
-    "A": ("survey", {"psf.beta_median": 3.0, "psf.e1_exposure_scatter": 0.06,
-                     "psf.e2_exposure_scatter": 0.06, "psf.lanczos_order": 3,
-                     "weather.calibration_scatter_mag": 0.03}),
-    "B": ("thesis", {"psf.e1_mean": 0.08, "psf.beta_median": 5.5,
-                     "psf.fwhm_exposure_scatter": 0.1, "weather.calibration_scatter_mag": 0.05}),
-    "C": ("thesis", {"psf.beta_median": 3.2, "psf.e1_mean": 0.05, "psf.lanczos_order": 2,
-                     "weather.calibration_scatter_mag": 0.015}),
-    "D": ("thesis", {"psf.beta_median": 4.6, "psf.fwhm_exposure_scatter": 0.08,
-                     "weather.calibration_scatter_mag": 0.02}),
-}  # fmt: skip
+    "A": (
+        "survey",
+        {
+            "psf.beta_median": 3.0,
+            "psf.e1_exposure_scatter": 0.06,
+            "psf.e2_exposure_scatter": 0.06,
+            "psf.lanczos_order": 3,
+            "weather.calibration_scatter_mag": 0.03,
+        },
+    ),
+    "B": (
+        "thesis",
+        {
+            "psf.e1_mean": 0.08,
+            "psf.beta_median": 5.5,
+            "psf.fwhm_exposure_scatter": 0.1,
+            "weather.calibration_scatter_mag": 0.05,
+        },
+    ),
+    "C": (
+        "thesis",
+        {
+            "psf.beta_median": 3.2,
+            "psf.e1_mean": 0.05,
+            "psf.lanczos_order": 2,
+            "weather.calibration_scatter_mag": 0.015,
+        },
+    ),
+    "D": (
+        "thesis",
+        {
+            "psf.beta_median": 4.6,
+            "psf.fwhm_exposure_scatter": 0.08,
+            "weather.calibration_scatter_mag": 0.02,
+        },
+    ),
+}
 """Magnitudes, and what differs from the profile of HiTS."""
 
 
 def stand_in(name: str, folder: Path, n: int) -> Path:
     """A data set of one altered survey, made if it is not there."""
     magnitudes, changes = SURVEYS[name]
-    options = SimulationOptions(
-        classes=dict.fromkeys(CLASSES, 1.0), magnitudes=magnitudes, seed=77
-    )  # fmt: skip
+    options = SimulationOptions(classes=dict.fromkeys(CLASSES, 1.0), magnitudes=magnitudes, seed=77)
     path = folder / f"{name}.zarr"
     plan = make_plan("hits", options, path, n=7, validation=7, test=n, overrides=changes)
     with writer_for(plan) as writer:
@@ -80,22 +105,25 @@ def main() -> None:
         path = stand_in(name, chosen.out, chosen.objects)
         real = RealSet.read(path, "test", network, Homogenising(registration=False))
         options = Options(model=chosen.model, real=path, iterations=chosen.iterations)
-        contenders = Contenders(network, real, options, 1)
-        learners = {m: contenders.scores_of(m) for m in chosen.methods}
-        learners["real-only"] = contenders.real_only
+        methods = ComparedMethods(network, real, options, 1)
+        learners = {m: methods.scores_of(m) for m in chosen.methods}
+        learners["real-only"] = methods.real_only
         every = np.flatnonzero(real.labels >= 0)
         before = learners[chosen.methods[0]](Draw(0, 0, every[:0], every))
         for size in chosen.sizes:
-            draws = [drawn(real.labels, None, per_class=size, trial=t, seed=0, disjoint="object")
-                     for t in range(chosen.draws)]  # fmt: skip
+            draws = [
+                drawn(real.labels, None, per_class=size, trial=t, seed=0, disjoint="object")
+                for t in range(chosen.draws)
+            ]
             _print(name, size, "before", [before] * len(draws), real, draws)
             for label, learner in learners.items():
                 _print(name, size, label, [learner(d) for d in draws], real, draws)
 
 
 def _print(name, size, label, scores, real, draws):
-    found = [[recall(s, real, d.tested, k) for k in AFTER]
-             for s, d in zip(scores, draws, strict=True)]  # fmt: skip
+    found = [
+        [recall(s, real, d.tested, k) for k in AFTER] for s, d in zip(scores, draws, strict=True)
+    ]
     mean, spread = np.mean(found, axis=0), np.std(found, axis=0, ddof=1)
     numbers = "  ".join(f"{m:.3f} +- {s:.3f}" for m, s in zip(mean, spread, strict=True))
     print(f"{name}, {size:2d} per class, {label:10}: {numbers}", flush=True)

@@ -47,7 +47,7 @@ def corner_galaxies():
         e1, e2 = ellipticity(axis_ratio, 0.6)
         yield Picture(
             fwhm, beta, 0.05, -0.03, 0.5, -0.5, bulge_fraction, half_light, half_light, e1, e2
-        )  # fmt: skip
+        )
 
 
 def corner_stars():

@@ -109,14 +109,27 @@ def report_light_curve(n_curves, n_points, ours):
     import light_curve as lc
 
     extractor = lc.Extractor(
-        lc.Amplitude(), lc.AndersonDarlingNormal(), lc.BeyondNStd(1.0), lc.Cusum(), lc.EtaE(),
-        lc.InterPercentileRange(0.25), lc.Kurtosis(), lc.LinearTrend(), lc.MaximumSlope(),
-        lc.Mean(), lc.MeanVariance(), lc.MedianAbsoluteDeviation(),
-        lc.MedianBufferRangePercentage(0.2), lc.PercentAmplitude(),
-        lc.PercentDifferenceMagnitudePercentile(0.05), lc.Skew(), lc.StandardDeviation(),
-        lc.StetsonK(), *(lc.MagnitudePercentageRatio(q, 0.05) for q in (0.4, 0.325, 0.25)),
+        lc.Amplitude(),
+        lc.AndersonDarlingNormal(),
+        lc.BeyondNStd(1.0),
+        lc.Cusum(),
+        lc.EtaE(),
+        lc.InterPercentileRange(0.25),
+        lc.Kurtosis(),
+        lc.LinearTrend(),
+        lc.MaximumSlope(),
+        lc.Mean(),
+        lc.MeanVariance(),
+        lc.MedianAbsoluteDeviation(),
+        lc.MedianBufferRangePercentage(0.2),
+        lc.PercentAmplitude(),
+        lc.PercentDifferenceMagnitudePercentile(0.05),
+        lc.Skew(),
+        lc.StandardDeviation(),
+        lc.StetsonK(),
+        *(lc.MagnitudePercentageRatio(q, 0.05) for q in (0.4, 0.325, 0.25)),
         *(lc.MagnitudePercentageRatio(q, 0.05) for q in (0.175, 0.1)),
-    )  # fmt: skip
+    )
     # 300 frequencies a point up to 100 times the mean sampling's Nyquist frequency, directly
     with_period = lc.Extractor(
         extractor, lc.Periodogram(peaks=1, resolution=6, max_freq_factor=100, fast=False)

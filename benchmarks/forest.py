@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe_machine
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.evaluation import Evaluation, Predictions, evaluate, over_runs, write_report
 from classifier.features.feature_table import FeatureTable
-from classifier.features.pipeline import FeatureMaker, Recipe
+from classifier.features.pipeline import FeatureConfig, FeaturePipeline
 from classifier.models.forest.growing import Shape, grown, probabilities
 from classifier.models.forest.training import ForestOptions, ForestTraining
 
@@ -29,16 +29,16 @@ THESIS_SEQUENCES = 686_000
 
 def feature_seconds(data, objects=50_000) -> tuple[int, float]:
     """Curves measured and described, and the seconds it took."""
-    split = Split(data, "train")
+    split = DatasetSplit(data, "train")
     objects = min(objects, len(split))
     blocks = [(i, min(i + 1024, objects)) for i in range(0, objects, 1024)]
     split.blocks = lambda: iter(blocks)
-    recipe = Recipe(images=split.longest, light_curves="science")
+    config = FeatureConfig(images=split.longest, light_curves="science")
     with tempfile.TemporaryDirectory() as folder:
-        table = FeatureTable(Path(folder) / "f.parquet", split, recipe, every=False)
-        maker = FeatureMaker(split, recipe)
-        curves = maker.light_curves(0, 2)  # compiles
-        maker.features(curves, curves.n_epochs.astype(int))
+        table = FeatureTable(Path(folder) / "f.parquet", split, config, every=False)
+        pipeline = FeaturePipeline(split, config)
+        curves = pipeline.light_curves(0, 2)  # compiles
+        pipeline.features(curves, curves.n_epochs.astype(int))
         start = time.perf_counter()
         table.make(threads=THREADS)
         return objects, time.perf_counter() - start
@@ -47,13 +47,13 @@ def feature_seconds(data, objects=50_000) -> tuple[int, float]:
 class LastAnswers:
     """Answers after all images shown, of forests of any seed."""
 
-    def __init__(self, training: ForestTraining, split: Split, folder: Path):
+    def __init__(self, training: ForestTraining, split: DatasetSplit, folder: Path):
         self._training, self._split = training, split
         self._classes = training.splits["train"].classes
         self._labels = split.labels_among(self._classes)
-        table = FeatureTable(folder, split, training.recipe, every=False)
+        table = FeatureTable(folder, split, training.config, every=False)
         table.make(threads=THREADS)
-        self._rows = {k: table.read(k) for k in range(1, training.recipe.images + 1)}
+        self._rows = {k: table.read(k) for k in range(1, training.config.images + 1)}
 
     def scores(self, forests) -> Evaluation:
         """The evaluation of forests by number of images."""
@@ -102,16 +102,20 @@ def line(name, scalars) -> str:
 def run(arguments) -> None:
     """Train, score and print."""
     options = ForestOptions(
-        start=arguments.start, images=arguments.images, light_curves=arguments.light_curves,
-        trees=arguments.trees, depth=arguments.depth, keep_features=True,
-    )  # fmt: skip
+        start=arguments.start,
+        images=arguments.images,
+        light_curves=arguments.light_curves,
+        trees=arguments.trees,
+        depth=arguments.depth,
+        keep_features=True,
+    )
     training = ForestTraining(arguments.data, arguments.out / "forest", options, THREADS)
     forest = training.run()
     shape = Shape(forest.card["trees"], forest.card["depth"])
     print(f"{shape}, up to {forest.largest} images, {forest.card['seconds']:.0f} s", flush=True)
-    sets = {"simulated": Split(arguments.data, "test")}
+    sets = {"simulated": DatasetSplit(arguments.data, "test")}
     if arguments.real:
-        sets["real"] = Split(arguments.real, "test")
+        sets["real"] = DatasetSplit(arguments.real, "test")
     for name, split in sets.items():
         found = evaluate(forest.predict(split, threads=THREADS))
         write_report(found, arguments.out / name, f"forest, {name}")

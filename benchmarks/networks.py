@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe_machine
-from classifier.dataset import Split
-from classifier.image_selection import Showing
+from classifier.dataset import DatasetSplit
+from classifier.image_selection import ImageSelection
 from classifier.models.recurrent import built
 from classifier.models.recurrent.network import Network
 from classifier.training.batches import Batches
@@ -31,7 +31,7 @@ RUNS = (("compact", 64, 30), ("rcnn", 16, 3))  # network, batch, steps timed
 
 def batches_of(split, source, size):
     """The batches of a training."""
-    return Batches(source(split, Showing(), 0, size))
+    return Batches(source(split, ImageSelection(), 0, size))
 
 
 def pipeline_rate(split, source, blocks=4) -> float:
@@ -47,42 +47,42 @@ def step_rate(name, size, steps, precision, split) -> float:
     """Sequences a second of training steps, data in memory."""
     options = NetworkOptions(network=name, batch=size, precision=precision)
     n_classes = len(split.classes)
-    forms = built(
-        name, size_pix=split.size_pix, n_classes=n_classes, dtype=POLICIES[precision]
-    )  # fmt: skip
-    compile_for(forms.whole, options)
+    variants = built(name, size_pix=split.size_pix, n_classes=n_classes, dtype=POLICIES[precision])
+    compile_for(variants.whole, options)
     ready = list(itertools.islice(batches_of(split, StoredSource, size).starting_at(0), 4))
     fed = [for_keras(*batch) for batch in ready]
     for batch in fed[:2]:
-        forms.whole.train_on_batch(*batch)
+        variants.whole.train_on_batch(*batch)
     start = time.perf_counter()
     for k in range(steps):
-        forms.whole.train_on_batch(*fed[k % len(fed)])
+        variants.whole.train_on_batch(*fed[k % len(fed)])
     return size * steps / (time.perf_counter() - start)
 
 
 def waiting(split, source, steps=60) -> tuple[float, float]:
     """Sequences a second of whole training of ``compact``, and the share of time it waited."""
     options = NetworkOptions(network="compact")
-    forms = built(
-        "compact", size_pix=split.size_pix, n_classes=len(split.classes),
+    variants = built(
+        "compact",
+        size_pix=split.size_pix,
+        n_classes=len(split.classes),
         dtype=POLICIES[options.precision],
-    )  # fmt: skip
-    compile_for(forms.whole, options)
+    )
+    compile_for(variants.whole, options)
     run, waited = batches_of(split, source, options.batch).starting_at(0), 0.0
-    forms.whole.train_on_batch(*for_keras(*next(run)))
+    variants.whole.train_on_batch(*for_keras(*next(run)))
     start = time.perf_counter()
     for _ in range(steps):
         asked = time.perf_counter()
         batch = next(run)
         waited += time.perf_counter() - asked
-        forms.whole.train_on_batch(*for_keras(*batch))
+        variants.whole.train_on_batch(*for_keras(*batch))
     seconds = time.perf_counter() - start
     run.close()
     return options.batch * steps / seconds, waited / seconds
 
 
-def classification_rate(network: Network, split: Split) -> tuple[float, float]:
+def classification_rate(network: Network, split: DatasetSplit) -> tuple[float, float]:
     """Sequences and images a second of ``Network.predict``."""
     network.predict(split)
     start = time.perf_counter()
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="folder of a trained network, to classify with")
     chosen = parser.parse_args()
     print(describe_machine())
-    train = Split(chosen.data, "train")
+    train = DatasetSplit(chosen.data, "train")
     for name, source in (("read", StoredSource), ("simulated", EndlessSource)):
         print(
             f"input pipeline, {name}, one thread: {pipeline_rate(train, source):,.0f} sequences/s"
@@ -110,7 +110,9 @@ def main() -> None:
         rate, share = waiting(train, source)
         print(f"training compact, {name}: {rate:,.0f} sequences/s, {share:.1%} spent waiting")
     if chosen.model:
-        rate, images = classification_rate(Network.open(chosen.model), Split(chosen.data, "test"))
+        rate, images = classification_rate(
+            Network.open(chosen.model), DatasetSplit(chosen.data, "test")
+        )
         print(f"classifying: {rate:,.0f} sequences/s, {images:,.0f} images/s")
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from astropy.table import Table
 
 from benchmarks.machine import describe_machine
-from classifier.dataset import Stamps
+from classifier.dataset import StampBatch
 from classifier.photometry import Flag, PsfModel, Settings, measure
 from simulator.options import Options
 from simulator.simulator import Simulator
@@ -47,11 +47,15 @@ def simulated(profile, n_objects, **options):
         name: epochs[name]
         for name in ("mjd", "band", "exposure_time_s", "sky_adu", "zero_point_mag")
     }
-    stamps = Stamps(
-        images_adu=images, saturated=(sequences.mask & 1).any(axis=(2, 3)),
-        n_epochs=objects["n_epochs"], seeing_fwhm_pix=seeing,
-        gain_e_per_adu=objects["gain_e_per_adu"], read_noise_e=objects["read_noise_e"], **named,
-    )  # fmt: skip
+    stamps = StampBatch(
+        images_adu=images,
+        saturated=(sequences.mask & 1).any(axis=(2, 3)),
+        n_epochs=objects["n_epochs"],
+        seeing_fwhm_pix=seeing,
+        gain_e_per_adu=objects["gain_e_per_adu"],
+        read_noise_e=objects["read_noise_e"],
+        **named,
+    )
     return stamps, epochs["magnitude"]
 
 
@@ -166,8 +170,12 @@ def _print_scatter(curves, used, free_fit_njy):
 
     def scatter(flux_njy):
         """Median over stars of the relative scatter of their light curves."""
-        return np.median([robust_scatter(f[u] / np.nanmedian(f[u])) for f, u in
-                          zip(flux_njy[rows], used[rows], strict=True)])  # fmt: skip
+        return np.median(
+            [
+                robust_scatter(f[u] / np.nanmedian(f[u]))
+                for f, u in zip(flux_njy[rows], used[rows], strict=True)
+            ]
+        )
 
     ours, free = scatter(curves.flux_njy), scatter(free_fit_njy)
     noise = np.median([np.median(1 / curves.signal_to_noise[i][used[i]]) for i in rows])
@@ -187,8 +195,12 @@ def _print_supernovae(sequences, psf):
         both = np.isfinite(ours) & np.isfinite(theirs[i]) & (sequences.stamps.band[i] == 0)
         if both.sum() >= 6:
             rows = (ours[both], curves.flux_njy[i][both])
-            found.append([*(np.corrcoef(row, theirs[i][both])[0, 1] for row in rows),
-                          header.get("LCCORR", np.nan)])  # fmt: skip
+            found.append(
+                [
+                    *(np.corrcoef(row, theirs[i][both])[0, 1] for row in rows),
+                    header.get("LCCORR", np.nan),
+                ]
+            )
     difference, science, header = np.nanmedian(found, axis=0)
     print(
         f"  SN   correlation with the survey's difference fluxes, median of {len(found)}: "

@@ -169,6 +169,15 @@ def _as_fits(theta, good, data, used, size, gain, floor):
     variance = np.maximum(model, 0.0) / gain + floor
     chi2 = np.where(used, (data - model) ** 2 / variance, 0.0).sum(axis=1)
     return Fits(
-        flux, x, y, fwhm, beta, (ayy - axx) / total, -2.0 * axy / total, sky,
-        chi2 / np.maximum(used.sum(axis=1) - 8, 1), good, model.reshape(-1, size, size),
-    )  # fmt: skip
+        flux,
+        x,
+        y,
+        fwhm,
+        beta,
+        (ayy - axx) / total,
+        -2.0 * axy / total,
+        sky,
+        chi2 / np.maximum(used.sum(axis=1) - 8, 1),
+        good,
+        model.reshape(-1, size, size),
+    )

@@ -31,9 +31,12 @@ N_STARS = 100
 NEARLY_SATURATED = 0.9  # of the CCD's saturation; such stars are not taken
 BORDER_PIX = 2
 ALONE = {
-    "hosts.other_fraction": 0, "field.neighbours_per_arcmin2": 0, "camera.hot_pixel_fraction": 0,
-    "camera.bad_column_fraction": 0, "camera.cosmic_ray_rate_per_mpix_s": 0,
-}  # fmt: skip
+    "hosts.other_fraction": 0,
+    "field.neighbours_per_arcmin2": 0,
+    "camera.hot_pixel_fraction": 0,
+    "camera.bad_column_fraction": 0,
+    "camera.cosmic_ray_rate_per_mpix_s": 0,
+}
 AS_IN_TABLE = ("mjd", "exposure_time_s", "airmass", "sky_adu", "zero_point_mag", "limiting_mag")
 TOLERANCE = {"flux": 0.02, "border variance": 0.03, "FWHM": 0.05, "light-curve scatter": 0.10}
 
@@ -114,9 +117,16 @@ def read_star(path) -> RealStar:
         exposures = Table(file["EPOCHS"].data)
         stamps = file["STAMPS"].data.astype(float)
     star = RealStar(
-        header["OBJECT"], header["FIELD"], header["CCD"].strip(), header["GAIN"],
-        header["RDNOISE"], header["SATURATE"], header["MAG"], stamps, exposures,
-    )  # fmt: skip
+        header["OBJECT"],
+        header["FIELD"],
+        header["CCD"].strip(),
+        header["GAIN"],
+        header["RDNOISE"],
+        header["SATURATE"],
+        header["MAG"],
+        stamps,
+        exposures,
+    )
     known = np.all([np.isfinite(exposures[k]) for k in (*AS_IN_TABLE, "seeing_fwhm_pix")], axis=0)
     return star.rows(np.flatnonzero(known & (np.char.strip(np.asarray(exposures["band"])) == "g")))
 

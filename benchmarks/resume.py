@@ -54,8 +54,10 @@ def main():
         ]
         same = sum(found == digest(whole) for _, found in trials)
     interrupted = sum(hit for hit, _ in trials)
-    print(f"{interrupted} of {args.kills} kills hit a running job of {duration:.1f} s; "
-          f"{same} of {args.kills} ended with the same bytes as the whole run")  # fmt: skip
+    print(
+        f"{interrupted} of {args.kills} kills hit a running job of {duration:.1f} s; "
+        f"{same} of {args.kills} ended with the same bytes as the whole run"
+    )
     sys.exit(0 if same == args.kills else 1)
 
 

@@ -56,17 +56,17 @@ def breakdown(path):
     spent = {"pixels": 0.0}
     from simulator import simulator as module
 
-    film = module.film
+    expose = module.expose
 
     def timed(*args, **kwargs):
         start = time.perf_counter()
-        film(*args, **kwargs)
+        expose(*args, **kwargs)
         spent["pixels"] += time.perf_counter() - start
 
-    module.film = timed
+    module.expose = timed
     start = time.perf_counter()
     made = simulator.batch("train", indices)
-    module.film = film
+    module.expose = expose
     spent["light curves, hosts and conditions"] = time.perf_counter() - start - spent["pixels"]
     writer = writer_for(job)
     arrays = {"images": made.images, "mask": made.mask, **made.epochs, **made.objects}
@@ -101,14 +101,14 @@ def galsim_stamp_seconds(path):
     scenes = {}
     from simulator import simulator as module
 
-    film = module.film
+    expose = module.expose
 
     def capture(objects, scene, psf, detector, **_):
         scenes.update(scene=scene, psf=psf, detector=detector)
 
-    module.film = capture
+    module.expose = capture
     simulator.batch("train", address.astype(int))
-    module.film = film
+    module.expose = expose
     scene, psf, detector = scenes["scene"], scenes["psf"], scenes["detector"]
     rng = galsim.BaseDeviate(1)
     start, stamps = time.perf_counter(), 0
@@ -154,15 +154,19 @@ def main():
         print(f"{name}: {seconds:.2f} s")
     per_stamp, epochs = galsim_stamp_seconds(args.out)
     galsim_rate = 1 / (per_stamp * epochs)
-    print(f"GalSim, same scenes, one core: {1e3 * per_stamp:.2f} ms a stamp, "
-          f"{galsim_rate:.2f} sequences/s of {epochs:.1f} epochs")  # fmt: skip
+    print(
+        f"GalSim, same scenes, one core: {1e3 * per_stamp:.2f} ms a stamp, "
+        f"{galsim_rate:.2f} sequences/s of {epochs:.1f} epochs"
+    )
     for name, microseconds in breakdown(args.out).items():
         print(f"{name}: {microseconds:.0f} microseconds a sequence and core")
     for n in (args.n // 16, args.n // 4, args.n):
         rate, size = end_to_end(args.out, n, args.threads)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        print(f"n = {n:,}: {rate:,.0f} sequences/s to disk on {args.threads} threads, "
-              f"{size / 1e3:.1f} kB each, peak memory {memory:.2f} GB")  # fmt: skip
+        print(
+            f"n = {n:,}: {rate:,.0f} sequences/s to disk on {args.threads} threads, "
+            f"{size / 1e3:.1f} kB each, peak memory {memory:.2f} GB"
+        )
     print(f"ratio to GalSim on as many cores: {rate / galsim_rate / args.threads:,.0f}")
 
 

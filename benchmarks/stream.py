@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe_machine
-from classifier.image_selection import Showing
+from classifier.image_selection import ImageSelection
 from classifier.models.recurrent import NETWORKS, built
 from classifier.models.recurrent.network import Network
 from classifier.stream import Conditions, Stream
@@ -32,8 +32,8 @@ LSST_ALERTS_PER_S = 10_000 / 37  # 10,000 alerts an image, an image every 37 s
 
 def fresh_network(name: str) -> Network:
     """A network without training."""
-    forms = built(name, size_pix=SIZE_PIX, n_classes=len(CLASSES))
-    return Network(Path(name), CLASSES, "none", Showing(), SIZE_PIX, {}, forms)
+    variants = built(name, size_pix=SIZE_PIX, n_classes=len(CLASSES))
+    return Network(Path(name), CLASSES, "none", ImageSelection(), SIZE_PIX, {}, variants)
 
 
 class Alerts:
@@ -51,9 +51,13 @@ class Alerts:
         """(names, images, conditions) of the next images."""
         self._mjd += 0.1
         conditions = Conditions(
-            mjd=self._mjd, zero_point_mag=25.0, exposure_time_s=86.0, gain_e_per_adu=GAIN,
-            seeing_fwhm_pix=float(self._rng.uniform(3, 6)), read_noise_e=READ_NOISE_E,
-        )  # fmt: skip
+            mjd=self._mjd,
+            zero_point_mag=25.0,
+            exposure_time_s=86.0,
+            gain_e_per_adu=GAIN,
+            seeing_fwhm_pix=float(self._rng.uniform(3, 6)),
+            read_noise_e=READ_NOISE_E,
+        )
         return self.names, self.images, [conditions] * len(self.names)
 
 

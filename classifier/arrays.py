@@ -12,9 +12,15 @@ from classifier.errors import ClassifierError
 from classifier.files import whole_file
 
 _DAMAGE = (
-    OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, zlib.error,
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    TypeError,
+    RuntimeError,
+    zlib.error,
     zipfile.BadZipFile,
-)  # fmt: skip
+)
 
 
 def write_arrays(path, arrays: dict[str, np.ndarray]) -> None:

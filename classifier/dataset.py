@@ -20,14 +20,19 @@ from simulator.errors import SimulationError
 BLOCK_OBJECTS = 1024
 SPLITS = ("train", "validation", "test")
 _EPOCH_ARRAYS = (
-    "mjd", "band", "exposure_time_s", "seeing_fwhm_arcsec", "sky_adu", "zero_point_mag",
-)  # fmt: skip
+    "mjd",
+    "band",
+    "exposure_time_s",
+    "seeing_fwhm_arcsec",
+    "sky_adu",
+    "zero_point_mag",
+)
 _OBJECT_ARRAYS = ("label", "n_epochs", "first_alert_epoch", "gain_e_per_adu", "read_noise_e")
 _NEEDED = ("images", "mask", *_EPOCH_ARRAYS, *_OBJECT_ARRAYS)
 
 
 @dataclass(frozen=True)
-class Stamps:
+class StampBatch:
     """A batch of sequences.
 
     ``images_adu`` (object, epoch, row, column) is float32 with the sky included, NaN where a
@@ -51,7 +56,7 @@ class Stamps:
     def __len__(self):
         return len(self.n_epochs)
 
-    def rearranged(self, epochs, n_epochs) -> Stamps:
+    def rearranged(self, epochs, n_epochs) -> StampBatch:
         """The same objects with other epochs: number ``epochs[i, j]`` of object i becomes its j.
 
         Entries beyond ``n_epochs`` (object,) become padding, whatever they name.
@@ -69,7 +74,7 @@ class Stamps:
         return replace(self, **{**moved, "n_epochs": np.asarray(n_epochs, dtype=np.int16)})
 
 
-class Split:
+class DatasetSplit:
     """One split of a data set, checked when it is opened.
 
     Parameters
@@ -191,7 +196,7 @@ class Split:
         for first in range(0, len(self), size):
             yield first, min(first + size, len(self))
 
-    def stamps(self, first: int, end: int) -> Stamps:
+    def stamps(self, first: int, end: int) -> StampBatch:
         """Objects ``first`` to ``end``.
 
         Raises
@@ -205,7 +210,7 @@ class Split:
         used = np.arange(self.longest) < n_epochs[:, None]
         self._check_times(arrays["mjd"], used, first)
         images, mask = self._group["images"][rows], self._group["mask"][rows]
-        return stamps_of(images, mask, arrays, self.profile)
+        return stamp_batch_of(images, mask, arrays, self.profile)
 
     def _check_times(self, mjd, used, first):
         steps = np.diff(mjd, axis=1)
@@ -220,7 +225,7 @@ class Split:
             )
 
 
-def stamps_of(images_adu, mask, arrays: dict, profile) -> Stamps:
+def stamp_batch_of(images_adu, mask, arrays: dict, profile) -> StampBatch:
     """Stamps from the arrays of a data set by their names there.
 
     ``images_adu`` and ``mask`` are (object, epoch, row, column).
@@ -229,12 +234,16 @@ def stamps_of(images_adu, mask, arrays: dict, profile) -> Stamps:
     images = images_adu.astype(np.float32)
     images[(mask != 0) | ~used[:, :, None, None]] = np.nan
     pixel_scale_arcsec = np.float32(profile.camera.pixel_scale_arcsec)
-    return Stamps(
+    return StampBatch(
         images_adu=images,
         saturated=(mask & MASK_BITS["saturated"]).any(axis=(2, 3)),
         n_epochs=arrays["n_epochs"].astype(np.int16),
-        mjd=arrays["mjd"], band=arrays["band"], exposure_time_s=arrays["exposure_time_s"],
+        mjd=arrays["mjd"],
+        band=arrays["band"],
+        exposure_time_s=arrays["exposure_time_s"],
         seeing_fwhm_pix=arrays["seeing_fwhm_arcsec"] / pixel_scale_arcsec,
-        sky_adu=arrays["sky_adu"], zero_point_mag=arrays["zero_point_mag"],
-        gain_e_per_adu=arrays["gain_e_per_adu"], read_noise_e=arrays["read_noise_e"],
-    )  # fmt: skip
+        sky_adu=arrays["sky_adu"],
+        zero_point_mag=arrays["zero_point_mag"],
+        gain_e_per_adu=arrays["gain_e_per_adu"],
+        read_noise_e=arrays["read_noise_e"],
+    )

@@ -81,8 +81,11 @@ def claim(folder: Path, settings: dict, *, complete: bool) -> None:
             found = json.loads(marker.read_text())
         except ValueError:
             raise ClassifierError(f"{marker} is damaged. Give another --out.") from None
-        differing = [key for key in _differences(found, json.loads(json.dumps(settings)))
-                     if not (complete and key.startswith("versions"))]  # fmt: skip
+        differing = [
+            key
+            for key in _differences(found, json.loads(json.dumps(settings)))
+            if not (complete and key.startswith("versions"))
+        ]
         if differing:
             raise ClassifierError(
                 f"{folder} holds a model of other data or options ({'; '.join(differing[:3])}). "

@@ -6,14 +6,14 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from classifier.dataset import Split, Stamps
+from classifier.dataset import DatasetSplit, StampBatch
 from classifier.errors import ClassifierError
 
 _ROUNDING = 1.001
 
 
 @dataclass(frozen=True, kw_only=True)
-class Showing:
+class ImageSelection:
     """What is shown.
 
     Parameters
@@ -21,7 +21,7 @@ class Showing:
     images : int
         At most so many images of a sequence.
     start_fractions : tuple of float
-        The law of `classifier.image_selection.StartLaw`; empty: from the first image on.
+        As in `SequenceStartDistribution`; empty: from the first image on.
     band : str
         Only images in this band.
     """
@@ -35,7 +35,7 @@ class Showing:
             raise ClassifierError(f"--images {self.images}: at least one image must be shown.")
 
     @classmethod
-    def for_training(cls, split: Split, *, start, band, images) -> Showing:
+    def for_training(cls, split: DatasetSplit, *, start, band, images) -> ImageSelection:
         """What a model to be trained on a split is shown; ``band`` None: the reference band.
 
         Raises
@@ -45,15 +45,15 @@ class Showing:
         """
         if start not in STARTS:
             raise ClassifierError(f"--start {start!r}; allowed: {', '.join(STARTS)}.")
-        law = StartLaw()
+        law = SequenceStartDistribution()
         if start == "alert":
-            law = StartLaw.fitted(split.first_alert_epoch, split.n_epochs)
+            law = SequenceStartDistribution.fitted(split.first_alert_epoch, split.n_epochs)
         band = band or split.profile.reference_band
         _check_band(split, band)
         longest = min(images, max(split.longest, 1))
         return cls(images=longest, start_fractions=law.fractions, band=band)
 
-    def of(self, stamps: Stamps, starts, profile, bands) -> Stamps:
+    def of(self, stamps: StampBatch, starts, profile, bands) -> StampBatch:
         """The images shown of stamps, from ``starts`` (object,) on.
 
         Exposures wider than the profile's ``seeing.max_fwhm_arcsec`` (and a thousandth, for
@@ -61,9 +61,12 @@ class Showing:
         """
         widest_fwhm_pix = profile.seeing.max_fwhm_arcsec / profile.camera.pixel_scale_arcsec
         return shown(
-            stamps, starts, band=list(bands).index(self.band), longest=self.images,
+            stamps,
+            starts,
+            band=list(bands).index(self.band),
+            longest=self.images,
             widest_fwhm_pix=_ROUNDING * widest_fwhm_pix,
-        )  # fmt: skip
+        )
 
     def as_dict(self) -> dict:
         """Plain values, for JSON."""
@@ -75,7 +78,7 @@ class Showing:
         return cls(**{**values, "start_fractions": tuple(values["start_fractions"])})
 
 
-class ShownSplit:
+class SelectedSplit:
     """A split of a data set as a model is shown it.
 
     Raises
@@ -84,19 +87,19 @@ class ShownSplit:
         The split has no exposures in the band.
     """
 
-    def __init__(self, split: Split, showing: Showing):
-        _check_band(split, showing.band)
-        self.split, self.showing = split, showing
-        law = StartLaw(showing.start_fractions)
+    def __init__(self, split: DatasetSplit, selection: ImageSelection):
+        _check_band(split, selection.band)
+        self.split, self.selection = split, selection
+        law = SequenceStartDistribution(selection.start_fractions)
         self._starts = law.starts(split.first_alert_epoch, split.n_epochs)
 
     def __len__(self):
         return len(self.split)
 
-    def stamps(self, first: int, end: int) -> Stamps:
+    def stamps(self, first: int, end: int) -> StampBatch:
         """Images shown of objects ``first`` to ``end``."""
         stamps, starts = self.split.stamps(first, end), self._starts[first:end]
-        return self.showing.of(stamps, starts, self.split.profile, self.split.bands)
+        return self.selection.of(stamps, starts, self.split.profile, self.split.bands)
 
 
 def _check_band(split, band):
@@ -111,7 +114,7 @@ _STREAM = 20190301  # keeps these draws apart from others
 
 
 @dataclass(frozen=True)
-class StartLaw:
+class SequenceStartDistribution:
     """Where sequences start, as sorted fractions of the last place an alert lets them start at.
 
     An empty law starts every sequence at its first image.
@@ -120,7 +123,7 @@ class StartLaw:
     fractions: tuple[float, ...] = ()
 
     @classmethod
-    def fitted(cls, first_alert_epoch, n_epochs, *, longest=256) -> StartLaw:
+    def fitted(cls, first_alert_epoch, n_epochs, *, longest=256) -> SequenceStartDistribution:
         """The law of the objects that have an alert; at most ``longest`` quantiles of it."""
         alert, n_epochs = np.asarray(first_alert_epoch), np.asarray(n_epochs)
         found = np.sort((_starts(alert) / _latest(n_epochs))[alert >= 0])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numba import njit
 
-from classifier.dataset import Stamps
+from classifier.dataset import StampBatch
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
 
 BORDER_PIX = 2  # a frame this wide measures the sky: 152 pixels of a stamp of 21
@@ -86,7 +86,7 @@ def _turned(images, way):
     return turned[..., ::-1] if way >= 4 else turned
 
 
-def inputs_of(stamps: Stamps) -> Inputs:
+def inputs_of(stamps: StampBatch) -> Inputs:
     """What a network is shown of stamps, simulated or real.
 
     The sky is the median of each stamp's border. Gain and read noise give the noise where they
@@ -120,14 +120,14 @@ def inputs_of(stamps: Stamps) -> Inputs:
     )
 
 
-def countable(stamps: Stamps) -> Stamps:
+def countable(stamps: StampBatch) -> StampBatch:
     """The images that `inputs_of` keeps, with those after one that it leaves out moved up."""
     sky, pixels = border_sky(stamps.images_adu, BORDER_PIX)
     good = _good(stamps, noise_adu(stamps, sky) * njy_per_adu(stamps), pixels)
     return stamps.rearranged(np.argsort(~good, axis=1, kind="stable"), good.sum(axis=1))
 
 
-def njy_per_adu(stamps: Stamps):
+def njy_per_adu(stamps: StampBatch):
     """Flux of one ADU (object, image); NaN without a zero point or an exposure time."""
     return 10 ** (0.4 * (NJY_ZERO_POINT_MAG - stamps.zero_point_mag)) / stamps.exposure_time_s
 
@@ -137,7 +137,7 @@ def _good(stamps, noise, pixels):
     return good & (np.arange(stamps.mjd.shape[1]) < stamps.n_epochs[:, None])
 
 
-def noise_adu(stamps: Stamps, sky):
+def noise_adu(stamps: StampBatch, sky):
     """Standard deviation of an empty pixel (object, image), ADU; NaN where it cannot be told.
 
     ``sky`` is that of `border_sky`. Where gain or read noise is unknown it is `border_scatter`.

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numba import njit
 
-from classifier.dataset import Stamps
+from classifier.dataset import StampBatch
 from classifier.network_inputs import BORDER_PIX, border_sky, noise_adu
 from simulator.detector.resample import shift_stamp
 
@@ -25,12 +25,12 @@ _LEAST_SIGNAL_TO_NOISE = 10.0
 _LEAST_WEIGHT = 0.02  # of a masked pixel in a new one, that masks it
 
 
-def registered(stamps: Stamps, wanted, drawn_pix) -> Stamps:
+def registered(stamps: StampBatch, wanted, drawn_pix) -> StampBatch:
     """Stamps of some objects resampled so that their source sits in the centre.
 
     Parameters
     ----------
-    stamps : Stamps
+    stamps : StampBatch
     wanted : bool, shape (object,)
         Which objects; the others stay as they are.
     drawn_pix : shape (object, epoch, 2)
@@ -43,9 +43,7 @@ def registered(stamps: Stamps, wanted, drawn_pix) -> Stamps:
     for i in np.flatnonzero(wanted):
         for epoch in range(stamps.n_epochs[i]):
             sigma_pix = fwhm_pix[i, epoch] / _FWHM_PER_SIGMA
-            found = windowed_offset(
-                images[i, epoch], sky[i, epoch], variance[i, epoch], sigma_pix
-            )  # fmt: skip
+            found = windowed_offset(images[i, epoch], sky[i, epoch], variance[i, epoch], sigma_pix)
             shift = np.where(np.isfinite(found).all(), found, drawn_pix[i, epoch])
             images[i, epoch] = moved(images[i, epoch], shift[0], shift[1], LANCZOS_ORDER)
     return replace(stamps, images_adu=images)

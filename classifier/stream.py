@@ -13,11 +13,11 @@ from numbers import Real
 
 import numpy as np
 
-from classifier.dataset import Stamps
+from classifier.dataset import StampBatch
 from classifier.errors import ClassifierError
 from classifier.models.recurrent.network import Network
 from classifier.network_inputs import Inputs, inputs_of
-from classifier.stream_state import Kept, read_kept, write_kept
+from classifier.stream_state import StreamState, read_state, write_state
 
 _BATCH = 1024  # alerts given to the network at once
 _MAY_BE_UNKNOWN = ("seeing_fwhm_pix", "gain_e_per_adu", "read_noise_e")
@@ -72,8 +72,8 @@ class Stream:
 
     The answer after an object's k-th image is the network's after the first k images of a
     sequence. Give it the images that the network was trained on: those in the band of
-    ``network.showing``, and none of wider seeing than the survey uses. It goes on answering beyond
-    the number of images of ``network.showing``; ``n_images`` says where an object is.
+    ``network.selection``, and none of wider seeing than the survey uses. It predicts beyond the
+    number of images of ``network.selection``; ``n_images`` says where an object is.
 
     Names of objects are text; 17 and "17" are one object. A stream belongs to one thread.
 
@@ -86,7 +86,7 @@ class Stream:
         if not hasattr(network, "step"):
             raise ClassifierError(f"a stream needs a network, not {type(network).__name__}.")
         self.network, self.classes = network, network.classes
-        self._kept = Kept(network.forms.states, len(network.classes))
+        self._kept = StreamState(network.variants.states, len(network.classes))
 
     def __len__(self):
         return len(self._kept)
@@ -172,7 +172,7 @@ class Stream:
         ------
         OutputError
         """
-        write_kept(path, self._kept, self.network)
+        write_state(path, self._kept, self.network)
 
     @classmethod
     def load(cls, path, network: Network) -> Stream:
@@ -184,7 +184,7 @@ class Stream:
             The file is missing, damaged, or of another network.
         """
         stream = cls(network)
-        read_kept(path, stream._kept, network)
+        read_state(path, stream._kept, network)
         return stream
 
     def _checked(self, names, images):
@@ -236,11 +236,17 @@ class Stream:
             sound &= np.isfinite(state).reshape(used.size, -1).all(axis=1)
         used = used[sound]
         answers[used] = found[sound]
-        self._kept.put([names[row] for row in used], {
-            "first_mjd": first_mjd[used], "last_mjd": mjd[used],
-            "n_images": kept["n_images"][used] + 1, "seeing_fwhm_pix": seeing_pix[used],
-            "answer": answers[used], **{name: state[sound] for name, state in renewed.items()},
-        })  # fmt: skip
+        self._kept.put(
+            [names[row] for row in used],
+            {
+                "first_mjd": first_mjd[used],
+                "last_mjd": mjd[used],
+                "n_images": kept["n_images"][used] + 1,
+                "seeing_fwhm_pix": seeing_pix[used],
+                "answer": answers[used],
+                **{name: state[sound] for name, state in renewed.items()},
+            },
+        )
         return answers
 
 
@@ -251,21 +257,26 @@ def _batches(turn):
         yield from (rows[first : first + _BATCH] for first in range(0, rows.size, _BATCH))
 
 
-def _stamps(images_adu, conditions, seeing_pix) -> Stamps:
+def _stamps(images_adu, conditions, seeing_pix) -> StampBatch:
     """Alerts as sequences of one image."""
 
     def of(name, dtype=np.float32):  # as a data set holds them
         return np.array([getattr(c, name) for c in conditions], dtype=dtype)
 
     n = len(conditions)
-    return Stamps(
-        images_adu=images_adu[:, None], saturated=np.zeros((n, 1), dtype=bool),
-        n_epochs=np.ones(n, dtype=np.int16), mjd=of("mjd", np.float64)[:, None],
-        band=np.zeros((n, 1), dtype=np.uint8), exposure_time_s=of("exposure_time_s")[:, None],
-        seeing_fwhm_pix=seeing_pix[:, None], sky_adu=np.full((n, 1), nan),
-        zero_point_mag=of("zero_point_mag")[:, None], gain_e_per_adu=of("gain_e_per_adu"),
+    return StampBatch(
+        images_adu=images_adu[:, None],
+        saturated=np.zeros((n, 1), dtype=bool),
+        n_epochs=np.ones(n, dtype=np.int16),
+        mjd=of("mjd", np.float64)[:, None],
+        band=np.zeros((n, 1), dtype=np.uint8),
+        exposure_time_s=of("exposure_time_s")[:, None],
+        seeing_fwhm_pix=seeing_pix[:, None],
+        sky_adu=np.full((n, 1), nan),
+        zero_point_mag=of("zero_point_mag")[:, None],
+        gain_e_per_adu=of("gain_e_per_adu"),
         read_noise_e=of("read_noise_e"),
-    )  # fmt: skip
+    )
 
 
 def _at(inputs, days) -> Inputs:

@@ -15,12 +15,14 @@ FORMAT_VERSION = 1
 _NEW = 0  # row of an object that is not known yet; it never changes
 _ROWS_AT_FIRST = 64
 _FIXED = {
-    "first_mjd": (np.float64, 0.0), "last_mjd": (np.float64, -np.inf), "n_images": (np.int32, 0),
+    "first_mjd": (np.float64, 0.0),
+    "last_mjd": (np.float64, -np.inf),
+    "n_images": (np.int32, 0),
     "seeing_fwhm_pix": (np.float32, np.nan),
-}  # fmt: skip
+}
 
 
-class Kept:
+class StreamState:
     """Rows of arrays by the names of objects.
 
     Parameters
@@ -94,13 +96,13 @@ def identity_of(network) -> str:
     """A digest of a network's classes, choices and weights."""
     kind = [network.card.get(key) for key in ("network", "choices")]
     digest = hashlib.sha256(json.dumps([network.classes, network.size_pix, *kind]).encode())
-    for weight in network.forms.whole.weights:
+    for weight in network.variants.whole.weights:
         digest.update(weight.path.encode())
         digest.update(np.ascontiguousarray(weight, dtype=np.float32).tobytes())
     return digest.hexdigest()
 
 
-def write_kept(path, kept: Kept, network) -> None:
+def write_state(path, kept: StreamState, network) -> None:
     """Write all rows to one file of plain arrays.
 
     Raises
@@ -108,16 +110,17 @@ def write_kept(path, kept: Kept, network) -> None:
     OutputError
     """
     about = {
-        "format_version": FORMAT_VERSION, "network": network.name,
+        "format_version": FORMAT_VERSION,
+        "network": network.name,
         "identity": identity_of(network),
-    }  # fmt: skip
+    }
     names = kept.names()
     arrays = {f"kept_{key}": array for key, array in kept.of(names).items()}
     about, objects = np.array(json.dumps(about)), np.array(names, dtype=str)
     write_arrays(path, {"about": about, "objects": objects, **arrays})
 
 
-def read_kept(path, kept: Kept, network) -> None:
+def read_state(path, kept: StreamState, network) -> None:
     """Fill an empty ``kept`` with what was written.
 
     Raises

@@ -42,11 +42,34 @@ def main() -> None:
     run("ingest", "--from", "hits", chosen.sequences, "--out", real)
     forest = []
     if not chosen.no_forest:
-        run("simulate", "--survey", "hits", "--n", "14000", "--validation", "7", "--test", "7",
-            "--out", simulated)  # fmt: skip
+        run(
+            "simulate",
+            "--survey",
+            "hits",
+            "--n",
+            "14000",
+            "--validation",
+            "7",
+            "--test",
+            "7",
+            "--out",
+            simulated,
+        )
         forest = ["--simulated", simulated]
-    run("finetune", "--model", "hits-compact", "--real", real, "--per-class", *SIZES,
-        "--trials", chosen.trials, *forest, "--out", tuned)  # fmt: skip
+    run(
+        "finetune",
+        "--model",
+        "hits-compact",
+        "--real",
+        real,
+        "--per-class",
+        *SIZES,
+        "--trials",
+        chosen.trials,
+        *forest,
+        "--out",
+        tuned,
+    )
     Console().print(headline_table(headline(tuned)))
 
 

@@ -47,9 +47,14 @@ def draw_light_curves(axis, pair):
     spread = [f"{100 * m.scatter(pair.good):.1f} %" for m in (pair.real, pair.simulated)]
     axis.plot(epoch, pair.real.flux, "o", color=REAL, ms=4, label=f"real {spread[0]}")
     axis.plot(
-        epoch, pair.simulated.flux, "o", color=SIMULATED, mfc="none", ms=5.5,
+        epoch,
+        pair.simulated.flux,
+        "o",
+        color=SIMULATED,
+        mfc="none",
+        ms=5.5,
         label=f"simulated {spread[1]}",
-    )  # fmt: skip
+    )
     axis.axhline(1.0, color="0.8", lw=0.8, zorder=0)
     axis.set(ylim=(0.92, 1.1), yticks=(0.95, 1.0, 1.05), xticks=range(5, epoch[-1] + 1, 5))
     axis.tick_params(labelsize=7)

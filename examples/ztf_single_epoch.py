@@ -108,11 +108,17 @@ def report(args, console):
     columns = feature_columns(brightness=not args.without_brightness)
     results = [
         few_shot_trials(
-            features[:, columns], labels, fields, classes, per_class=k, trials=args.trials,
-            seed=args.seed, disjoint=args.disjoint,
+            features[:, columns],
+            labels,
+            fields,
+            classes,
+            per_class=k,
+            trials=args.trials,
+            seed=args.seed,
+            disjoint=args.disjoint,
         )
         for k in sizes
-    ]  # fmt: skip
+    ]
     console.print(recall_table(results, classes, labels))
     chosen = 10 if 10 in sizes else sizes[-1]
     console.print(confusion_table(results[sizes.index(chosen)], classes))

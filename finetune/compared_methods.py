@@ -8,11 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
-from classifier.dataset import Split
-from classifier.features.pipeline import Recipe
+from classifier.dataset import DatasetSplit
+from classifier.features.pipeline import FeatureConfig
 from classifier.features.sequence_features import real_only_features
-from classifier.image_selection import ShownSplit
-from classifier.models.ensemble import Taught, joined
+from classifier.image_selection import SelectedSplit
+from classifier.models.ensemble import TreeTrainingSet, joined
 from classifier.models.recurrent import built
 from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.network import Network
@@ -20,10 +20,10 @@ from classifier.network_inputs import Inputs
 from finetune.adaptation.augmented_forest import (
     MOST_SIMULATED,
     NOISY,
-    TaughtForest,
+    AugmentedForest,
     measured,
 )
-from finetune.adaptation.fine_tuner import Pupil
+from finetune.adaptation.fine_tuner import FineTuner
 from finetune.adaptation.methods import Steps, method_named
 from finetune.adaptation.simulated_sequences import simulated_sequences
 from finetune.few_shot import Draw
@@ -39,7 +39,7 @@ FRESH = Steps(part="all", simulated=0.0, learning_rate=1e-3, batch=16)
 
 
 @dataclass(frozen=True)
-class Contenders:
+class ComparedMethods:
     """Everything that is taught draws of the same real set."""
 
     network: Network
@@ -62,9 +62,11 @@ class Contenders:
         if options.scratch:
             yield "scratch", self._scratch
 
-    def pupil(self, method: str) -> Pupil:
+    def fine_tuner(self, method: str) -> FineTuner:
         """The network, to be adapted by a method."""
-        return Pupil(self.network, method_named(method), self.options.iterations, self.simulated)
+        return FineTuner(
+            self.network, method_named(method), self.options.iterations, self.simulated
+        )
 
     def simulated(self, n: int = SIMULATED) -> tuple[Inputs, np.ndarray]:
         """Simulated sequences that look as the real ones are shown, and their labels.
@@ -76,21 +78,22 @@ class Contenders:
         """
         share = RESAMPLED if self.options.homogenised else 0.0
         return simulated_sequences(
-            self.network, self.real.showing, n, seed=self.options.seed, resampled=share
+            self.network, self.real.selection, n, seed=self.options.seed, resampled=share
         )
 
     def scores_of(self, name: str) -> Scores:
         """What the network says having learnt a draw by a method."""
-        pupil, weight, real = self.pupil(name), method_named(name).trees, self.real
+        fine_tuner, weight, real = self.fine_tuner(name), method_named(name).trees, self.real
 
         def scores(draw: Draw):
             if draw.per_class:
-                pupil.learn(
-                    real.inputs.of(draw.taught), real.labels[draw.taught],
+                fine_tuner.learn(
+                    real.inputs.of(draw.taught),
+                    real.labels[draw.taught],
                     seed=self.options.seed + draw.trial,
-                )  # fmt: skip
+                )
             found = self.network.probabilities(real.inputs)
-            pupil.begin_again()
+            fine_tuner.reset()
             if draw.per_class and weight:
                 return joined(found, self.real_only(draw), weight)
             return found
@@ -102,19 +105,19 @@ class Contenders:
         options = self.options
         alike = Homogenising(registration=False)
         real = RealSet.read(options.real, options.split, self.network, alike)
-        others = Contenders(self.network, real, options, self.threads)
+        others = ComparedMethods(self.network, real, options, self.threads)
         return others.scores_of(options.method)
 
-    def taught(self, rows, seed: int) -> Taught:
+    def taught(self, rows, seed: int) -> TreeTrainingSet:
         """What trees on some of the real objects are grown on."""
         real = self.real
-        return Taught(
+        return TreeTrainingSet(
             self._real_only_features[rows], real.inputs.n_images[rows], real.labels[rows], seed
-        )  # fmt: skip
+        )
 
     @cached_property
     def _real_only_features(self):
-        return real_only_features(ShownSplit(self.real.split, self.real.showing))
+        return real_only_features(SelectedSplit(self.real.split, self.real.selection))
 
     def real_only(self, draw: Draw):
         """What trees say that were grown on a draw alone."""
@@ -126,14 +129,15 @@ class Contenders:
         return self._trees[draw.name]
 
     @cached_property
-    def _forest(self) -> TaughtForest:
+    def _forest(self) -> AugmentedForest:
         classes = self.real.classes
-        simulated = Split(self.options.simulated, "train")
-        recipe = self.real.recipe(Recipe(band=self.network.showing.band))
-        return TaughtForest(
-            measured(simulated, recipe, classes, most=MOST_SIMULATED),
-            measured(self.real.split, recipe, classes, copies=NOISY), classes,
-        )  # fmt: skip
+        simulated = DatasetSplit(self.options.simulated, "train")
+        config = self.real.config(FeatureConfig(band=self.network.selection.band))
+        return AugmentedForest(
+            measured(simulated, config, classes, most=MOST_SIMULATED),
+            measured(self.real.split, config, classes, copies=NOISY),
+            classes,
+        )
 
     def _forest_scores(self, draw: Draw):
         seed = self.options.seed + draw.trial
@@ -142,13 +146,18 @@ class Contenders:
     def _scratch(self, draw: Draw):
         keras.utils.set_random_seed(self.options.seed + draw.trial)
         card = self.network.card
-        forms = built(
-            card["network"], size_pix=self.network.size_pix, n_classes=len(self.network.classes),
+        variants = built(
+            card["network"],
+            size_pix=self.network.size_pix,
+            n_classes=len(self.network.classes),
             **card["choices"],
-        )  # fmt: skip
-        fresh = replace(self.network, forms=forms)
-        pupil = Pupil(fresh, FRESH, self.options.iterations, self.simulated)
+        )
+        fresh = replace(self.network, variants=variants)
+        fine_tuner = FineTuner(fresh, FRESH, self.options.iterations, self.simulated)
         real = self.real
-        pupil.learn(real.inputs.of(draw.taught), real.labels[draw.taught],
-                    seed=self.options.seed + draw.trial)  # fmt: skip
+        fine_tuner.learn(
+            real.inputs.of(draw.taught),
+            real.labels[draw.taught],
+            seed=self.options.seed + draw.trial,
+        )
         return fresh.probabilities(real.inputs)

@@ -11,7 +11,7 @@ class SequenceError(ValueError):
     """One file or object that cannot be used; the others are kept."""
 
 
-class GapError(ValueError):
+class DomainGapError(ValueError):
     """A comparison of simulated and real images that cannot be made as asked."""
 
 

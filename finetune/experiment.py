@@ -15,16 +15,16 @@ from pathlib import Path
 import numpy as np
 
 from classifier.arrays import write_arrays
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.evaluation import write_predictions
 from classifier.features.feature_table import data_identity
 from classifier.files import alone_in, claim, whole_file
-from classifier.models.ensemble import NETWORK, save_committee
+from classifier.models.ensemble import NETWORK, save_ensemble
 from classifier.models.model_card import CARD, versions
 from classifier.models.recurrent.network import Network
 from classifier.models.registry import check_fit, model_folder, open_model
 from finetune.adaptation.methods import method_named
-from finetune.compared_methods import Contenders
+from finetune.compared_methods import ComparedMethods
 from finetune.errors import FinetuneError
 from finetune.few_shot import Draw, drawn
 from finetune.homogenise import Homogenising
@@ -52,7 +52,7 @@ class Trials:
     command: str = ""
     network: Network = field(init=False)
     real: RealSet = field(init=False)
-    contenders: Contenders = field(init=False)
+    methods: ComparedMethods = field(init=False)
     draws: list[Draw] = field(init=False)
 
     def __post_init__(self):
@@ -63,19 +63,29 @@ class Trials:
                 f"--model {options.model} is a {opened.card['kind']}; give a network. A forest is "
                 "adapted beside it with --simulated."
             )
-        check_fit(options.model, opened, Split(options.real, options.split),
-                  any_survey=options.any_survey)  # fmt: skip
+        check_fit(
+            options.model,
+            opened,
+            DatasetSplit(options.real, options.split),
+            any_survey=options.any_survey,
+        )
         homogenising = Homogenising(registration=options.homogenised, length=options.homogenised)
         self.network = opened
         self.real = RealSet.read(options.real, options.split, opened, homogenising)
-        self.contenders = Contenders(opened, self.real, options, self.threads)
+        self.methods = ComparedMethods(opened, self.real, options, self.threads)
         self.draws = [
             drawn(
-                self.real.labels, self.real.fields, per_class=k, trial=trial, seed=options.seed,
+                self.real.labels,
+                self.real.fields,
+                per_class=k,
+                trial=trial,
+                seed=options.seed,
                 disjoint=options.disjoint,
             )
-            for k in options.per_class if k for trial in range(options.trials)
-        ]  # fmt: skip
+            for k in options.per_class
+            if k
+            for trial in range(options.trials)
+        ]
         claim(self.folder, self._settings(), complete=(self.folder / "run.json").is_file())
 
     def _settings(self):
@@ -83,7 +93,7 @@ class Trials:
         found = {"options": chosen, "real": data_identity(self.real.split)}
         found["model"] = self.network.card
         if self.options.simulated:
-            simulated = Split(self.options.simulated, "train")
+            simulated = DatasetSplit(self.options.simulated, "train")
             simulated.labels_among(self.network.classes)  # refuses classes it does not know
             found["simulated"] = data_identity(simulated)
         return {**found, "versions": versions("skyreel", "keras", "numpy", "scikit-learn")}
@@ -98,7 +108,7 @@ class Trials:
         start = time.perf_counter()
         with alone_in(self.folder):
             self._write_draws()
-            for name, scores in self.contenders.all():
+            for name, scores in self.methods.all():
                 todo = list(self._missing(name))
                 for place, (path, draw) in enumerate(todo):
                     if not place:
@@ -113,10 +123,14 @@ class Trials:
 
     def _write_draws(self):
         told = [
-            {"per_class": d.per_class, "trial": d.trial, "taught": self.real.names(d.taught),
-             "tested": self.real.names(d.tested)}
+            {
+                "per_class": d.per_class,
+                "trial": d.trial,
+                "taught": self.real.names(d.taught),
+                "tested": self.real.names(d.tested),
+            }
             for d in self.draws
-        ]  # fmt: skip
+        ]
         with whole_file(self.folder / "draws.json") as path:
             path.write_text(json.dumps(told, indent=1))
 
@@ -135,15 +149,19 @@ class Trials:
         if path.is_file():
             return
         try:
-            inputs, labels = self.contenders.simulated(_MAPPED)
+            inputs, labels = self.methods.simulated(_MAPPED)
         except FinetuneError:
             return  # a survey that cannot be simulated here has no map
         known = np.flatnonzero(self.real.labels >= 0)
-        write_arrays(path, {
-            "simulated": self.network.memory_of(inputs), "simulated_label": labels,
-            "real": self.network.memory_of(self.real.inputs.of(known)),
-            "real_label": self.real.labels[known],
-        })  # fmt: skip
+        write_arrays(
+            path,
+            {
+                "simulated": self.network.hidden_state_of(inputs),
+                "simulated_label": labels,
+                "real": self.network.hidden_state_of(self.real.inputs.of(known)),
+                "real_label": self.real.labels[known],
+            },
+        )
 
     def _write_model(self):
         """The model to use: taught every labelled object."""
@@ -151,28 +169,41 @@ class Trials:
         if (folder / CARD).is_file():
             return
         known, weight = np.flatnonzero(real.labels >= 0), method_named(options.method).trees
-        pupil = self.contenders.pupil(options.method)
-        pupil.learn(real.inputs.of(known), real.labels[known], seed=options.seed)
-        told = {"real": data_identity(real.split), "objects": len(known),
-                "homogenised": options.homogenised, "command": self.command}  # fmt: skip
-        card = pupil.save(folder / NETWORK if weight else folder, told)
+        fine_tuner = self.methods.fine_tuner(options.method)
+        fine_tuner.learn(real.inputs.of(known), real.labels[known], seed=options.seed)
+        told = {
+            "real": data_identity(real.split),
+            "objects": len(known),
+            "homogenised": options.homogenised,
+            "command": self.command,
+        }
+        card = fine_tuner.save(folder / NETWORK if weight else folder, told)
         if weight:
-            taught = self.contenders.taught(known, options.seed)
-            save_committee(folder, card, taught, weight)
-        pupil.begin_again()
+            taught = self.methods.taught(known, options.seed)
+            save_ensemble(folder, card, taught, weight)
+        fine_tuner.reset()
 
     def _write_run(self, seconds):
         options = self.options
         told = {
-            "per_class": list(options.per_class), "trials": options.trials,
-            "classes": list(self.real.classes), "present": list(self.real.present),
-            "model": str(options.model), "model_folder": str(model_folder(options.model)),
-            "real": str(options.real), "split": options.split, "method": options.method,
-            "homogenised": options.homogenised, "disjoint": options.disjoint,
-            "seed": options.seed, "iterations": options.iterations,
-            "showing": self.real.showing.as_dict(), "command": self.command,
-            "seconds": round(seconds, 1), "versions": versions("skyreel", "keras", "numpy"),
-        }  # fmt: skip
+            "per_class": list(options.per_class),
+            "trials": options.trials,
+            "classes": list(self.real.classes),
+            "present": list(self.real.present),
+            "model": str(options.model),
+            "model_folder": str(model_folder(options.model)),
+            "real": str(options.real),
+            "split": options.split,
+            "method": options.method,
+            "homogenised": options.homogenised,
+            "disjoint": options.disjoint,
+            "seed": options.seed,
+            "iterations": options.iterations,
+            "showing": self.real.selection.as_dict(),
+            "command": self.command,
+            "seconds": round(seconds, 1),
+            "versions": versions("skyreel", "keras", "numpy"),
+        }
         if not (self.folder / "run.json").is_file():
             with whole_file(self.folder / "run.json") as path:
                 path.write_text(json.dumps(told, indent=1))

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from classifier.dataset import Split
-from classifier.image_selection import Showing, ShownSplit
+from classifier.dataset import DatasetSplit
+from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.registration import registered
 
 _STREAM = 20190302  # keeps these draws apart from others
@@ -39,12 +39,14 @@ class Homogenising:
     def __bool__(self):
         return self.registration or self.length
 
-    def showing(self, split: Split, showing: Showing) -> Showing:
+    def selection(self, split: DatasetSplit, selection: ImageSelection) -> ImageSelection:
         """What to show, cut to the common length of the labelled objects of a split."""
-        return replace(showing, images=common_length(split, showing)) if self.length else showing
+        return (
+            replace(selection, images=common_length(split, selection)) if self.length else selection
+        )
 
 
-class HomogenisedSplit(Split):
+class HomogenisedSplit(DatasetSplit):
     """A split whose stamps are registered when they are read.
 
     Objects of which the array ``resampled`` says that they were registered before stay as they
@@ -54,7 +56,7 @@ class HomogenisedSplit(Split):
     Raises
     ------
     ClassifierError
-        As of `classifier.dataset.Split`.
+        As of `classifier.dataset.DatasetSplit`.
     """
 
     def __init__(self, path, name: str):
@@ -71,15 +73,15 @@ class HomogenisedSplit(Split):
         return registered(stamps, self._native[first:end], drawn_pix)
 
 
-def resampled(split: Split) -> np.ndarray:
+def resampled(split: DatasetSplit) -> np.ndarray:
     """(object,): whether stamps were resampled before they were published; False if unknown."""
     found = split.values("resampled")
     return np.zeros(len(split), dtype=bool) if found is None else found.astype(bool)
 
 
-def common_length(split: Split, showing: Showing) -> int:
+def common_length(split: DatasetSplit, selection: ImageSelection) -> int:
     """Images that all but one in twenty objects of the class with fewest have, at least 1."""
-    shown, n_images = ShownSplit(split, showing), []
+    shown, n_images = SelectedSplit(split, selection), []
     for first, end in split.blocks():
         n_images.append(shown.stamps(first, end).n_epochs)
     n_images, labels = np.concatenate(n_images), split.labels
@@ -87,4 +89,4 @@ def common_length(split: Split, showing: Showing) -> int:
         np.quantile(n_images[labels == label], LENGTH_QUANTILE, method="lower")
         for label in np.unique(labels[labels >= 0])
     ]
-    return max(1, min([showing.images, *(int(length) for length in lengths)]))
+    return max(1, min([selection.images, *(int(length) for length in lengths)]))

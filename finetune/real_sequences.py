@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.evaluation import Predictions
 from classifier.features.pipeline import observed_magnitudes, psf_of
-from classifier.image_selection import Showing, ShownSplit
+from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.recurrent.network import Network
 from classifier.network_inputs import Inputs, inputs_of
 from finetune.errors import FinetuneError
@@ -24,8 +24,8 @@ class RealSet:
 
     Attributes
     ----------
-    split : Split
-    showing : Showing
+    split : DatasetSplit
+    showing : ImageSelection
         What is shown of them.
     inputs : Inputs
         Of all objects.
@@ -37,8 +37,8 @@ class RealSet:
     fields : int (object,) or None
     """
 
-    split: Split
-    showing: Showing
+    split: DatasetSplit
+    selection: ImageSelection
     inputs: Inputs
     labels: np.ndarray
     classes: tuple[str, ...]
@@ -56,7 +56,7 @@ class RealSet:
         FinetuneError
             It has labels of fewer than two classes, or is too large to be kept in memory.
         """
-        kind = HomogenisedSplit if homogenising.registration else Split
+        kind = HomogenisedSplit if homogenising.registration else DatasetSplit
         split = kind(path, name)
         split.refuse_empty()
         labels = split.labels_among(network.classes)
@@ -65,10 +65,10 @@ class RealSet:
                 f"{path}/{name} has labelled objects of "
                 f"{np.unique(labels[labels >= 0]).size} classes; adapting needs two or more."
             )
-        showing = homogenising.showing(split, network.showing)
-        _refuse_large(split, showing)
+        selection = homogenising.selection(split, network.selection)
+        _refuse_large(split, selection)
         network.shown(split)  # refuses what does not fit
-        shown, psf = ShownSplit(split, showing), psf_of(split)
+        shown, psf = SelectedSplit(split, selection), psf_of(split)
         inputs, magnitude = [], []
         for first, end in split.blocks():
             stamps = shown.stamps(first, end)
@@ -76,9 +76,14 @@ class RealSet:
             magnitude.append(observed_magnitudes(stamps, psf))
         joined = Inputs.joined(inputs)
         return cls(
-            split, showing, joined, np.where(joined.n_images > 0, labels, -1), network.classes,
-            np.concatenate(magnitude), split.values("field"),
-        )  # fmt: skip
+            split,
+            selection,
+            joined,
+            np.where(joined.n_images > 0, labels, -1),
+            network.classes,
+            np.concatenate(magnitude),
+            split.values("field"),
+        )
 
     @property
     def present(self) -> tuple[str, ...]:
@@ -93,20 +98,24 @@ class RealSet:
         """Scores (object, image, class) of any contender, as predictions."""
         scores = np.where(self.inputs.shown[..., None] > 0, scores, np.nan)
         return Predictions(
-            self.classes, scores, self.labels, self.inputs.n_images, self.magnitude,
+            self.classes,
+            scores,
+            self.labels,
+            self.inputs.n_images,
+            self.magnitude,
             self.split.object_ids,
-        )  # fmt: skip
+        )
 
-    def recipe(self, recipe):
+    def config(self, config):
         """A recipe of features that shows what is shown here."""
         shown = {
-            name: getattr(self.showing, name) for name in ("images", "start_fractions", "band")
+            name: getattr(self.selection, name) for name in ("images", "start_fractions", "band")
         }
-        return replace(recipe, **shown)
+        return replace(config, **shown)
 
 
-def _refuse_large(split, showing):
-    n_bytes = 2 * 4 * len(split) * min(split.longest, showing.images) * split.size_pix**2
+def _refuse_large(split, selection):
+    n_bytes = 2 * 4 * len(split) * min(split.longest, selection.images) * split.size_pix**2
     if n_bytes > MOST_BYTES:
         raise FinetuneError(
             f"{split.path}/{split.name}: {len(split):,} sequences need {n_bytes / 2**30:.0f} GiB; "

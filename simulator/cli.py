@@ -64,13 +64,24 @@ def simulate(
 
     run_request(
         Request(
-            survey=survey, n=n, validation=validation, test=test,
-            out=out or Path(f"{Path(survey).stem}.zarr"), classes=classes,
-            magnitudes=magnitudes, exposures=exposures, templates=templates,
-            profile_set=tuple(profile_set or ()), stamp_size_pix=stamp_size, seed=seed,
-            threads=threads, previews=tuple(preview or ()), dry_run=dry_run, quiet=quiet,
+            survey=survey,
+            n=n,
+            validation=validation,
+            test=test,
+            out=out or Path(f"{Path(survey).stem}.zarr"),
+            classes=classes,
+            magnitudes=magnitudes,
+            exposures=exposures,
+            templates=templates,
+            profile_set=tuple(profile_set or ()),
+            stamp_size_pix=stamp_size,
+            seed=seed,
+            threads=threads,
+            previews=tuple(preview or ()),
+            dry_run=dry_run,
+            quiet=quiet,
         )
-    )  # fmt: skip
+    )
 
 
 def main() -> None:

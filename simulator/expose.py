@@ -41,7 +41,7 @@ class Detector(NamedTuple):
     edges: np.ndarray  # (object, 4): first and end row and column there, shares of the stamp
 
 
-def film(objects, scene, psf, detector, *, seed, size_pix, images, mask):
+def expose(objects, scene, psf, detector, *, seed, size_pix, images, mask):
     """Fill ``images`` (uint16) and ``mask`` (uint8), both (object, epoch, row, column), zeroed.
 
     ``objects`` are the indices in the data set, which with ``seed`` address the noise.
@@ -49,11 +49,20 @@ def film(objects, scene, psf, detector, *, seed, size_pix, images, mask):
     margin = detector.lanczos_order + 1 if detector.lanczos_order else 0
     wide = size_pix + 2 * margin
     x_grid, y_grid = pixel_centres(wide)
-    _film(
-        np.ascontiguousarray(objects, dtype=np.uint64), _contiguous(scene), _contiguous(psf),
-        _contiguous(detector), key_words(seed),
-        wide, x_grid, y_grid, sersic(EXPONENTIAL), sersic(DE_VAUCOULEURS), images, mask,
-    )  # fmt: skip
+    _expose(
+        np.ascontiguousarray(objects, dtype=np.uint64),
+        _contiguous(scene),
+        _contiguous(psf),
+        _contiguous(detector),
+        key_words(seed),
+        wide,
+        x_grid,
+        y_grid,
+        sersic(EXPONENTIAL),
+        sersic(DE_VAUCOULEURS),
+        images,
+        mask,
+    )
 
 
 def _contiguous(arrays):
@@ -64,7 +73,7 @@ def _contiguous(arrays):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _film(objects, scene, psf, detector, key, wide, x_grid, y_grid, disc, bulge, images, mask):
+def _expose(objects, scene, psf, detector, key, wide, x_grid, y_grid, disc, bulge, images, mask):
     flat = np.empty(wide * wide, dtype=np.float32)
     flags = np.empty((wide, wide), dtype=np.uint8)
     counts = np.empty(wide * wide, dtype=np.uint16)
@@ -96,9 +105,14 @@ def _film(objects, scene, psf, detector, key, wide, x_grid, y_grid, disc, bulge,
             recorded = counts.reshape((wide, wide))
             if detector.lanczos_order:
                 _register(
-                    images[i, epoch], mask[i, epoch], recorded, flags,
-                    scene.x_pix[i, epoch], scene.y_pix[i, epoch], detector.lanczos_order,
-                )  # fmt: skip
+                    images[i, epoch],
+                    mask[i, epoch],
+                    recorded,
+                    flags,
+                    scene.x_pix[i, epoch],
+                    scene.y_pix[i, epoch],
+                    detector.lanczos_order,
+                )
             else:
                 images[i, epoch] = recorded
                 mask[i, epoch] = flags

@@ -115,14 +115,22 @@ def _refuse_bad_output(path: Path):
 
 def _plan(request: Request) -> Plan:
     options = Options(
-        classes=parse_classes(request.classes), magnitudes=request.magnitudes,
-        exposures=request.exposures, templates=request.templates,
-        stamp_size_pix=request.stamp_size_pix, seed=request.seed,
-    )  # fmt: skip
+        classes=parse_classes(request.classes),
+        magnitudes=request.magnitudes,
+        exposures=request.exposures,
+        templates=request.templates,
+        stamp_size_pix=request.stamp_size_pix,
+        seed=request.seed,
+    )
     return make_plan(
-        request.survey, options, request.out, n=request.n, validation=request.validation,
-        test=request.test, overrides=_overrides(request.profile_set),
-    )  # fmt: skip
+        request.survey,
+        options,
+        request.out,
+        n=request.n,
+        validation=request.validation,
+        test=request.test,
+        overrides=_overrides(request.profile_set),
+    )
 
 
 def _overrides(settings):
@@ -209,6 +217,10 @@ class _RateColumn(ProgressColumn):
 
 def _progress(console):
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _RateColumn(),
-        TimeRemainingColumn(), console=console,
-    )  # fmt: skip
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _RateColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from simulator.expose import film
+from simulator.expose import expose
 from simulator.lightcurves import light_curve_class
 from simulator.lightcurves.magnitudes import magnitude_law
 from simulator.lightcurves.protocol import Bands, Context
-from simulator.observing.exposures import Conditions, ConditionsBank
+from simulator.observing.exposures import Conditions, PointingBank
 from simulator.observing.schedule import DETECTION_SIGMA
 from simulator.options import Options, addresses, class_numbers
 from simulator.rng import Draws, Purpose
@@ -26,9 +26,16 @@ from survey_profiles import draw_pointings, read_exposures
 DRAWN_POINTINGS = 2048
 
 EPOCH_ARRAYS = (
-    "mjd", "band", "exposure_time_s", "airmass", "seeing_fwhm_arcsec", "sky_adu",
-    "zero_point_mag", "limiting_mag", "magnitude",
-)  # fmt: skip
+    "mjd",
+    "band",
+    "exposure_time_s",
+    "airmass",
+    "seeing_fwhm_arcsec",
+    "sky_adu",
+    "zero_point_mag",
+    "limiting_mag",
+    "magnitude",
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class Simulator:
             self.band_names.index(profile.reference_band),
         )
         self._law = magnitude_law(self.options.magnitudes, profile)
-        self._bank = ConditionsBank(profile, self._pointings())
+        self._bank = PointingBank(profile, self._pointings())
         templates = Path(self.options.templates) if self.options.templates else None
         self.models = {
             name: light_curve_class(name)(self.bands, templates) for name in self.classes
@@ -161,10 +168,16 @@ class Simulator:
         scene, n_neighbours = self._scene(address, conditions, truth)
         images = np.zeros((address.size, n_epochs, size, size), dtype=np.uint16)
         mask = np.zeros(images.shape, dtype=np.uint8)
-        film(
-            address, scene, conditions.psf, conditions.detector, seed=self.options.seed,
-            size_pix=size, images=images, mask=mask,
-        )  # fmt: skip
+        expose(
+            address,
+            scene,
+            conditions.psf,
+            conditions.detector,
+            seed=self.options.seed,
+            size_pix=size,
+            images=images,
+            mask=mask,
+        )
         epochs = _epoch_arrays(conditions, truth.magnitude)
         objects = self._object_arrays(label, conditions, truth, n_neighbours)
         return Sequences(images, mask, epochs, objects)
@@ -260,8 +273,10 @@ class _Truth:
 def _electrons(magnitude, schedule, trailing_axis=False):
     """Electrons of sources of AB ``magnitude``; zero where there is no light or no exposure."""
     zero_point, seconds, gain = (
-        schedule.zero_point_mag, schedule.exposure_time_s, schedule.gain_e_per_adu
-    )  # fmt: skip
+        schedule.zero_point_mag,
+        schedule.exposure_time_s,
+        schedule.gain_e_per_adu,
+    )
     if trailing_axis:
         zero_point, seconds, gain = zero_point[..., None], seconds[..., None], gain[..., None]
     electrons = 10.0 ** (0.4 * (zero_point.astype(float) - magnitude)) * seconds * gain

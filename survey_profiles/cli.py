@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from survey_profiles.plugins import WithAdded
+from survey_profiles.plugins import PluginGroup
 
 app = typer.Typer(
-    cls=WithAdded,
+    cls=PluginGroup,
     help="Survey profiles: what a survey can see, when, and where each number comes from.",
     no_args_is_help=True,
     add_completion=False,

@@ -6,8 +6,13 @@ import numpy as np
 
 SHOWN_POINTINGS = 12
 _COLOURS = {
-    "u": "#5b3fa8", "g": "#2a7fb8", "r": "#c23b22", "i": "#d98a1f", "z": "#7a5230", "y": "#444444",
-}  # fmt: skip
+    "u": "#5b3fa8",
+    "g": "#2a7fb8",
+    "r": "#c23b22",
+    "i": "#d98a1f",
+    "z": "#7a5230",
+    "y": "#444444",
+}
 
 
 def save_overview(profile, pointings, path):

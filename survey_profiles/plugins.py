@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 GROUP = "skyreel.survey"
 
 
-class WithAdded(TyperGroup):
+class PluginGroup(TyperGroup):
     """The commands of ``survey``, then the added ones by name."""
 
     def list_commands(self, ctx):

@@ -7,9 +7,16 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 _FLOAT_COLUMNS = (
-    "exposure_time_s", "airmass", "seeing_fwhm_arcsec", "sky_adu", "zero_point_mag",
-    "limiting_mag", "psf_beta", "psf_e1", "psf_e2",
-)  # fmt: skip
+    "exposure_time_s",
+    "airmass",
+    "seeing_fwhm_arcsec",
+    "sky_adu",
+    "zero_point_mag",
+    "limiting_mag",
+    "psf_beta",
+    "psf_e1",
+    "psf_e2",
+)
 
 
 @dataclass(frozen=True)

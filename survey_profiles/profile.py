@@ -178,9 +178,22 @@ class Band(Table):
     """One filter: its curve in the bandpass table, throughput, sky and exposure."""
 
     filter: Literal[
-        "desu", "desg", "desr", "desi", "desz", "desY", "ztfg", "ztfr", "ztfi",
-        "lsstu", "lsstg", "lsstr", "lssti", "lsstz", "lssty",
-    ]  # fmt: skip
+        "desu",
+        "desg",
+        "desr",
+        "desi",
+        "desz",
+        "desY",
+        "ztfg",
+        "ztfr",
+        "ztfi",
+        "lsstu",
+        "lsstg",
+        "lsstr",
+        "lssti",
+        "lsstz",
+        "lssty",
+    ]
     exposure_time_s: Positive
     zero_point_mag: Magnitude
     extinction_mag_per_airmass: Annotated[float, Field(ge=0, le=2)]

@@ -154,20 +154,31 @@ def train(
     from classifier.cli.work import Work
 
     run_training(
-        Work(data=data, out=out, threads=threads, quiet=quiet), model=model, survey=survey,
+        Work(data=data, out=out, threads=threads, quiet=quiet),
+        model=model,
+        survey=survey,
         common={"images": images, "start": start, "band": band, "seed": seed},
         of_networks={
-            "on_the_fly": on_the_fly, "resampled": resampled, "begin_with": begin_with,
-            "iterations": iterations, "batch": batch,
-            "learning_rate": learning_rate, "schedule": schedule, "precision": precision,
-            "turned": turned, "validate_every": validate_every, "validation": validation,
+            "on_the_fly": on_the_fly,
+            "resampled": resampled,
+            "begin_with": begin_with,
+            "iterations": iterations,
+            "batch": batch,
+            "learning_rate": learning_rate,
+            "schedule": schedule,
+            "precision": precision,
+            "turned": turned,
+            "validate_every": validate_every,
+            "validation": validation,
             "choices": choice or None,
         },
         of_forests={
-            "light_curves": light_curves, "trees": trees, "depth": depth,
+            "light_curves": light_curves,
+            "trees": trees,
+            "depth": depth,
             "keep_features": keep_features,
         },
-    )  # fmt: skip
+    )
 
 
 @_features.command()
@@ -204,9 +215,14 @@ def features(
         make_curve_features(work)
         return
     make_features(
-        work, split=split, every=every, images=images, start=start, band=band,
+        work,
+        split=split,
+        every=every,
+        images=images,
+        start=start,
+        band=band,
         light_curves=light_curves,
-    )  # fmt: skip
+    )
 
 
 @_classify.command()
@@ -237,9 +253,13 @@ def classify(
     from classifier.cli.work import Work
 
     classify_split(
-        Work(data=data, out=out, threads=threads, quiet=quiet), model=model, split=split,
-        report=report, any_survey=any_survey, plot=plot or (),
-    )  # fmt: skip
+        Work(data=data, out=out, threads=threads, quiet=quiet),
+        model=model,
+        split=split,
+        report=report,
+        any_survey=any_survey,
+        plot=plot or (),
+    )
 
 
 @_compare.command()
@@ -268,9 +288,12 @@ def compare(
     from classifier.cli.work import Work
 
     compare_models(
-        Work(data=data, out=out, threads=threads, quiet=quiet), models=models,
-        names=names or (), split=split, any_survey=any_survey,
-    )  # fmt: skip
+        Work(data=data, out=out, threads=threads, quiet=quiet),
+        models=models,
+        names=names or (),
+        split=split,
+        any_survey=any_survey,
+    )
 
 
 def _main(name, app) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from classifier.cli.work import Work, check_report, interruptible, progress_bars
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
 from classifier.evaluation import evaluate, summary_table, write_predictions, write_report
 from classifier.features.feature_table import data_identity
-from classifier.image_selection import ShownSplit
+from classifier.image_selection import SelectedSplit
 from classifier.models.model_card import versions
 from classifier.models.registry import check_fit, open_model
-from classifier.reports.object_page import draw_portrait, portrait_path, rows_of
+from classifier.reports.object_page import draw_object_summary, object_summary_path, rows_of
 
 
 @interruptible
@@ -22,7 +22,7 @@ def classify_split(work: Work, *, model, split: str, report, any_survey: bool, p
     ClassifierError, OutputError
     """
     work.check_output()
-    chosen = Split(work.data, split)
+    chosen = DatasetSplit(work.data, split)
     opened = open_model(model, threads=work.cores())
     check_fit(model, opened, chosen, any_survey=any_survey)
     if opened.survey != chosen.survey:
@@ -34,11 +34,11 @@ def classify_split(work: Work, *, model, split: str, report, any_survey: bool, p
     if report is not None and not (chosen.labels >= 0).any():
         raise ClassifierError(f"{work.data}/{split} has no labels; there is nothing to report.")
     predictions = _predict(work, opened, chosen, work.out, report)
-    shown = ShownSplit(chosen, opened.showing) if rows else None
+    shown = SelectedSplit(chosen, opened.selection) if rows else None
     for row, name in zip(rows, plot, strict=True):
-        picture = portrait_path(work.out, name)
+        picture = object_summary_path(work.out, name)
         try:
-            draw_portrait(picture, shown, row, predictions)
+            draw_object_summary(picture, shown, row, predictions)
         except ClassifierError as error:
             work.console.print(f"No portrait: {error}")
         else:
@@ -48,7 +48,7 @@ def classify_split(work: Work, *, model, split: str, report, any_survey: bool, p
 def evaluate_test(work: Work, model) -> None:
     """Classify the test split with a model just trained, into its folder."""
     try:
-        split = Split(work.data, "test")
+        split = DatasetSplit(work.data, "test")
     except ClassifierError as error:
         work.console.print(f"Nothing is evaluated: {error}")
         return

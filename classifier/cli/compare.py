@@ -10,10 +10,10 @@ import numpy as np
 from rich.table import Table
 
 from classifier.cli.work import Work, interruptible, progress_bars
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
 from classifier.evaluation import read_attributes
-from classifier.evaluation.compared_models import MADE, answers_of, contenders
+from classifier.evaluation.compared_models import MADE, answers_of, compared_models
 from classifier.evaluation.comparison import compare
 from classifier.evaluation.embedding import MOST_OBJECTS, balanced, map_of
 from classifier.files import alone_in, whole_file
@@ -36,11 +36,11 @@ def compare_models(work: Work, *, models, names=(), split: str, any_survey: bool
     if work.out.exists() and not work.out.is_dir():
         raise ClassifierError(f"--out {work.out} is a file; a comparison is a folder.")
     work.check_output()
-    threads, chosen = work.cores(), Split(work.data, split)
+    threads, chosen = work.cores(), DatasetSplit(work.data, split)
     chosen.refuse_empty()
     if not (chosen.labels >= 0).any():
         raise ClassifierError(f"{work.data}/{split} has no labels; there is nothing to score.")
-    found = contenders(models, names, chosen, any_survey=any_survey, threads=threads)
+    found = compared_models(models, names, chosen, any_survey=any_survey, threads=threads)
     with alone_in(work.out):
         with progress_bars(work.console) as bars:
             report = _report(work.out, found, chosen, threads, bars)
@@ -51,30 +51,33 @@ def compare_models(work: Work, *, models, names=(), split: str, any_survey: bool
 
 def _report(folder, found, split, threads, bars):
     predictions, paths = {}, {}
-    for contender in found:
-        task = bars.add_task(f"{contender.name}: classifying", total=len(split))
-        path = paths[contender.name] = predictions_path(folder, contender)
-        predictions[contender.name] = answers_of(
-            contender, split, path, threads=threads,
+    for compared in found:
+        task = bars.add_task(f"{compared.name}: classifying", total=len(split))
+        path = paths[compared.name] = predictions_path(folder, compared)
+        predictions[compared.name] = answers_of(
+            compared,
+            split,
+            path,
+            threads=threads,
             on_progress=lambda n, task=task: bars.advance(task, n),
-        )  # fmt: skip
+        )
     comparison = compare(predictions)
     mapped = balanced(comparison.labels, most=MOST_OBJECTS, seed=_SEED)
     # Rows of the split increase for it to be read in order, those of the comparison with the names.
     rows = _rows_in(split, comparison.object_id[mapped])
     order = np.argsort(rows)
     maps, task = {}, bars.add_task("maps", total=len(found))
-    for contender in found:
-        maps[contender.name] = map_of(contender.model, split, rows[order], threads=threads)
+    for compared in found:
+        maps[compared.name] = map_of(compared.model, split, rows[order], threads=threads)
         bars.advance(task)
     title = f"{_number_of(found)} on {Path(split.path).name}, {split.name}"
     about = _about(split, comparison, found, paths.values())
     return Report(comparison, found, maps, mapped[order], title, about)
 
 
-def predictions_path(folder: Path, contender) -> Path:
+def predictions_path(folder: Path, compared) -> Path:
     """Where a comparison keeps the predictions of a model."""
-    return Path(folder) / "predictions" / f"{contender.file_name}.parquet"
+    return Path(folder) / "predictions" / f"{compared.file_name}.parquet"
 
 
 def _rows_in(split, object_id):

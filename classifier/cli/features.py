@@ -6,11 +6,11 @@ import json
 import time
 
 from classifier.cli.work import Work, command_line, interruptible, progress_bars
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
 from classifier.features.curve_table import write_curve_features
 from classifier.features.feature_table import FeatureTable
-from classifier.features.pipeline import Recipe
+from classifier.features.pipeline import FeatureConfig
 from classifier.files import whole_file
 
 
@@ -23,10 +23,10 @@ def make_features(work: Work, *, split: str, every: bool, start: str, band, **ch
     ClassifierError, OutputError
     """
     work.check_output()
-    chosen = Split(work.data, split)
-    law_from = Split(work.data, "train") if start == "alert" else chosen
-    recipe = Recipe.for_training(law_from, start=start, band=band, **choices)
-    table, console, began = FeatureTable(work.out, chosen, recipe, every), work.console, time.time()
+    chosen = DatasetSplit(work.data, split)
+    law_from = DatasetSplit(work.data, "train") if start == "alert" else chosen
+    config = FeatureConfig.for_training(law_from, start=start, band=band, **choices)
+    table, console, began = FeatureTable(work.out, chosen, config, every), work.console, time.time()
     complete = table.is_complete()
     with progress_bars(console) as progress:
         task = progress.add_task(work.out.name, total=len(chosen))
@@ -37,7 +37,7 @@ def make_features(work: Work, *, split: str, every: bool, start: str, band, **ch
     seconds = time.time() - began
     _write_record(work.out, table.settings(), seconds)
     console.print(
-        f"{len(recipe.feature_names)} features of {len(chosen):,} objects in {seconds:.1f} s: "
+        f"{len(config.feature_names)} features of {len(chosen):,} objects in {seconds:.1f} s: "
         f"{work.out}"
     )
 
@@ -57,9 +57,11 @@ def make_curve_features(work: Work) -> None:
     with progress_bars(work.console) as progress:
         task = progress.add_task(work.out.name, total=None)
         n_curves = write_curve_features(
-            work.data, work.out, threads=threads,
+            work.data,
+            work.out,
+            threads=threads,
             on_progress=lambda n: progress.advance(task, n),
-        )  # fmt: skip
+        )
     seconds = time.time() - began
     work.console.print(f"Features of {n_curves:,} light curves in {seconds:.1f} s: {work.out}")
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
 from classifier.evaluation import (
     EvaluationError,
@@ -36,7 +36,7 @@ _NUMBERS = (".npz", ".skops")
 
 
 @dataclass(frozen=True)
-class Contender:
+class ComparedModel:
     """A model and its name in a comparison."""
 
     name: str
@@ -59,14 +59,14 @@ class Contender:
         return digest.hexdigest()
 
 
-def contenders(
+def compared_models(
     models: Sequence[str],
     names: Sequence[str],
-    split: Split,
+    split: DatasetSplit,
     *,
     any_survey: bool,
     threads: int | None = None,
-) -> list[Contender]:
+) -> list[ComparedModel]:
     """Models opened by name or folder, under their own names or those given.
 
     Raises
@@ -80,33 +80,37 @@ def contenders(
         raise ClassifierError(f"--names gives {len(names)} names to {len(models)} models.")
     opened = [open_model(model, threads=threads) for model in models]
     called = names or [model.name or model.folder.resolve().name for model in opened]
-    found = [Contender(*pair) for pair in zip(called, opened, strict=True)]
+    found = [ComparedModel(*pair) for pair in zip(called, opened, strict=True)]
     _check_names(found)
-    check_classes({contender.name: contender.model.classes for contender in found})
-    for contender in found:
-        check_fit(contender.name, contender.model, split, any_survey=any_survey)
+    check_classes({compared.name: compared.model.classes for compared in found})
+    for compared in found:
+        check_fit(compared.name, compared.model, split, any_survey=any_survey)
     return found
 
 
 def _check_names(found):
     seen = set()
-    for contender in found:
-        if not contender.name.strip():
+    for compared in found:
+        if not compared.name.strip():
             raise ClassifierError("--names: a name is empty.")
-        if contender.file_name.casefold() in seen:
+        if compared.file_name.casefold() in seen:
             raise ClassifierError(
-                f"two models are called {contender.name!r}. Tell them apart with --names."
+                f"two models are called {compared.name!r}. Tell them apart with --names."
             )
-        seen.add(contender.file_name.casefold())
+        seen.add(compared.file_name.casefold())
 
 
 MADE = "made"
 
 
 def answers_of(
-    contender: Contender, split: Split, path: Path, *, threads: int,
+    compared: ComparedModel,
+    split: DatasetSplit,
+    path: Path,
+    *,
+    threads: int,
     on_progress: Callable[[int], None] = lambda objects: None,
-) -> Predictions:  # fmt: skip
+) -> Predictions:
     """Predictions of a model for a split: those in ``path`` if they are these, else new ones.
 
     Raises
@@ -116,21 +120,21 @@ def answers_of(
     OutputError
         ``path`` cannot be written.
     """
-    about = _identity(contender, split)
+    about = _identity(compared, split)
     kept = _kept(path, about)
     if kept is not None and _is_of(kept, split):
         on_progress(len(split))
         return kept
-    made = contender.model.predict(split, threads=threads, on_progress=on_progress)
+    made = compared.model.predict(split, threads=threads, on_progress=on_progress)
     today = datetime.now(UTC).date().isoformat()
-    write_predictions(path, made, {**about, "model": str(contender.model.folder), MADE: today})
+    write_predictions(path, made, {**about, "model": str(compared.model.folder), MADE: today})
     return made
 
 
-def _identity(contender, split):
+def _identity(compared, split):
     about = {
-        "model_sha256": contender.identity,
-        "trained_on": contender.model.card.get("trained_on"),
+        "model_sha256": compared.identity,
+        "trained_on": compared.model.card.get("trained_on"),
         "data": data_identity(split),
         "versions": {"skyreel": version("skyreel")},
     }

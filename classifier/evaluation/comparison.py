@@ -188,9 +188,11 @@ def _reordered(predictions, classes):
     order = [predictions.classes.index(name) for name in classes]
     place = np.append(np.argsort(order), -1)  # the label -1 stays -1
     return replace(
-        predictions, classes=classes, probabilities=predictions.probabilities[..., order],
+        predictions,
+        classes=classes,
+        probabilities=predictions.probabilities[..., order],
         label=place[predictions.label],
-    )  # fmt: skip
+    )
 
 
 def _rows(object_id, names):
@@ -230,8 +232,11 @@ def most_confident_mistakes(predictions: Predictions, *, most: int = 10) -> list
     surest = wrong[np.argsort(-top[wrong], kind="stable")][:most]
     return [
         Mistake(
-            str(predictions.object_id[known[k]]), predictions.classes[predictions.label[known[k]]],
-            predictions.classes[answer[k]], float(top[k]), float(predictions.magnitude[known[k]]),
+            str(predictions.object_id[known[k]]),
+            predictions.classes[predictions.label[known[k]]],
+            predictions.classes[answer[k]],
+            float(top[k]),
+            float(predictions.magnitude[known[k]]),
         )
         for k in surest
-    ]  # fmt: skip
+    ]

@@ -14,8 +14,8 @@ from scipy.stats import norm, rankdata
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from classifier.dataset import Split
-from classifier.features.pipeline import FeatureMaker
+from classifier.dataset import DatasetSplit
+from classifier.features.pipeline import FeaturePipeline
 from classifier.models.forest.forest import Forest
 
 MOST_OBJECTS = 2000
@@ -44,7 +44,7 @@ def balanced(labels, *, most: int, seed: int) -> np.ndarray:
     return np.sort(np.concatenate(members))
 
 
-def map_of(model, split: Split, rows, *, threads: int) -> Map:
+def map_of(model, split: DatasetSplit, rows, *, threads: int) -> Map:
     """The map of some objects (rows of the split, increasing) that a model makes.
 
     Raises
@@ -55,7 +55,7 @@ def map_of(model, split: Split, rows, *, threads: int) -> Map:
     if isinstance(model, Forest):
         values, names = best_features(model, split, rows, threads=threads)
         return Map(f"best features: {', '.join(names)}", tsne(normal_ranks(values)))
-    memory = model.remembered(split, rows)
+    memory = model.hidden_states(split, rows)
     return Map(f"memory of {memory.shape[1]} units after the last image", tsne(memory))
 
 
@@ -83,21 +83,21 @@ def normal_ranks(values) -> np.ndarray:
     return np.nan_to_num(norm.ppf((rank - 0.5) / np.maximum(n_known, 1)))
 
 
-def best_features(forest: Forest, split: Split, rows, *, threads: int):
+def best_features(forest: Forest, split: DatasetSplit, rows, *, threads: int):
     """The features (object, 6) that matter most to a forest after all images, and their names.
 
     Importance is the mean decrease of impurity; values are those of all images shown.
     """
     importances = forest.after(forest.largest).feature_importances_
     best = np.argsort(-importances, kind="stable")[:BEST_FEATURES]
-    maker = FeatureMaker(split, forest.recipe)
+    pipeline = FeaturePipeline(split, forest.config)
 
     def block(bounds):
         first, end = bounds
-        curves = maker.light_curves(first, end).of(rows[(rows >= first) & (rows < end)] - first)
-        return maker.features(curves, curves.n_epochs.astype(int))[:, best]
+        curves = pipeline.light_curves(first, end).of(rows[(rows >= first) & (rows < end)] - first)
+        return pipeline.features(curves, curves.n_epochs.astype(int))[:, best]
 
     needed = [(a, b) for a, b in split.blocks() if ((rows >= a) & (rows < b)).any()]
     with ThreadPoolExecutor(threads) as pool:
         values = np.concatenate(list(pool.map(block, needed)))
-    return values, [forest.recipe.feature_names[k] for k in best]
+    return values, [forest.config.feature_names[k] for k in best]

@@ -157,16 +157,24 @@ def evaluate(
     by_magnitude, by_magnitude_error = estimate_and_error(resampled)
     labelled = int((predictions.label >= 0).sum())
     return Evaluation(
-        classes=kept.classes, images=images,
+        classes=kept.classes,
+        images=images,
         n_with_k=(kept.n_images[:, None] >= images).sum(axis=0),
-        by_images=by_images, by_images_error=by_images_error,
-        magnitude_bins=bins, by_magnitude=by_magnitude, by_magnitude_error=by_magnitude_error,
-        matched=matched_recall(resampled), calibration=_calibration(kept),
-        n_objects=len(kept), n_unlabelled=len(predictions) - labelled,
+        by_images=by_images,
+        by_images_error=by_images_error,
+        magnitude_bins=bins,
+        by_magnitude=by_magnitude,
+        by_magnitude_error=by_magnitude_error,
+        matched=matched_recall(resampled),
+        calibration=_calibration(kept),
+        n_objects=len(kept),
+        n_unlabelled=len(predictions) - labelled,
         n_without_images=labelled - len(kept),
         n_without_magnitude=int((~np.isfinite(kept.magnitude)).sum()),
-        n_bootstrap=n_bootstrap, seed=seed, stratified=stratified,
-    )  # fmt: skip
+        n_bootstrap=n_bootstrap,
+        seed=seed,
+        stratified=stratified,
+    )
 
 
 def _scorable(predictions):
@@ -208,8 +216,14 @@ def _calibration(kept):
     n = np.bincount(where, minlength=CALIBRATION_BINS)
     smoothed = (sums(right) + 1) / (n + 2)  # of one object right, too, the error is not zero
     edges = np.arange(CALIBRATION_BINS + 1) / CALIBRATION_BINS
-    return Calibration(edges[:-1], edges[1:], n, ratio(sums(top), n), ratio(sums(right), n),
-                       np.sqrt(ratio(smoothed * (1 - smoothed), n)))  # fmt: skip
+    return Calibration(
+        edges[:-1],
+        edges[1:],
+        n,
+        ratio(sums(top), n),
+        ratio(sums(right), n),
+        np.sqrt(ratio(smoothed * (1 - smoothed), n)),
+    )
 
 
 @dataclass(frozen=True)

@@ -86,10 +86,14 @@ def contributions(probabilities, label, group=None, n_groups=1) -> csr_array:
     log_loss = -np.log(np.maximum(of_truth, SMALLEST_PROBABILITY))
     brier = (p**2).sum(axis=1) - 2 * of_truth + 1
     cells = n_classes**2
-    which = np.stack([
-        label * n_classes + predicted, np.full(n, cells), np.full(n, cells + 1),
-        cells + 2 + calibration_bin(top),
-    ])  # fmt: skip
+    which = np.stack(
+        [
+            label * n_classes + predicted,
+            np.full(n, cells),
+            np.full(n, cells + 1),
+            cells + 2 + calibration_bin(top),
+        ]
+    )
     values = np.stack([np.ones(n), log_loss, brier, top - (predicted == label)])
     group = np.zeros(n, dtype=int) if group is None else np.asarray(group)
     grouped, size = group >= 0, n_sums(n_classes)

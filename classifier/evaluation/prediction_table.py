@@ -130,8 +130,9 @@ def _predictions(table, classes):
     read = np.stack([_numpy(table, _PREFIX + name) for name in classes], axis=1)
     values[row[seen], n_images[seen] - 1] = read[seen]
     label = _labels(_numpy(table, "label")[first], classes)
-    return Predictions(classes, values, label, n_of_object,
-                       _numpy(table, "magnitude")[first], names)  # fmt: skip
+    return Predictions(
+        classes, values, label, n_of_object, _numpy(table, "magnitude")[first], names
+    )
 
 
 def _check_rows(names, count, n_images):

@@ -75,9 +75,13 @@ class Predictions:
     def of(self, objects) -> Predictions:
         """The predictions of some of the objects, in the order given."""
         return Predictions(
-            self.classes, self.probabilities[objects], self.label[objects],
-            self.n_images[objects], self.magnitude[objects], self.object_id[objects],
-        )  # fmt: skip
+            self.classes,
+            self.probabilities[objects],
+            self.label[objects],
+            self.n_images[objects],
+            self.magnitude[objects],
+            self.object_id[objects],
+        )
 
     def _check_shapes(self):
         if not self.classes or len(set(self.classes)) < len(self.classes):

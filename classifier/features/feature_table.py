@@ -20,9 +20,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError, OutputError
-from classifier.features.pipeline import FeatureMaker, Recipe, median_magnitudes
+from classifier.features.pipeline import FeatureConfig, FeaturePipeline, median_magnitudes
 from classifier.files import alone_in, whole_file
 
 _SETTINGS = "settings.json"
@@ -37,15 +37,15 @@ class FeatureTable:
     ----------
     path : path
         The Parquet file.
-    split : Split
-    recipe : Recipe
+    split : DatasetSplit
+    recipe : FeatureConfig
     every : bool
         Features after 1, 2, ... images; else of all images shown only.
     """
 
     path: Path
-    split: Split
-    recipe: Recipe
+    split: DatasetSplit
+    config: FeatureConfig
     every: bool
 
     @property
@@ -57,7 +57,7 @@ class FeatureTable:
         """All that the features depend on."""
         return {
             "data": data_identity(self.split),
-            "recipe": self.recipe.as_dict(),
+            "recipe": self.config.as_dict(),
             "every": self.every,
             "versions": {name: version(name) for name in ("skyreel", "numba", "numpy")},
         }
@@ -116,12 +116,12 @@ class FeatureTable:
             )
 
     def _make_parts(self, threads, on_progress):
-        maker, stop = FeatureMaker(self.split, self.recipe), threading.Event()
+        pipeline, stop = FeaturePipeline(self.split, self.config), threading.Event()
 
         def make(first, end):
             part = self.parts / f"{first:09d}.parquet"
             if not stop.is_set() and not _is_whole(part):
-                table = self._block(maker, first, end)
+                table = self._block(pipeline, first, end)
                 with whole_file(part) as path:
                     pq.write_table(table, path)
             on_progress(end - first)
@@ -135,20 +135,22 @@ class FeatureTable:
                 stop.set()
                 raise
 
-    def _block(self, maker, first, end):
-        curves = maker.light_curves(first, end)
+    def _block(self, pipeline, first, end):
+        curves = pipeline.light_curves(first, end)
         if not self.every:
             index = np.arange(first, end)
-            return self._rows(maker, curves, index, curves.n_epochs.astype(int))
+            return self._rows(pipeline, curves, index, curves.n_epochs.astype(int))
         longest = int(curves.n_epochs.max(initial=0))
         tables = []
         for k in range(1, longest + 1):
             rows = np.flatnonzero(curves.n_epochs >= k)
-            tables.append(self._rows(maker, curves.of(rows), first + rows, np.full(rows.size, k)))
+            tables.append(
+                self._rows(pipeline, curves.of(rows), first + rows, np.full(rows.size, k))
+            )
         return pa.concat_tables(tables)
 
-    def _rows(self, maker, curves, index, n_images):
-        features = maker.features(curves, n_images)
+    def _rows(self, pipeline, curves, index, n_images):
+        features = pipeline.features(curves, n_images)
         named = np.array([*self.split.classes, None], dtype=object)
         columns = {
             "object": pa.array(self.split.object_ids[index]),
@@ -157,13 +159,13 @@ class FeatureTable:
             "n_images": pa.array(n_images, pa.int16()),
             "magnitude": pa.array(median_magnitudes(curves, n_images), pa.float32()),
         }
-        names = self.recipe.feature_names
+        names = self.config.feature_names
         columns |= {name: features[:, j] for j, name in enumerate(names)}
         return pa.table(columns)
 
     def _merge(self):
         files = sorted(self.parts.glob("*.parquet"))
-        sizes = range(1, self.recipe.images + 1) if self.every else [None]
+        sizes = range(1, self.config.images + 1) if self.every else [None]
         schema = pq.read_schema(files[0]).with_metadata({_METADATA: json.dumps(self.settings())})
         with (
             whole_file(self.path) as path,
@@ -178,11 +180,11 @@ class FeatureTable:
     def read(self, n_images: int):
         """Rows after ``n_images`` images: features (row, feature) and index (row,)."""
         table = pq.read_table(self.path, filters=[("n_images", "==", n_images)])
-        columns = [table[name].to_numpy() for name in self.recipe.feature_names]
+        columns = [table[name].to_numpy() for name in self.config.feature_names]
         return np.stack(columns, axis=1), table["index"].to_numpy()
 
 
-def data_identity(split: Split) -> dict:
+def data_identity(split: DatasetSplit) -> dict:
     """What tells one split of one data set from others."""
     chosen = ("survey", "seed", "command", "kind", "source")
     described = {key: split.attributes[key] for key in chosen if key in split.attributes}

@@ -111,11 +111,17 @@ def _add_products(c, s, cos_table, sin_table, partial):
         s0, s1, s2, s3 = s[i], s[i + 1], s[i + 2], s[i + 3]
         for j in range(REACH + 1):
             a0, a1, a2, a3 = (
-                cos_table[i, j], cos_table[i + 1, j], cos_table[i + 2, j], cos_table[i + 3, j]
-            )  # fmt: skip
+                cos_table[i, j],
+                cos_table[i + 1, j],
+                cos_table[i + 2, j],
+                cos_table[i + 3, j],
+            )
             b0, b1, b2, b3 = (
-                sin_table[i, j], sin_table[i + 1, j], sin_table[i + 2, j], sin_table[i + 3, j]
-            )  # fmt: skip
+                sin_table[i, j],
+                sin_table[i + 1, j],
+                sin_table[i + 2, j],
+                sin_table[i + 3, j],
+            )
             partial[0, j] += c0 * a0 + c1 * a1 + c2 * a2 + c3 * a3
             partial[1, j] += s0 * b0 + s1 * b1 + s2 * b2 + s3 * b3
             partial[2, j] += s0 * a0 + s1 * a1 + s2 * a2 + s3 * a3

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
 from classifier.features import FEATURES, features_of_batch
-from classifier.image_selection import Showing, ShownSplit
+from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.photometry import PsfModel, Settings, measure
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
 from simulator.errors import SimulationError
@@ -21,13 +21,13 @@ LIGHT_CURVES = ("science", "difference", "both")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(Showing):
+class FeatureConfig(ImageSelection):
     """What is shown, and how features are made of it.
 
     Parameters
     ----------
     images, start_fractions, band
-        As in `classifier.image_selection.Showing`.
+        As in `classifier.image_selection.ImageSelection`.
     light_curves : str
         "science" (fluxes of the images), "difference" (fluxes after a template made of the
         earliest images is taken off), or "both".
@@ -43,7 +43,7 @@ class Recipe(Showing):
             )
 
     @classmethod
-    def for_training(cls, split: Split, *, light_curves, **choices) -> Recipe:
+    def for_training(cls, split: DatasetSplit, *, light_curves, **choices) -> FeatureConfig:
         """The recipe of a model to be trained on a split; ``band`` None: the reference band.
 
         Raises
@@ -51,8 +51,8 @@ class Recipe(Showing):
         ClassifierError
             A choice that is not known, or a band the data set lacks.
         """
-        showing = Showing.for_training(split, **choices)
-        return cls(**asdict(showing), light_curves=light_curves)
+        selection = ImageSelection.for_training(split, **choices)
+        return cls(**asdict(selection), light_curves=light_curves)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -65,7 +65,7 @@ class Recipe(Showing):
         }[self.light_curves]
 
 
-class FeatureMaker:
+class FeaturePipeline:
     """A recipe applied to one split.
 
     Raises
@@ -74,11 +74,11 @@ class FeatureMaker:
         The split has no exposures in the recipe's band, or its PSFs cannot be read.
     """
 
-    def __init__(self, split: Split, recipe: Recipe):
-        self.split, self.recipe = split, recipe
-        self._shown = ShownSplit(split, recipe)
+    def __init__(self, split: DatasetSplit, config: FeatureConfig):
+        self.split, self.config = split, config
+        self._shown = SelectedSplit(split, config)
         self._psf = psf_of(split)
-        templates = 0 if recipe.light_curves == "science" else Settings.templates
+        templates = 0 if config.light_curves == "science" else Settings.templates
         self._settings = Settings(templates=templates)
 
     def light_curves(self, first: int, end: int):
@@ -88,15 +88,15 @@ class FeatureMaker:
     def features(self, curves, n_images):
         """Features of the first ``n_images`` (object,) images of light curves, float32."""
         columns = []
-        if self.recipe.light_curves != "difference":
+        if self.config.light_curves != "difference":
             columns.append((curves.flux_njy, curves.flux_error_njy))
-        if self.recipe.light_curves != "science":
+        if self.config.light_curves != "science":
             columns.append((curves.difference_flux_njy, curves.difference_flux_error_njy))
         found = [features_of_batch(curves.mjd, *column, n_images) for column in columns]
         return as_float32(np.concatenate(found, axis=1))
 
 
-def psf_of(split: Split) -> PsfModel:
+def psf_of(split: DatasetSplit) -> PsfModel:
     """The PSFs of a data set's survey.
 
     Raises

@@ -210,7 +210,18 @@ def power(p: Points):
 CURVE_FEATURES = {
     f.__name__: f
     for f in (
-        brightness, amplitude, scatter, excess, skewness, asymmetry, von_neumann, stetson,
-        within_nights, rising, trend, trend_share, power,
+        brightness,
+        amplitude,
+        scatter,
+        excess,
+        skewness,
+        asymmetry,
+        von_neumann,
+        stetson,
+        within_nights,
+        rising,
+        trend,
+        trend_share,
+        power,
     )
-}  # fmt: skip
+}

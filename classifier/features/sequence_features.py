@@ -6,10 +6,10 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from classifier.dataset import Stamps
+from classifier.dataset import StampBatch
 from classifier.features.pipeline import psf_of
 from classifier.features.sequence_curves import CURVE_FEATURES, Points
-from classifier.image_selection import ShownSplit
+from classifier.image_selection import SelectedSplit
 from classifier.network_inputs import Inputs, countable, inputs_of
 from classifier.photometry import Settings, measure
 
@@ -22,7 +22,7 @@ def feature_names(*, brightness: bool = True) -> tuple[str, ...]:
     return names if brightness else tuple(name for name in names if name != "brightness")
 
 
-def real_only_features(shown: ShownSplit, *, brightness: bool = True) -> np.ndarray:
+def real_only_features(shown: SelectedSplit, *, brightness: bool = True) -> np.ndarray:
     """Features (object, image, feature) after 1, 2, ... images, float32.
 
     NaN where an object has not so many images; counted are those that a network counts
@@ -31,7 +31,7 @@ def real_only_features(shown: ShownSplit, *, brightness: bool = True) -> np.ndar
 
     Parameters
     ----------
-    shown : ShownSplit
+    shown : SelectedSplit
         Sequences as the model they are compared with is shown them.
     brightness : bool
         Whether the median flux is among the features: how bright the objects of a class are
@@ -71,7 +71,7 @@ _WINDOW_FWHM = 1.3
 _SMALLEST = 1e-12
 
 
-def surrounding_features(stamps: Stamps):
+def surrounding_features(stamps: StampBatch):
     """Features (object, image, 3) after every image; those of an image of no use change nothing.
 
     0 before the first image of use.

@@ -20,12 +20,12 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 
 from classifier.arrays import read_arrays, write_arrays
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
 from classifier.evaluation import Predictions
 from classifier.features.sequence_features import feature_names, real_only_features
 from classifier.files import whole_file
-from classifier.image_selection import Showing
+from classifier.image_selection import ImageSelection
 from classifier.models.forest.growing import probabilities, refuse_one_class
 from classifier.models.model_card import CARD, read_card
 from classifier.models.recurrent.network import Network
@@ -34,7 +34,7 @@ TREES = 150
 
 
 def real_only_predictions(
-    features, n_images, labels, taught_rows, classes: Sequence[str], *, seed: int
+    features, n_images, labels, training_rows, classes: Sequence[str], *, seed: int
 ) -> np.ndarray:
     """Probabilities (object, image, class) of all objects by trees grown on a few of them.
 
@@ -51,7 +51,7 @@ def real_only_predictions(
         Images an object has; one without any is neither taught nor classified.
     labels : numpy.ndarray of int, shape (object,)
         Indices into ``classes``; -1 where unknown, which cannot be taught.
-    taught_rows : array_like of int
+    training_rows : array_like of int
         Objects to learn from.
     classes : sequence of str
     seed : int
@@ -63,7 +63,7 @@ def real_only_predictions(
         for as many images.
     """
     features, labels = np.asarray(features), np.asarray(labels)
-    n_images, taught = np.asarray(n_images), np.asarray(taught_rows, dtype=int)
+    n_images, taught = np.asarray(n_images), np.asarray(training_rows, dtype=int)
     known = np.arange(features.shape[1]) < n_images[:, None]
     if n_images.max(initial=0) > features.shape[1] or not np.isfinite(features[known]).all():
         raise ClassifierError("real-only: n_images counts images whose features are not known.")
@@ -88,7 +88,7 @@ def _grown(features, labels, seed):
 
 KIND = "committee"
 FORMAT_VERSION = 1
-NETWORK, TAUGHT = "network", "taught.npz"
+NETWORK, TREES = "network", "taught.npz"
 FLOOR = 0.01
 _AGAIN = "Run finetune again."
 
@@ -100,7 +100,7 @@ def joined(network, trees, weight: float) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Taught:
+class TreeTrainingSet:
     """What trees are grown on.
 
     ``features`` (object, image, feature) as of `real_only_features`, ``n_images`` and ``labels``
@@ -119,9 +119,13 @@ class Taught:
         n = len(self.labels)
         labels = np.concatenate([self.labels, np.full(len(features), -1)])
         found = real_only_predictions(
-            every, np.concatenate([self.n_images, n_images]), labels, np.arange(n), classes,
+            every,
+            np.concatenate([self.n_images, n_images]),
+            labels,
+            np.arange(n),
+            classes,
             seed=self.seed,
-        )  # fmt: skip
+        )
         return found[n:, : features.shape[1]]
 
 
@@ -131,17 +135,17 @@ def _longer(features, length):
 
 
 @dataclass(frozen=True)
-class Committee:
+class Ensemble:
     """A model folder with the kind "committee"; what a `Network` has for commands, it has."""
 
     folder: Path
     network: Network
-    taught: Taught
+    taught: TreeTrainingSet
     weight: float
     card: dict = field(repr=False)
 
     @classmethod
-    def open(cls, folder) -> Committee:
+    def open(cls, folder) -> Ensemble:
         """A model that ``finetune`` wrote.
 
         Raises
@@ -151,13 +155,15 @@ class Committee:
         """
         folder = Path(folder)
         card = read_card(folder, kind=KIND, version=FORMAT_VERSION, keys=("weight", "seed"))
-        arrays = read_arrays(folder / TAUGHT, _AGAIN)
+        arrays = read_arrays(folder / TREES, _AGAIN)
         network = Network.open(folder / NETWORK)
         try:
-            taught = Taught(
-                arrays["features"], arrays["n_images"].astype(int), arrays["labels"].astype(int),
+            taught = TreeTrainingSet(
+                arrays["features"],
+                arrays["n_images"].astype(int),
+                arrays["labels"].astype(int),
                 int(card["seed"]),
-            )  # fmt: skip
+            )
             weight = float(card["weight"])
         except (KeyError, TypeError, ValueError) as error:
             raise ClassifierError(f"{folder} is damaged ({error}). {_AGAIN}") from None
@@ -180,21 +186,25 @@ class Committee:
         return self.network.survey
 
     @property
-    def showing(self) -> Showing:
+    def selection(self) -> ImageSelection:
         """Which images it is shown."""
-        return self.network.showing
+        return self.network.selection
 
     @property
     def size_pix(self) -> int:
         """Rows and columns of a stamp."""
         return self.network.size_pix
 
-    def remembered(self, split: Split, rows) -> np.ndarray:
+    def hidden_states(self, split: DatasetSplit, rows) -> np.ndarray:
         """What the network remembers of some objects after their last image, (object, unit)."""
-        return self.network.remembered(split, rows)
+        return self.network.hidden_states(split, rows)
 
     def predict(
-        self, split: Split, *, threads: int = 1, on_progress: Callable[[int], None] = lambda _: None
+        self,
+        split: DatasetSplit,
+        *,
+        threads: int = 1,
+        on_progress: Callable[[int], None] = lambda _: None,
     ) -> Predictions:
         """Class probabilities of every object of a split after 1, 2, ... images.
 
@@ -208,9 +218,13 @@ class Committee:
         features = _longer(features[:, :length], length)
         trees = self.taught.scores(features, found.n_images, self.classes)
         return Predictions(
-            found.classes, joined(found.probabilities, trees, self.weight), found.label,
-            found.n_images, found.magnitude, found.object_id,
-        )  # fmt: skip
+            found.classes,
+            joined(found.probabilities, trees, self.weight),
+            found.label,
+            found.n_images,
+            found.magnitude,
+            found.object_id,
+        )
 
 
 def _check(taught, network, folder):
@@ -219,10 +233,10 @@ def _check(taught, network, folder):
     fits = fits and taught.features.shape[2] == len(feature_names())
     known = fits and n and 0 <= taught.labels.min() <= taught.labels.max() < len(network.classes)
     if not known or taught.n_images.max() > taught.features.shape[1]:
-        raise ClassifierError(f"{folder / TAUGHT} is damaged. {_AGAIN}")
+        raise ClassifierError(f"{folder / TREES} is damaged. {_AGAIN}")
 
 
-def save_committee(folder: Path, network_card: dict, taught: Taught, weight: float) -> None:
+def save_ensemble(folder: Path, network_card: dict, taught: TreeTrainingSet, weight: float) -> None:
     """Write what is beside the network, which is in ``folder / NETWORK`` already.
 
     Raises
@@ -230,11 +244,14 @@ def save_committee(folder: Path, network_card: dict, taught: Taught, weight: flo
     OutputError
     """
     arrays = {"features": taught.features, "n_images": taught.n_images, "labels": taught.labels}
-    write_arrays(folder / TAUGHT, arrays)
+    write_arrays(folder / TREES, arrays)
     names = ("classes", "survey", "size_pix", "showing", "trained_on", "adapted", "versions")
     card = {
-        "format_version": FORMAT_VERSION, "kind": KIND, "weight": weight, "seed": taught.seed,
+        "format_version": FORMAT_VERSION,
+        "kind": KIND,
+        "weight": weight,
+        "seed": taught.seed,
         **{name: network_card[name] for name in names if name in network_card},
-    }  # fmt: skip
+    }
     with whole_file(folder / CARD) as path:
         path.write_text(json.dumps(card, indent=1))

@@ -10,9 +10,9 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
-from classifier.image_selection import ShownSplit
+from classifier.image_selection import SelectedSplit
 from classifier.models.model_card import CARD, read_card
 
 SHIPPED = Path(__file__).parents[1] / "shipped"
@@ -76,7 +76,7 @@ def open_model(name, *, threads: int | None = None):
     raise ClassifierError(f"{folder / CARD} is of a {kind!r}, which this version does not know.")
 
 
-def check_fit(name, model, split: Split, *, any_survey: bool) -> None:
+def check_fit(name, model, split: DatasetSplit, *, any_survey: bool) -> None:
     """Check that a model can classify a split, before any work is done.
 
     Raises
@@ -95,4 +95,4 @@ def check_fit(name, model, split: Split, *, any_survey: bool) -> None:
         raise ClassifierError(
             f"{split.path} has stamps of {split.size_pix} pixels; {name} takes {size_pix}."
         )
-    ShownSplit(split, model.showing)
+    SelectedSplit(split, model.selection)

@@ -32,7 +32,7 @@ def measure(stamps, psf, settings: Settings | None = None, *, threads: int = 1) 
 
     Parameters
     ----------
-    stamps : classifier.dataset.Stamps
+    stamps : classifier.dataset.StampBatch
     psf : PsfModel
     settings : Settings
     threads : int
@@ -93,13 +93,17 @@ def _batch(stamps, psf, settings) -> Batch:
         images_adu=images.reshape(*images.shape[:2], images.shape[-1] ** 2),
         n_epochs=np.asarray(stamps.n_epochs, dtype=np.int64),
         band=np.ascontiguousarray(stamps.band, dtype=np.int64),
-        njy_per_adu=_njy_per_adu(stamps), gain_e_per_adu=gain, read_variance_adu2=read_variance,
-        given_sky_adu=sky, centre_scatter_pix=settings.centre_scatter_pix * float(fit_centre),
+        njy_per_adu=_njy_per_adu(stamps),
+        gain_e_per_adu=gain,
+        read_variance_adu2=read_variance,
+        given_sky_adu=sky,
+        centre_scatter_pix=settings.centre_scatter_pix * float(fit_centre),
         width_scatter=width_scatter * float(fit_width),
-        beta_scatter=psf.beta_scatter * float(fit_width), seeing_known=seeing_known,
+        beta_scatter=psf.beta_scatter * float(fit_width),
+        seeing_known=seeing_known,
         saturated=np.ascontiguousarray(stamps.saturated, dtype=bool),
         least_light=settings.least_light,
-    )  # fmt: skip
+    )
 
 
 def _njy_per_adu(stamps):
@@ -124,19 +128,32 @@ def _measure(first, end, batch, frame, psf, n_templates, known, shapes, differen
             profiles[epoch] = work[PROFILE]
         if n_templates > 0:
             measure_differences(
-                batch, frame, psf, i, known[i], shapes[i], flags[i], profiles, n_templates,
+                batch,
+                frame,
+                psf,
+                i,
+                known[i],
+                shapes[i],
+                flags[i],
+                profiles,
+                n_templates,
                 differences[i],
-            )  # fmt: skip
+            )
 
 
 def _light_curves(stamps, batch, expected, known, shapes, differences, flags) -> LightCurves:
     variance = known[..., VARIANCE] + known[..., SHAPE_VARIANCE]
     return LightCurves(
-        mjd=stamps.mjd, band=stamps.band, n_epochs=stamps.n_epochs,
+        mjd=stamps.mjd,
+        band=stamps.band,
+        n_epochs=stamps.n_epochs,
         flux_njy=known[..., FLUX] * batch.njy_per_adu,
         flux_error_njy=np.sqrt(variance) * batch.njy_per_adu,
         difference_flux_njy=differences[..., 0],
         difference_flux_error_njy=np.sqrt(differences[..., 1]),
-        sky_adu=known[..., SKY], x_pix=shapes[..., X], y_pix=shapes[..., Y],
-        fwhm_pix=expected.fwhm_pix * np.exp(shapes[..., WIDTH]), flags=flags,
-    )  # fmt: skip
+        sky_adu=known[..., SKY],
+        x_pix=shapes[..., X],
+        y_pix=shapes[..., Y],
+        fwhm_pix=expected.fwhm_pix * np.exp(shapes[..., WIDTH]),
+        flags=flags,
+    )

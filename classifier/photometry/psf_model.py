@@ -85,13 +85,19 @@ class PsfModel:
         elif kind == LIBRARY:
             more["library"] = read_library(psf.library)
         return cls(
-            kind=kind, pixel_scale_arcsec=scale, typical_fwhm_pix=float(seeing) / scale,
+            kind=kind,
+            pixel_scale_arcsec=scale,
+            typical_fwhm_pix=float(seeing) / scale,
             width_scatter=max(width_scatter, LEAST_WIDTH_SCATTER),
             beta_scatter=beta_scatter if kind == MOFFAT else 0.0,
-            pixel_broadening_pix=psf.pixel_broadening_pix, beta_median=psf.beta_median,
-            beta_fwhm_exponent=psf.beta_fwhm_exponent, beta_range=tuple(psf.beta_range),
-            e1=psf.e1_mean, e2=psf.e2_mean, **more,
-        )  # fmt: skip
+            pixel_broadening_pix=psf.pixel_broadening_pix,
+            beta_median=psf.beta_median,
+            beta_fwhm_exponent=psf.beta_fwhm_exponent,
+            beta_range=tuple(psf.beta_range),
+            e1=psf.e1_mean,
+            e2=psf.e2_mean,
+            **more,
+        )
 
     def expected(self, seeing_fwhm_pix) -> Psf:
         """PSFs of exposures with this seeing, (object, epoch); typical ones where it is NaN."""

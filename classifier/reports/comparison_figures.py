@@ -47,9 +47,15 @@ def recall_bars(figure, evaluations):
         side_by_side(n, 0.4 - width / 2), models(evaluations), strict=True
     ):
         rows = [e.classes.index(class_name) for class_name in names]
-        axes.bar(np.arange(len(names)) + offset, e.final.recall[rows], 0.9 * width, color=colour,
-                 label=name, yerr=e.final_error.recall[rows],
-                 error_kw={"elinewidth": 1, "ecolor": INK})  # fmt: skip
+        axes.bar(
+            np.arange(len(names)) + offset,
+            e.final.recall[rows],
+            0.9 * width,
+            color=colour,
+            label=name,
+            yerr=e.final_error.recall[rows],
+            error_kw={"elinewidth": 1, "ecolor": INK},
+        )
     axes.set_xticks(np.arange(len(names)), names)
     axes.tick_params(axis="x", length=0)
     axes.set(ylabel="Recall", ylim=(0, 1.02))
@@ -70,10 +76,15 @@ def recall_by_magnitude(figure, evaluations):
         for offset, (name, e, colour, marker) in zip(offsets, models(evaluations), strict=True):
             k, chosen = e.classes.index(class_name), e.matched.bins
             magnitude_curve(
-                panel, e.magnitude_bins[chosen], e.by_magnitude.recall[chosen, k],
-                e.by_magnitude_error.recall[chosen, k], offset=offset, color=colour,
-                marker=marker, label=name,
-            )  # fmt: skip
+                panel,
+                e.magnitude_bins[chosen],
+                e.by_magnitude.recall[chosen, k],
+                e.by_magnitude_error.recall[chosen, k],
+                offset=offset,
+                color=colour,
+                marker=marker,
+                label=name,
+            )
         panel.set_title(class_name, weight="bold")
         panel.set_ylim(-0.03, 1.03)
         panel.set_xticks(np.unique(e.magnitude_bins[chosen]))
@@ -100,13 +111,20 @@ def maps(figure, by_model):
         if len(by_model) > 1:
             axes.set_title(name)
         if position is None:
-            axes.text(0.5, 0.5, "too few objects, or all alike", ha="center", color=FAINT,
-                      transform=axes.transAxes)  # fmt: skip
+            axes.text(
+                0.5,
+                0.5,
+                "too few objects, or all alike",
+                ha="center",
+                color=FAINT,
+                transform=axes.transAxes,
+            )
             continue
         for k in np.unique(label):
             colour = class_looks(classes)[k][0]
-            axes.scatter(*position[label == k].T, s=5, lw=0, color=colour, alpha=0.75,
-                         rasterized=True)  # fmt: skip
+            axes.scatter(
+                *position[label == k].T, s=5, lw=0, color=colour, alpha=0.75, rasterized=True
+            )
     trim(grid, len(by_model), columns)
     _class_legend(figure, classes, label)
 
@@ -116,8 +134,14 @@ def _class_legend(figure, classes, label):
     marks = [
         Line2D([], [], ls="", marker="o", ms=5, color=class_looks(classes)[k][0]) for k in present
     ]
-    figure.legend(marks, [classes[k] for k in present], loc="outside lower center",
-                  ncols=len(marks), handletextpad=0.1, columnspacing=1.2)  # fmt: skip
+    figure.legend(
+        marks,
+        [classes[k] for k in present],
+        loc="outside lower center",
+        ncols=len(marks),
+        handletextpad=0.1,
+        columnspacing=1.2,
+    )
 
 
 def _grid(axes):

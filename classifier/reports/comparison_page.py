@@ -9,7 +9,7 @@ from html import escape
 
 import numpy as np
 
-from classifier.evaluation.compared_models import Contender
+from classifier.evaluation.compared_models import ComparedModel
 from classifier.evaluation.comparison import Comparison, most_confident_mistakes
 from classifier.evaluation.embedding import Map
 from classifier.reports import comparison_figures as figures
@@ -34,7 +34,7 @@ class Report:
     Attributes
     ----------
     comparison : Comparison
-    contenders : sequence of Contender
+    contenders : sequence of ComparedModel
         The models, in the same order.
     maps : dict of str to Map
         By model.
@@ -46,7 +46,7 @@ class Report:
     """
 
     comparison: Comparison
-    contenders: Sequence[Contender]
+    compared_models: Sequence[ComparedModel]
     maps: Mapping[str, Map]
     mapped: np.ndarray
     title: str
@@ -66,55 +66,71 @@ def page_of(report: Report) -> str:
 
 def _scores(c: Comparison) -> Iterator[str]:
     yield section(
-        "Scores", score_table(c),
+        "Scores",
+        score_table(c),
         note(
             "Below each score its standard error, from resamples of the objects. Objects with "
             "fewer images keep their last answer."
-            + (" Bold, where some are worse: no other model is better by two errors of the "
-                "difference." * _several(c))
+            + (
+                " Bold, where some are worse: no other model is better by two errors of the "
+                "difference." * _several(c)
+            )
         ),
-    )  # fmt: skip
+    )
     if _several(c):
         yield section(
-            "Differences between models", difference_table(c),
+            "Differences between models",
+            difference_table(c),
             note(
                 "Paired: the same resamples for both models. Bold: two standard errors or more "
                 "from zero. Of log loss and calibration error, less is better."
             ),
-        )  # fmt: skip
+        )
 
 
 def _curves(c):
-    yield section("Accuracy by number of images", picture(
-        plots.accuracy_by_images(c.evaluations),
-        "How soon each model is right. Bands are one standard error. Below, how many objects "
-        "have so many images: where few do, curves are flat for want of data.",
-    ))  # fmt: skip
+    yield section(
+        "Accuracy by number of images",
+        picture(
+            plots.accuracy_by_images(c.evaluations),
+            "How soon each model is right. Bands are one standard error. Below, how many objects "
+            "have so many images: where few do, curves are flat for want of data.",
+        ),
+    )
 
 
 def _recall(c):
-    yield section("Recall of every class", picture(
-        figures.recall_bars(c.evaluations),
-        "Fraction of the objects of each class that was found, after all images. Bars are one "
-        "standard error.",
-    ))  # fmt: skip
+    yield section(
+        "Recall of every class",
+        picture(
+            figures.recall_bars(c.evaluations),
+            "Fraction of the objects of each class that was found, after all images. Bars are one "
+            "standard error.",
+        ),
+    )
 
 
 def _confusion(c):
-    yield section("Confusion", picture(
-        plots.confusion(c.evaluations),
-        "Which classes are taken for which, after all images: rows are true classes and add up to "
-        "1, with counts below the fractions. Colours follow the square root, so that mistakes are "
-        "seen.",
-    ))  # fmt: skip
+    yield section(
+        "Confusion",
+        picture(
+            plots.confusion(c.evaluations),
+            "Which classes are taken for which, after all images: rows are true classes and add up to "
+            "1, with counts below the fractions. Colours follow the square root, so that mistakes are "
+            "seen.",
+        ),
+    )
 
 
 def _magnitudes(c):
-    yield section("By magnitude", picture(
-        plots.by_magnitude(c.evaluations),
-        "How far down each model holds, after all images. Compare with the number of objects below "
-        "before believing the ends.",
-    ))  # fmt: skip
+    yield section(
+        "By magnitude",
+        picture(
+            plots.by_magnitude(c.evaluations),
+            "How far down each model holds, after all images. Compare with the number of objects below "
+            "before believing the ends.",
+        ),
+    )
 
 
 def _matched(c):
@@ -135,11 +151,14 @@ def _matched(c):
 
 
 def _calibration(c):
-    yield section("Calibration", picture(
-        plots.calibration(c.evaluations),
-        "Whether a probability means what it says: points above the diagonal are of a model that "
-        "is too modest, points below of one too sure. ECE is the mean distance from it.",
-    ))  # fmt: skip
+    yield section(
+        "Calibration",
+        picture(
+            plots.calibration(c.evaluations),
+            "Whether a probability means what it says: points above the diagonal are of a model that "
+            "is too modest, points below of one too sure. ECE is the mean distance from it.",
+        ),
+    )
 
 
 def _maps(report):
@@ -148,28 +167,35 @@ def _maps(report):
         name: (found.position, c.labels[rows], c.classes) for name, found in report.maps.items()
     }
     what = "; ".join(f"{name}: {found.shows}" for name, found in report.maps.items())
-    return section("What the models see", picture(
-        figures.maps(shown),
-        f"t-SNE of the same {rows.size:,} objects, equally many of every class where there are "
-        "enough. Classes that stand apart are told apart; distances between groups mean nothing. "
-        f"{what}.",
-    ))  # fmt: skip
+    return section(
+        "What the models see",
+        picture(
+            figures.maps(shown),
+            f"t-SNE of the same {rows.size:,} objects, equally many of every class where there are "
+            "enough. Classes that stand apart are told apart; distances between groups mean nothing. "
+            f"{what}.",
+        ),
+    )
 
 
 def _mistakes(c):
     return section(
-        "Most confident mistakes", mistake_tables(c),
+        "Most confident mistakes",
+        mistake_tables(c),
         note("After all images; magnitudes are medians of what was observed."),
-    )  # fmt: skip
+    )
 
 
 def _cards(report):
     names = swatches(report.comparison.scores)
     parts = [
-        folded(names[contender.name], facts(_facts(contender.model.card)),
-               folded("The whole card", _preformatted(contender.model.card)))
-        for contender in report.contenders
-    ]  # fmt: skip
+        folded(
+            names[compared.name],
+            facts(_facts(compared.model.card)),
+            folded("The whole card", _preformatted(compared.model.card)),
+        )
+        for compared in report.compared_models
+    ]
     return section("Model cards", *parts)
 
 
@@ -204,7 +230,7 @@ def record_of(report: Report) -> dict:
         "about": dict(report.about),
         "classes": list(c.classes),
         "n_objects": len(c.object_id),
-        "models": [_model(c, contender) for contender in report.contenders],
+        "models": [_model(c, compared) for compared in report.compared_models],
         "differences": [
             {"first": first, "second": second, "scores": _estimates(found)}
             for (first, second), found in c.differences.items()
@@ -212,12 +238,12 @@ def record_of(report: Report) -> dict:
     }
 
 
-def _model(c, contender):
-    name = contender.name
+def _model(c, compared):
+    name = compared.name
     return {
         "name": name,
-        "folder": str(contender.model.folder),
-        "model_sha256": contender.identity,
+        "folder": str(compared.model.folder),
+        "model_sha256": compared.identity,
         "scores": _estimates(c.scores[name]),
         "evaluation": as_dict(c.evaluations[name], name),
         "mistakes": [

@@ -12,9 +12,12 @@ from classifier.reports.html import cell, heading, table
 from classifier.reports.plot_style import MODEL_LOOKS
 
 _NAMES = {
-    "accuracy": "Accuracy", "mean_recall": "Mean recall", "mean_f1": "Macro F1",
-    "log_loss": "Log loss", "calibration_error": "Calibr. error",
-}  # fmt: skip
+    "accuracy": "Accuracy",
+    "mean_recall": "Mean recall",
+    "mean_f1": "Macro F1",
+    "log_loss": "Log loss",
+    "calibration_error": "Calibr. error",
+}
 
 
 def swatches(names) -> dict[str, str]:
@@ -46,10 +49,12 @@ def difference_table(comparison: Comparison) -> str:
     """Differences of every pair; those of two errors or more are bold."""
     keys, names = _keys(comparison), swatches(comparison.scores)
     rows = [
-        [f"{names[a]} −<br>{names[b]}",
-         *(_number(found[key], key, counts(found[key]), "+") for key in keys)]
+        [
+            f"{names[a]} −<br>{names[b]}",
+            *(_number(found[key], key, counts(found[key]), "+") for key in keys),
+        ]
         for (a, b), found in comparison.differences.items()
-    ]  # fmt: skip
+    ]
     return table(
         [heading("Pair"), *_headings(keys)],
         rows,
@@ -77,12 +82,22 @@ def mistake_tables(comparison: Comparison) -> str:
     parts = []
     for name, predictions in comparison.predictions.items():
         rows = [
-            [escape(m.object_id), cell(m.truth, "text"), cell(m.answer, "text"),
-             cell(f"{m.probability:.3f}"), cell(_magnitude(m.magnitude))]
+            [
+                escape(m.object_id),
+                cell(m.truth, "text"),
+                cell(m.answer, "text"),
+                cell(f"{m.probability:.3f}"),
+                cell(_magnitude(m.magnitude)),
+            ]
             for m in most_confident_mistakes(predictions)
-        ]  # fmt: skip
-        head = [heading("Object"), heading("Truth", "text"), heading("Answer", "text"),
-                heading("Probability"), heading("Mag")]  # fmt: skip
+        ]
+        head = [
+            heading("Object"),
+            heading("Truth", "text"),
+            heading("Answer", "text"),
+            heading("Probability"),
+            heading("Mag"),
+        ]
         found = table(head, rows) if rows else "<p>No mistakes.</p>"
         parts.append(f"<div><h3>{names[name]}</h3>{found}</div>")
     return f'<div class="tables">{"".join(parts)}</div>'

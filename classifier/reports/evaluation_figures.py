@@ -88,8 +88,16 @@ def by_magnitude(figure, evaluations):
         centre, width = e.magnitude_bins.mean(axis=1), np.diff(e.magnitude_bins)[:, 0]
         for axes, (metric, _) in zip(upper, _METRICS, strict=True):
             values, error = getattr(e.by_magnitude, metric), getattr(e.by_magnitude_error, metric)
-            magnitude_curve(axes, e.magnitude_bins, values, error, offset=offset, label=name,
-                            color=colour, marker=marker)  # fmt: skip
+            magnitude_curve(
+                axes,
+                e.magnitude_bins,
+                values,
+                error,
+                offset=offset,
+                label=name,
+                color=colour,
+                marker=marker,
+            )
         for axes in lower:
             axes.bar(centre, e.by_magnitude.n_objects, width, fill=False, lw=1, ec=grey)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
@@ -153,8 +161,16 @@ def calibration(figure, evaluations):
     counts = _count_colours([e.calibration.n_objects for e in evaluations.values()])
     for (name, e, colour, marker), grey in zip(models(evaluations), counts, strict=True):
         c, label = e.calibration, f"{name} (ECE {e.final.calibration_error:.3f})"
-        upper.errorbar(c.mean_probability, c.accuracy, _drawn(c.accuracy_error), fmt=f"{marker}-",
-                       color=colour, label=label, lw=1, elinewidth=1)  # fmt: skip
+        upper.errorbar(
+            c.mean_probability,
+            c.accuracy,
+            _drawn(c.accuracy_error),
+            fmt=f"{marker}-",
+            color=colour,
+            label=label,
+            lw=1,
+            elinewidth=1,
+        )
         lower.stairs(c.n_objects, [*c.low, c.high[-1]], color=grey)
     upper.set(xlim=(0, 1.02), ylim=(-0.03, 1.03), ylabel="Fraction right")
     score_ticks(upper)
@@ -181,8 +197,9 @@ PLOTS = {
 def magnitude_curve(axes, bins, values, error, *, offset=0.0, color, marker, label=None) -> None:
     """Points with error bars at the centres of bins (bin, 2), joined where bins are neighbours."""
     place = bins.mean(axis=1) + offset * np.diff(bins)[:, 0]
-    axes.errorbar(place, values, _drawn(error), fmt=marker, color=color, label=label,
-                  elinewidth=1.2)  # fmt: skip
+    axes.errorbar(
+        place, values, _drawn(error), fmt=marker, color=color, label=label, elinewidth=1.2
+    )
     ends = np.flatnonzero(bins[1:, 0] > bins[:-1, 1]) + 1
     for part in np.split(np.arange(len(bins)), ends):
         axes.plot(place[part], values[part], color=color, lw=0.8)
@@ -232,8 +249,15 @@ def _matrix(axes, evaluation):
     for (row, column), n in np.ndenumerate(counts):
         share = fraction[row, column]
         if n:
-            axes.text(column, row, f"{share:.2f}\n{n:.0f}", ha="center", va="center", fontsize=6.5,
-                      color="white" if share > 0.3 else INK)  # fmt: skip
+            axes.text(
+                column,
+                row,
+                f"{share:.2f}\n{n:.0f}",
+                ha="center",
+                va="center",
+                fontsize=6.5,
+                color="white" if share > 0.3 else INK,
+            )
 
 
 def _most_classes(evaluations):
@@ -242,10 +266,14 @@ def _most_classes(evaluations):
 
 def present_classes(evaluations: Evaluations) -> list[str]:
     """Classes that have objects."""
-    return list(dict.fromkeys(
-        name for e in evaluations.values()
-        for name, n in zip(e.classes, e.final.n_by_class, strict=True) if n
-    ))  # fmt: skip
+    return list(
+        dict.fromkeys(
+            name
+            for e in evaluations.values()
+            for name, n in zip(e.classes, e.final.n_by_class, strict=True)
+            if n
+        )
+    )
 
 
 def trim(grid, used: int, columns: int) -> None:

@@ -16,10 +16,14 @@ from classifier.files import whole_file
 from classifier.reports.evaluation_figures import plot_comparison
 
 _NAMES = {
-    "accuracy": "accuracy", "mean_recall": "mean recall", "mean_f1": "mean F1",
-    "log_loss": "log loss", "brier": "Brier score", "calibration_error": "calibration error",
+    "accuracy": "accuracy",
+    "mean_recall": "mean recall",
+    "mean_f1": "mean F1",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+    "calibration_error": "calibration error",
     "matched_mean_recall": "matched mean recall",
-}  # fmt: skip
+}
 
 
 def write_report(evaluation: Evaluation, folder, title: str) -> None:
@@ -64,8 +68,12 @@ def summary_table(evaluation: Evaluation) -> Table:
     table.add_column(f"after all (up to {last})", justify="right")
     columns = _table_columns(evaluation) if last > first else _table_columns(evaluation)[-1:]
     for name, n_objects in _table_rows(evaluation):
-        table.add_row(_NAMES.get(name, name), n_objects, *(_shown(c, name) for c in columns),
-                      end_section=name == "matched_mean_recall")  # fmt: skip
+        table.add_row(
+            _NAMES.get(name, name),
+            n_objects,
+            *(_shown(c, name) for c in columns),
+            end_section=name == "matched_mean_recall",
+        )
     return table
 
 

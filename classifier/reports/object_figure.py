@@ -31,12 +31,15 @@ _MAG_STEPS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _STEPS = (1, 2, 5, 10)
 _UNITS = (("nJy", 1.0), ("µJy", 1e3), ("mJy", 1e6), ("Jy", 1e9))
 _STYLE = STYLE | {
-    "xtick.labelsize": 7, "legend.fontsize": 8.5, "text.parse_math": False, "axes.axisbelow": True,
-}  # fmt: skip
+    "xtick.labelsize": 7,
+    "legend.fontsize": 8.5,
+    "text.parse_math": False,
+    "axes.axisbelow": True,
+}
 
 
 @dataclass(frozen=True)
-class Subject:
+class ObjectSummary:
     """An object as it is drawn; ``sigma`` holds its images in units of their median noise.
 
     Masked pixels are NaN, and so are fluxes that could not be measured. ``true_class`` is None
@@ -67,10 +70,10 @@ def nights_of(day):
     return night if night.size and night[-1] < night.size - 1 else np.zeros_like(night)
 
 
-def portrait(subject: Subject) -> Figure:
+def portrait(summary: ObjectSummary) -> Figure:
     """The page of one object."""
     with matplotlib.style.context(["default", _STYLE]):
-        page = _Page(subject)
+        page = _Page(summary)
         page.head()
         page.stamps()
         page.light_curve()
@@ -87,9 +90,9 @@ class _Page:
     FOOT, TIME, CHANCES, CURVE, HEAD = 0.5, 0.6, 1.9, 2.2, 0.68
     GAP, LABEL, LARGEST, PER_ROW, MOST = 0.05, 0.15, 1.1, 11, 33
 
-    def __init__(self, subject):
-        self.subject, self.n = subject, subject.day.size
-        self.night = nights_of(subject.day)
+    def __init__(self, summary):
+        self.summary, self.n = summary, summary.day.size
+        self.night = nights_of(summary.day)
         self.column = np.arange(self.n) + _NIGHT_GAP * self.night
         self.drawn = np.unique(np.linspace(0, self.n - 1, min(self.n, self.MOST)).round())
         self.drawn = self.drawn.astype(int)
@@ -111,7 +114,7 @@ class _Page:
         """Side of a stamp: a whole number of dots for each pixel, where there is room."""
         apart = [np.diff(self.column[self.drawn[row :: self.rows]]) for row in range(self.rows)]
         room = np.concatenate([*apart, [np.inf]]).min() * self.per_column - self.GAP
-        dots, size = int(min(room, self.LARGEST) * DPI), self.subject.sigma.shape[-1]
+        dots, size = int(min(room, self.LARGEST) * DPI), self.summary.sigma.shape[-1]
         return (dots - dots % size if dots >= size else dots) / DPI
 
     def _axes(self, left, bottom, width, height):
@@ -138,7 +141,7 @@ class _Page:
 
     def head(self):
         """The name, what it is, and what the model says."""
-        s, right = self.subject, self.WIDTH - self.RIGHT
+        s, right = self.summary, self.WIDTH - self.RIGHT
         answer, chance = s.classes[s.answer], s.probabilities[-1, s.answer]
         wrong = s.true_class not in (None, answer)
         self._write(self.LEFT, 0.3, s.name, 13, weight="bold")
@@ -150,7 +153,7 @@ class _Page:
 
     def stamps(self):
         """The images, all with one stretch, above their columns; rows take turns."""
-        s, size = self.subject, self.subject.sigma.shape[-1]
+        s, size = self.summary, self.summary.sigma.shape[-1]
         near = slice(size // 4, size - size // 4)
         white = np.nanmax(np.append(s.sigma[:, near, near], _LEAST_WHITE_SIGMA))
         ends = np.arcsinh(np.array([BLACK_SIGMA, white]) / _SOFTENING_SIGMA)
@@ -160,8 +163,13 @@ class _Page:
             row = self.rows - 1 - k % self.rows
             bottom = self.top + row * (self.side + self.LABEL + self.GAP)
             axes = self._axes(x - self.side / 2, bottom, self.side, self.side)
-            axes.imshow(np.arcsinh(s.sigma[image] / _SOFTENING_SIGMA), cmap=colours,
-                        vmin=ends[0], vmax=ends[1], origin="lower")  # fmt: skip
+            axes.imshow(
+                np.arcsinh(s.sigma[image] / _SOFTENING_SIGMA),
+                cmap=colours,
+                vmin=ends[0],
+                vmax=ends[1],
+                origin="lower",
+            )
             axes.set_axis_off()
             style = {"transform": axes.transAxes, "fontsize": 6}
             above = 1 + 0.035 / self.side
@@ -180,7 +188,7 @@ class _Page:
 
     def light_curve(self):
         """Fluxes with their errors; magnitudes on the right, which noise below zero has not."""
-        s, bottom = self.subject, self.top - 0.12 - self.CURVE
+        s, bottom = self.summary, self.top - 0.12 - self.CURVE
         axes = self._panel(bottom, self.CURVE)
         low, high = _flux_range(s.flux_njy, s.error_njy)
         largest = max(abs(low), abs(high))
@@ -190,11 +198,27 @@ class _Page:
             at = self.night == night
             axes.plot(self.column[at], flux[at], "-", color=INK, lw=0.7, alpha=0.35)
         for at, inside in ((~s.saturated, INK), (s.saturated, "white")):
-            axes.errorbar(self.column[at], flux[at], error[at], fmt="o", ms=4, mec=INK, mew=0.8,
-                          mfc=inside, ecolor=INK, elinewidth=0.9)  # fmt: skip
+            axes.errorbar(
+                self.column[at],
+                flux[at],
+                error[at],
+                fmt="o",
+                ms=4,
+                mec=INK,
+                mew=0.8,
+                mfc=inside,
+                ecolor=INK,
+                elinewidth=0.9,
+            )
         lost = np.isnan(flux)
-        axes.plot(self.column[lost], np.full(lost.sum(), 0.04), "x", color=ALERT, ms=4.5,
-                  transform=axes.get_xaxis_transform())  # fmt: skip
+        axes.plot(
+            self.column[lost],
+            np.full(lost.sum(), 0.04),
+            "x",
+            color=ALERT,
+            ms=4.5,
+            transform=axes.get_xaxis_transform(),
+        )
         axes.set(ylim=(low / size_njy, high / size_njy), ylabel=f"{s.band} flux [{unit}]")
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
         if low < 0 < high:
@@ -213,7 +237,7 @@ class _Page:
 
     def chances(self):
         """Class probabilities after every image; the legend gives the last ones."""
-        s, looks = self.subject, class_looks(self.subject.classes)
+        s, looks = self.summary, class_looks(self.summary.classes)
         axes = self._panel(self.FOOT + self.TIME, self.CHANCES)
         axes.set(ylim=(-0.04, 1.04), ylabel="probability")
         axes.set_xticks(self.column, _some_numbers(self.n))
@@ -224,19 +248,30 @@ class _Page:
             colour, marker = looks[k]
             style = {"color": colour, "marker": marker, "ms": 4.5, "lw": 1.3, "mec": "white"}
             wanted = s.classes[k] == s.true_class
-            axes.plot(self.column, s.probabilities[:, k], **style, mew=0.3, clip_on=False,
-                      zorder=4 if wanted else 3)  # fmt: skip
+            axes.plot(
+                self.column,
+                s.probabilities[:, k],
+                **style,
+                mew=0.3,
+                clip_on=False,
+                zorder=4 if wanted else 3,
+            )
             label = f"{s.classes[k]} {s.probabilities[-1, k]:.2f}{' true' if wanted else ''}"
             handles.append(Line2D([], [], label=label, **style, mew=0))
-        legend = axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5),
-                             handlelength=1.4, labelspacing=0.35)  # fmt: skip
+        legend = axes.legend(
+            handles=handles,
+            loc="center left",
+            bbox_to_anchor=(1.01, 0.5),
+            handlelength=1.4,
+            labelspacing=0.35,
+        )
         for text in legend.get_texts():
             text.set_weight("bold" if text.get_text().endswith(" true") else "normal")
 
     def time(self):
         """Lines from the columns to when the images were taken, on a linear axis."""
         axes = self._axes(self.LEFT, self.FOOT, self._width, self.TIME - 0.17)
-        day, last = self.subject.day, float(self.subject.day[-1]) or 1.0
+        day, last = self.summary.day, float(self.summary.day[-1]) or 1.0
         low, high = -0.03 * last, 1.03 * last
         fraction = (self.column - self.span[0]) / (self.span[1] - self.span[0])
         starts = np.stack([low + (high - low) * fraction, np.ones(self.n)], axis=1)

@@ -12,19 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
 from classifier.evaluation import Predictions
 from classifier.features.pipeline import psf_of
 from classifier.files import whole_file
-from classifier.image_selection import ShownSplit
+from classifier.image_selection import SelectedSplit
 from classifier.network_inputs import inputs_of
 from classifier.photometry import Flag, Settings, measure
-from classifier.reports.object_figure import Subject, portrait
+from classifier.reports.object_figure import ObjectSummary, portrait
 from classifier.reports.plot_style import DPI
 
 
-def rows_of(split: Split, object_ids) -> list[int]:
+def rows_of(split: DatasetSplit, object_ids) -> list[int]:
     """Rows of a split that hold these objects, named by text.
 
     Raises
@@ -44,19 +44,19 @@ def rows_of(split: Split, object_ids) -> list[int]:
     return [place[str(name)] for name in object_ids]
 
 
-def portrait_path(out, object_id) -> Path:
+def object_summary_path(out, object_id) -> Path:
     """Where the portrait of an object goes: beside the file of the predictions."""
     plain = re.sub(r"[^\w.+-]", "_", str(object_id))
     return Path(out).with_name(f"{Path(out).stem}_{plain}.png")
 
 
-def draw_portrait(path, shown: ShownSplit, row: int, predictions: Predictions) -> None:
+def draw_object_summary(path, shown: SelectedSplit, row: int, predictions: Predictions) -> None:
     """Write a PNG of one object.
 
     Parameters
     ----------
     path : path
-    shown : ShownSplit
+    shown : SelectedSplit
         The split, as the model was shown it.
     row : int
         Of the object in the split; `rows_of` finds it.
@@ -73,13 +73,13 @@ def draw_portrait(path, shown: ShownSplit, row: int, predictions: Predictions) -
     OutputError
         The place cannot be written.
     """
-    figure = portrait(subject_of(shown, row, predictions))
+    figure = portrait(object_summary_of(shown, row, predictions))
     with whole_file(path) as unfinished:
         figure.savefig(unfinished, format="png", dpi=DPI)
 
 
-def subject_of(shown: ShownSplit, row: int, predictions: Predictions) -> Subject:
-    """What is drawn of one object; arguments and errors are those of `draw_portrait`."""
+def object_summary_of(shown: SelectedSplit, row: int, predictions: Predictions) -> ObjectSummary:
+    """What is drawn of one object; arguments and errors are those of `draw_object_summary`."""
     split, name = shown.split, str(shown.split.object_ids[row])
     stamps = shown.stamps(row, row + 1)
     n = int(stamps.n_epochs[0])
@@ -90,18 +90,23 @@ def subject_of(shown: ShownSplit, row: int, predictions: Predictions) -> Subject
     if seen == 0 or used.sum() != seen:
         raise ClassifierError(
             f"{split.path}/{split.name}: object {name} has {n} images in the band "
-            f"{shown.showing.band}, and predictions after {seen}; there is no portrait of it."
+            f"{shown.selection.band}, and predictions after {seen}; there is no portrait of it."
         )
     curves = measure(stamps, psf_of(split), Settings(templates=0))
     label = int(predictions.label[found[0]])
-    return Subject(
-        name=name, survey=split.survey, band=shown.showing.band,
-        day=stamps.mjd[0, :n] - stamps.mjd[0, 0], sigma=_in_sigma(alone),
-        flux_njy=curves.flux_njy[0, :n], error_njy=curves.flux_error_njy[0, :n],
-        saturated=(curves.flags[0, :n] & Flag.SATURATED) > 0, classes=predictions.classes,
+    return ObjectSummary(
+        name=name,
+        survey=split.survey,
+        band=shown.selection.band,
+        day=stamps.mjd[0, :n] - stamps.mjd[0, 0],
+        sigma=_in_sigma(alone),
+        flux_njy=curves.flux_njy[0, :n],
+        error_njy=curves.flux_error_njy[0, :n],
+        saturated=(curves.flags[0, :n] & Flag.SATURATED) > 0,
+        classes=predictions.classes,
         probabilities=_carried(predictions.probabilities[found[0]], used),
         true_class=predictions.classes[label] if label >= 0 else None,
-    )  # fmt: skip
+    )
 
 
 def _apart(stamps, n):

@@ -10,7 +10,7 @@ from classifier.files import whole_file
 
 
 @dataclass(frozen=True)
-class Look:
+class ValidationRecord:
     """One look at the validation set.
 
     ``waited_share`` is the part of the time since the run was last started that was spent waiting
@@ -34,10 +34,10 @@ class Look:
     waited_share: float
 
 
-_COLUMNS = [field.name for field in fields(Look)]
+_COLUMNS = [field.name for field in fields(ValidationRecord)]
 
 
-def write_history(path: Path, looks: list[Look]) -> None:
+def write_history(path: Path, looks: list[ValidationRecord]) -> None:
     """Write looks as CSV."""
     with whole_file(path) as unfinished, unfinished.open("w", newline="") as file:
         rows = csv.writer(file)
@@ -45,16 +45,16 @@ def write_history(path: Path, looks: list[Look]) -> None:
         rows.writerows([f"{value:.6g}" for value in astuple(look)] for look in looks)
 
 
-def read_history(path: Path) -> list[Look]:
+def read_history(path: Path) -> list[ValidationRecord]:
     """Read what ``write_history`` wrote."""
     with path.open(newline="") as file:
         return [
-            Look(int(float(row[0])), int(float(row[1])), *map(float, row[2:]))
+            ValidationRecord(int(float(row[0])), int(float(row[1])), *map(float, row[2:]))
             for row in list(csv.reader(file))[1:]
         ]
 
 
-def plot_history(path: Path, looks: list[Look], title: str) -> None:
+def plot_history(path: Path, looks: list[ValidationRecord], title: str) -> None:
     """Draw losses and accuracies against iterations."""
     import matplotlib.style
     from matplotlib.figure import Figure
@@ -91,7 +91,7 @@ class TensorBoardLog:
 
         self._writer = SummaryWriter(str(folder))
 
-    def write(self, look: Look) -> None:
+    def write(self, look: ValidationRecord) -> None:
         """Add one row."""
         for name, value in zip(_COLUMNS[2:], astuple(look)[2:], strict=True):
             self._writer.add_scalar(name, value, look.iteration)

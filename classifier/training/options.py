@@ -59,7 +59,7 @@ class NetworkOptions:
     validation : int
         At most so many validation sequences.
     start, images, band
-        As in `classifier.image_selection.Showing.for_training`.
+        As in `classifier.image_selection.ImageSelection.for_training`.
     seed : int
 
     Raises

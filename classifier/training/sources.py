@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from classifier.dataset import BLOCK_OBJECTS, Split, stamps_of
+from classifier.dataset import BLOCK_OBJECTS, DatasetSplit, stamp_batch_of
 from classifier.errors import ClassifierError
-from classifier.image_selection import Showing, ShownSplit, StartLaw
+from classifier.image_selection import ImageSelection, SelectedSplit, SequenceStartDistribution
 from classifier.network_inputs import Inputs, inputs_of
 from classifier.registration import LANCZOS_ORDER
 from simulator.dataset.regenerate import simulator_of
@@ -23,8 +23,8 @@ class StoredSource:
 
     Parameters
     ----------
-    split : Split
-    showing : Showing
+    split : DatasetSplit
+    showing : ImageSelection
     seed : int
     batch : int
         Blocks are a multiple of it; what is left over at the end of the split is not used.
@@ -35,14 +35,14 @@ class StoredSource:
         The split is smaller than one batch.
     """
 
-    split: Split
-    showing: Showing
+    split: DatasetSplit
+    selection: ImageSelection
     seed: int
     batch: int
-    _shown: ShownSplit = field(init=False, repr=False)
+    _shown: SelectedSplit = field(init=False, repr=False)
 
     def __post_init__(self):
-        self._shown = ShownSplit(self.split, self.showing)
+        self._shown = SelectedSplit(self.split, self.selection)
         size = max(BLOCK_OBJECTS // self.batch, 1) * self.batch
         edges = [*range(0, len(self.split), size), len(self.split)]
         self._blocks = [(a, b) for a, b in pairwise(edges) if b - a >= self.batch]
@@ -73,7 +73,7 @@ class EndlessSource:
     Parameters
     ----------
     simulator : simulator.simulator.Simulator
-    showing : Showing
+    showing : ImageSelection
     seed : int
         Another seed than 0 starts elsewhere in the sequence of objects.
     batch : int
@@ -87,7 +87,7 @@ class EndlessSource:
     """
 
     simulator: Simulator
-    showing: Showing
+    selection: ImageSelection
     seed: int
     batch: int
     resampled: float = 0.0
@@ -97,11 +97,18 @@ class EndlessSource:
         if self.seed >= MOST_SEEDS:
             raise ClassifierError(f"--on-the-fly: --seed {self.seed}; allowed: below {MOST_SEEDS}.")
         self._size = max(BLOCK_OBJECTS // self.batch, 1) * self.batch
-        self._law = StartLaw(self.showing.start_fractions)
+        self._law = SequenceStartDistribution(self.selection.start_fractions)
         self._registering = registering(self.simulator) if self.resampled else self.simulator
 
     @classmethod
-    def like(cls, split: Split, showing: Showing, seed: int, batch: int, resampled: float = 0.0):
+    def like(
+        cls,
+        split: DatasetSplit,
+        selection: ImageSelection,
+        seed: int,
+        batch: int,
+        resampled: float = 0.0,
+    ):
         """Sequences like those of the training split of a simulated data set.
 
         Raises
@@ -110,7 +117,7 @@ class EndlessSource:
             The data were not simulated, or cannot be made again.
         """
         try:
-            return cls(simulator_of(split.path), showing, seed, batch, resampled)
+            return cls(simulator_of(split.path), selection, seed, batch, resampled)
         except SimulationError as error:
             raise ClassifierError(f"--on-the-fly: {error}") from None
 
@@ -135,9 +142,9 @@ class EndlessSource:
     def _made(self, simulator, objects):
         made = simulator.batch("train", objects)
         known, profile = made.objects, simulator.profile
-        stamps = stamps_of(made.images, made.mask, {**made.epochs, **known}, profile)
+        stamps = stamp_batch_of(made.images, made.mask, {**made.epochs, **known}, profile)
         starts = self._law.starts(known["first_alert_epoch"], known["n_epochs"])
-        shown = self.showing.of(stamps, starts, profile, simulator.band_names)
+        shown = self.selection.of(stamps, starts, profile, simulator.band_names)
         return inputs_of(shown), known["label"].astype(int)
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
 from classifier.features.feature_table import data_identity
 from classifier.files import alone_in, claim, whole_file
-from classifier.image_selection import Showing, ShownSplit
+from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.model_card import CARD, versions
 from classifier.models.recurrent import built, full_choices
 from classifier.models.recurrent.backend import keras
@@ -27,12 +27,17 @@ from classifier.models.recurrent.network import (
     save_weights,
     softmax,
 )
-from classifier.models.recurrent.sequence_model import Forms
+from classifier.models.recurrent.sequence_model import ModelVariants
 from classifier.models.registry import model_folder
 from classifier.network_inputs import Inputs, inputs_of
 from classifier.training.batches import Batches
 from classifier.training.checkpoint import load_checkpoint, save_checkpoint
-from classifier.training.history import Look, TensorBoardLog, plot_history, write_history
+from classifier.training.history import (
+    TensorBoardLog,
+    ValidationRecord,
+    plot_history,
+    write_history,
+)
 from classifier.training.options import NetworkOptions
 from classifier.training.sources import EndlessSource, StoredSource
 
@@ -65,17 +70,17 @@ class NetworkTraining:
     folder: Path
     options: NetworkOptions
     command: str = ""
-    showing: Showing = field(init=False)
-    splits: dict[str, Split] = field(init=False)
+    selection: ImageSelection = field(init=False)
+    splits: dict[str, DatasetSplit] = field(init=False)
 
     def __post_init__(self):
-        self.splits = {name: Split(self.data, name) for name in ("train", "validation")}
+        self.splits = {name: DatasetSplit(self.data, name) for name in ("train", "validation")}
         for split in self.splits.values():
             split.refuse_empty()
             if np.unique(split.labels[split.labels >= 0]).size < 2:
                 raise ClassifierError(f"{split.path}/{split.name}: one class or none to learn.")
         options, train = self.options, self.splits["train"]
-        self.showing = Showing.for_training(
+        self.selection = ImageSelection.for_training(
             train, start=options.start, band=options.band, images=options.images
         )
         self._batches = Batches(self._source(), options.turned)
@@ -88,14 +93,14 @@ class NetworkTraining:
         options, train = self.options, self.splits["train"]
         if options.on_the_fly:
             return EndlessSource.like(
-                train, self.showing, options.seed, options.batch, options.resampled
+                train, self.selection, options.seed, options.batch, options.resampled
             )
-        return StoredSource(train, self.showing, options.seed, options.batch)
+        return StoredSource(train, self.selection, options.seed, options.batch)
 
     def _settings(self):
         return {
             "data": {name: data_identity(split) for name, split in self.splits.items()},
-            "showing": self.showing.as_dict(),
+            "showing": self.selection.as_dict(),
             "options": self.options.as_dict(),
             "versions": _used_versions(),
         }
@@ -116,16 +121,19 @@ class NetworkTraining:
                 self._train(on_step)
         return Network.open(self.folder)
 
-    def built(self, precision: str | None = None) -> Forms:
+    def built(self, precision: str | None = None) -> ModelVariants:
         """The network with fresh weights, which depend on the seed alone."""
         keras.utils.set_random_seed(self.options.seed)
         train, precision = self.splits["train"], precision or self.options.precision
         dtype = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
         try:
             return built(
-                self.options.network, size_pix=train.size_pix, n_classes=len(train.classes),
-                dtype=dtype, **self.options.choices,
-            )  # fmt: skip
+                self.options.network,
+                size_pix=train.size_pix,
+                n_classes=len(train.classes),
+                dtype=dtype,
+                **self.options.choices,
+            )
         except (TypeError, ValueError) as error:
             raise ClassifierError(f"--model {self.options.network}: {error}") from None
 
@@ -136,11 +144,15 @@ class NetworkTraining:
         before = looks[-1].seconds if looks else 0.0
         log = TensorBoardLog(self.folder / _EVENTS)
         for iteration, loss, seconds, waited_share in self._learnt(model, looks, on_step):
-            look = Look(
-                iteration, iteration * options.batch, before + seconds,
-                float(model.optimizer.learning_rate), loss, **self._numbers(model, check),
+            look = ValidationRecord(
+                iteration,
+                iteration * options.batch,
+                before + seconds,
+                float(model.optimizer.learning_rate),
+                loss,
+                **self._numbers(model, check),
                 waited_share=waited_share,
-            )  # fmt: skip
+            )
             self._refuse_nonsense(look)
             looks.append(look)
             self._keep(model, looks)
@@ -178,14 +190,14 @@ class NetworkTraining:
             return []
         model.optimizer.build(model.trainable_variables)
         meta = load_checkpoint(path, model)
-        return [Look(**look) for look in meta["looks"]]
+        return [ValidationRecord(**look) for look in meta["looks"]]
 
     def _validation(self) -> tuple[Inputs, np.ndarray]:
         """Labelled validation sequences from all over the split."""
         split = self.splits["validation"]
         labelled = np.flatnonzero(split.labels >= 0)
         places = np.linspace(0, labelled.size - 1, min(self.options.validation, labelled.size))
-        rows, shown, found = labelled[places.astype(int)], ShownSplit(split, self.showing), []
+        rows, shown, found = labelled[places.astype(int)], SelectedSplit(split, self.selection), []
         for first, end in split.blocks():
             wanted = rows[(rows >= first) & (rows < end)] - first
             found.append(inputs_of(shown.stamps(first, end)).of(wanted))
@@ -194,7 +206,7 @@ class NetworkTraining:
         if not known.any():
             raise ClassifierError(
                 f"{split.path}/{split.name}: no labelled sequence has an image in the band "
-                f"{self.showing.band}."
+                f"{self.selection.band}."
             )
         return inputs.of(known), split.labels[rows][known]
 
@@ -214,7 +226,7 @@ class NetworkTraining:
             return float(correct[rows, np.minimum(inputs.n_images, k) - 1].mean())
 
         some = {f"accuracy_{k}": after(k) for k in (1, 3, 6, 10)}
-        return {"validation_loss": float(loss), "accuracy": after(self.showing.images), **some}
+        return {"validation_loss": float(loss), "accuracy": after(self.selection.images), **some}
 
     def _keep(self, model, looks):
         if looks[-1].validation_loss <= min(look.validation_loss for look in looks):
@@ -245,7 +257,7 @@ class NetworkTraining:
             "classes": list(train.classes),
             "survey": train.survey,
             "size_pix": train.size_pix,
-            "showing": self.showing.as_dict(),
+            "showing": self.selection.as_dict(),
             "options": self.options.as_dict(),
             "trained_on": data_identity(train),
             "profile": train.attributes["profile"],
@@ -262,9 +274,12 @@ def compile_for(model, options: NetworkOptions) -> None:
     if options.schedule == "cosine":
         rise = max(1, int(options.warm_up * options.iterations))
         rate = keras.optimizers.schedules.CosineDecay(
-            0.01 * rate, max(1, options.iterations - rise), alpha=0.01,
-            warmup_target=rate, warmup_steps=rise,
-        )  # fmt: skip
+            0.01 * rate,
+            max(1, options.iterations - rise),
+            alpha=0.01,
+            warmup_target=rate,
+            warmup_steps=rise,
+        )
     model.compile(
         optimizer=keras.optimizers.Adam(rate, amsgrad=True, clipnorm=options.clip_norm),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum"),

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from classifier.dataset import BLOCK_OBJECTS, Split
-from classifier.features.pipeline import FeatureMaker, Recipe
+from classifier.dataset import BLOCK_OBJECTS, DatasetSplit
+from classifier.features.pipeline import FeatureConfig, FeaturePipeline
 from classifier.models.forest.growing import Sample, Shape, grown, probabilities
 from classifier.photometry.light_curves import LightCurves
 
@@ -40,7 +40,7 @@ class Measured:
 
 
 def measured(
-    split: Split, recipe: Recipe, classes, *, most: int | None = None, copies: int = 0
+    split: DatasetSplit, config: FeatureConfig, classes, *, most: int | None = None, copies: int = 0
 ) -> Measured:
     """Features of the first ``most`` objects of a split, and of ``copies`` of each with noise.
 
@@ -49,28 +49,31 @@ def measured(
     ClassifierError
         A class that is not among ``classes``, or no exposures in the recipe's band.
     """
-    maker, labels = FeatureMaker(split, recipe), split.labels_among(classes)
+    pipeline, labels = FeaturePipeline(split, config), split.labels_among(classes)
     n = min(len(split), most or len(split))
-    after = (*(k for k in AFTER if k < recipe.images), recipe.images)
+    after = (*(k for k in AFTER if k < config.images), config.images)
     features, noisy, n_images = [], [], []
     for first in range(0, n, BLOCK_OBJECTS):
-        curves = maker.light_curves(first, min(first + BLOCK_OBJECTS, n))
+        curves = pipeline.light_curves(first, min(first + BLOCK_OBJECTS, n))
         there = curves.n_epochs.astype(int)
-        features.append(_features(maker, curves, after))
+        features.append(_features(pipeline, curves, after))
         again = [with_noise(curves, [first, copy]) for copy in range(copies)]
-        made = [_features(maker, each, after) for each in again]
+        made = [_features(pipeline, each, after) for each in again]
         shape = (*features[-1].shape[:2], 0, features[-1].shape[2])
         noisy.append(np.stack(made, axis=2) if made else np.zeros(shape, dtype=np.float32))
         n_images.append(there)
     return Measured(
-        after, np.concatenate(features, axis=1), np.concatenate(n_images), labels[:n],
+        after,
+        np.concatenate(features, axis=1),
+        np.concatenate(n_images),
+        labels[:n],
         np.concatenate(noisy, axis=1),
-    )  # fmt: skip
+    )
 
 
-def _features(maker, curves, after):
+def _features(pipeline, curves, after):
     there = curves.n_epochs.astype(int)
-    return np.stack([maker.features(curves, np.minimum(there, k)) for k in after])
+    return np.stack([pipeline.features(curves, np.minimum(there, k)) for k in after])
 
 
 def with_noise(curves: LightCurves, seed) -> LightCurves:
@@ -85,7 +88,7 @@ def with_noise(curves: LightCurves, seed) -> LightCurves:
 
 
 @dataclass(frozen=True)
-class TaughtForest:
+class AugmentedForest:
     """Forests of simulated sequences and a few real ones.
 
     Parameters
@@ -132,5 +135,7 @@ class TaughtForest:
         noisy = self.real.noisy[j][taught]
         if not noisy.shape[1]:
             return np.repeat(self.real.features[j][taught], TIMES, axis=0)
-        return np.concatenate([np.resize(each, (TIMES, each.shape[1])) for each in noisy] or
-                              [np.zeros((0, noisy.shape[2]), dtype=np.float32)])  # fmt: skip
+        return np.concatenate(
+            [np.resize(each, (TIMES, each.shape[1])) for each in noisy]
+            or [np.zeros((0, noisy.shape[2]), dtype=np.float32)]
+        )

@@ -15,7 +15,12 @@ from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.network import WEIGHTS, Network, save_weights
 from classifier.network_inputs import Inputs
 from finetune.adaptation.augmentation import variants
-from finetune.adaptation.gradient import VARIANTS, lessons_for, taught_rows, teach
+from finetune.adaptation.gradient import (
+    VARIANTS,
+    train_by_gradient,
+    training_rows,
+    training_set_for,
+)
 from finetune.adaptation.head import Head
 from finetune.adaptation.methods import Head as HeadMethod
 from finetune.adaptation.methods import Steps
@@ -25,7 +30,7 @@ _HEAD_VARIANTS = 256
 
 
 @dataclass
-class Pupil:
+class FineTuner:
     """A network and the way it is adapted.
 
     Parameters
@@ -48,11 +53,11 @@ class Pupil:
     _head: Head | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self):
-        self._before = [keras.ops.convert_to_numpy(v) for v in self.network.forms.whole.weights]
+        self._before = [keras.ops.convert_to_numpy(v) for v in self.network.variants.whole.weights]
 
-    def begin_again(self) -> None:
+    def reset(self) -> None:
         """Forget everything it was taught here."""
-        for variable, value in zip(self.network.forms.whole.weights, self._before, strict=True):
+        for variable, value in zip(self.network.variants.whole.weights, self._before, strict=True):
             variable.assign(value)
 
     def learn(
@@ -78,21 +83,28 @@ class Pupil:
         ------
         FinetuneError
         """
-        self.begin_again()
+        self.reset()
         labels = np.asarray(labels)
         if self.method.part == "head":
-            made, rows = taught_variants(inputs, labels, self.method, _HEAD_VARIANTS, seed)
+            made, rows = training_variants(inputs, labels, self.method, _HEAD_VARIANTS, seed)
             per_class = float(np.median(np.unique(labels, return_counts=True)[1]))
             penalty = self.method.penalty_for(per_class)
             self._head = self._head or Head(self.network)
             self._head.fit(made, labels[rows], penalty=penalty)
             return
         if self.method.simulated and self._lessons is None:
-            self._lessons = lessons_for(self.network, self.method, *self.simulated())
-        made, rows = taught_variants(inputs, labels, self.method, VARIANTS, seed)
-        real = lessons_for(self.network, self.method, made, labels[rows])
-        teach(self.network, self.method, real, self._lessons, iterations=self.iterations,
-              seed=seed, on_step=on_step)  # fmt: skip
+            self._lessons = training_set_for(self.network, self.method, *self.simulated())
+        made, rows = training_variants(inputs, labels, self.method, VARIANTS, seed)
+        real = training_set_for(self.network, self.method, made, labels[rows])
+        train_by_gradient(
+            self.network,
+            self.method,
+            real,
+            self._lessons,
+            iterations=self.iterations,
+            seed=seed,
+            on_step=on_step,
+        )
 
     def save(self, folder: Path, adapted: dict) -> dict:
         """Write what it is now as a model folder, with ``adapted`` in the card; its card.
@@ -101,19 +113,19 @@ class Pupil:
         ------
         OutputError
         """
-        save_weights(self.network.forms.whole, folder / WEIGHTS)
+        save_weights(self.network.variants.whole, folder / WEIGHTS)
         method = {"part": self.method.part, **asdict(self.method)}
         told = {"method": method, "iterations": self.iterations, **adapted}
-        card = {**self.network.card, "showing": self.network.showing.as_dict(), "adapted": told}
+        card = {**self.network.card, "showing": self.network.selection.as_dict(), "adapted": told}
         with whole_file(folder / CARD) as path:
             path.write_text(json.dumps(card, indent=1))
         return card
 
 
-def taught_variants(inputs: Inputs, labels, method, n: int, seed: int):
+def training_variants(inputs: Inputs, labels, method, n: int, seed: int):
     """About ``n`` variants, at least one of each object and alike of each class, and their rows."""
     draws = np.random.default_rng([seed, 5])
-    rows = taught_rows(labels, n, draws)
+    rows = training_rows(labels, n, draws)
     if method.thinned:
         return variants(inputs, rows, draws), rows
     return inputs.of(rows).turned(draws.integers(8, size=len(rows))), rows

@@ -23,7 +23,7 @@ _BATCHES = 6  # keeps draws apart
 
 
 @dataclass(frozen=True)
-class Lessons:
+class TrainingSet:
     """Sequences a network learns from, in the form the part of it that learns takes them.
 
     ``arrays`` are (object, image, ...) by name; ``weight`` (object, image) is 1 where there is an
@@ -40,16 +40,16 @@ class Lessons:
         return chosen, self.weight[rows], self.labels[rows]
 
 
-def lessons_for(network: Network, method: Steps, inputs: Inputs, labels) -> Lessons:
+def training_set_for(network: Network, method: Steps, inputs: Inputs, labels) -> TrainingSet:
     """Sequences as the part of ``network`` that a method teaches wants them."""
     arrays = inputs.arrays()
     if method.part == "reader":
-        arrays = network.forms.encoder.predict(arrays, batch_size=_PREDICTED_AT_ONCE, verbose=0)
+        arrays = network.variants.encoder.predict(arrays, batch_size=_PREDICTED_AT_ONCE, verbose=0)
         arrays = {name: np.asarray(part) for name, part in arrays.items()}
-    return Lessons(arrays, inputs.shown, np.asarray(labels))
+    return TrainingSet(arrays, inputs.shown, np.asarray(labels))
 
 
-def taught_rows(labels, n: int, draws: np.random.Generator) -> np.ndarray:
+def training_rows(labels, n: int, draws: np.random.Generator) -> np.ndarray:
     """``n`` rows or more with repetitions, as many of every class and nearly of every object."""
     classes = np.unique(labels)
     each = max(-(-n // classes.size), *(int((labels == c).sum()) for c in classes))
@@ -58,11 +58,11 @@ def taught_rows(labels, n: int, draws: np.random.Generator) -> np.ndarray:
     )
 
 
-def teach(
+def train_by_gradient(
     network: Network,
     method: Steps,
-    real: Lessons,
-    simulated: Lessons | None,
+    real: TrainingSet,
+    simulated: TrainingSet | None,
     *,
     iterations: int,
     seed: int,
@@ -77,7 +77,7 @@ def teach(
     ----------
     network : Network
     method : Steps
-    real, simulated : Lessons
+    real, simulated : TrainingSet
         ``simulated`` may be None where the method needs none.
     iterations : int
     seed : int
@@ -90,7 +90,7 @@ def teach(
     FinetuneError
         The loss is no longer a number.
     """
-    model = network.forms.whole if method.part == "all" else network.forms.reader
+    model = network.variants.whole if method.part == "all" else network.variants.reader
     rate = keras.optimizers.schedules.CosineDecay(
         method.learning_rate, iterations, alpha=_LEAST_RATE
     )
@@ -123,6 +123,4 @@ def teach(
 def _joined(one, other):
     (arrays, weight, labels), (more, more_weight, more_labels) = one, other
     arrays = {name: np.concatenate([arrays[name], more[name]]) for name in arrays}
-    return (
-        arrays, np.concatenate([weight, more_weight]), np.concatenate([labels, more_labels])
-    )  # fmt: skip
+    return (arrays, np.concatenate([weight, more_weight]), np.concatenate([labels, more_labels]))

@@ -65,7 +65,7 @@ class Head:
     """The last layer of a network, and what comes into it."""
 
     def __init__(self, network: Network):
-        whole = network.forms.whole
+        whole = network.variants.whole
         self._layer = whole.get_layer(LAST)
         self._features = keras.Model(whole.input, self._layer.input)
 

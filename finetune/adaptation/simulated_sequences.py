@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from classifier.image_selection import Showing
+from classifier.image_selection import ImageSelection
 from classifier.models.recurrent.network import Network
 from classifier.network_inputs import Inputs
 from classifier.training.sources import MOST_SEEDS, EndlessSource
@@ -40,15 +40,15 @@ def simulator_for(network: Network) -> Simulator:
 
 
 def simulated_sequences(
-    network: Network, showing: Showing, n: int, *, seed: int, resampled: float
+    network: Network, selection: ImageSelection, n: int, *, seed: int, resampled: float
 ) -> tuple[Inputs, np.ndarray]:
     """``n`` sequences or more, whole blocks of 1,024, and their labels among the network's classes.
 
     ``resampled`` is the share whose stamps are registered on their source.
     """
     source = EndlessSource(
-        simulator_for(network), showing, _SEED_OFFSET + seed, _BATCH, resampled
-    )  # fmt: skip
+        simulator_for(network), selection, _SEED_OFFSET + seed, _BATCH, resampled
+    )
     parts, found = [], 0
     while found < n:
         parts.append(source.block(len(parts), 0))

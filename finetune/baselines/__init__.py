@@ -16,6 +16,12 @@ from finetune.baselines.single_epoch_features import (
 from finetune.baselines.single_epoch_planes import Planes, first_planes
 
 __all__ = [
-    "BRIGHTNESS_FEATURES", "FEATURES", "Planes", "Trials", "feature_columns", "few_shot_trials",
-    "first_planes", "single_epoch_features",
-]  # fmt: skip
+    "BRIGHTNESS_FEATURES",
+    "FEATURES",
+    "Planes",
+    "Trials",
+    "feature_columns",
+    "few_shot_trials",
+    "first_planes",
+    "single_epoch_features",
+]

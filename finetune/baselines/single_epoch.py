@@ -43,9 +43,16 @@ class Trials:
 
 
 def few_shot_trials(
-    features, labels, fields, classes: Sequence[str], *, per_class: int, trials: int, seed: int = 0,
+    features,
+    labels,
+    fields,
+    classes: Sequence[str],
+    *,
+    per_class: int,
+    trials: int,
+    seed: int = 0,
     disjoint: str = "field",
-) -> Trials:  # fmt: skip
+) -> Trials:
     """Grow trees on ``per_class`` objects of every class and test them on the rest.
 
     Parameters

@@ -168,10 +168,22 @@ def _log_share(chosen, among):
 _FUNCTIONS = {
     f.__name__: f
     for f in (
-        signal, polarity, width, elongation, off_centre, opposite, residuals, likeness, new_light,
-        template_signal, template_spread, nearest, crowding, lost,
+        signal,
+        polarity,
+        width,
+        elongation,
+        off_centre,
+        opposite,
+        residuals,
+        likeness,
+        new_light,
+        template_signal,
+        template_spread,
+        nearest,
+        crowding,
+        lost,
     )
-}  # fmt: skip
+}
 FEATURES = tuple(_FUNCTIONS)
 BRIGHTNESS_FEATURES = ("signal", "template_signal")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.stats import sigma_clipped_stats
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from finetune.errors import FinetuneError
 from simulator.dataset.store import open_dataset
 from simulator.detector.defects import SATURATED
@@ -74,7 +74,7 @@ class Planes:
         return cls(*shown, usable, usable & (mask == 0), noises[2] / noises[0])
 
 
-def first_planes(path, name: str = "test") -> tuple[Split, list[Planes | None]]:
+def first_planes(path, name: str = "test") -> tuple[DatasetSplit, list[Planes | None]]:
     """A split, and the planes of the first image of each of its objects.
 
     Raises
@@ -84,7 +84,7 @@ def first_planes(path, name: str = "test") -> tuple[Split, list[Planes | None]]:
     FinetuneError
         It has no template and difference images, or stamps below 21 pixels.
     """
-    split = Split(path, name)
+    split = DatasetSplit(path, name)
     split.refuse_empty()
     group = open_dataset(path)[name]
     missing = [plane for plane in _PLANES if plane not in group]

@@ -14,12 +14,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError, OutputError
 from classifier.files import whole_file
 from finetune.domain_gap.gap import Settings, expected_work, measure_gap
 from finetune.domain_gap.quantities import QUANTITIES, SELECTION
-from finetune.errors import GapError
+from finetune.errors import DomainGapError
 from finetune.reports.domain_gap_page import page_of, record_of
 from simulator.dataset.plan import versions
 from simulator.errors import SimulationError
@@ -41,7 +41,7 @@ class Request:
     survey: str | None
     own_exposures: bool
     images: int
-    partners: int
+    matched: int
     lanczos_order: int
     split: str
     profile_set: tuple[str, ...]
@@ -52,9 +52,13 @@ class Request:
     def settings(self) -> Settings:
         """How the comparison is made."""
         return Settings(
-            images=self.images, partners=self.partners, lanczos_order=self.lanczos_order,
-            own_exposures=self.own_exposures, seed=self.seed, n_bootstrap=self.n_bootstrap,
-        )  # fmt: skip
+            images=self.images,
+            matched=self.matched,
+            lanczos_order=self.lanczos_order,
+            own_exposures=self.own_exposures,
+            seed=self.seed,
+            n_bootstrap=self.n_bootstrap,
+        )
 
     def command(self) -> str:
         """The command, in its full form."""
@@ -74,7 +78,13 @@ def answer(request: Request) -> int:
     """Do what was asked; the exit code, after one sentence where it is not 0."""
     try:
         run_request(request)
-    except (GapError, ClassifierError, SimulationError, ProfileError, ExposureTableError) as error:
+    except (
+        DomainGapError,
+        ClassifierError,
+        SimulationError,
+        ProfileError,
+        ExposureTableError,
+    ) as error:
         print(f"survey gap: {error}", file=sys.stderr)
         return _BAD
     except OutputError as error:
@@ -91,26 +101,33 @@ def run_request(request: Request) -> None:
 
     Raises
     ------
-    GapError, ClassifierError, SimulationError, ProfileError
+    DomainGapError, ClassifierError, SimulationError, ProfileError
         It cannot be done as asked.
     OutputError
         The report cannot be written.
     """
     _check_output(request.out)
-    split = Split(request.real, request.split)
+    split = DatasetSplit(request.real, request.split)
     split.refuse_empty()
     profile = _profile(request, split)
     width = None if sys.stdout.isatty() else _WIDTH_OFF_TERMINAL
     console = Console(quiet=request.quiet, width=width)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-               TimeRemainingColumn())  # fmt: skip
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("simulated", total=expected_work(split, request.settings()))
         gap = measure_gap(split, profile, request.settings(), lambda n: progress.advance(task, n))
     about = {
-        "command": request.command(), "survey": profile.name, "title": profile.title,
-        "settings": asdict(request.settings()), "versions": versions(),
-    }  # fmt: skip
+        "command": request.command(),
+        "survey": profile.name,
+        "title": profile.title,
+        "settings": asdict(request.settings()),
+        "versions": versions(),
+    }
     with whole_file(request.out / RECORD) as path:
         path.write_text(json.dumps(record_of(gap, about), indent=1, allow_nan=False))
     with whole_file(request.out / PAGE) as path:
@@ -122,7 +139,7 @@ def run_request(request: Request) -> None:
 
 def _check_output(out):
     if out.exists() and not out.is_dir():
-        raise GapError(f"--out {out} is a file; give a folder.")
+        raise DomainGapError(f"--out {out} is a file; give a folder.")
 
 
 def _profile(request, split):
@@ -130,7 +147,7 @@ def _profile(request, split):
     for setting in request.profile_set:
         key, equals, value = setting.partition("=")
         if not (key.strip() and equals):
-            raise GapError(
+            raise DomainGapError(
                 f"--profile-set {setting!r}: write KEY=VALUE, as in psf.beta_median=3.6."
             )
         overrides[key.strip()] = value.strip()
@@ -138,13 +155,13 @@ def _profile(request, split):
         return split.profile
     profile = load_profile(request.survey or split.profile.name, overrides or None)
     if tuple(profile.bands) != tuple(split.bands):
-        raise GapError(
+        raise DomainGapError(
             f"the survey {profile.name!r} has the bands {', '.join(profile.bands)}, and "
             f"{request.real} has {', '.join(split.bands)}."
         )
     scales = [p.camera.pixel_scale_arcsec for p in (profile, split.profile)]
     if abs(scales[0] / scales[1] - 1) > _SAME_SCALE:
-        raise GapError(
+        raise DomainGapError(
             f"the survey {profile.name!r} has pixels of {scales[0]:g} arcsec, and {request.real} "
             f"has {scales[1]:g}."
         )
@@ -176,17 +193,24 @@ def _areas(gap):
 def _gaps(gap):
     distances = {**gap.distances, **gap.selection.distances}
     found = [(distances[q.name], q) for q in (*QUANTITIES, *SELECTION)]
-    found = sorted((f for f in found if f[0].verdict not in ("alike", "not measured")),
-                   key=lambda f: -f[0].excess)  # fmt: skip
-    table = Table(title=f"{len(found)} of {len(distances)} measurements are not alike",
-                  title_justify="left")  # fmt: skip
+    found = sorted(
+        (f for f in found if f[0].verdict not in ("alike", "not measured")),
+        key=lambda f: -f[0].excess,
+    )
+    table = Table(
+        title=f"{len(found)} of {len(distances)} measurements are not alike", title_justify="left"
+    )
     for name in ("measurement", "real", "simulated", "distance", "verdict"):
         left = name in ("measurement", "verdict")
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
     table.add_column("look at", overflow="fold")
     for d, q in found[:_MOST_ROWS]:
         table.add_row(
-            q.name, f"{d.real_median:.4g}", f"{d.simulated_median:.4g}",
-            f"{d.wasserstein:.2f} ± {d.wasserstein_error:.2f}", d.verdict, escape(q.hint),
-        )  # fmt: skip
+            q.name,
+            f"{d.real_median:.4g}",
+            f"{d.simulated_median:.4g}",
+            f"{d.wasserstein:.2f} ± {d.wasserstein_error:.2f}",
+            d.verdict,
+            escape(q.hint),
+        )
     return table

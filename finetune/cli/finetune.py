@@ -83,12 +83,22 @@ def finetune(
     adapt(
         Work(data=real, out=out, threads=threads, quiet=quiet),
         Options(
-            model=model, real=real, split=split, per_class=tuple(per_class or (10,)),
-            trials=trials, method=method, also=tuple(also or ()), simulated=simulated,
-            scratch=scratch, homogenised=homogenise, any_survey=any_survey, disjoint=disjoint,
-            iterations=iterations, seed=seed,
+            model=model,
+            real=real,
+            split=split,
+            per_class=tuple(per_class or (10,)),
+            trials=trials,
+            method=method,
+            also=tuple(also or ()),
+            simulated=simulated,
+            scratch=scratch,
+            homogenised=homogenise,
+            any_survey=any_survey,
+            disjoint=disjoint,
+            iterations=iterations,
+            seed=seed,
         ),
-    )  # fmt: skip
+    )
 
 
 def main() -> None:
@@ -125,7 +135,7 @@ def adapt_and_report(work, options) -> None:
     trials = Trials(options, work.out, work.cores(), command_line("finetune"))
     real, console = trials.real, work.console
     counts = ", ".join(f"{(real.labels == real.classes.index(c)).sum()} {c}" for c in real.present)
-    console.print(f"{options.real}: {counts}; at most {real.showing.images} images of each.")
+    console.print(f"{options.real}: {counts}; at most {real.selection.images} images of each.")
     with progress_bars(console) as progress:
         tasks = {}
 

@@ -23,13 +23,14 @@ def gap(
         ),
     ] = "drawn",
     images: Annotated[int, typer.Option(min=3, help="At most so many of an object.")] = 22,
-    partners: Annotated[
+    matched: Annotated[
         int, typer.Option(min=1, max=100, help="Simulated objects for every real one.")
     ] = 5,
     lanczos_order: Annotated[
         int,
         typer.Option(
-            min=0, max=7,
+            min=0,
+            max=7,
             help="Resampling of the partners of resampled stamps; 0: leave them as recorded.",
         ),
     ] = 2,
@@ -41,16 +42,25 @@ def gap(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the simulation and of errors.")] = 0,
     bootstrap: Annotated[int, typer.Option(min=10, max=10_000, help="Resamples for errors.")] = 100,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
-):  # fmt: skip
+):
     """Measure how far simulated images are from real ones, and what would bring them nearer."""
     from finetune.cli.domain_gap import Request, answer
 
     code = answer(
         Request(
-            real=real, out=out, survey=survey, own_exposures=exposures == "real", images=images,
-            partners=partners, lanczos_order=lanczos_order, split=split,
-            profile_set=tuple(profile_set or ()), seed=seed, n_bootstrap=bootstrap, quiet=quiet,
+            real=real,
+            out=out,
+            survey=survey,
+            own_exposures=exposures == "real",
+            images=images,
+            matched=matched,
+            lanczos_order=lanczos_order,
+            split=split,
+            profile_set=tuple(profile_set or ()),
+            seed=seed,
+            n_bootstrap=bootstrap,
+            quiet=quiet,
         )
-    )  # fmt: skip
+    )
     if code:
         raise typer.Exit(code)

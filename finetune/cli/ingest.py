@@ -50,11 +50,16 @@ def ingest(
     name = path.resolve().name.split(".")[0] or "real"
     run_request(
         Request(
-            reader=source, path=path, out=out or Path(f"{name}.zarr"), survey=survey,
-            size_pix=size, quiet=quiet, labels=labels,
+            reader=source,
+            path=path,
+            out=out or Path(f"{name}.zarr"),
+            survey=survey,
+            size_pix=size,
+            quiet=quiet,
+            labels=labels,
             classes=tuple(filter(None, map(str.strip, (classes or "").split(",")))),
         )
-    )  # fmt: skip
+    )
 
 
 def main() -> None:

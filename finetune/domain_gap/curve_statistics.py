@@ -32,10 +32,13 @@ def conditions(stamps, noise) -> dict[str, np.ndarray]:
         sky, seeing = np.log(noise["sky_adu"]), np.log(stamps.seeing_fwhm_pix)
     zero_point = np.where(np.isfinite(stamps.mjd), stamps.zero_point_mag, np.nan)
     return {
-        "sky": median(sky) / np.log(10.0), "sky_scatter": scatter(sky),
-        "seeing": median(stamps.seeing_fwhm_pix), "seeing_scatter": scatter(seeing),
-        "zero_point": median(zero_point), "zero_point_scatter": scatter(zero_point),
-    }  # fmt: skip
+        "sky": median(sky) / np.log(10.0),
+        "sky_scatter": scatter(sky),
+        "seeing": median(stamps.seeing_fwhm_pix),
+        "seeing_scatter": scatter(seeing),
+        "zero_point": median(zero_point),
+        "zero_point_scatter": scatter(zero_point),
+    }
 
 
 def cadence(stamps) -> dict[str, np.ndarray]:
@@ -48,9 +51,11 @@ def cadence(stamps) -> dict[str, np.ndarray]:
     span = _highest(mjd) - mjd[:, 0]
     nights = 1.0 + nightly.sum(axis=1)
     return {
-        "span": span, "night_gap": span / np.maximum(nights - 1.0, 1.0),
-        "visit_gap": median(visits), "images_a_night": stamps.n_epochs / nights,
-    }  # fmt: skip
+        "span": span,
+        "night_gap": span / np.maximum(nights - 1.0, 1.0),
+        "visit_gap": median(visits),
+        "images_a_night": stamps.n_epochs / nights,
+    }
 
 
 def variation(curves) -> dict[str, np.ndarray]:
@@ -65,9 +70,11 @@ def variation(curves) -> dict[str, np.ndarray]:
         smoothness = mean(steps**2) / mean(centred**2)
         place = np.nan_to_num(flux, nan=-np.inf).argmax(axis=1) / np.maximum(curves.n_epochs - 1, 1)
         return {
-            "scatter_over_error": 0.5 * np.log(mean(pulls**2)), "amplitude": amplitude,
-            "smoothness": smoothness, "brightest_at": place,
-        }  # fmt: skip
+            "scatter_over_error": 0.5 * np.log(mean(pulls**2)),
+            "amplitude": amplitude,
+            "smoothness": smoothness,
+            "brightest_at": place,
+        }
 
 
 def _percentile(values, q):
@@ -77,5 +84,6 @@ def _percentile(values, q):
 
 
 def _highest(values):
-    return np.where(np.isfinite(values).any(axis=1),
-                    np.nan_to_num(values, nan=-np.inf).max(axis=1), np.nan)  # fmt: skip
+    return np.where(
+        np.isfinite(values).any(axis=1), np.nan_to_num(values, nan=-np.inf).max(axis=1), np.nan
+    )

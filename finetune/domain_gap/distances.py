@@ -56,7 +56,7 @@ class Distance:
 
 
 def distance(real, simulated, of, *, n_bootstrap, seed) -> Distance:
-    """Distance of ``real`` (object,) from ``simulated`` (partner,), partners ``of`` objects."""
+    """Distance of ``real`` (object,) from ``simulated`` (partner,), matched ``of`` objects."""
     known, sim_known = np.isfinite(real), np.isfinite(simulated)
     shares = float(known.mean()), float(sim_known.mean())
     if known.sum() < _LEAST_OBJECTS or sim_known.sum() < _LEAST_OBJECTS:
@@ -77,11 +77,19 @@ def distance(real, simulated, of, *, n_bootstrap, seed) -> Distance:
         ks.append(_ks(real[known], simulated[sim_known], w_real, w_sim))
     real_low, real_middle, real_high = np.percentile(real[known], [16, 50, 84])
     return Distance(
-        wasserstein[0], float(np.std(wasserstein[1:], ddof=1)),
+        wasserstein[0],
+        float(np.std(wasserstein[1:], ddof=1)),
         _chance(simulated, of, real.size, spread, seed),
-        ks[0], float(np.std(ks[1:], ddof=1)), (real_middle - middle) / spread, real_middle, middle,
-        spread, 0.5 * (real_high - real_low), int(known.sum()), *shares,
-    )  # fmt: skip
+        ks[0],
+        float(np.std(ks[1:], ddof=1)),
+        (real_middle - middle) / spread,
+        real_middle,
+        middle,
+        spread,
+        0.5 * (real_high - real_low),
+        int(known.sum()),
+        *shares,
+    )
 
 
 def _spread(values, low, high):

@@ -17,7 +17,7 @@ _REPEATS = 3  # of every permutation
 
 
 @dataclass(frozen=True)
-class Telling:
+class TwoSampleTest:
     """Areas under the curve, and by how much each falls without a measurement.
 
     ``importance`` (quantity, 2) is the mean loss of area and its deviation over folds.
@@ -68,15 +68,21 @@ def tell(values, is_real, group, class_names, *, seed, n_bootstrap=200, importan
     spread = None
     if importances:
         spread = np.stack([np.mean(importance, 0), np.std(importance, 0, ddof=1)], axis=1)
-    return Telling(*_area(is_real, score, weights), by_class, spread)
+    return TwoSampleTest(*_area(is_real, score, weights), by_class, spread)
 
 
 def _model(seed):
     """Shallow trees: a sample of some thousand objects bears no more."""
     return HistGradientBoostingClassifier(
-        max_iter=150, learning_rate=0.06, max_leaf_nodes=8, min_samples_leaf=15,
-        l2_regularization=1.0, class_weight="balanced", early_stopping=False, random_state=seed,
-    )  # fmt: skip
+        max_iter=150,
+        learning_rate=0.06,
+        max_leaf_nodes=8,
+        min_samples_leaf=15,
+        l2_regularization=1.0,
+        class_weight="balanced",
+        early_stopping=False,
+        random_state=seed,
+    )
 
 
 def _area(is_real, score, weights):

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier.dataset import Split
-from classifier.image_selection import Showing, ShownSplit
+from classifier.dataset import DatasetSplit
+from classifier.image_selection import ImageSelection, SelectedSplit
 from finetune.domain_gap.curve_statistics import matching_magnitudes
 from finetune.domain_gap.distances import Distance, distance
-from finetune.domain_gap.domain_classifier import FOLDS, Telling, tell
-from finetune.domain_gap.matched_samples import Partners, Pool, Shown, find_partners
+from finetune.domain_gap.domain_classifier import FOLDS, TwoSampleTest, tell
+from finetune.domain_gap.matched_samples import MatchedSamples, Pool, Shown, match_samples
 from finetune.domain_gap.measurements import free_psf, light_curves, measurements
 from finetune.domain_gap.quantities import GROUPS, QUANTITIES, SELECTION
-from finetune.errors import GapError
+from finetune.errors import DomainGapError
 from finetune.homogenise import resampled
 from simulator.dataset.store import open_dataset
 
@@ -34,7 +34,7 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Gap:
+class DomainGap:
     """Real objects, their partners, and how far they are apart.
 
     ``real`` is (object, quantity); ``distances`` and the columns follow `quantities.NAMES`.
@@ -42,10 +42,10 @@ class Gap:
 
     class_names: np.ndarray
     real: np.ndarray
-    partners: Partners
+    matched: MatchedSamples
     distances: dict[str, Distance]
-    overall: Telling
-    by_group: dict[str, Telling]
+    overall: TwoSampleTest
+    by_group: dict[str, TwoSampleTest]
     selection: Selection
 
 
@@ -66,47 +66,49 @@ class Settings:
     """
 
     images: int = 22
-    partners: int = 5
+    matched: int = 5
     lanczos_order: int = 2
     own_exposures: bool = False
     seed: int = 0
     n_bootstrap: int = 100
 
 
-def expected_work(split: Split, settings: Settings) -> int:
+def expected_work(split: DatasetSplit, settings: Settings) -> int:
     """About how many simulated objects will be measured."""
     counts = np.bincount(split.labels[split.labels >= 0])
-    pools = [max(_LEAST_POOL, POOL_PER_PARTNER * settings.partners * n) for n in counts if n]
-    return int(sum(pools) + 2 * settings.partners * counts.sum())
+    pools = [max(_LEAST_POOL, POOL_PER_PARTNER * settings.matched * n) for n in counts if n]
+    return int(sum(pools) + 2 * settings.matched * counts.sum())
 
 
-def measure_gap(split: Split, profile, settings: Settings, tick=lambda n: None) -> Gap:
+def measure_gap(split: DatasetSplit, profile, settings: Settings, tick=lambda n: None) -> DomainGap:
     """Measure the gap between a split of real objects and a profile's simulation.
 
     ``tick`` is told how many simulated objects have been measured.
 
     Raises
     ------
-    GapError, classifier.errors.ClassifierError, simulator.errors.SimulationError
+    DomainGapError, classifier.errors.ClassifierError, simulator.errors.SimulationError
     """
-    showing = Showing(images=settings.images, band=profile.reference_band)
+    image_selection = ImageSelection(images=settings.images, band=profile.reference_band)
     psf = free_psf(profile)
-    shown, real, rows = _real(split, showing, psf, profile, settings.own_exposures)
+    shown, real, rows = _real(split, image_selection, psf, profile, settings.own_exposures)
     pools = {
-        (name, was): _pool(split, profile, shown, rows, showing, settings, name, was)
+        (name, was): _pool(split, profile, shown, rows, image_selection, settings, name, was)
         for name, was in sorted(set(zip(shown.class_names, shown.resampled, strict=True)))
     }
-    found = find_partners(shown, pools, psf, per_object=settings.partners, tick=tick)
-    selection = _selection(profile, shown, showing, settings, psf, tick)
+    found = match_samples(shown, pools, psf, per_object=settings.matched, tick=tick)
+    selection = _selection(profile, shown, image_selection, settings, psf, tick)
     return _compared(shown.class_names, real, found, selection, settings)
 
 
-def _selection(profile, shown, showing, settings, psf, tick):
+def _selection(profile, shown, image_selection, settings, psf, tick):
     """Objects that the survey's own law draws, as many of a class as partners."""
     drawn, of = [], []
     for name in np.unique(shown.class_names):
-        mine = np.repeat(np.flatnonzero(shown.class_names == name), settings.partners)
-        pool = Pool(profile, str(name), np.empty(0), showing, n=mine.size, seed=settings.seed + 1)
+        mine = np.repeat(np.flatnonzero(shown.class_names == name), settings.matched)
+        pool = Pool(
+            profile, str(name), np.empty(0), image_selection, n=mine.size, seed=settings.seed + 1
+        )
         images, magnitudes, _ = pool.survey(psf, tick)
         drawn.append(np.stack([magnitudes[:, 0], images], axis=1))
         of.append(mine)
@@ -116,43 +118,55 @@ def _selection(profile, shown, showing, settings, psf, tick):
     return Selection(real, drawn, distances)
 
 
-def _pool(split, profile, shown, rows, showing, settings, name, was_resampled):
+def _pool(split, profile, shown, rows, image_selection, settings, name, was_resampled):
     """The pool of a class, resampled where the real stamps were."""
     mine = (shown.class_names == name) & (shown.resampled == was_resampled)
     order = settings.lanczos_order if was_resampled else profile.psf.lanczos_order
     of_pool = profile.model_copy(
         update={"psf": profile.psf.model_copy(update={"lanczos_order": order})}
     )
-    n = max(_LEAST_POOL, POOL_PER_PARTNER * settings.partners * int(mine.sum()))
+    n = max(_LEAST_POOL, POOL_PER_PARTNER * settings.matched * int(mine.sum()))
     with tempfile.TemporaryDirectory() as folder:
         exposures = None
         if settings.own_exposures:
             exposures = str(Path(folder) / "exposures.ecsv")
             write_exposures(split, rows[mine], exposures)
-        return Pool(of_pool, str(name), shown.magnitudes[mine, 0], showing, n=n,
-                    seed=settings.seed, exposures=exposures)  # fmt: skip
+        return Pool(
+            of_pool,
+            str(name),
+            shown.magnitudes[mine, 0],
+            image_selection,
+            n=n,
+            seed=settings.seed,
+            exposures=exposures,
+        )
 
 
-def _real(split, showing, psf, profile, own_exposures):
+def _real(split, image_selection, psf, profile, own_exposures):
     """The real objects with a class that can be simulated, and their measurements."""
-    stamps = ShownSplit(split, showing).stamps(0, len(split))
+    stamps = SelectedSplit(split, image_selection).stamps(0, len(split))
     if own_exposures:
         stamps = _with_known_conditions(stamps)
     curves = light_curves(stamps, psf)
     magnitudes = matching_magnitudes(curves)
     usable = (split.labels >= 0) & (np.asarray(stamps.n_epochs) > 0) & np.isfinite(magnitudes[:, 0])
     if not usable.any():
-        raise GapError(f"{split.path}: no object has a class and a measurable light curve.")
+        raise DomainGapError(f"{split.path}: no object has a class and a measurable light curve.")
     if usable.sum() < FOLDS:
-        raise GapError(
+        raise DomainGapError(
             f"{split.path}: {usable.sum()} objects have a class and a measurable light curve; to "
             f"be told from simulated ones it takes {FOLDS} or more."
         )
     names = np.array([*split.classes, ""])[split.labels]
     values = measurements(stamps, curves, profile)
     first_mjd = stamps.mjd[usable, 0] if own_exposures else np.full(usable.sum(), np.nan)
-    shown = Shown(names[usable], resampled(split)[usable], np.asarray(stamps.n_epochs)[usable],
-                  magnitudes[usable], first_mjd)  # fmt: skip
+    shown = Shown(
+        names[usable],
+        resampled(split)[usable],
+        np.asarray(stamps.n_epochs)[usable],
+        magnitudes[usable],
+        first_mjd,
+    )
     return shown, values[usable], np.flatnonzero(usable)
 
 
@@ -174,29 +188,41 @@ def _distances(quantities, real, simulated, of, settings):
     }
 
 
-def _compared(class_names, real, partners, selection, settings) -> Gap:
-    values = np.concatenate([real, partners.values])
-    group = np.concatenate([np.arange(len(real)), partners.of])
+def _compared(class_names, real, matched, selection, settings) -> DomainGap:
+    values = np.concatenate([real, matched.values])
+    group = np.concatenate([np.arange(len(real)), matched.of])
     about = {
-        "is_real": np.arange(len(values)) < len(real), "group": group,
-        "class_names": class_names[group], "seed": settings.seed,
+        "is_real": np.arange(len(values)) < len(real),
+        "group": group,
+        "class_names": class_names[group],
+        "seed": settings.seed,
         "n_bootstrap": settings.n_bootstrap,
-    }  # fmt: skip
+    }
     by_group = {
         name: tell(values[:, [q.group == name for q in QUANTITIES]], **about) for name in GROUPS
     }
-    return Gap(
-        class_names, real, partners,
-        _distances(QUANTITIES, real, partners.values, partners.of, settings),
-        tell(values, importances=True, **about), by_group, selection,
-    )  # fmt: skip
+    return DomainGap(
+        class_names,
+        real,
+        matched,
+        _distances(QUANTITIES, real, matched.values, matched.of, settings),
+        tell(values, importances=True, **about),
+        by_group,
+        selection,
+    )
 
 
-_COLUMNS = ("exposure_time_s", "airmass", "seeing_fwhm_arcsec", "sky_adu", "zero_point_mag",
-            "limiting_mag")  # fmt: skip
+_COLUMNS = (
+    "exposure_time_s",
+    "airmass",
+    "seeing_fwhm_arcsec",
+    "sky_adu",
+    "zero_point_mag",
+    "limiting_mag",
+)
 
 
-def write_exposures(split: Split, objects, path) -> None:
+def write_exposures(split: DatasetSplit, objects, path) -> None:
     """Write the exposures of some objects as a table for the simulator, a field for each.
 
     Exposures of which something is not known are left out; a limit that is not known is the

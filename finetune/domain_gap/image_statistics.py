@@ -120,8 +120,9 @@ def _with_enough(values, statistic):
     enough = np.isfinite(values).sum(axis=-1) >= _LEAST
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        return np.where(enough, statistic(np.where(np.isfinite(values), values, np.nan), axis=-1),
-                        np.nan)  # fmt: skip
+        return np.where(
+            enough, statistic(np.where(np.isfinite(values), values, np.nan), axis=-1), np.nan
+        )
 
 
 _FWHM_PER_SIGMA = 2.3548200450309493

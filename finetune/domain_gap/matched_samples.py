@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from classifier.dataset import stamps_of
+from classifier.dataset import stamp_batch_of
 from finetune.domain_gap.curve_statistics import matching_magnitudes
 from finetune.domain_gap.measurements import light_curves, measurements
-from finetune.errors import GapError
+from finetune.errors import DomainGapError
 from simulator.lightcurves import light_curve_class
 from simulator.options import Options
 from simulator.simulator import Simulator
@@ -42,7 +42,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Partners:
+class MatchedSamples:
     """Measurements of partners, (partner, quantity), and the real object ``of`` each."""
 
     values: np.ndarray
@@ -53,13 +53,17 @@ class Partners:
 class Pool:
     """Simulated objects of one class, shown as the real ones are."""
 
-    def __init__(self, profile, class_name, magnitudes, showing, *, n, seed, exposures=None):
-        self._profile, self._showing, self._n = profile, showing, n
+    def __init__(
+        self, profile, class_name, magnitudes, image_selection, *, n, seed, exposures=None
+    ):
+        self._profile, self._showing, self._n = profile, image_selection, n
         with tempfile.TemporaryDirectory() as folder:
             options = Options(
-                classes={class_name: 1}, seed=seed, exposures=exposures,
+                classes={class_name: 1},
+                seed=seed,
+                exposures=exposures,
                 magnitudes=_magnitude_table(Path(folder), class_name, magnitudes),
-            )  # fmt: skip
+            )
             self._simulator = Simulator(profile, options)
 
     def blocks(self, rows):
@@ -67,7 +71,7 @@ class Pool:
         for first in range(0, len(rows), _BLOCK):
             found = self._simulator.batch("train", rows[first : first + _BLOCK])
             arrays = {**found.epochs, **found.objects}
-            stamps = stamps_of(found.images, found.mask, arrays, self._profile)
+            stamps = stamp_batch_of(found.images, found.mask, arrays, self._profile)
             starts = np.zeros(len(stamps), dtype=int)
             yield self._showing.of(stamps, starts, self._profile, self._simulator.band_names)
 
@@ -108,7 +112,7 @@ def _magnitude_table(folder, class_name, magnitudes):
     return str(path)
 
 
-def find_partners(shown: Shown, pools, psf, *, per_object, tick: Callable) -> Partners:
+def match_samples(shown: Shown, pools, psf, *, per_object, tick: Callable) -> MatchedSamples:
     """Partners of real objects.
 
     Parameters
@@ -119,7 +123,7 @@ def find_partners(shown: Shown, pools, psf, *, per_object, tick: Callable) -> Pa
 
     Raises
     ------
-    GapError
+    DomainGapError
         A pool has too few objects.
     """
     values, owners, off = [], [], []
@@ -128,13 +132,18 @@ def find_partners(shown: Shown, pools, psf, *, per_object, tick: Callable) -> Pa
         n_images, pool_mag, pool_mjd = pool.survey(psf, tick)
         elsewhere = np.abs(pool_mjd - shown.first_mjd[mine][:, None]) > _SAME_D
         rows, of = match(
-            shown.magnitudes[mine], shown.n_images[mine], pool_mag, n_images,
-            per_object=per_object, appears=_appears(key[0]), extra_mag=_ELSEWHERE_MAG * elsewhere,
-        )  # fmt: skip
+            shown.magnitudes[mine],
+            shown.n_images[mine],
+            pool_mag,
+            n_images,
+            per_object=per_object,
+            appears=_appears(key[0]),
+            extra_mag=_ELSEWHERE_MAG * elsewhere,
+        )
         values.append(pool.measured(rows, shown.n_images[mine][of], psf, tick))
         owners.append(mine[of])
         off.append(pool_mag[rows, 0] - shown.magnitudes[mine][of, 0])
-    return Partners(*(np.concatenate(parts) for parts in (values, owners, off)))
+    return MatchedSamples(*(np.concatenate(parts) for parts in (values, owners, off)))
 
 
 def _appears(class_name):
@@ -152,7 +161,7 @@ def match(
     """
     n_real, n_pool = len(magnitudes), len(pool_magnitudes)
     if n_pool < n_real * per_object:
-        raise GapError(
+        raise DomainGapError(
             f"{n_real} real objects want {per_object} partners each and {n_pool} of their class "
             "were simulated; ask for a larger pool or fewer partners."
         )

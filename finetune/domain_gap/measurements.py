@@ -29,9 +29,10 @@ def free_psf(profile) -> PsfModel:
     """The profile's PSF with wide priors on its width and wings."""
     model = PsfModel.of(profile)
     return replace(
-        model, width_scatter=_WIDTH_SCATTER,
+        model,
+        width_scatter=_WIDTH_SCATTER,
         beta_scatter=_BETA_SCATTER if model.beta_scatter > 0 else 0.0,
-    )  # fmt: skip
+    )
 
 
 def light_curves(stamps, psf):
@@ -44,7 +45,7 @@ def measurements(stamps, curves, profile) -> np.ndarray:
 
     Parameters
     ----------
-    stamps : classifier.dataset.Stamps
+    stamps : classifier.dataset.StampBatch
         Only the images shown.
     curves : classifier.photometry.LightCurves
         Of these stamps.
@@ -52,11 +53,16 @@ def measurements(stamps, curves, profile) -> np.ndarray:
     """
     noise = border_noise(stamps)
     found = {
-        **_noise(stamps, noise), **_psf(stamps, curves), **_centring(curves),
-        **_saturation(stamps, profile), **outskirts(stamps, noise),
+        **_noise(stamps, noise),
+        **_psf(stamps, curves),
+        **_centring(curves),
+        **_saturation(stamps, profile),
+        **outskirts(stamps, noise),
         "extended_share": _share(curves.flags & int(Flag.EXTENDED) > 0, stamps.n_epochs),
-        **conditions(stamps, noise), **cadence(stamps), **variation(curves),
-    }  # fmt: skip
+        **conditions(stamps, noise),
+        **cadence(stamps),
+        **variation(curves),
+    }
     return np.stack([np.asarray(found[name], dtype=float) for name in NAMES], axis=1)
 
 
@@ -65,11 +71,13 @@ def _noise(stamps, noise):
         ratio, tail = np.log(noise["noise_ratio"]), np.log(noise["noise_tail"])
         over_catalogue = np.log(noise["sky_adu"] / stamps.sky_adu)
     return {
-        "noise_ratio": np.exp(median(ratio)), "noise_ratio_scatter": scatter(ratio),
-        "noise_tail": median(tail), "sky_over_catalogue": median(over_catalogue),
+        "noise_ratio": np.exp(median(ratio)),
+        "noise_ratio_scatter": scatter(ratio),
+        "noise_tail": median(tail),
+        "sky_over_catalogue": median(over_catalogue),
         "noise_correlation_x": mean(noise["noise_correlation_x"]),
         "noise_correlation_y": mean(noise["noise_correlation_y"]),
-    }  # fmt: skip
+    }
 
 
 def _psf(stamps, curves):
@@ -78,13 +86,16 @@ def _psf(stamps, curves):
         width = np.log(curves.fwhm_pix / stamps.seeing_fwhm_pix)
     width = np.where(bright(curves), width, np.nan)
     return {
-        "width_over_seeing": median(width), "width_scatter": scatter(width),
-        "e1": mean(shapes["e1"]), "e2": mean(shapes["e2"]),
-        "e1_scatter": scatter(shapes["e1"]), "e2_scatter": scatter(shapes["e2"]),
+        "width_over_seeing": median(width),
+        "width_scatter": scatter(width),
+        "e1": mean(shapes["e1"]),
+        "e2": mean(shapes["e2"]),
+        "e1_scatter": scatter(shapes["e1"]),
+        "e2_scatter": scatter(shapes["e2"]),
         "inner_wings": median(shapes["inner_wings"]),
         "outer_wings": median(shapes["outer_wings"]),
         "lopsided": np.hypot(mean(shapes["third_x"]), mean(shapes["third_y"])),
-    }  # fmt: skip
+    }
 
 
 def _centring(curves):
@@ -92,8 +103,11 @@ def _centring(curves):
         seen = curves.signal_to_noise > _CENTRED_SIGNAL_TO_NOISE
     x, y = (np.where(seen, v, np.nan) for v in (curves.x_pix, curves.y_pix))
     return {
-        "x_mean": mean(x), "y_mean": mean(y), "x_scatter": scatter(x), "y_scatter": scatter(y),
-    }  # fmt: skip
+        "x_mean": mean(x),
+        "y_mean": mean(y),
+        "x_scatter": scatter(x),
+        "y_scatter": scatter(y),
+    }
 
 
 def _saturation(stamps, profile):
@@ -104,9 +118,10 @@ def _saturation(stamps, profile):
     with np.errstate(divide="ignore", invalid="ignore"):
         peak = np.log10(np.where(peak > 0, peak, np.nan) / profile.camera.saturation_adu)
     return {
-        "peak": peak, "saturated_share": _share(stamps.saturated, stamps.n_epochs),
+        "peak": peak,
+        "saturated_share": _share(stamps.saturated, stamps.n_epochs),
         "masked_share": 1.0 - known / pixels,
-    }  # fmt: skip
+    }
 
 
 def _share(flags, n_epochs):

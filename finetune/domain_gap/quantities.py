@@ -37,10 +37,16 @@ QUANTITIES = (
         "noise",
         ("noise_ratio", "variance of border pixels over what gain and read noise predict", _NOISE),
         ("noise_ratio_scatter", "scatter of that ratio over images (in ln)", _NOISE),
-        ("noise_tail", "mean square of border pixels over their robust variance (ln)",
-         "camera.cosmic_ray_rate_per_mpix_s, camera.hot_pixel_fraction, " + _FAINT),
-        ("noise_correlation_x", "correlation of border pixels with their right neighbours",
-         _SMEARING),
+        (
+            "noise_tail",
+            "mean square of border pixels over their robust variance (ln)",
+            "camera.cosmic_ray_rate_per_mpix_s, camera.hot_pixel_fraction, " + _FAINT,
+        ),
+        (
+            "noise_correlation_x",
+            "correlation of border pixels with their right neighbours",
+            _SMEARING,
+        ),
         ("noise_correlation_y", "correlation of border pixels with those above", _SMEARING),
         ("sky_over_catalogue", "measured over catalogued sky level (ln)", "how sky_adu is made"),
     ),
@@ -67,58 +73,91 @@ QUANTITIES = (
         "saturation",
         ("peak", "brightest pixel of all images over saturation (log10)", "camera.saturation_adu"),
         ("saturated_share", "share of images with saturated pixels", "camera.saturation_adu"),
-        ("masked_share", "share of pixels that are masked",
-         "camera.bad_column_fraction, camera.hot_pixel_fraction, camera.edge_stamp_fraction"),
+        (
+            "masked_share",
+            "share of pixels that are masked",
+            "camera.bad_column_fraction, camera.hot_pixel_fraction, camera.edge_stamp_fraction",
+        ),
     ),
     *_of(
         "surroundings",
         ("second_source", "largest excess in the outskirts of the stack, in sigma (ln)", _FAINT),
-        ("roughness", "scatter of the stack's outskirts over its noise (ln)",
-         _FAINT + ", or faint galaxies"),
-        ("slope", "gradient across the stack's outskirts, in sigma (ln)",
-         "hosts.other_fraction, hosts.sn_fraction"),
-        ("extended_share", "share of images that are not a single star's",
-         "hosts.other_fraction, hosts.sn_fraction, or the PSF model"),
+        (
+            "roughness",
+            "scatter of the stack's outskirts over its noise (ln)",
+            _FAINT + ", or faint galaxies",
+        ),
+        (
+            "slope",
+            "gradient across the stack's outskirts, in sigma (ln)",
+            "hosts.other_fraction, hosts.sn_fraction",
+        ),
+        (
+            "extended_share",
+            "share of images that are not a single star's",
+            "hosts.other_fraction, hosts.sn_fraction, or the PSF model",
+        ),
     ),
     *_of(
         "conditions",
         ("sky", "sky level [log10 ADU], median", _SHARED_SKY),
         ("sky_scatter", "scatter of the sky level (in ln)", _SHARED_SKY),
         ("seeing", "catalogued width [pix], median", "seeing.zenith_fwhm_arcsec"),
-        ("seeing_scatter", "scatter of the catalogued width (in ln)",
-         "seeing.night_share, seeing.drift_share"),
+        (
+            "seeing_scatter",
+            "scatter of the catalogued width (in ln)",
+            "seeing.night_share, seeing.drift_share",
+        ),
         ("zero_point", "zero point [mag], median", "bands.*.zero_point_mag, [weather]"),
-        ("zero_point_scatter", "scatter of the zero point [mag]",
-         "[weather], bands.*.extinction_mag_per_airmass"),
+        (
+            "zero_point_scatter",
+            "scatter of the zero point [mag]",
+            "[weather], bands.*.extinction_mag_per_airmass",
+        ),
     ),
     *_of(
         "cadence",
         ("span", "from the first image to the last [d]", _NIGHTS),
         ("night_gap", "mean time from night to night [d]", _NIGHTS),
-        ("visit_gap", "median time between images of a night [h]",
-         "hour_angle_h of [[cadence.nights]], or pair_gap_min"),
+        (
+            "visit_gap",
+            "median time between images of a night [h]",
+            "hour_angle_h of [[cadence.nights]], or pair_gap_min",
+        ),
         ("images_a_night", "images in a night, mean", "fraction of [[cadence.nights]]"),
     ),
     *_of(
         "light curve",
         ("scatter_over_error", "scatter of the light curve over its errors (ln)", _ERRORS),
-        ("amplitude", "5th to 95th percentile of the fluxes over their mean (asinh)",
-         "the class's light curves"),
-        ("smoothness", "mean square of successive differences over the variance",
-         "the class's light curves, " + "[weather]"),
-        ("brightest_at", "place of the brightest image in the sequence, 0 to 1",
-         "the class's light curves"),
+        (
+            "amplitude",
+            "5th to 95th percentile of the fluxes over their mean (asinh)",
+            "the class's light curves",
+        ),
+        (
+            "smoothness",
+            "mean square of successive differences over the variance",
+            "the class's light curves, " + "[weather]",
+        ),
+        (
+            "brightest_at",
+            "place of the brightest image in the sequence, 0 to 1",
+            "the class's light curves",
+        ),
     ),
-)  # fmt: skip
+)
 
 # Partners have the magnitudes of the real objects and as many images, so these are compared
 # with objects that the survey's own law has drawn, and tell real from simulated to nobody.
 SELECTION = _of(
     "selection",
-    ("magnitude", "median magnitude (asinh, AB) under the survey's own law",
-     "field.star_counts_slope_per_mag, field.bright_mag, field.faint_mag, or --magnitudes"),
+    (
+        "magnitude",
+        "median magnitude (asinh, AB) under the survey's own law",
+        "field.star_counts_slope_per_mag, field.bright_mag, field.faint_mag, or --magnitudes",
+    ),
     ("images", "number of images", "cadence.min_epochs, cadence.max_epochs, fractions of visits"),
-)  # fmt: skip
+)
 
 NAMES = tuple(quantity.name for quantity in QUANTITIES)
 GROUPS = tuple(dict.fromkeys(quantity.group for quantity in QUANTITIES))

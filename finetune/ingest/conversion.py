@@ -88,13 +88,27 @@ def _run(request):
     with progress(console) as bar:
         task = bar.add_task("reading", total=len(files))
         gathered = gather(
-            reader, files, profile, lambda share: bar.advance(task, share),
+            reader,
+            files,
+            profile,
+            lambda share: bar.advance(task, share),
             Selection(labels, request.classes),
-        )  # fmt: skip
-    write(gathered, request.out, size_pix=request.size_pix, settings=settings,
-          command=request.command(), source=request.path)  # fmt: skip
-    write_record(request.out, gathered, settings=settings, command=request.command(),
-                 seconds=time.perf_counter() - start)  # fmt: skip
+        )
+    write(
+        gathered,
+        request.out,
+        size_pix=request.size_pix,
+        settings=settings,
+        command=request.command(),
+        source=request.path,
+    )
+    write_record(
+        request.out,
+        gathered,
+        settings=settings,
+        command=request.command(),
+        seconds=time.perf_counter() - start,
+    )
     show(console, gathered, request.out, seconds=time.perf_counter() - start)
 
 
@@ -139,10 +153,14 @@ def write(gathered: Gathered, out: Path, *, size_pix, settings, command, source)
     _remove_abandoned(unfinished)
     specs = gathered.specs(real_specs(gathered.reader.extra))
     writer = DatasetWriter(
-        unfinished, settings=settings, specs=specs, counts={SPLIT: len(gathered.object_ids)},
-        attributes=_attributes(gathered, command, source), n_epochs=max(gathered.n_epochs),
+        unfinished,
+        settings=settings,
+        specs=specs,
+        counts={SPLIT: len(gathered.object_ids)},
+        attributes=_attributes(gathered, command, source),
+        n_epochs=max(gathered.n_epochs),
         size_pix=gathered.size_pix(size_pix),
-    )  # fmt: skip
+    )
     try:
         with writer, PhotometryFile(out) as photometry:
             _fill(writer, gathered, photometry)
@@ -183,8 +201,11 @@ def _fill(writer, gathered, photometry):
         if [s.object_id for s in batch] != gathered.object_ids[first:end]:
             raise StoreError("The input changed while it was read. Run the same command again.")
         arrays = as_arrays(
-            batch, writer.specs, n_epochs=writer.shape["epoch"], size_pix=writer.shape["y"],
+            batch,
+            writer.specs,
+            n_epochs=writer.shape["epoch"],
+            size_pix=writer.shape["y"],
             classes=classes,
-        )  # fmt: skip
+        )
         photometry.add(batch)
         writer.write_shard(split, shard, arrays)

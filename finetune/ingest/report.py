@@ -19,9 +19,12 @@ _MOST_ROWS = 20
 def progress(console) -> Progress:
     """A bar over the files."""
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
         console=console,
-    )  # fmt: skip
+    )
 
 
 def show(console, gathered, out, *, seconds: float) -> None:

@@ -66,9 +66,8 @@ def joined_columns(parts) -> dict[str, np.ndarray]:
     columns = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
     when = np.round(columns["mjd"] / _SAME_TIME_DAY).astype(np.int64)
     last = {
-        key: row
-        for row, key in enumerate(zip(when, columns["band"], columns["kind"], strict=True))
-    }  # fmt: skip
+        key: row for row, key in enumerate(zip(when, columns["band"], columns["kind"], strict=True))
+    }
     rows = np.array(list(last.values()))
     rows = rows[np.argsort(columns["mjd"][rows], kind="stable")]
     return {name: values[rows] for name, values in columns.items()}

@@ -28,18 +28,33 @@ from simulator.errors import StoreError
 from survey_profiles import load_profile
 
 _ALERT_ARRAYS = (
-    ("template_images", PIXELS, "float32", "adu",
-     "reference image of the same pixels; NaN where none"),
-    ("difference_images", PIXELS, "float32", "adu",
-     "science less reference, whichever is brighter; NaN where none"),
+    (
+        "template_images",
+        PIXELS,
+        "float32",
+        "adu",
+        "reference image of the same pixels; NaN where none",
+    ),
+    (
+        "difference_images",
+        PIXELS,
+        "float32",
+        "adu",
+        "science less reference, whichever is brighter; NaN where none",
+    ),
     ("alert_id", EPOCHS, "int64", "", "the survey's number of the alert; -1 where none"),
-    ("published_flux_adu", EPOCHS, "float32", "adu",
-     "light curve that came with the stamps (supernovae: of differences); NaN where none"),
+    (
+        "published_flux_adu",
+        EPOCHS,
+        "float32",
+        "adu",
+        "light curve that came with the stamps (supernovae: of differences); NaN where none",
+    ),
     ("published_flux_error_adu", EPOCHS, "float32", "adu", "its standard error; NaN where none"),
     ("ra_deg", OBJECTS, "float64", "deg", "right ascension; NaN where unknown"),
     ("dec_deg", OBJECTS, "float64", "deg", "declination; NaN where unknown"),
     ("ccd_number", OBJECTS, "int16", "", "the camera's own number of the CCD; -1 where unknown"),
-)  # fmt: skip
+)
 ALERT_ARRAYS = tuple(ArraySpec(*row) for row in _ALERT_ARRAYS)
 _NONSENSE = (TypeError, ValueError, KeyError, AttributeError, OverflowError, IndexError)
 
@@ -150,17 +165,21 @@ def joined(object_id: str, alerts: list[Alert]) -> RealSequence:
     images = {name: _stacked(kept, name, half_pix) for name in names}
     science = images.pop("images")
     return RealSequence(
-        object_id=object_id, class_name=None, source=kept[0].source, images=science,
+        object_id=object_id,
+        class_name=None,
+        source=kept[0].source,
+        images=science,
         mask=np.stack([_mask(alert, half_pix) for alert in kept]),
         epochs={
-            **epochs, "sky_adu": border_sky_adu(science),
+            **epochs,
+            "sky_adu": border_sky_adu(science),
             "alert_id": np.array([alert.alert_id for alert in kept], dtype=np.int64),
         },
         objects={**kept[0].objects, "first_alert_epoch": 0},
         notes=(*dict.fromkeys(notes), *order_notes),
         more_images=images,
         photometry=joined_columns([alert.photometry for alert in kept]),
-    )  # fmt: skip
+    )
 
 
 def _stacked(alerts, name, half_pix):

@@ -28,29 +28,54 @@ from survey_profiles import load_profile
 SUFFIXES = (".fits.gz", ".fits")
 _NEEDED = ("mjd", "band", "exposure_time_s", "seeing_fwhm_pix", "zero_point_mag")
 _COLUMNS = (
-    *_NEEDED, "airmass", "limiting_mag", "sky_adu", "sky_border_adu", "saturated",
-    "lc_flux_adu", "lc_flux_err_adu",
-)  # fmt: skip
+    *_NEEDED,
+    "airmass",
+    "limiting_mag",
+    "sky_adu",
+    "sky_border_adu",
+    "saturated",
+    "lc_flux_adu",
+    "lc_flux_err_adu",
+)
 _KEYWORDS = (
-    "OBJECT", "CLASS", "FIELD", "CCD", "CCDNUM", "GAIN", "RDNOISE", "SATURATE", "PIXSCALE", "MAG",
-    "ALERT", "RESAMPLE",
-)  # fmt: skip
+    "OBJECT",
+    "CLASS",
+    "FIELD",
+    "CCD",
+    "CCDNUM",
+    "GAIN",
+    "RDNOISE",
+    "SATURATE",
+    "PIXSCALE",
+    "MAG",
+    "ALERT",
+    "RESAMPLE",
+)
 # HiTS flags stamps whose peak is above this fraction of SATURATE (its flagged ones: 0.90 to 0.95).
 _FLAGGED_FRACTION = 0.9
 _PIXEL_SCALE_TOLERANCE = 0.1
 
 _EXTRA = (
     ("field_sky_adu", EPOCHS, "float32", "adu", "sky level of the whole field; NaN where unknown"),
-    ("published_flux_adu", EPOCHS, "float32", "adu",
-     "light curve that came with the stamps (supernovae: of differences); NaN where none"),
+    (
+        "published_flux_adu",
+        EPOCHS,
+        "float32",
+        "adu",
+        "light curve that came with the stamps (supernovae: of differences); NaN where none",
+    ),
     ("published_flux_error_adu", EPOCHS, "float32", "adu", "its standard error; NaN where none"),
     ("field", OBJECTS, "int32", "", "number of the field; -1 where unknown"),
     ("ccd_number", OBJECTS, "int16", "", "the camera's own number of the CCD; -1 where unknown"),
-    ("catalogue_mag", OBJECTS, "float32", "mag",
-     "catalogue magnitude; NaN where unknown"),
-    ("resampled", OBJECTS, "bool", "",
-     "whether the stamps were interpolated onto another grid; False also where nobody says"),
-)  # fmt: skip
+    ("catalogue_mag", OBJECTS, "float32", "mag", "catalogue magnitude; NaN where unknown"),
+    (
+        "resampled",
+        OBJECTS,
+        "bool",
+        "",
+        "whether the stamps were interpolated onto another grid; False also where nobody says",
+    ),
+)
 
 
 class FitsCubes:
@@ -95,11 +120,13 @@ def read_sequence(path: Path, profile) -> RealSequence:
     return RealSequence(
         object_id=file.text("OBJECT") or printable(path.name).split(".")[0],
         class_name=file.text("CLASS") or None,
-        source=printable(path), images=images[rows], mask=_mask(file, images)[rows],
+        source=printable(path),
+        images=images[rows],
+        mask=_mask(file, images)[rows],
         epochs={name: values[rows] for name, values in epochs.items()},
         objects={**_objects(file, profile), "first_alert_epoch": alert},
         notes=notes + alert_notes,
-    )  # fmt: skip
+    )
 
 
 def _epochs(file: CubeFile, profile):
@@ -111,10 +138,13 @@ def _epochs(file: CubeFile, profile):
             f"{own:g}; give the survey it comes from with --survey."
         )
     columns = {
-        "mjd": "mjd", "exposure_time_s": "exposure_time_s", "airmass": "airmass",
-        "zero_point_mag": "zero_point_mag", "limiting_mag": "limiting_mag",
+        "mjd": "mjd",
+        "exposure_time_s": "exposure_time_s",
+        "airmass": "airmass",
+        "zero_point_mag": "zero_point_mag",
+        "limiting_mag": "limiting_mag",
         "field_sky_adu": "sky_adu",
-    }  # fmt: skip
+    }
     if "lc_flux_adu" in file.table:
         columns["published_flux_adu"] = "lc_flux_adu"
         columns["published_flux_error_adu"] = "lc_flux_err_adu"

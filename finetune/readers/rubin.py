@@ -21,9 +21,16 @@ from finetune.readers.cutout import mask_of, placed, planes_of
 from simulator.dataset.schema import PIXELS, ArraySpec
 
 _SOURCE = (
-    "diaObjectId", "ssObjectId", "detector", "midpointMjdTai", "ra", "dec", "psfFlux",
-    "psfFluxErr", "band",
-)  # fmt: skip
+    "diaObjectId",
+    "ssObjectId",
+    "detector",
+    "midpointMjdTai",
+    "ra",
+    "dec",
+    "psfFlux",
+    "psfFluxErr",
+    "band",
+)
 _POINT = ("midpointMjdTai", "band", "psfFlux", "psfFluxErr")
 _HISTORY = {"alert": "prvDiaSources", "forced": "prvDiaForcedSources"}
 _CUTOUTS = {"template_images": "cutoutTemplate", "difference_images": "cutoutDifference"}
@@ -40,9 +47,14 @@ class RubinAlerts(AlertReader):
     title = "Rubin"
     extra = (
         *ALERT_ARRAYS,
-        ArraySpec("variance_images", PIXELS, "float32", "adu^2",
-                  "variance of the pixels of images; NaN where unknown"),
-    )  # fmt: skip
+        ArraySpec(
+            "variance_images",
+            PIXELS,
+            "float32",
+            "adu^2",
+            "variance of the pixels of images; NaN where unknown",
+        ),
+    )
 
     def kept(self, record):
         """Name of the object, and what of a packet is used."""
@@ -76,9 +88,15 @@ class RubinAlerts(AlertReader):
         images, mask, fwhm_pix, notes = _images(kept)
         epochs = _epoch(table, fwhm_pix, profile)
         return Alert(
-            source=source, alert_id=kept["alert_id"], images=images, mask=mask, epochs=epochs,
-            objects=_object(table), photometry=_measurements(kept, profile), notes=notes,
-        )  # fmt: skip
+            source=source,
+            alert_id=kept["alert_id"],
+            images=images,
+            mask=mask,
+            epochs=epochs,
+            objects=_object(table),
+            photometry=_measurements(kept, profile),
+            notes=notes,
+        )
 
     def mended(self, alerts):
         """The sky put back."""

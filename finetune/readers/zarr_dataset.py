@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from classifier.dataset import SPLITS, Split
+from classifier.dataset import SPLITS, DatasetSplit
 from classifier.errors import ClassifierError
 from finetune.errors import IngestError, SequenceError
 from finetune.ingest.real_arrays import real_specs
@@ -35,7 +35,7 @@ class OwnZarr:
         """Files of the data set at ``path``; IngestError if it is none that can be used."""
         try:
             root = open_dataset(path)
-            self._splits = [Split(path, name) for name in SPLITS if name in root]
+            self._splits = [DatasetSplit(path, name) for name in SPLITS if name in root]
         except (SimulationError, ClassifierError) as error:
             raise IngestError(str(error)) from None
         if not self._splits:
@@ -107,9 +107,12 @@ def _extra(groups):
             if dimensions and name not in known:
                 plain = array.dtype.kind in "fiub"
                 specs[name] = ArraySpec(
-                    name, dimensions, array.dtype.name if plain else "string",
-                    str(array.attrs.get("units", "")), str(array.attrs.get("description", "")),
-                )  # fmt: skip
+                    name,
+                    dimensions,
+                    array.dtype.name if plain else "string",
+                    str(array.attrs.get("units", "")),
+                    str(array.attrs.get("description", "")),
+                )
     return tuple(specs.values())
 
 
@@ -126,12 +129,16 @@ def _sequence(name, where, arrays, dimensions, i, classes, curves):
     label = int(arrays["label"][i])
     source = str(arrays["source_file"][i]) if "source_file" in arrays else where
     return RealSequence(
-        object_id=name, class_name=classes[label] if label < len(classes) else None,
-        source=source, images=images.pop("images"), mask=mask,
+        object_id=name,
+        class_name=classes[label] if label < len(classes) else None,
+        source=source,
+        images=images.pop("images"),
+        mask=mask,
         epochs={k: arrays[k][i, :n] for k in _of(dimensions, EPOCHS)},
         objects={k: arrays[k][i] for k in _of(dimensions, OBJECTS, *_OWN)},
-        more_images=images, photometry=curves.get(name, {}),
-    )  # fmt: skip
+        more_images=images,
+        photometry=curves.get(name, {}),
+    )
 
 
 def _of(dimensions, kind, *but):

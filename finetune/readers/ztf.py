@@ -26,9 +26,22 @@ _CUTOUTS = {
     "difference_images": "cutoutDifference",
 }
 _FIELDS = (
-    "jd", "fid", "diffmaglim", "isdiffpos", "rcid", "field", "xpos", "ypos", "ra", "dec", "magpsf",
-    "sigmapsf", "fwhm", "magzpsci", "exptime",
-)  # fmt: skip
+    "jd",
+    "fid",
+    "diffmaglim",
+    "isdiffpos",
+    "rcid",
+    "field",
+    "xpos",
+    "ypos",
+    "ra",
+    "dec",
+    "magpsf",
+    "sigmapsf",
+    "fwhm",
+    "magzpsci",
+    "exptime",
+)
 _NIGHT_0_MJD = 57754.0  # candid counts nights from 2017-01-01
 _NIGHTS = (250, 9000)  # to 2041; other numbers tell no time
 _SAME_TIME_S = 2.0
@@ -72,11 +85,15 @@ class ZtfAlerts(AlertReader):
         epochs, notes = _epoch(candidate, candid, profile)
         images, mask, more_notes = _images(kept["cutouts"], candidate, profile)
         return Alert(
-            source=source, alert_id=candid, images=images, mask=mask, epochs=epochs,
+            source=source,
+            alert_id=candid,
+            images=images,
+            mask=mask,
+            epochs=epochs,
             objects=_object(candidate, profile),
             photometry=measurements(candidate, epochs["mjd"], kept["history"], _BANDS),
             notes=notes + more_notes,
-        )  # fmt: skip
+        )
 
 
 def _bytes_of(cutout):

@@ -60,7 +60,7 @@ def page_of(gap, about: dict) -> str:
     for name in GROUPS:
         quantities = [q for q in QUANTITIES if q.group == name]
         columns = [q.group == name for q in QUANTITIES]
-        figure = histograms(quantities, gap.real[:, columns], gap.partners.values[:, columns])
+        figure = histograms(quantities, gap.real[:, columns], gap.matched.values[:, columns])
         parts.append(_group(name.capitalize(), quantities, gap.distances, figure, _DISTANCES))
     figure = histograms(SELECTION, gap.selection.real, gap.selection.simulated)
     parts.append(_group("Selection", SELECTION, gap.selection.distances, figure, _SELECTED))
@@ -70,15 +70,18 @@ def page_of(gap, about: dict) -> str:
 def _about(gap, about):
     names, counts = np.unique(gap.class_names, return_counts=True)
     settings = about["settings"]
-    off = float(np.percentile(np.abs(gap.partners.off_mag), 90))
+    off = float(np.percentile(np.abs(gap.matched.off_mag), 90))
     return (
         ("Command", about["command"]),
         ("Real objects", ", ".join(f"{n} {c}" for n, c in zip(names, counts, strict=True))),
-        ("Partners", f"{settings['partners']} of each, 90 % within {off:.2g} mag, in "
-         f"{'the real' if settings['own_exposures'] else 'drawn'} exposures; those of resampled "
-         f"stamps resampled with Lanczos order {settings['lanczos_order']}"),
+        (
+            "Partners",
+            f"{settings['partners']} of each, 90 % within {off:.2g} mag, in "
+            f"{'the real' if settings['own_exposures'] else 'drawn'} exposures; those of resampled "
+            f"stamps resampled with Lanczos order {settings['lanczos_order']}",
+        ),
         ("Images", f"at most {settings['images']} of an object, none wider than the survey uses"),
-    )  # fmt: skip
+    )
 
 
 def _areas(gap):
@@ -93,10 +96,13 @@ def _areas(gap):
 def _importances(gap):
     order = np.argsort(-gap.overall.importance[:, 0])[:_MOST_IMPORTANT]
     rows = [
-        [escape(QUANTITIES[k].text), cell(QUANTITIES[k].group, "text"),
-         cell("{:.4f} ± {:.4f}".format(*gap.overall.importance[k]))]
+        [
+            escape(QUANTITIES[k].text),
+            cell(QUANTITIES[k].group, "text"),
+            cell("{:.4f} ± {:.4f}".format(*gap.overall.importance[k])),
+        ]
         for k in order
-    ]  # fmt: skip
+    ]
     return table([heading("measurement"), heading("group", "text"), heading("loss of area")], rows)
 
 
@@ -115,12 +121,14 @@ def _row(quantity, d):
     if d.verdict != "alike":
         text += f"<br><small>look at {escape(quantity.hint)}</small>"
     return [
-        text, verdict,
+        text,
+        verdict,
         cell(f"{d.real_median:.4g} ({d.real_spread:.2g})"),
         cell(f"{d.simulated_median:.4g} ({d.spread:.2g})"),
-        cell(f"{d.wasserstein:.2f} ± {d.wasserstein_error:.2f}"), cell(f"{d.chance:.2f}"),
+        cell(f"{d.wasserstein:.2f} ± {d.wasserstein_error:.2f}"),
+        cell(f"{d.chance:.2f}"),
         cell(f"{d.ks:.2f} ± {d.ks_error:.2f}"),
-    ]  # fmt: skip
+    ]
 
 
 _COLUMNS, _BINS = 3, 30
@@ -167,8 +175,11 @@ def _edges(values):
     if high <= low:
         low, high = values.min() - 0.5, values.max() + 0.5
     margin = 0.1 * (high - low)
-    return np.linspace(max(low - margin, values.min() - 0.01 * margin),
-                       min(high + margin, values.max() + 0.01 * margin), _BINS + 1)  # fmt: skip
+    return np.linspace(
+        max(low - margin, values.min() - 0.01 * margin),
+        min(high + margin, values.max() + 0.01 * margin),
+        _BINS + 1,
+    )
 
 
 def record_of(gap, about: dict) -> dict:
@@ -181,26 +192,32 @@ def record_of(gap, about: dict) -> dict:
         {
             **about,
             "objects": dict(zip(names.tolist(), counts.tolist(), strict=True)),
-            "off_mag_90_percent": float(np.percentile(np.abs(gap.partners.off_mag), 90)),
+            "off_mag_90_percent": float(np.percentile(np.abs(gap.matched.off_mag), 90)),
             "auc": _telling(gap.overall),
             "auc_by_group": {name: _telling(found) for name, found in gap.by_group.items()},
             "measurements": [
                 {
-                    "name": q.name, "group": q.group, "text": q.text, "hint": q.hint,
-                    **asdict(d), "excess": d.excess, "verdict": d.verdict,
+                    "name": q.name,
+                    "group": q.group,
+                    "text": q.text,
+                    "hint": q.hint,
+                    **asdict(d),
+                    "excess": d.excess,
+                    "verdict": d.verdict,
                     "importance": None if loss is None else list(loss),
                 }
                 for q, d, loss in measured
             ],
         }
-    )  # fmt: skip
+    )
 
 
 def _telling(found):
     return {
-        "auc": found.auc, "error": found.error,
+        "auc": found.auc,
+        "error": found.error,
         "by_class": {n: {"auc": a, "error": e} for n, (a, e) in found.by_class.items()},
-    }  # fmt: skip
+    }
 
 
 def _plain(value):

@@ -12,13 +12,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
-from classifier.image_selection import Showing, ShownSplit
+from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.model_card import read_card
 from classifier.models.registry import model_folder
-from classifier.reports.object_figure import Subject
-from classifier.reports.object_page import rows_of, subject_of
+from classifier.reports.object_figure import ObjectSummary
+from classifier.reports.object_page import object_summary_of, rows_of
 from classifier.reports.plot_style import GRID, STYLE
 from finetune.reports.few_shot_results import FewShot
 from simulator.preview.style import FAINT, INK
@@ -44,35 +44,42 @@ class Missed(NamedTuple):
     magnitude: float
 
 
-def most_often_missed(few: FewShot, contender: str, k: int, *, most: int = 24) -> list[Missed]:
+def most_often_missed(few: FewShot, method: str, k: int, *, most: int = 24) -> list[Missed]:
     """Objects missed after all images, those missed in the largest share of draws first.
 
     Equals come in the order of the probability they wrongly get.
     """
-    draws = few.draws_of(contender, k)
+    draws = few.draws_of(method, k)
     tested = np.stack([draw.objects for draw in draws])
-    final = np.stack([few.answers_of(contender, d).after(few.longest) for d in draws])
+    final = np.stack([few.answers_of(method, d).after(few.longest) for d in draws])
     answer = final.argmax(axis=2)
     wrong = tested & (answer != few.labels)
     share = wrong.sum(axis=0) / np.maximum(tested.sum(axis=0), 1)
     top = np.where(wrong, final.max(axis=2), 0.0).sum(axis=0) / np.maximum(wrong.sum(axis=0), 1)
     order = np.lexsort((-top, -share))[: min(most, int((share > 0).sum()))]
-    return [_missed(few, contender, row, answer, final, wrong, tested) for row in order]
+    return [_missed(few, method, row, answer, final, wrong, tested) for row in order]
 
 
-def _missed(few, contender, row, answer, final, wrong, tested):
+def _missed(few, method, row, answer, final, wrong, tested):
     where = wrong[:, row]
     given = np.bincount(answer[where, row], minlength=len(few.classes)).argmax()
     probability = final[where & (answer[:, row] == given), row, given].mean()
     before, sure = None, np.nan
-    if (contender, 0, 0) in few.answers:
-        first = few.answers[contender, 0, 0].after(few.longest)[row]
+    if (method, 0, 0) in few.answers:
+        first = few.answers[method, 0, 0].after(few.longest)[row]
         before, sure = few.classes[first.argmax()], float(first.max())
     return Missed(
-        int(row), str(few.object_id[row]), few.classes[few.labels[row]], few.classes[given],
-        float(probability), int(where.sum()), int(tested[:, row].sum()), before, sure,
+        int(row),
+        str(few.object_id[row]),
+        few.classes[few.labels[row]],
+        few.classes[given],
+        float(probability),
+        int(where.sum()),
+        int(tested[:, row].sum()),
+        before,
+        sure,
         float(few.any.magnitude[row]),
-    )  # fmt: skip
+    )
 
 
 _DPI = 150
@@ -82,10 +89,10 @@ _STYLE = STYLE | {"xtick.labelsize": 6.5, "ytick.labelsize": 6.5, "text.parse_ma
 _SIDE, _WIDTH, _GAP = 1.0, 7.2, 0.06  # inches
 
 
-def shown_as(split: Split, few: FewShot) -> ShownSplit:
+def shown_as(split: DatasetSplit, few: FewShot) -> SelectedSplit:
     """A split as the contenders were shown it.
 
-    As ``showing`` of the run says, else as the model's card; else in the reference band.
+    As ``selection`` of the run says, else as the model's card; else in the reference band.
 
     Raises
     ------
@@ -93,17 +100,17 @@ def shown_as(split: Split, few: FewShot) -> ShownSplit:
         The split has no exposures in the band.
     """
     try:
-        showing = Showing.of_dict(few.run.get("showing") or _card(few.run)["showing"])
+        selection = ImageSelection.of_dict(few.run.get("showing") or _card(few.run)["showing"])
     except (ClassifierError, KeyError, TypeError, ValueError):
-        showing = Showing(images=split.longest, band=split.profile.reference_band)
-    return ShownSplit(split, replace(showing, images=min(showing.images, few.longest)))
+        selection = ImageSelection(images=split.longest, band=split.profile.reference_band)
+    return SelectedSplit(split, replace(selection, images=min(selection.images, few.longest)))
 
 
 def _card(run):
     return read_card(model_folder(run["model"]))
 
 
-def subjects(few: FewShot, contender: str, k: int, object_ids, shown: ShownSplit) -> dict:
+def summaries(few: FewShot, method: str, k: int, object_ids, shown: SelectedSplit) -> dict:
     """What is to be drawn of some objects by their names; those that cannot be drawn are left out.
 
     Raises
@@ -111,34 +118,34 @@ def subjects(few: FewShot, contender: str, k: int, object_ids, shown: ShownSplit
     ClassifierError
         The split has no objects, or its PSFs cannot be read.
     """
-    predictions = few.answers_of(contender, few.draws_of(contender, k)[0])
+    predictions = few.answers_of(method, few.draws_of(method, k)[0])
     found = {}
     for name in object_ids:
         try:
             (row,) = rows_of(shown.split, [name])
-            found[name] = subject_of(shown, row, predictions)
+            found[name] = object_summary_of(shown, row, predictions)
         except ClassifierError:
             continue
     return found
 
 
-def small_picture(subject: Subject) -> Figure:
+def small_picture(summary: ObjectSummary) -> Figure:
     """First, middle and last image, the mean of all, and the light curve, side by side."""
     with matplotlib.style.context(["default", _STYLE]):
         figure = Figure(figsize=(_WIDTH, _SIDE + 0.46), dpi=_DPI)
         FigureCanvasAgg(figure)
-        size, last = subject.sigma.shape[-1], subject.day.size - 1
-        known = np.isfinite(subject.sigma)
-        total = np.where(known, subject.sigma, 0).sum(axis=0)
+        size, last = summary.sigma.shape[-1], summary.day.size - 1
+        known = np.isfinite(summary.sigma)
+        total = np.where(known, summary.sigma, 0).sum(axis=0)
         mean = np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
         near = slice(size // 4, size - size // 4)
-        white = np.nanmax(np.append(subject.sigma[:, near, near], _LEAST_WHITE_SIGMA))
-        stamps = {f"{subject.day[k]:.1f} d": subject.sigma[k] for k in (0, last // 2, last)}
+        white = np.nanmax(np.append(summary.sigma[:, near, near], _LEAST_WHITE_SIGMA))
+        stamps = {f"{summary.day[k]:.1f} d": summary.sigma[k] for k in (0, last // 2, last)}
         stamps["mean"] = mean
         for place, (title, image) in enumerate(stamps.items()):
             deeper = 1.0 if title != "mean" else np.sqrt(last + 1)
             _stamp(figure, place, title, image * deeper, white * deeper)
-        _curve(figure, len(stamps) * (_SIDE + _GAP) + 0.5, subject)
+        _curve(figure, len(stamps) * (_SIDE + _GAP) + 0.5, summary)
     return figure
 
 
@@ -151,18 +158,23 @@ def _stamp(figure, place, title, sigma, white):
     axes = _axes(figure, place * (_SIDE + _GAP), _SIDE)
     ends = np.arcsinh(np.array([_BLACK_SIGMA, white]) / _SOFTENING_SIGMA)
     colours = colormaps["gray"].with_extremes(bad=_MASKED)
-    axes.imshow(np.arcsinh(sigma / _SOFTENING_SIGMA), cmap=colours, vmin=ends[0], vmax=ends[1],
-                origin="lower")  # fmt: skip
+    axes.imshow(
+        np.arcsinh(sigma / _SOFTENING_SIGMA),
+        cmap=colours,
+        vmin=ends[0],
+        vmax=ends[1],
+        origin="lower",
+    )
     axes.set_axis_off()
     axes.set_title(title, fontsize=7, pad=2)
 
 
-def _curve(figure, left, subject):
+def _curve(figure, left, summary):
     axes = _axes(figure, left, _WIDTH - left - 0.05)
-    flux, error = subject.flux_njy / 1e3, subject.error_njy / 1e3
-    axes.errorbar(subject.day, flux, error, fmt="o", ms=2.6, color=INK, elinewidth=0.8)
+    flux, error = summary.flux_njy / 1e3, summary.error_njy / 1e3
+    axes.errorbar(summary.day, flux, error, fmt="o", ms=2.6, color=INK, elinewidth=0.8)
     axes.grid(color=GRID, lw=0.5)
     axes.set_axisbelow(True)
-    axes.set_title(f"{subject.band} flux [µJy] by days", fontsize=7, pad=2, loc="left", color=FAINT)
+    axes.set_title(f"{summary.band} flux [µJy] by days", fontsize=7, pad=2, loc="left", color=FAINT)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_locator(MaxNLocator(4))

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.files import whole_file
 from finetune.reports.few_shot_figures import laid_out, read_states
-from finetune.reports.few_shot_mistakes import most_often_missed, shown_as, subjects
+from finetune.reports.few_shot_mistakes import most_often_missed, shown_as, summaries
 from finetune.reports.few_shot_page import Page, page_of, typical_size
 from finetune.reports.few_shot_results import (
     FOREST,
@@ -42,14 +42,16 @@ from finetune.reports.few_shot_summary import (
 PAGE, RECORD = "report.html", "report.json"
 
 
-def write_few_shot_report(folder, real: Split | None, *, console: Console | None = None) -> Path:
+def write_few_shot_report(
+    folder, real: DatasetSplit | None, *, console: Console | None = None
+) -> Path:
     """Write the report of a folder; returns the path of the page.
 
     Parameters
     ----------
     folder : path
         Of ``finetune``; what is missing in it is said on the page.
-    real : Split or None
+    real : DatasetSplit or None
         The real sequences, for pictures of those misclassified; without them there are none.
     console : rich.console.Console, optional
         Told the headline and where the page is.
@@ -79,18 +81,18 @@ def write_few_shot_report(folder, real: Split | None, *, console: Console | None
 
 def _page(folder, scoring, real):
     few = scoring.few
-    contender = NETWORK if NETWORK in few.contenders else few.contenders[0]
-    size = typical_size(scoring, contender)
-    missed = most_often_missed(few, contender, size)
-    drawn, together = {}, None
+    method = NETWORK if NETWORK in few.methods else few.methods[0]
+    size = typical_size(scoring, method)
+    missed = most_often_missed(few, method, size)
+    drawn, joint = {}, None
     if real is not None and missed:
         names = [each.object_id for each in missed]
-        drawn = subjects(few, contender, size, names, shown_as(real, few))
+        drawn = summaries(few, method, size, names, shown_as(real, few))
     if (folder / STATES).is_file():
-        together = laid_out(read_states(folder / STATES), few.classes)
+        joint = laid_out(read_states(folder / STATES), few.classes)
     model, data = few.run.get("model", "Models"), few.run.get("real", "real sequences")
     title = f"{Path(model).name} on {Path(data).name}"
-    return Page(scoring, title, _about(few), contender, size, missed, drawn, together)
+    return Page(scoring, title, _about(few), method, size, missed, drawn, joint)
 
 
 def _about(few: FewShot):
@@ -158,10 +160,12 @@ def _by_images(scoring):
     for name in _models(few):
         k = typical_size(scoring, name)
         found[name] = {"per_class": k} | {
-            when: {panel: plain({"value": value[row].tolist(), "error": error[row].tolist()})
-                   for row, panel in enumerate(panels)}
+            when: {
+                panel: plain({"value": value[row].tolist(), "error": error[row].tolist()})
+                for row, panel in enumerate(panels)
+            }
             for when, (value, error) in by_images(scoring, name, k).items()
-        }  # fmt: skip
+        }
     return found
 
 
@@ -182,7 +186,7 @@ def _magnitudes(scoring):
         {"low_mag": each.low, "classes": [few.classes[k] for k in each.classes]} for each in bins
     ]
     scores: dict = {}
-    for (when, images), name in product(image_counts(few).items(), few.contenders):
+    for (when, images), name in product(image_counts(few).items(), few.methods):
         for k in few.per_class(name):
             mean, each = matched_scores(scoring, bins, name, k, images)
             if mean is not None:
@@ -194,4 +198,4 @@ def _magnitudes(scoring):
 
 
 def _models(few):
-    return [name for name in (NETWORK, FOREST) if name in few.contenders]
+    return [name for name in (NETWORK, FOREST) if name in few.methods]

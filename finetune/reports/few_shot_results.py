@@ -54,7 +54,7 @@ class FewShot:
     """
 
     run: Mapping
-    contenders: tuple[str, ...]
+    methods: tuple[str, ...]
     draws: Mapping[int, tuple[Tested, ...]]
     answers: Mapping[tuple[str, int, int], Predictions]
     missing: tuple[str, ...]
@@ -90,23 +90,19 @@ class FewShot:
         """Images of the longest sequence."""
         return max(p.longest for p in self.answers.values())
 
-    def per_class(self, contender: str) -> list[int]:
+    def per_class(self, method: str) -> list[int]:
         """Numbers of objects per class that a contender has predictions for."""
-        return sorted({k for name, k, _ in self.answers if name == contender})
+        return sorted({k for name, k, _ in self.answers if name == method})
 
-    def draws_of(self, contender: str, k: int, *, before: bool = False) -> list[Tested]:
+    def draws_of(self, method: str, k: int, *, before: bool = False) -> list[Tested]:
         """Draws of ``k`` per class with predictions; with ``before``, also without any label."""
-        if before and (contender, 0, 0) not in self.answers:
+        if before and (method, 0, 0) not in self.answers:
             return []
-        return [
-            draw for draw in self.draws.get(k, ()) if (contender, k, draw.trial) in self.answers
-        ]
+        return [draw for draw in self.draws.get(k, ()) if (method, k, draw.trial) in self.answers]
 
-    def answers_of(self, contender: str, draw: Tested, *, before: bool = False) -> Predictions:
+    def answers_of(self, method: str, draw: Tested, *, before: bool = False) -> Predictions:
         """Predictions for all objects, after or before the contender was taught the draw."""
-        return self.answers[
-            (contender, 0, 0) if before else (contender, draw.per_class, draw.trial)
-        ]
+        return self.answers[(method, 0, 0) if before else (method, draw.per_class, draw.trial)]
 
 
 def read_few_shot(folder) -> FewShot:
@@ -134,9 +130,9 @@ def read_few_shot(folder) -> FewShot:
     tested |= _tested(draws, names, folder / DRAWS)
     known = set(np.concatenate([p.object_id[p.label >= 0] for p in read.values()]).tolist())
     found = {name for name, _, _ in answers}
-    contenders = [*(n for n in KNOWN if n in found), *sorted(found - set(KNOWN))]
-    missing = (*_missing_contenders(found), *_missing_answers(contenders, answers, tested, run))
-    return FewShot(run, tuple(contenders), tested, answers, missing, len(known) - names.size)
+    methods = [*(n for n in KNOWN if n in found), *sorted(found - set(KNOWN))]
+    missing = (*_missing_methods(found), *_missing_predictions(methods, answers, tested, run))
+    return FewShot(run, tuple(methods), tested, answers, missing, len(known) - names.size)
 
 
 def _read_json(path, kind):
@@ -187,13 +183,13 @@ def _tested(draws, names, path):
     return {k: tuple(sorted(by_size[k], key=lambda d: d.trial)) for k in sorted(by_size)}
 
 
-def _missing_contenders(found):
+def _missing_methods(found):
     return [f"{name}: no predictions" for name in KNOWN if name not in found]
 
 
-def _missing_answers(contenders, answers, tested, run):
+def _missing_predictions(methods, answers, tested, run):
     sizes = sorted({*tested, *(int(k) for k in run.get("per_class", ()))})
-    for name in contenders:
+    for name in methods:
         lacking = []
         for k in sizes:
             if k == 0 and name not in (NETWORK, FOREST):

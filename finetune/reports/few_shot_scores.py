@@ -52,32 +52,34 @@ class Scoring:
         self._members = few.labels == few.present[:, None]
         self._known: dict[tuple, np.ndarray] = {}
 
-    def recall(self, contender: str, k: int, images: int, *, before: bool = False) -> np.ndarray:
+    def recall(self, method: str, k: int, images: int, *, before: bool = False) -> np.ndarray:
         """Recall (draw, class present, 1 + n_bootstrap) after so many images."""
-        key = (contender, k, images, before)
+        key = (method, k, images, before)
         if key not in self._known:
             self._known[key] = np.stack(
-                [self._of_draw(contender, draw, images, before)
-                 for draw in self.few.draws_of(contender, k, before=before)]
-            )  # fmt: skip
+                [
+                    self._of_draw(method, draw, images, before)
+                    for draw in self.few.draws_of(method, k, before=before)
+                ]
+            )
         return self._known[key]
 
-    def mean_recall(self, contender: str, k: int, images: int, *, before=False) -> np.ndarray:
+    def mean_recall(self, method: str, k: int, images: int, *, before=False) -> np.ndarray:
         """Mean over the classes present, (draw, 1 + n_bootstrap)."""
-        recall = self.recall(contender, k, images, before=before)
+        recall = self.recall(method, k, images, before=before)
         return mean_of_known(np.moveaxis(recall, 1, -1))
 
-    def score(self, contender: str, k: int, images: int) -> Score | None:
+    def score(self, method: str, k: int, images: int) -> Score | None:
         """Mean recall, None where the contender has no predictions."""
-        if not self.few.draws_of(contender, k):
+        if not self.few.draws_of(method, k):
             return None
-        return score_of(self.mean_recall(contender, k, images))
+        return score_of(self.mean_recall(method, k, images))
 
-    def gain(self, contender: str, k: int, images: int) -> Score | None:
+    def gain(self, method: str, k: int, images: int) -> Score | None:
         """Mean recall less that before, on the same tested objects."""
-        if k == 0 or not self.few.draws_of(contender, k, before=True):
+        if k == 0 or not self.few.draws_of(method, k, before=True):
             return None
-        return self._difference((contender, k, False), (contender, k, True), images)
+        return self._difference((method, k, False), (method, k, True), images)
 
     def lead(self, first: str, second: str, k: int, images: int) -> Score | None:
         """Mean recall of one contender less that of another, on the draws both have."""
@@ -97,14 +99,14 @@ class Scoring:
         ]
         return score_of(values[0] - values[1])
 
-    def _of_draw(self, contender, draw, images, before):
-        answer = self.few.answers_of(contender, draw, before=before).after(images).argmax(axis=1)
+    def _of_draw(self, method, draw, images, before):
+        answer = self.few.answers_of(method, draw, before=before).after(images).argmax(axis=1)
         tested = self._members & draw.objects
         right = tested & (answer == self.few.labels)
         return ratio(right @ self.weights, tested @ self.weights)
 
 
-def by_images(scoring: Scoring, contender: str, k: int) -> dict[str, tuple]:
+def by_images(scoring: Scoring, method: str, k: int) -> dict[str, tuple]:
     """(value, error), each (1 + class present, image), of "before" and "after".
 
     The first row is the mean. The error is the scatter of one draw or, of one draw only, that of
@@ -112,9 +114,9 @@ def by_images(scoring: Scoring, contender: str, k: int) -> dict[str, tuple]:
     """
     found = {}
     for when, before in (("before", True), ("after", False)):
-        if scoring.few.draws_of(contender, k, before=before) and not (before and k == 0):
+        if scoring.few.draws_of(method, k, before=before) and not (before and k == 0):
             scores = [
-                _of_classes(scoring.recall(contender, k, images, before=before))
+                _of_classes(scoring.recall(method, k, images, before=before))
                 for images in range(1, scoring.few.longest + 1)
             ]
             value = np.array([[score.value for score in at] for at in scores]).T
@@ -131,7 +133,7 @@ def _error(score: Score):
     return score.over_draws if np.isfinite(score.over_draws) else np.nan_to_num(score.error)
 
 
-def evaluations(few: FewShot, contender: str, k: int) -> dict[str, Evaluation]:
+def evaluations(few: FewShot, method: str, k: int) -> dict[str, Evaluation]:
     """Evaluations before and after, as far as there are predictions.
 
     Counts are sums over the draws, an object being counted in every draw that tests it; errors
@@ -139,15 +141,15 @@ def evaluations(few: FewShot, contender: str, k: int) -> dict[str, Evaluation]:
     """
     found = {}
     for when, before in (("before", True), (f"{k} per class", False)):
-        draws = few.draws_of(contender, k, before=before)
+        draws = few.draws_of(method, k, before=before)
         if draws and not (before and k == 0):
-            pooled = _pooled([_pooled_draw(few, contender, draw, before) for draw in draws])
-            found[f"{contender}, {when}"] = _widened(evaluate(pooled, n_bootstrap=0), len(draws))
+            pooled = _pooled([_pooled_draw(few, method, draw, before) for draw in draws])
+            found[f"{method}, {when}"] = _widened(evaluate(pooled, n_bootstrap=0), len(draws))
     return found
 
 
-def _pooled_draw(few, contender, draw, before):
-    chosen = few.answers_of(contender, draw, before=before).of(draw.objects)
+def _pooled_draw(few, method, draw, before):
+    chosen = few.answers_of(method, draw, before=before).of(draw.objects)
     names = [f"{name} in draw {draw.trial}" for name in chosen.object_id]
     return replace(chosen, object_id=np.array(names, dtype=str))
 
@@ -159,10 +161,13 @@ def _pooled(parts):
         for name in ("label", "n_images", "magnitude", "object_id")
     }
     padded = [
-        np.pad(p.probabilities, ((0, 0), (0, longest - p.probabilities.shape[1]), (0, 0)),
-               constant_values=np.nan)
+        np.pad(
+            p.probabilities,
+            ((0, 0), (0, longest - p.probabilities.shape[1]), (0, 0)),
+            constant_values=np.nan,
+        )
         for p in parts
-    ]  # fmt: skip
+    ]
     return Predictions(parts[0].classes, np.concatenate(padded), **arrays)
 
 
@@ -204,25 +209,25 @@ def shared_bins(few: FewShot) -> list[Bin]:
 
 
 def matched_scores(
-    scoring: Scoring, bins: list[Bin], contender: str, k: int, images: int, *, before: bool = False
+    scoring: Scoring, bins: list[Bin], method: str, k: int, images: int, *, before: bool = False
 ) -> tuple[Score | None, list[Score | None]]:
     """Mean recall over the classes of every bin: the mean over the bins, and of each.
 
     Objects a draw has taught are left out of it; a bin left without a class is taken over those
     it has, and one left without objects is None.
     """
-    draws = scoring.few.draws_of(contender, k, before=before)
+    draws = scoring.few.draws_of(method, k, before=before)
     if not draws or not bins:
         return None, [None] * len(bins)
-    by_draw = np.stack([_of_draw(scoring, bins, contender, d, images, before) for d in draws])
+    by_draw = np.stack([_of_draw(scoring, bins, method, d, images, before) for d in draws])
     each = [_score(by_draw[:, place]) for place in range(len(bins))]
     return _score(mean_of_known(np.moveaxis(by_draw, 1, -1))), each
 
 
-def _of_draw(scoring, bins, contender, draw, images, before):
+def _of_draw(scoring, bins, method, draw, images, before):
     """Mean recall (bin, 1 + n_bootstrap)."""
     few = scoring.few
-    answer = few.answers_of(contender, draw, before=before).after(images).argmax(axis=1)
+    answer = few.answers_of(method, draw, before=before).after(images).argmax(axis=1)
     found = []
     for each in bins:
         tested = (few.labels == np.array(each.classes)[:, None]) & each.objects & draw.objects

@@ -29,7 +29,7 @@ def image_counts(few: FewShot) -> dict[str, int]:
 
 def sizes_of(few: FewShot) -> list[int]:
     """All numbers of objects per class that any contender has predictions for."""
-    return sorted({k for name in few.contenders for k in few.per_class(name)})
+    return sorted({k for name in few.methods for k in few.per_class(name)})
 
 
 def headline(folder) -> dict:
@@ -38,7 +38,7 @@ def headline(folder) -> dict:
     Returns
     -------
     dict
-        ``scores[images][contender][k]`` with images "all", "5" and "10" and k a text: value,
+        ``scores[images][method][k]`` with images "all", "5" and "10" and k a text: value,
         over_draws, error, n_draws, None where undefined. ``statement``: how many real labels the
         simulation is worth, in words. ``missing``: what was not found, in words.
 
@@ -52,15 +52,15 @@ def headline(folder) -> dict:
 def headline_of(scoring: Scoring) -> dict:
     """The numbers of ``headline``."""
     few, scores = scoring.few, {}
-    for (name, images), contender in product(image_counts(few).items(), few.contenders):
-        of_contender = scores.setdefault(name, {}).setdefault(contender, {})
-        for k in few.per_class(contender):
-            score = scoring.score(contender, k, images)
+    for (name, images), method in product(image_counts(few).items(), few.methods):
+        of_contender = scores.setdefault(name, {}).setdefault(method, {})
+        for k in few.per_class(method):
+            score = scoring.score(method, k, images)
             if score is not None:
                 of_contender[str(k)] = plain(score._asdict())
     return {
         "scores": scores,
-        "worth": {name: plain(vars(found)) for name, found in worths(scoring).items()},
+        "worth": {name: plain(vars(found)) for name, found in label_equivalences(scoring).items()},
         "statement": " ".join(statements(scoring)),
         "missing": list(few.missing),
         "n_objects": len(few.labels),
@@ -68,12 +68,12 @@ def headline_of(scoring: Scoring) -> dict:
     }
 
 
-def worths(scoring: Scoring) -> dict:
+def label_equivalences(scoring: Scoring) -> dict:
     """What each model trained on a simulation is worth after all images, by name and k."""
     few, found = scoring.few, {}
     for name in (NETWORK, FOREST):
         for k in few.per_class(name):
-            labels = worth(scoring, name, k, few.longest)
+            labels = label_equivalence(scoring, name, k, few.longest)
             if labels is not None:
                 found[f"{name}, {k} per class" if k else f"{name}, simulation alone"] = labels
     return found
@@ -83,7 +83,7 @@ def statements(scoring: Scoring):
     """How many real labels per class the simulation is worth, one sentence for each model."""
     few = scoring.few
     for name in (NETWORK, FOREST):
-        found = worth(scoring, name, 0, few.longest)
+        found = label_equivalence(scoring, name, 0, few.longest)
         if found is not None:
             yield (
                 f"For the {name}, the simulation is worth {found} real labels per class: so many "
@@ -128,7 +128,7 @@ _RANGE = (0.16, 0.84)  # of the resamples
 
 
 @dataclass(frozen=True)
-class Worth:
+class LabelEquivalence:
     """Real labels per class, ``inf`` if more than the ``most`` tried, 0 if fewer than the least.
 
     ``low`` and ``high`` hold two thirds of the resamples of the objects.
@@ -153,20 +153,22 @@ class Worth:
         return f"< {self.least}" if labels == 0 else f"{labels:.2g}"
 
 
-def worth(scoring: Scoring, contender: str, k: int, images: int) -> Worth | None:
+def label_equivalence(
+    scoring: Scoring, method: str, k: int, images: int
+) -> LabelEquivalence | None:
     """What a contender after ``k`` objects per class is worth; None where it cannot be told."""
     few = scoring.few
     sizes = [
         size for size in few.per_class(REAL_ONLY) if size > 0 and few.draws_of(REAL_ONLY, size)
     ]
-    if not sizes or not few.draws_of(contender, k):
+    if not sizes or not few.draws_of(method, k):
         return None
     curve = [scoring.mean_recall(REAL_ONLY, size, images).mean(axis=0) for size in sizes]
-    target = scoring.mean_recall(contender, k, images).mean(axis=0)
+    target = scoring.mean_recall(method, k, images).mean(axis=0)
     resamples = zip(target, np.transpose(curve), strict=True)
     found = np.array([labels_to_reach(goal, sizes, scores) for goal, scores in resamples])
     low, high = (_quantile(found[1:], q) for q in _RANGE)
-    return Worth(float(found[0]), low, high, sizes[0], sizes[-1])
+    return LabelEquivalence(float(found[0]), low, high, sizes[0], sizes[-1])
 
 
 def labels_to_reach(goal: float, sizes, scores) -> float:

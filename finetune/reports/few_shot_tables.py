@@ -16,29 +16,29 @@ _LEAST_ERRORS = 2
 _RIVALS = (FOREST, REAL_ONLY, SCRATCH)
 
 
-def swatches(contenders) -> dict[str, str]:
+def swatches(methods) -> dict[str, str]:
     """Every contender's name behind a square of its colour, as HTML."""
     return {
         name: f'<span class="swatch" style="background: {colour}"></span>{escape(name)}'
-        for name, (colour, _) in looks(contenders).items()
+        for name, (colour, _) in looks(methods).items()
     }
 
 
 def score_table(scoring: Scoring, images: int) -> str:
     """Mean recall of every contender by real labels per class."""
     few = scoring.few
-    sizes, names = sizes_of(few), swatches(few.contenders)
+    sizes, names = sizes_of(few), swatches(few.methods)
     rows = [
         [names[name], *(number(scoring.score(name, k, images)) for k in sizes)]
-        for name in few.contenders
+        for name in few.methods
     ]
-    return table([heading("Contender"), *_size_headings(sizes)], rows, _group(len(sizes)))
+    return table([heading("ComparedModel"), *_size_headings(sizes)], rows, _group(len(sizes)))
 
 
 def difference_table(scoring: Scoring, images: int) -> str:
     """What labels brought each model, and how far the network is ahead of the others."""
     few = scoring.few
-    sizes, names = [k for k in sizes_of(few) if k], swatches(few.contenders)
+    sizes, names = [k for k in sizes_of(few) if k], swatches(few.methods)
     rows = []
     for name in (NETWORK, FOREST):
         gains = [scoring.gain(name, k, images) for k in sizes]
@@ -57,14 +57,14 @@ def difference_table(scoring: Scoring, images: int) -> str:
 def matched_table(scoring: Scoring, bins, images_by_name) -> str:
     """Mean recall over the bins of magnitude, by labels per class and number of images."""
     few = scoring.few
-    sizes, names = sizes_of(few), swatches(few.contenders)
+    sizes, names = sizes_of(few), swatches(few.methods)
     rows = []
-    for name in few.contenders:
+    for name in few.methods:
         for when, images in images_by_name.items():
             after = "all images" if when == "all" else f"{when} images"
             scores = [matched_scores(scoring, bins, name, k, images)[0] for k in sizes]
             rows.append([f"{names[name]}, {after}", *map(number, scores)])
-    return table([heading("Contender"), *_size_headings(sizes)], rows, _group(len(sizes)))
+    return table([heading("ComparedModel"), *_size_headings(sizes)], rows, _group(len(sizes)))
 
 
 def number(score: Score | None, sign: str = "") -> str:
@@ -77,8 +77,9 @@ def number(score: Score | None, sign: str = "") -> str:
     errors = {"draws": score.over_draws, "objects": score.error}
     small = [
         f"<small>± {error:.3f} {what}</small>"
-        for what, error in errors.items() if np.isfinite(error)
-    ]  # fmt: skip
+        for what, error in errors.items()
+        if np.isfinite(error)
+    ]
     return f"<td>{text}{''.join(small)}</td>"
 
 

@@ -21,8 +21,17 @@ from simulator.options import SPLITS, Options
 from simulator.simulator import Simulator
 from survey_profiles import load_profile
 
-_VERSIONS = ("skyreel", "numpy", "scipy", "numba", "zarr", "numcodecs", "sncosmo", "galsim",
-             "astropy")  # fmt: skip
+_VERSIONS = (
+    "skyreel",
+    "numpy",
+    "scipy",
+    "numba",
+    "zarr",
+    "numcodecs",
+    "sncosmo",
+    "galsim",
+    "astropy",
+)
 _SAMPLE = 256
 _DEEPEST_MAG = 5.0  # by which exposures may go deeper than the stars that are drawn
 _HEADROOM = 1.05
@@ -52,10 +61,13 @@ class Plan:
         if library:
             profile["psf"]["library"] = f"{Path(library).name} sha256:{file_digest(library)}"
         return {
-            "counts": self.counts, "options": options, "profile": profile,
-            "classes": list(self.simulator.classes), "bands": list(self.simulator.band_names),
+            "counts": self.counts,
+            "options": options,
+            "profile": profile,
+            "classes": list(self.simulator.classes),
+            "bands": list(self.simulator.band_names),
             "versions": versions(),
-        }  # fmt: skip
+        }
 
     @property
     def total(self) -> int:
@@ -126,8 +138,9 @@ def make_plan(
     SimulationError, survey_profiles.ProfileError, survey_profiles.ExposureTableError
     """
     eighth = -(-n // 8)
-    counts = dict(zip(SPLITS, (n, *(eighth if v is None else v for v in (validation, test))),
-                      strict=True))  # fmt: skip
+    counts = dict(
+        zip(SPLITS, (n, *(eighth if v is None else v for v in (validation, test))), strict=True)
+    )
     for split, count in counts.items():
         low = 1 if split == "train" else 0
         if not low <= count <= MAX_OBJECTS:

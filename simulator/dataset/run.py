@@ -39,10 +39,14 @@ def writer_for(plan: Plan) -> DatasetWriter:
         "command": command_line(plan),
     }
     return DatasetWriter(
-        plan.path, settings=plan.settings(), attributes=attributes, specs=plan.specs(),
-        counts=plan.counts, n_epochs=simulator.n_epochs,
+        plan.path,
+        settings=plan.settings(),
+        attributes=attributes,
+        specs=plan.specs(),
+        counts=plan.counts,
+        n_epochs=simulator.n_epochs,
         size_pix=simulator.options.stamp_size_pix,
-    )  # fmt: skip
+    )
 
 
 def execute(plan: Plan, writer, *, threads: int, on_progress=lambda objects: None) -> Outcome:
@@ -103,11 +107,24 @@ def command_line(plan: Plan) -> str:
     options = plan.simulator.options
     classes = ",".join(f"{name}:{weight:g}" for name, weight in options.classes.items())
     parts = [
-        "simulate", "--survey", plan.survey, "--n", str(plan.counts["train"]),
-        "--validation", str(plan.counts["validation"]), "--test", str(plan.counts["test"]),
-        "--classes", classes, "--magnitudes", options.magnitudes,
-        "--stamp-size", str(options.stamp_size_pix), "--seed", str(options.seed),
-    ]  # fmt: skip
+        "simulate",
+        "--survey",
+        plan.survey,
+        "--n",
+        str(plan.counts["train"]),
+        "--validation",
+        str(plan.counts["validation"]),
+        "--test",
+        str(plan.counts["test"]),
+        "--classes",
+        classes,
+        "--magnitudes",
+        options.magnitudes,
+        "--stamp-size",
+        str(options.stamp_size_pix),
+        "--seed",
+        str(options.seed),
+    ]
     for flag, value in (("--exposures", options.exposures), ("--templates", options.templates)):
         if value:
             parts += [flag, value]

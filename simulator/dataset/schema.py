@@ -49,12 +49,22 @@ _FIXED = (
     ("sky_adu", EPOCHS, "float32", "adu", "sky level of one pixel"),
     ("zero_point_mag", EPOCHS, "float32", "mag", "AB magnitude of 1 ADU/s"),
     ("limiting_mag", EPOCHS, "float32", "mag", "5-sigma limit of a point source, AB"),
-    ("magnitude", EPOCHS, "float32", "mag",
-     "true, noise-free AB magnitude of the source; inf where it gives no light, NaN where padded"),
+    (
+        "magnitude",
+        EPOCHS,
+        "float32",
+        "mag",
+        "true, noise-free AB magnitude of the source; inf without light, NaN where padded",
+    ),
     ("label", OBJECTS, "uint8", "", "index into the attribute classes"),
     ("n_epochs", OBJECTS, "int16", "", "length of the sequence"),
-    ("first_alert_epoch", OBJECTS, "int16", "",
-     "first epoch at 5 sigma of a supernova or asteroid; -1 where there is no alert"),
+    (
+        "first_alert_epoch",
+        OBJECTS,
+        "int16",
+        "",
+        "first epoch at 5 sigma of a supernova or asteroid; -1 where there is no alert",
+    ),
     ("n_detections", OBJECTS, "int16", "", "epochs in which the source is at 5 sigma or more"),
     ("max_signal_to_noise", OBJECTS, "float32", "", "of the source over all epochs"),
     ("ccd", OBJECTS, "int16", "", "index into the profile's CCDs; -1 where it has none"),
@@ -65,7 +75,7 @@ _FIXED = (
     ("host_x_pix", OBJECTS, "float32", "pix", "host centre minus source, along columns"),
     ("host_y_pix", OBJECTS, "float32", "pix", "host centre minus source, along rows"),
     ("n_neighbours", OBJECTS, "uint8", "", "other stars in or next to the stamp"),
-)  # fmt: skip
+)
 
 
 def array_specs(parameters: dict[str, str]) -> tuple[ArraySpec, ...]:

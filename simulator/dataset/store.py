@@ -107,9 +107,14 @@ class DatasetWriter:
             _create_array(group, spec, count, self.shape, self.per_shard)
         n_shards = -(-count // self.per_shard)
         group.create_array(
-            _MARKS, shape=(n_shards,), chunks=(1,), dtype="bool", compressors=None,
-            dimension_names=("shard",), attributes={"description": "shards that are complete"},
-        )  # fmt: skip
+            _MARKS,
+            shape=(n_shards,),
+            chunks=(1,),
+            dtype="bool",
+            compressors=None,
+            dimension_names=("shard",),
+            attributes={"description": "shards that are complete"},
+        )
 
     def pending(self) -> list[tuple[str, int, int, int]]:
         """(split, shard, first object, end) of every shard still to be made."""
@@ -191,10 +196,15 @@ def _create_array(group, spec: ArraySpec, count, sizes, per_shard):
         blocks = {"chunks": (per_shard, *inner)}
     attributes = {"description": spec.description, **({"units": spec.unit} if spec.unit else {})}
     group.create_array(
-        spec.name, shape=shape, dtype=spec.dtype, fill_value=spec.fill_value,
+        spec.name,
+        shape=shape,
+        dtype=spec.dtype,
+        fill_value=spec.fill_value,
         compressors=BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"),
-        dimension_names=spec.dimensions, attributes=attributes, **blocks,
-    )  # fmt: skip
+        dimension_names=spec.dimensions,
+        attributes=attributes,
+        **blocks,
+    )
 
 
 def open_root(path, mode="r+"):

@@ -36,7 +36,7 @@ class Conditions:
     detector: Detector
 
 
-class ConditionsBank:
+class PointingBank:
     """Gives every object a pointing, a detector and with them its exposures."""
 
     def __init__(self, profile, pointings):
@@ -63,24 +63,49 @@ class ConditionsBank:
         error_mag = Draws(seed, objects, Purpose.CALIBRATION).normals(rows.mjd.shape[1])
         error_mag *= self._profile.weather.calibration_scatter_mag
         noise_limit = noise_limited_mag(
-            noise_pixels(psf), background_e, read_noise[:, None], rows.zero_point_mag,
-            rows.exposure_time_s, gain_e,
-        )  # fmt: skip
+            noise_pixels(psf),
+            background_e,
+            read_noise[:, None],
+            rows.zero_point_mag,
+            rows.exposure_time_s,
+            gain_e,
+        )
         schedule = Schedule(
-            rows.mjd, rows.band.astype(np.int64), rows.exposure_time_s, rows.zero_point_mag,
-            np.fmin(rows.limiting_mag, noise_limit), gain_e, noise_limit, rows.seeing_fwhm_arcsec,
-        )  # fmt: skip
+            rows.mjd,
+            rows.band.astype(np.int64),
+            rows.exposure_time_s,
+            rows.zero_point_mag,
+            np.fmin(rows.limiting_mag, noise_limit),
+            gain_e,
+            noise_limit,
+            rows.seeing_fwhm_arcsec,
+        )
         detector = Detector(
-            gain, read_noise, saturation * gain, np.nan_to_num(rows.exposure_time_s),
-            camera.cosmic_ray_rate_per_mpix_s * 1e-6, camera.hot_pixel_fraction,
-            camera.bad_column_fraction, self._profile.psf.lanczos_order,
-            camera.silicon_um, camera.pixel_um, self._edges(Draws(seed, objects, Purpose.EDGE)),
-        )  # fmt: skip
+            gain,
+            read_noise,
+            saturation * gain,
+            np.nan_to_num(rows.exposure_time_s),
+            camera.cosmic_ray_rate_per_mpix_s * 1e-6,
+            camera.hot_pixel_fraction,
+            camera.bad_column_fraction,
+            self._profile.psf.lanczos_order,
+            camera.silicon_um,
+            camera.pixel_um,
+            self._edges(Draws(seed, objects, Purpose.EDGE)),
+        )
         return Conditions(
-            schedule, rows.n_epochs, ccd, rows.limiting_mag, rows.airmass,
-            rows.seeing_fwhm_arcsec, rows.sky_adu, np.nan_to_num(background_e),
-            10.0 ** (-0.4 * error_mag), psf, detector,
-        )  # fmt: skip
+            schedule,
+            rows.n_epochs,
+            ccd,
+            rows.limiting_mag,
+            rows.airmass,
+            rows.seeing_fwhm_arcsec,
+            rows.sky_adu,
+            np.nan_to_num(background_e),
+            10.0 ** (-0.4 * error_mag),
+            psf,
+            detector,
+        )
 
     def _ccd(self, draws, rows):
         n_ccds = len(self._profile.camera.ccds)
@@ -143,6 +168,14 @@ class ConditionsBank:
         stretch = width / library.fwhm_pix[index]
         beta, e1, e2 = library.beta[index], library.e1[index], library.e2[index]
         return Psf(
-            LIBRARY, fwhm, beta, e1, e2, *self._mixture, index, stretch, library.images,
+            LIBRARY,
+            fwhm,
+            beta,
+            e1,
+            e2,
+            *self._mixture,
+            index,
+            stretch,
+            library.images,
             library.oversampling,
-        )  # fmt: skip
+        )

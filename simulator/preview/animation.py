@@ -34,8 +34,9 @@ def movie(sequences, classes, bands, path, *, title=""):
     frames = [_indexed(film.frame(epoch), palette) for epoch in range(film.n_epochs)]
     image = BytesIO()
     duration_ms = [_FRAME_MS] * (film.n_epochs - 1) + [4 * _FRAME_MS]
-    frames[0].save(image, format="GIF", save_all=True, append_images=frames[1:], loop=0,
-                   duration=duration_ms)  # fmt: skip
+    frames[0].save(
+        image, format="GIF", save_all=True, append_images=frames[1:], loop=0, duration=duration_ms
+    )
     write_picture(path, image)
 
 
@@ -62,8 +63,11 @@ class Film:
         from PIL import ImageFont
 
         fonts = Path(get_data_path()) / "fonts" / "ttf"
-        faces = {"bold": ("DejaVuSans-Bold.ttf", 14), "title": ("DejaVuSans-Bold.ttf", 15),
-                 "text": ("DejaVuSans.ttf", 12)}  # fmt: skip
+        faces = {
+            "bold": ("DejaVuSans-Bold.ttf", 14),
+            "title": ("DejaVuSans-Bold.ttf", 15),
+            "text": ("DejaVuSans.ttf", 12),
+        }
         self.fonts = {k: ImageFont.truetype(str(fonts / f), size) for k, (f, size) in faces.items()}
         self.objects, self.styles, self.title = objects, band_styles(bands), title
         self.n_epochs = max(o.n_epochs for o in objects)
@@ -118,8 +122,14 @@ class Film:
             draw.rectangle((x - 3, top - 3, right + 2, bottom + 2), outline=ALERT, width=3)
         band, day = obj.label(now)
         self._text(draw, x, bottom + 17, band, "bold", fill=self.styles[band][0])
-        self._text(draw, right, bottom + 17, "end" if over else day, anchor="rs",
-                   fill=FAINT if over else INK)  # fmt: skip
+        self._text(
+            draw,
+            right,
+            bottom + 17,
+            "end" if over else day,
+            anchor="rs",
+            fill=FAINT if over else INK,
+        )
         self._curve(draw, x, bottom + self.BELOW, obj, now)
 
     def _curve(self, draw, x, y, obj, now):

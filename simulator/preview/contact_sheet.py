@@ -118,14 +118,28 @@ class Sheet:
             self.write(x + self.side, label_y, day, 7.5, ha="right")
             if epoch == obj.alert:
                 self._frame(x, bottom)
-                self.write(x + self.side / 2, top + self.LABEL + self.side + 23, "alert", 7.5,
-                           ha="center", color=ALERT, weight="bold")  # fmt: skip
+                self.write(
+                    x + self.side / 2,
+                    top + self.LABEL + self.side + 23,
+                    "alert",
+                    7.5,
+                    ha="center",
+                    color=ALERT,
+                    weight="bold",
+                )
 
     def _frame(self, x, bottom):
         from matplotlib.patches import Rectangle
 
-        frame = Rectangle((x - 2.5, bottom - 2.5), self.side + 5, self.side + 5, transform=None,
-                          fill=False, ec=ALERT, lw=2.4)  # fmt: skip
+        frame = Rectangle(
+            (x - 2.5, bottom - 2.5),
+            self.side + 5,
+            self.side + 5,
+            transform=None,
+            fill=False,
+            ec=ALERT,
+            lw=2.4,
+        )
         self.figure.add_artist(frame)
 
     def light_curve(self, row, obj, shown):
@@ -141,8 +155,14 @@ class Sheet:
         last = obj.day[-1]
         span = (-0.03 * last, 1.03 * last) if last > 0 else (-1, 1)
         axes.set(xlim=span, ylim=obj.magnitude_range())
-        axes.plot(obj.day[shown], np.full(shown.size, 0.985), "|", color=FAINT, ms=5,
-                  transform=axes.get_xaxis_transform())  # fmt: skip
+        axes.plot(
+            obj.day[shown],
+            np.full(shown.size, 0.985),
+            "|",
+            color=FAINT,
+            ms=5,
+            transform=axes.get_xaxis_transform(),
+        )
         if obj.alert >= 0:
             axes.axvline(obj.day[obj.alert], color=ALERT, lw=1, ls=(0, (3, 2)), zorder=0)
         axes.xaxis.set_major_locator(MaxNLocator(6))
@@ -159,8 +179,16 @@ class Sheet:
         for k in np.unique(band):
             at, (colour, marker) = band == k, self.styles[obj.bands[k]]
             self.seen_bands.add(obj.bands[k])
-            axes.plot(day[at], obj.epochs["limiting_mag"][at], "v", ms=3.2, mew=0.6, mfc="none",
-                      mec=colour, alpha=0.45)  # fmt: skip
+            axes.plot(
+                day[at],
+                obj.epochs["limiting_mag"][at],
+                "v",
+                ms=3.2,
+                mew=0.6,
+                mfc="none",
+                mec=colour,
+                alpha=0.45,
+            )
             axes.plot(day[at], magnitude[at], "-", color=colour, lw=0.7, alpha=0.35)
             axes.plot(day[at], magnitude[at], marker, ms=4.2, color=colour, mec="white", mew=0.3)
         if np.isnan(magnitude).all():
@@ -168,16 +196,18 @@ class Sheet:
             if obj.objects["has_host"]:
                 axes.axhline(obj.objects["host_mag"], color=FAINT, lw=1, ls=":")
                 text = "no source; dotted: the galaxy"
-            axes.text(1, 1.03, text, transform=axes.transAxes, ha="right", fontsize=7,
-                      color=FAINT)  # fmt: skip
+            axes.text(1, 1.03, text, transform=axes.transAxes, ha="right", fontsize=7, color=FAINT)
 
     def key(self):
         """One line that explains markers and tints; only those that occur."""
         from matplotlib.lines import Line2D
 
         style = {"ls": "", "mew": 0}
-        items = [Line2D([], [], marker=m, color=c, label=b, ms=5.5, **style)
-                 for b, (c, m) in self.styles.items() if b in self.seen_bands]  # fmt: skip
+        items = [
+            Line2D([], [], marker=m, color=c, label=b, ms=5.5, **style)
+            for b, (c, m) in self.styles.items()
+            if b in self.seen_bands
+        ]
         limit = {"marker": "v", "ls": "", "mfc": "none", "mec": FAINT, "ms": 5}
         items.append(Line2D([], [], label="5σ limit", **limit))
         for name, bit in MASK_BITS.items():
@@ -187,6 +217,13 @@ class Sheet:
                     Line2D([], [], marker="s", color=TINTS[name], label=label, ms=7, **style)
                 )
         self.figure.legend(
-            handles=items, loc="lower left", bbox_to_anchor=(0, 0, 1, 1), ncols=len(items),
-            frameon=False, fontsize=8, handletextpad=0.2, columnspacing=1.4, borderaxespad=0.8,
-        )  # fmt: skip
+            handles=items,
+            loc="lower left",
+            bbox_to_anchor=(0, 0, 1, 1),
+            ncols=len(items),
+            frameon=False,
+            fontsize=8,
+            handletextpad=0.2,
+            columnspacing=1.4,
+            borderaxespad=0.8,
+        )

@@ -10,11 +10,19 @@ from simulator.errors import SimulationError
 
 # Colours told apart by colour-blind eyes (Okabe & Ito 2008; wine: P. Tol's muted scheme).
 BAND_STYLES = {
-    "u": ("#0072B2", "s"), "g": ("#009E73", "o"), "r": ("#D55E00", "D"),
-    "i": ("#E69F00", "^"), "z": ("#CC79A7", "P"), "y": ("#404040", "p"),
-}  # fmt: skip
-TINTS = {"saturated": "#E69F00", "bad_pixel": "#56B4E9", "cosmic_ray": "#FF5FB0",
-          "outside_detector": "#009E73"}  # fmt: skip
+    "u": ("#0072B2", "s"),
+    "g": ("#009E73", "o"),
+    "r": ("#D55E00", "D"),
+    "i": ("#E69F00", "^"),
+    "z": ("#CC79A7", "P"),
+    "y": ("#404040", "p"),
+}
+TINTS = {
+    "saturated": "#E69F00",
+    "bad_pixel": "#56B4E9",
+    "cosmic_ray": "#FF5FB0",
+    "outside_detector": "#009E73",
+}
 INK, FAINT, ALERT = "#1A1A1A", "#8A8A8A", "#882255"
 
 

@@ -17,9 +17,7 @@ from numba import njit
 
 from simulator.errors import SimulationError
 
-_ARRAYS = (
-    "epsf", "epsf_oversampling", "epsf_fwhm_pix", "epsf_beta", "epsf_e1", "epsf_e2"
-)  # fmt: skip
+_ARRAYS = ("epsf", "epsf_oversampling", "epsf_fwhm_pix", "epsf_beta", "epsf_e1", "epsf_e2")
 
 
 @dataclass(frozen=True)

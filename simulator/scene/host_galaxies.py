@@ -127,9 +127,15 @@ class GalaxyPopulation:
         e = np.where(is_red, 0.6 * e, e)
         angle = draws.uniform(0.0, 2 * np.pi)
         return Galaxies(
-            redshift, magnitude, bulge_fraction, half_light_arcsec * concentration,
-            half_light_arcsec, e * np.cos(angle), e * np.sin(angle), is_red,
-        )  # fmt: skip
+            redshift,
+            magnitude,
+            bulge_fraction,
+            half_light_arcsec * concentration,
+            half_light_arcsec,
+            e * np.cos(angle),
+            e * np.sin(angle),
+            is_red,
+        )
 
 
 def position_in_light(draws: Draws, galaxies: Galaxies, in_disc):

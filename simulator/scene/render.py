@@ -40,9 +40,17 @@ def render(image, x_grid, y_grid, size, scene, psf, i, epoch, disc, bulge):
         _add_trail(image, x_grid, y_grid, size, scene, psf, i, epoch)
     for k in range(scene.n_neighbours[i]):
         _add_star(
-            image, x_grid, y_grid, size, psf, i, epoch, scene.neighbour_e[i, epoch, k],
-            x + scene.neighbour_x_pix[i, k], y + scene.neighbour_y_pix[i, k],
-        )  # fmt: skip
+            image,
+            x_grid,
+            y_grid,
+            size,
+            psf,
+            i,
+            epoch,
+            scene.neighbour_e[i, epoch, k],
+            x + scene.neighbour_x_pix[i, k],
+            y + scene.neighbour_y_pix[i, k],
+        )
     if scene.host_e[i, epoch] > 0.0:
         _add_host(image, size, scene, psf, i, epoch, disc, bulge)
 
@@ -108,12 +116,14 @@ def _add_host(image, size, scene, psf, i, epoch, disc, bulge):
     split = n_disc * psf_weights.size
     if n_disc:
         disc_flux = flux * (1.0 - host[BULGE_FRACTION])
-        _convolve(gaussians[:, :split], disc_flux, disc, disc_shape, psf_weights, psf_scales,
-                  psf_shape)  # fmt: skip
+        _convolve(
+            gaussians[:, :split], disc_flux, disc, disc_shape, psf_weights, psf_scales, psf_shape
+        )
     if n_bulge:
         bulge_flux = flux * host[BULGE_FRACTION]
-        _convolve(gaussians[:, split:], bulge_flux, bulge, bulge_shape, psf_weights, psf_scales,
-                  psf_shape)  # fmt: skip
+        _convolve(
+            gaussians[:, split:], bulge_flux, bulge, bulge_shape, psf_weights, psf_scales, psf_shape
+        )
     x = scene.x_pix[i, epoch] + host[HOST_X]
     y = scene.y_pix[i, epoch] + host[HOST_Y]
     add_concentric(image, size, x, y, gaussians)

@@ -22,9 +22,15 @@ from survey_profiles.exposure_tables.plain import (
 from survey_profiles.pointings import Pointings
 
 OPSIM_COLUMNS = (
-    "fieldRA", "fieldDec", "observationStartMJD", "visitExposureTime",
-    "airmass", "seeingFwhmEff", "skyBrightness", "fiveSigmaDepth",
-)  # fmt: skip
+    "fieldRA",
+    "fieldDec",
+    "observationStartMJD",
+    "visitExposureTime",
+    "airmass",
+    "seeingFwhmEff",
+    "skyBrightness",
+    "fiveSigmaDepth",
+)
 POSITIONS = 512
 MAX_ROUNDS = 20
 DEFAULT_WINDOW_DAY = 150.0  # for profiles with a fixed list of nights

@@ -16,9 +16,14 @@ from survey_profiles.errors import ExposureTableError, nearest
 from survey_profiles.pointings import Pointings, as_pointings, draw_shapes
 
 MEASURED = (
-    "mjd", "exposure_time_s", "airmass", "seeing_fwhm_arcsec",
-    "sky_adu", "zero_point_mag", "limiting_mag",
-)  # fmt: skip
+    "mjd",
+    "exposure_time_s",
+    "airmass",
+    "seeing_fwhm_arcsec",
+    "sky_adu",
+    "zero_point_mag",
+    "limiting_mag",
+)
 REQUIRED = (*MEASURED, "band")
 SHAPES = ("psf_beta", "psf_e1", "psf_e2")
 ALLOWED = {

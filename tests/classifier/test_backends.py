@@ -8,8 +8,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from classifier.dataset import Split
-from classifier.image_selection import ShownSplit
+from classifier.dataset import DatasetSplit
+from classifier.image_selection import SelectedSplit
 from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.network import Network, save_weights
 from classifier.network_inputs import inputs_of
@@ -22,11 +22,11 @@ import numpy as np
 from classifier.network_inputs import inputs_of
 from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.network import Network
-from classifier.image_selection import ShownSplit
-from classifier.dataset import Split
+from classifier.image_selection import SelectedSplit
+from classifier.dataset import DatasetSplit
 assert keras.backend.backend() == sys.argv[4], keras.backend.backend()
 network = Network.open(sys.argv[1])
-inputs = inputs_of(ShownSplit(Split(sys.argv[2], "test"), network.showing).stamps(0, 16))
+inputs = inputs_of(SelectedSplit(DatasetSplit(sys.argv[2], "test"), network.showing).stamps(0, 16))
 np.save(sys.argv[3], network.probabilities(inputs))
 """
 
@@ -38,11 +38,19 @@ def test_answers_agree_between_backends(small_dataset, tmp_path, name, other):
         pytest.skip(f"{other} is the backend of this run, or not installed")
     sizes = {"compact": {}, "rcnn": {"filters": 4, "dense": 16, "units": 8}}
     options = NetworkOptions(
-        network=name, choices=sizes[name], iterations=3, batch=32, images=5, validate_every=3,
-        precision="float32", schedule="constant",
-    )  # fmt: skip
+        network=name,
+        choices=sizes[name],
+        iterations=3,
+        batch=32,
+        images=5,
+        validate_every=3,
+        precision="float32",
+        schedule="constant",
+    )
     network = NetworkTraining(small_dataset, tmp_path / "model", options).run()
-    inputs = inputs_of(ShownSplit(Split(small_dataset, "test"), network.showing).stamps(0, 16))
+    inputs = inputs_of(
+        SelectedSplit(DatasetSplit(small_dataset, "test"), network.selection).stamps(0, 16)
+    )
     out = tmp_path / "answers.npy"
     command = [sys.executable, "-c", _ANSWERS, network.folder, small_dataset, out, other]
     subprocess.run(command, check=True, env={**os.environ, "KERAS_BACKEND": other})
@@ -52,7 +60,9 @@ def test_answers_agree_between_backends(small_dataset, tmp_path, name, other):
 def test_saved_weights_come_back_to_equal_bits(small_dataset, tmp_path):
     options = NetworkOptions(iterations=1, batch=32, images=3, precision="float32")
     network = NetworkTraining(small_dataset, tmp_path / "model", options).run()
-    save_weights(network.forms.whole, network.folder / "weights.npz")
+    save_weights(network.variants.whole, network.folder / "weights.npz")
     again = Network.open(network.folder)
-    for one, other in zip(network.forms.whole.weights, again.forms.whole.weights, strict=True):
+    for one, other in zip(
+        network.variants.whole.weights, again.variants.whole.weights, strict=True
+    ):
         np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (one, other)))

@@ -135,9 +135,11 @@ def test_in_its_plain_steps_it_is_batch_normalisation_in_output_and_gradients(sh
         layer.beta.assign(beta)
     got = [gradients(weighted_output(layer, weight), x, gamma, beta) for layer in (ours, theirs)]
     np.testing.assert_allclose(
-        applied(ours, x, training=True), applied(theirs, x, training=True),
-        rtol=ROUNDING, atol=ROUNDING,
-    )  # fmt: skip
+        applied(ours, x, training=True),
+        applied(theirs, x, training=True),
+        rtol=ROUNDING,
+        atol=ROUNDING,
+    )
     for mine, other in zip(*got, strict=True):
         scale = np.abs(other).max()
         np.testing.assert_allclose(mine, other, rtol=ROUNDING, atol=ROUNDING * scale)

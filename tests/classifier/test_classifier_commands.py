@@ -199,7 +199,9 @@ def test_help_does_not_wait_for_heavy_imports(command):
     code = f"import sys; sys.argv = ['{command}', '--help']; from classifier import cli; "
     listed = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", code + f"cli.{command}_main()"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert "numba" not in listed.stderr and "sklearn" not in listed.stderr
     assert "--data" in listed.stdout

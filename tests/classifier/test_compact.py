@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from classifier.dataset import Split
-from classifier.image_selection import Showing, ShownSplit
+from classifier.dataset import DatasetSplit
+from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.recurrent import built
 from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.light_curve import LightCurve
@@ -18,13 +18,15 @@ def numpy(tensor):
     return keras.ops.convert_to_numpy(tensor)
 
 
-def answers(forms, inputs: Inputs):
-    return numpy(forms.whole(inputs.arrays()))
+def answers(variants, inputs: Inputs):
+    return numpy(variants.whole(inputs.arrays()))
 
 
 @pytest.fixture(scope="module")
 def inputs(small_dataset):
-    return inputs_of(ShownSplit(Split(small_dataset, "train"), Showing()).stamps(0, 6))
+    return inputs_of(
+        SelectedSplit(DatasetSplit(small_dataset, "train"), ImageSelection()).stamps(0, 6)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +91,15 @@ def curve(n=4, length=9, seed=3):
     rng = np.random.default_rng(seed)
     days = np.sort(rng.uniform(0, 6, (n, length)), axis=1)
     made = {
-        "flux": rng.normal(2000, 400, (n, length)), "error": rng.uniform(20, 60, (n, length)),
-        "width": rng.normal(0, 1, (n, length)), "width_weight": rng.uniform(0.5, 2, (n, length)),
-        "seeing": rng.uniform(3, 6, (n, length)), "noise": rng.uniform(10, 30, (n, length)),
-        "days": days - days[:, :1], "shown": np.ones((n, length)),
-    }  # fmt: skip
+        "flux": rng.normal(2000, 400, (n, length)),
+        "error": rng.uniform(20, 60, (n, length)),
+        "width": rng.normal(0, 1, (n, length)),
+        "width_weight": rng.uniform(0.5, 2, (n, length)),
+        "seeing": rng.uniform(3, 6, (n, length)),
+        "noise": rng.uniform(10, 30, (n, length)),
+        "days": days - days[:, :1],
+        "shown": np.ones((n, length)),
+    }
     return {name: value.astype("float32") for name, value in made.items()}
 
 
@@ -159,8 +165,8 @@ def test_answers_do_not_depend_on_the_other_objects(small, inputs):
 
 def test_any_stamp_size_and_number_of_classes():
     for size, n_classes in ((15, 2), (33, 4)):
-        forms = built("compact", size_pix=size, n_classes=n_classes, **SMALL)
-        assert forms.whole.output_shape == (None, None, n_classes)
+        variants = built("compact", size_pix=size, n_classes=n_classes, **SMALL)
+        assert variants.whole.output_shape == (None, None, n_classes)
 
 
 def test_stamps_too_small_are_refused_and_the_smallest_pass():
@@ -170,10 +176,10 @@ def test_stamps_too_small_are_refused_and_the_smallest_pass():
 
 
 def test_the_default_network_is_small():
-    forms = built("compact", size_pix=21, n_classes=7)
+    variants = built("compact", size_pix=21, n_classes=7)
     encoder = (25 * 2 + 1) * 24 + (9 * 24 + 1) * 32 + (9 * 32 + 1) * 48 + (9 * 48 + 1) * 64
     embedding = (4 * 4 * 64 + 1) * 64
     columns = LightCurve.COLUMNS
     gru = 3 * 128 * (96 + 128 + 2)
     rest = (64 + columns + 1) * 96 + gru + (128 + columns + 1) * 96 + (96 + 1) * 7
-    assert forms.whole.count_params() == encoder + embedding + rest == 225_855
+    assert variants.whole.count_params() == encoder + embedding + rest == 225_855

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from classifier import cli
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
 from classifier.evaluation import EvaluationError, Predictions, evaluate
 from classifier.evaluation.bootstrap import resampling_weights
-from classifier.evaluation.compared_models import Contender, answers_of, contenders
+from classifier.evaluation.compared_models import ComparedModel, answers_of, compared_models
 from classifier.evaluation.comparison import (
     EARLY,
     SCORES,
@@ -38,8 +38,8 @@ from classifier.evaluation.embedding import (
     normal_ranks,
     tsne,
 )
-from classifier.features.pipeline import FeatureMaker
-from classifier.image_selection import Showing
+from classifier.features.pipeline import FeaturePipeline
+from classifier.image_selection import ImageSelection
 from classifier.models.recurrent import built
 from classifier.models.recurrent.network import save_weights
 from classifier.models.registry import open_model
@@ -90,9 +90,11 @@ def test_models_whose_classes_are_in_another_order_are_brought_to_that_of_the_fi
     a = made_up(n=50)
     order = [2, 0, 3, 1]
     turned = replace(
-        a, classes=tuple(a.classes[k] for k in order), probabilities=a.probabilities[..., order],
+        a,
+        classes=tuple(a.classes[k] for k in order),
+        probabilities=a.probabilities[..., order],
         label=np.argsort(order)[a.label],
-    )  # fmt: skip
+    )
     chosen = on_the_same_objects({"a": a, "turned": turned})
     assert chosen["turned"].classes == a.classes
     np.testing.assert_array_equal(chosen["turned"].label, chosen["a"].label)
@@ -211,8 +213,10 @@ def test_mistakes_are_those_of_largest_probability_first():
     )
     found = most_confident_mistakes(predictions)
     assert [(m.object_id, m.truth, m.answer) for m in found] == [
-        ("y", "B", "A"), ("x", "A", "B"), ("w", "B", "A")
-    ]  # fmt: skip
+        ("y", "B", "A"),
+        ("x", "A", "B"),
+        ("w", "B", "A"),
+    ]
     assert [m.probability for m in found] == pytest.approx([0.9, 0.7, 0.6], abs=1e-6)
     assert len(most_confident_mistakes(predictions, most=2)) == 2
 
@@ -331,7 +335,7 @@ class Recurrent:
     size_pix: int = 21
     classes: tuple = ("SN", "RRL", "CEP", "EB", "NV", "GAL", "AST")
     calls: int = 0
-    showing: Showing = field(default_factory=Showing)
+    selection: ImageSelection = field(default_factory=ImageSelection)
 
     @property
     def name(self):
@@ -350,7 +354,7 @@ class Recurrent:
         labels = split.labels_among(self.classes)
         return Predictions(self.classes, p, labels, n_images, np.full(n, 22.5), split.object_ids)
 
-    def remembered(self, split, rows):
+    def hidden_states(self, split, rows):
         memory = np.random.default_rng(1).normal(size=(len(rows), 8))
         memory[np.arange(len(rows)), split.labels[rows]] += 5
         return memory
@@ -396,36 +400,42 @@ def report(forest, small_dataset, tmp_path_factory):
 def test_the_features_on_a_map_are_the_ones_that_matter_most_in_the_table_of_the_model(
     forest, small_dataset, monkeypatch
 ):
-    split, model = Split(small_dataset, "test"), open_model(forest)
+    split, model = DatasetSplit(small_dataset, "test"), open_model(forest)
     lines = (forest / "importances.csv").read_text().splitlines()
     last = dict(zip(lines[0].split(","), lines[-1].split(","), strict=True))
     del last["n_images"]
     monkeypatch.setattr(
-        "classifier.dataset.Split.blocks", lambda self: [(0, 30), (30, 40), (40, 70)]
+        "classifier.dataset.DatasetSplit.blocks", lambda self: [(0, 30), (30, 40), (40, 70)]
     )
     rows = np.array([0, 7, 29, 41, 42, 69])
     values, names = best_features(model, split, rows, threads=2)
     shares = [float(last[name]) for name in names]
     assert shares == sorted(map(float, last.values()), reverse=True)[:6]
-    maker = FeatureMaker(split, model.recipe)
-    curves = maker.light_curves(0, 70)
-    every = maker.features(curves, curves.n_epochs.astype(int))
-    columns = [model.recipe.feature_names.index(name) for name in names]
+    pipeline = FeaturePipeline(split, model.config)
+    curves = pipeline.light_curves(0, 70)
+    every = pipeline.features(curves, curves.n_epochs.astype(int))
+    columns = [model.config.feature_names.index(name) for name in names]
     np.testing.assert_array_equal(values, every[np.ix_(rows, columns)])
 
 
 def test_a_real_network_has_answers_and_a_map(small_dataset, tmp_path):
-    split, folder = Split(small_dataset, "test"), tmp_path / "tiny"
+    split, folder = DatasetSplit(small_dataset, "test"), tmp_path / "tiny"
     choices = {"filters": (4, 4, 4, 4), "embedding": 4, "units": 6}
-    forms = built("compact", size_pix=21, n_classes=7, **choices)
-    save_weights(forms.whole, folder / "weights.npz")
+    variants = built("compact", size_pix=21, n_classes=7, **choices)
+    save_weights(variants.whole, folder / "weights.npz")
     card = {
-        "format_version": 1, "kind": "network", "classes": split.classes, "survey": "hits",
-        "network": "compact", "choices": choices, "size_pix": 21, "trained_on": {},
+        "format_version": 1,
+        "kind": "network",
+        "classes": split.classes,
+        "survey": "hits",
+        "network": "compact",
+        "choices": choices,
+        "size_pix": 21,
+        "trained_on": {},
         "showing": {"images": 3, "start_fractions": [], "band": "g"},
-    }  # fmt: skip
+    }
     (folder / "model.json").write_text(json.dumps(card))
-    (found,) = contenders([folder], [], split, any_survey=False)
+    (found,) = compared_models([folder], [], split, any_survey=False)
     answers = answers_of(found, split, tmp_path / "p.parquet", threads=1)
     assert answers.probabilities.shape == (70, 3, 7)
     made = map_of(found.model, split, np.arange(20), threads=1)
@@ -435,9 +445,11 @@ def test_a_real_network_has_answers_and_a_map(small_dataset, tmp_path):
 
 def test_the_report_is_a_page_a_record_and_predictions(report):
     assert {str(p.relative_to(report)) for p in report.rglob("*") if p.is_file()} == {
-        "index.html", "comparison.json",
-        "predictions/forest.parquet", "predictions/network.parquet",
-    }  # fmt: skip
+        "index.html",
+        "comparison.json",
+        "predictions/forest.parquet",
+        "predictions/network.parquet",
+    }
     assert pq.read_table(report / "predictions" / "network.parquet").num_rows > 70
 
 
@@ -452,10 +464,18 @@ def test_the_page_tells_what_was_compared_in_order(report, small_dataset):
     text = (report / "index.html").read_text()
     titles = re.findall(r"<h2>(.*?)</h2>", text)
     assert titles == [
-        "Scores", "Differences between models", "Accuracy by number of images",
-        "Recall of every class", "Confusion", "By magnitude", "At the same magnitudes",
-        "Calibration", "What the models see", "Most confident mistakes", "Model cards",
-    ]  # fmt: skip
+        "Scores",
+        "Differences between models",
+        "Accuracy by number of images",
+        "Recall of every class",
+        "Confusion",
+        "By magnitude",
+        "At the same magnitudes",
+        "Calibration",
+        "What the models see",
+        "Most confident mistakes",
+        "Model cards",
+    ]
     assert f"{small_dataset}, split test" in text and "SN\N{NO-BREAK SPACE}10, RRL" in text
     assert "network: memory of 8 units" in text and "forest: best features: " in text
     assert "&lt;b&gt;" in text  # of the card
@@ -488,10 +508,10 @@ def test_a_second_run_reuses_predictions_and_gives_the_same_page(
 def test_predictions_of_another_model_or_damaged_ones_are_made_again(
     small_dataset, network, tmp_path
 ):
-    split, path = Split(small_dataset, "test"), tmp_path / "p.parquet"
+    split, path = DatasetSplit(small_dataset, "test"), tmp_path / "p.parquet"
 
     def answer():
-        return answers_of(Contender("a", network), split, path, threads=1)
+        return answers_of(ComparedModel("a", network), split, path, threads=1)
 
     made = answer()
     np.testing.assert_array_equal(answer().probabilities, made.probabilities)
@@ -510,10 +530,10 @@ def test_predictions_of_another_model_or_damaged_ones_are_made_again(
 
 def test_other_labels_are_not_answered_with_old_predictions(small_dataset, network, tmp_path):
     data, path = shutil.copytree(small_dataset, tmp_path / "copy.zarr"), tmp_path / "p.parquet"
-    answers_of(Contender("a", network), Split(data, "test"), path, threads=1)
+    answers_of(ComparedModel("a", network), DatasetSplit(data, "test"), path, threads=1)
     label = zarr.open_group(data)["test"]["label"]
     label[:1] = (label[:1] + 1) % 7
-    again = answers_of(Contender("a", network), Split(data, "test"), path, threads=1)
+    again = answers_of(ComparedModel("a", network), DatasetSplit(data, "test"), path, threads=1)
     assert network.calls == 2
     np.testing.assert_array_equal(again.label, label[:])
 
@@ -556,11 +576,11 @@ def test_bad_requests_get_one_sentence_and_exit_code_2(
 
 def test_another_survey_is_compared_when_asked_for(small_dataset, network):
     network.survey = "ztf"
-    split = Split(small_dataset, "test")
-    (found,) = contenders(["network"], [], split, any_survey=True)
+    split = DatasetSplit(small_dataset, "test")
+    (found,) = compared_models(["network"], [], split, any_survey=True)
     assert found.model is network
     with pytest.raises(ClassifierError, match="--any-survey"):
-        contenders(["network"], [], split, any_survey=False)
+        compared_models(["network"], [], split, any_survey=False)
 
 
 def test_data_without_labels_or_objects_are_refused(forest, monkeypatch, tmp_path, capsys):
@@ -600,7 +620,9 @@ def test_help_does_not_wait_for_heavy_imports():
     code = "import sys; sys.argv = ['compare', '--help']; from classifier import cli; "
     listed = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", code + "cli.compare_main()"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert "numba" not in listed.stderr and "sklearn" not in listed.stderr
     assert "MODEL ..." in listed.stdout

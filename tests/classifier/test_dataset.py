@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import zarr
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
-from classifier.image_selection import IMAGES_BEFORE_ALERT, StartLaw, shown
+from classifier.image_selection import IMAGES_BEFORE_ALERT, SequenceStartDistribution, shown
 
 
 @pytest.fixture
@@ -21,7 +21,10 @@ def broken(small_dataset, tmp_path):
 
 
 def test_stamps_are_the_stored_counts_without_masked_pixels(small_dataset):
-    split, stored = Split(small_dataset, "train"), zarr.open_group(small_dataset, mode="r")["train"]
+    split, stored = (
+        DatasetSplit(small_dataset, "train"),
+        zarr.open_group(small_dataset, mode="r")["train"],
+    )
     stamps = split.stamps(3, 20)
     images, mask = stored["images"][3:20], stored["mask"][3:20]
     used = np.arange(images.shape[1]) < stored["n_epochs"][3:20][:, None]
@@ -32,18 +35,19 @@ def test_stamps_are_the_stored_counts_without_masked_pixels(small_dataset):
     np.testing.assert_array_equal(stamps.saturated, (mask & 1).any(axis=(2, 3)))
     np.testing.assert_allclose(
         stamps.seeing_fwhm_pix * split.profile.camera.pixel_scale_arcsec,
-        stored["seeing_fwhm_arcsec"][3:20], rtol=1e-6,
-    )  # fmt: skip
+        stored["seeing_fwhm_arcsec"][3:20],
+        rtol=1e-6,
+    )
 
 
 def test_blocks_cover_every_object_once(small_dataset):
-    split = Split(small_dataset, "train")
+    split = DatasetSplit(small_dataset, "train")
     covered = [i for first, end in split.blocks(37) for i in range(first, end)]
     assert covered == list(range(len(split)))
 
 
 def test_epochs_can_be_chosen_and_the_rest_is_padding(small_dataset):
-    stamps = Split(small_dataset, "test").stamps(0, 8)
+    stamps = DatasetSplit(small_dataset, "test").stamps(0, 8)
     epochs = np.tile([2, 0, 5], (8, 1))
     chosen = stamps.rearranged(epochs, np.full(8, 2))
     np.testing.assert_array_equal(chosen.images_adu[:, 0], stamps.images_adu[:, 2])
@@ -53,7 +57,7 @@ def test_epochs_can_be_chosen_and_the_rest_is_padding(small_dataset):
 
 
 def test_images_shown_are_consecutive_ones_of_one_band(small_dataset):
-    stamps = Split(small_dataset, "test").stamps(0, 8)
+    stamps = DatasetSplit(small_dataset, "test").stamps(0, 8)
     band = stamps.band.copy()
     band[:, 1::2] = 1
     cut = shown(replace(stamps, band=band), np.full(8, 4), band=0, longest=6)
@@ -64,7 +68,7 @@ def test_images_shown_are_consecutive_ones_of_one_band(small_dataset):
 
 
 def test_images_wider_than_the_survey_uses_are_not_shown(small_dataset):
-    stamps = Split(small_dataset, "test").stamps(0, 8)
+    stamps = DatasetSplit(small_dataset, "test").stamps(0, 8)
     seeing = stamps.seeing_fwhm_pix.copy()
     seeing[:, 2], seeing[:, 3] = 9.0, np.nan
     wide = replace(stamps, seeing_fwhm_pix=seeing)
@@ -75,7 +79,7 @@ def test_images_wider_than_the_survey_uses_are_not_shown(small_dataset):
 
 def test_an_alert_comes_in_the_sixth_image():
     alert = np.array([0, 3, 5, 9, 29])
-    starts = StartLaw((0.5,)).starts(alert, np.full(5, 30))
+    starts = SequenceStartDistribution((0.5,)).starts(alert, np.full(5, 30))
     np.testing.assert_array_equal(alert - starts, np.minimum(alert, IMAGES_BEFORE_ALERT))
 
 
@@ -84,9 +88,11 @@ def test_objects_without_an_alert_start_like_those_with_one():
     n = 40_000
     n_epochs = rng.integers(15, 31, n)
     alert = np.where(rng.random(n) < 0.5, rng.integers(0, n_epochs), -1)
-    starts = StartLaw.fitted(alert, n_epochs).starts(alert, n_epochs)
-    with_alert, without = (np.bincount(starts[chosen], minlength=30) / chosen.sum()
-                           for chosen in (alert >= 0, alert < 0))  # fmt: skip
+    starts = SequenceStartDistribution.fitted(alert, n_epochs).starts(alert, n_epochs)
+    with_alert, without = (
+        np.bincount(starts[chosen], minlength=30) / chosen.sum()
+        for chosen in (alert >= 0, alert < 0)
+    )
     # 5 sigma of a difference of two shares; 256 quantiles misplace up to 1/512 of the objects
     tolerance = 5 * np.sqrt(2 * with_alert * (1 - with_alert) / (n / 2)) + 1 / 512
     # rounding of fractions to whole images moves some from one start to the next
@@ -95,15 +101,19 @@ def test_objects_without_an_alert_start_like_those_with_one():
 
 
 def test_a_start_depends_on_the_object_alone():
-    law, alert, n_epochs = StartLaw((0.1, 0.4, 0.9)), np.full(50, -1), np.full(50, 30)
+    law, alert, n_epochs = (
+        SequenceStartDistribution((0.1, 0.4, 0.9)),
+        np.full(50, -1),
+        np.full(50, 30),
+    )
     whole = law.starts(alert, n_epochs)
     np.testing.assert_array_equal(law.starts(alert[:20], n_epochs[:20]), whole[:20])
-    assert (StartLaw().starts(alert, n_epochs) == 0).all()
+    assert (SequenceStartDistribution().starts(alert, n_epochs) == 0).all()
 
 
 def test_shown_from_the_first_image_times_do_not_tell_classes_apart(small_dataset):
     """Lengths and time differences of one campaign are the same for every class."""
-    split = Split(small_dataset, "train")
+    split = DatasetSplit(small_dataset, "train")
     spread = [split.n_epochs[split.labels == label].mean() for label in range(len(split.classes))]
     n = np.bincount(split.labels).min()
     assert np.ptp(spread) < 5 * np.sqrt(2 / n) * split.n_epochs.std()
@@ -111,27 +121,27 @@ def test_shown_from_the_first_image_times_do_not_tell_classes_apart(small_datase
 
 def test_what_is_no_data_set_is_named(tmp_path, small_dataset):
     with pytest.raises(ClassifierError, match="there is no such data set"):
-        Split(tmp_path / "nowhere.zarr", "test")
+        DatasetSplit(tmp_path / "nowhere.zarr", "test")
     with pytest.raises(ClassifierError, match="no split 'tset'; it has train, validation, test"):
-        Split(small_dataset, "tset")
+        DatasetSplit(small_dataset, "tset")
 
 
 def test_a_missing_array_is_named(broken):
     del zarr.open_group(broken)["test"]["zero_point_mag"]
     with pytest.raises(ClassifierError, match="lacks the arrays zero_point_mag"):
-        Split(broken, "test")
+        DatasetSplit(broken, "test")
 
 
 def test_an_unfinished_data_set_is_refused(broken):
     zarr.open_group(broken)["test"]["shard_done"][0] = False
     with pytest.raises(ClassifierError, match="not finished"):
-        Split(broken, "test")
+        DatasetSplit(broken, "test")
 
 
 def test_a_damaged_profile_is_named(broken):
     zarr.open_group(broken).attrs["profile"] = {"name": "half"}
     with pytest.raises(ClassifierError, match="survey profile is damaged"):
-        Split(broken, "test").stamps(0, 2)
+        DatasetSplit(broken, "test").stamps(0, 2)
 
 
 @pytest.mark.parametrize("damage", [np.nan, "equal", "backwards"])
@@ -140,4 +150,4 @@ def test_times_must_increase(broken, damage):
     first = mjd[2, 3]
     mjd[2, 4] = {"equal": first, "backwards": first - 1}.get(damage, np.nan)
     with pytest.raises(ClassifierError, match=r"object 2 has the time .* at epoch 4"):
-        Split(broken, "test").stamps(0, 8)
+        DatasetSplit(broken, "test").stamps(0, 8)

@@ -5,16 +5,16 @@ import json
 import numpy as np
 import pytest
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
 from classifier.features.sequence_features import feature_names, real_only_features
 from classifier.models.ensemble import (
     FLOOR,
     NETWORK,
-    TAUGHT,
-    Taught,
+    TREES,
+    TreeTrainingSet,
     joined,
-    save_committee,
+    save_ensemble,
 )
 from classifier.models.model_card import CARD
 from classifier.models.registry import open_model
@@ -53,23 +53,25 @@ def test_images_that_are_not_there_stay_so():
 
 
 @pytest.fixture(scope="module")
-def committee(small_dataset, tmp_path_factory):
+def ensemble(small_dataset, tmp_path_factory):
     """A committee of a hardly trained network and trees on the validation split."""
     folder = tmp_path_factory.mktemp("models") / "committee"
     options = NetworkOptions(
         choices=CHOICES, iterations=2, batch=32, images=6, validate_every=2, precision="float32"
     )
     network = NetworkTraining(small_dataset, folder / NETWORK, options, "train").run()
-    split = Split(small_dataset, "validation")
+    split = DatasetSplit(small_dataset, "validation")
     shown = network.shown(split)
     features = real_only_features(shown)
-    taught = Taught(features, shown.stamps(0, len(split)).n_epochs.astype(int), split.labels, 3)
-    save_committee(folder, network.card, taught, 1.0)
+    taught = TreeTrainingSet(
+        features, shown.stamps(0, len(split)).n_epochs.astype(int), split.labels, 3
+    )
+    save_ensemble(folder, network.card, taught, 1.0)
     return folder
 
 
-def test_a_committee_is_opened_like_any_model_and_says_what_both_say(committee, small_dataset):
-    model, split = open_model(committee), Split(small_dataset, "test")
+def test_a_committee_is_opened_like_any_model_and_says_what_both_say(ensemble, small_dataset):
+    model, split = open_model(ensemble), DatasetSplit(small_dataset, "test")
     found, network = model.predict(split), model.network.predict(split)
     trees = model.taught.scores(
         real_only_features(model.network.shown(split)), network.n_images, model.classes
@@ -81,8 +83,8 @@ def test_a_committee_is_opened_like_any_model_and_says_what_both_say(committee, 
     assert model.name == "committee" and model.classes == split.classes
 
 
-def test_what_an_object_is_given_does_not_depend_on_the_others(committee, small_dataset):
-    model, split = open_model(committee), Split(small_dataset, "test")
+def test_what_an_object_is_given_does_not_depend_on_the_others(ensemble, small_dataset):
+    model, split = open_model(ensemble), DatasetSplit(small_dataset, "test")
     features = real_only_features(model.network.shown(split))
     n_images = np.isfinite(features[..., 0]).sum(axis=1)
     every = model.taught.scores(features, n_images, model.classes)
@@ -98,12 +100,12 @@ def damaged_card(folder):
 def other_features(folder):
     n = len(feature_names())
     np.savez(
-        folder / TAUGHT, features=np.zeros((3, 2, n + 1)), n_images=np.ones(3), labels=np.zeros(3)
+        folder / TREES, features=np.zeros((3, 2, n + 1)), n_images=np.ones(3), labels=np.zeros(3)
     )
 
 
 def no_trees(folder):
-    (folder / TAUGHT).unlink()
+    (folder / TREES).unlink()
 
 
 def no_network(folder):
@@ -111,10 +113,10 @@ def no_network(folder):
 
 
 @pytest.mark.parametrize("damage", [damaged_card, other_features, no_trees, no_network])
-def test_a_damaged_committee_is_one_sentence(committee, tmp_path, damage):
+def test_a_damaged_committee_is_one_sentence(ensemble, tmp_path, damage):
     import shutil
 
-    copy = shutil.copytree(committee, tmp_path / "copy")
+    copy = shutil.copytree(ensemble, tmp_path / "copy")
     damage(copy)
     with pytest.raises(ClassifierError, match=r"gain|missing|damaged"):
         open_model(copy)

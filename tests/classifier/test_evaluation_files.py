@@ -39,8 +39,11 @@ def with_gaps():
     label[3], magnitude[4], n_images[5], probabilities[5] = -1, np.nan, 0, np.nan
     return replace(
         predictions,
-        label=label, magnitude=magnitude, n_images=n_images, probabilities=probabilities,
-    )  # fmt: skip
+        label=label,
+        magnitude=magnitude,
+        n_images=n_images,
+        probabilities=probabilities,
+    )
 
 
 def assert_equal(a, b):
@@ -149,18 +152,22 @@ DAMAGE = {
     "columns missing": (lambda p: without(p, "p_RRL", "label"), "lacks the columns label, p_RRL"),
     "a row missing": (without_first_row, "rows, not one for each of 1 to"),
     "a probability of 2": (
-        lambda p: changed_column(p, "p_SN", lambda c: [2.0, *c[1:]]), "within .0, 1."
+        lambda p: changed_column(p, "p_SN", lambda c: [2.0, *c[1:]]),
+        "within .0, 1.",
     ),
     "a probability missing": (
-        lambda p: changed_column(p, "p_SN", lambda c: [None, *c[1:]]), "must be known"
+        lambda p: changed_column(p, "p_SN", lambda c: [None, *c[1:]]),
+        "must be known",
     ),
     "text for a probability": (
-        lambda p: changed_column(p, "p_SN", lambda c: ["much"] * len(c)), "another type than ours"
+        lambda p: changed_column(p, "p_SN", lambda c: ["much"] * len(c)),
+        "another type than ours",
     ),
     "an unknown label": (
-        lambda p: changed_column(p, "label", lambda c: ["QSO", *c[1:]]), "label 'QSO'; the classes"
+        lambda p: changed_column(p, "label", lambda c: ["QSO", *c[1:]]),
+        "label 'QSO'; the classes",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("damage, message", DAMAGE.values(), ids=DAMAGE)

@@ -4,38 +4,38 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError, OutputError
 from classifier.features.feature_table import FeatureTable
-from classifier.features.pipeline import FeatureMaker, Recipe
+from classifier.features.pipeline import FeatureConfig, FeaturePipeline
 from classifier.files import alone_in
 
 
 @pytest.fixture
 def split(small_dataset, monkeypatch):
     """The training split, in blocks of 50 objects."""
-    monkeypatch.setattr(Split.blocks, "__defaults__", (50,))
-    return Split(small_dataset, "train")
+    monkeypatch.setattr(DatasetSplit.blocks, "__defaults__", (50,))
+    return DatasetSplit(small_dataset, "train")
 
 
-RECIPE = Recipe(images=8, light_curves="science")
+CONFIG = FeatureConfig(images=8, light_curves="science")
 
 
 def table(split, path, **changes):
-    options = {"recipe": RECIPE, "every": True, **changes}
+    options = {"recipe": CONFIG, "every": True, **changes}
     return FeatureTable(path, split, **options)
 
 
 def test_rows_are_the_features_of_the_first_images(split, tmp_path):
     made = table(split, tmp_path / "f.parquet")
     made.make(threads=1)
-    maker = FeatureMaker(split, RECIPE)
-    curves = maker.light_curves(0, len(split))
+    pipeline = FeaturePipeline(split, CONFIG)
+    curves = pipeline.light_curves(0, len(split))
     for k in (1, 3, 8):
         features, index = made.read(k)
         rows = np.flatnonzero(curves.n_epochs >= k)
         np.testing.assert_array_equal(index, rows)
-        expected = maker.features(curves.of(rows), np.full(rows.size, k))
+        expected = pipeline.features(curves.of(rows), np.full(rows.size, k))
         np.testing.assert_array_equal(features, expected)
 
 
@@ -80,8 +80,8 @@ def test_a_file_of_other_settings_is_kept(split, tmp_path):
     made = table(split, tmp_path / "f.parquet", every=False)
     made.make(threads=1)
     with pytest.raises(ClassifierError, match="other data or settings"):
-        other = Recipe(images=7, light_curves="science")
-        table(split, made.path, recipe=other, every=False).make(threads=1)
+        other = FeatureConfig(images=7, light_curves="science")
+        table(split, made.path, config=other, every=False).make(threads=1)
     assert made.is_complete()
 
 
@@ -114,19 +114,19 @@ def test_a_full_disk_is_said_and_what_is_finished_stays(split, tmp_path, monkeyp
 
 def test_a_band_that_is_not_there_is_named(split):
     with pytest.raises(ClassifierError, match="has the bands g, r, i, not 'y'"):
-        FeatureMaker(split, Recipe(band="y"))
+        FeaturePipeline(split, FeatureConfig(band="y"))
 
 
 def test_differences_and_images_together_have_both_names(split):
-    recipe = Recipe(images=8, light_curves="both")
-    maker = FeatureMaker(split, recipe)
-    curves = maker.light_curves(0, 20)
-    found = maker.features(curves, curves.n_epochs.astype(int))
-    assert found.shape == (20, len(recipe.feature_names))
-    assert recipe.feature_names.index("difference_Mean") >= len(recipe.feature_names) // 2
+    config = FeatureConfig(images=8, light_curves="both")
+    pipeline = FeaturePipeline(split, config)
+    curves = pipeline.light_curves(0, 20)
+    found = pipeline.features(curves, curves.n_epochs.astype(int))
+    assert found.shape == (20, len(config.feature_names))
+    assert config.feature_names.index("difference_Mean") >= len(config.feature_names) // 2
     np.testing.assert_array_equal(
         found[:, : found.shape[1] // 2],
-        FeatureMaker(split, RECIPE).features(curves, curves.n_epochs.astype(int)),
+        FeaturePipeline(split, CONFIG).features(curves, curves.n_epochs.astype(int)),
     )
 
 
@@ -134,7 +134,7 @@ def test_a_row_of_few_images_knows_nothing_of_later_ones(split, tmp_path):
     made = table(split, tmp_path / "f.parquet")
     made.make(threads=1)
     rows = pq.read_table(made.path, filters=[("n_images", "==", 3)])
-    curves = FeatureMaker(split, RECIPE).light_curves(0, len(split))
+    curves = FeaturePipeline(split, CONFIG).light_curves(0, len(split))
     flux_njy = np.median(curves.flux_njy[rows["index"], :3], axis=1)
     magnitude, bright = rows["magnitude"].to_numpy(), flux_njy > 0
     assert bright.sum() > 100
@@ -152,4 +152,4 @@ def test_another_process_is_not_joined(split, tmp_path):
 
 def test_no_images_are_refused():
     with pytest.raises(ClassifierError, match="--images 0"):
-        Recipe(images=0)
+        FeatureConfig(images=0)

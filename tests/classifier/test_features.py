@@ -15,8 +15,12 @@ from tests.helpers.light_curves import padded, random_curve
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "features.md"
 FOLLOW_THE_MEAN = {
-    "CAR_mean", "Mean", "Meanvariance", "PercentAmplitude", "PercentDifferenceFluxPercentile"
-}  # fmt: skip
+    "CAR_mean",
+    "Mean",
+    "Meanvariance",
+    "PercentAmplitude",
+    "PercentDifferenceFluxPercentile",
+}
 PHASES = {name for name in FEATURES if "rel_phase" in name}
 seeds = st.integers(0, 2**32 - 1)
 

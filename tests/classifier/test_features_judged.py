@@ -26,11 +26,20 @@ from tests.helpers.light_curves import random_curve
 
 FEETS_CURVES = 200
 BY_FORMULA = (
-    "AndersonDarling", "Eta_e", "FluxPercentileRatioMid20", "FluxPercentileRatioMid35",
-    "FluxPercentileRatioMid50", "FluxPercentileRatioMid65", "FluxPercentileRatioMid80",
-    "Meanvariance", "PercentAmplitude", "PercentDifferenceFluxPercentile", "Skew",
-    "SmallKurtosis", "Std",
-)  # fmt: skip
+    "AndersonDarling",
+    "Eta_e",
+    "FluxPercentileRatioMid20",
+    "FluxPercentileRatioMid35",
+    "FluxPercentileRatioMid50",
+    "FluxPercentileRatioMid65",
+    "FluxPercentileRatioMid80",
+    "Meanvariance",
+    "PercentAmplitude",
+    "PercentDifferenceFluxPercentile",
+    "Skew",
+    "SmallKurtosis",
+    "Std",
+)
 # Nelder and Mead's last steps compare likelihoods that differ by rounding: of 1,500 curves, 8 came
 # to rest within 2e-4 d of SciPy's tau instead of on it, the worst 4e-6 of it away.
 WALK = {"CAR_mean", "CAR_sigma", "CAR_tau"}
@@ -88,7 +97,9 @@ def formulae(time, magnitude):
     whole = ordered[math.floor(0.95 * n)] - ordered[math.floor(0.05 * n)]
     found = {
         "AndersonDarling": 1 / (1 + np.exp(-10 * (anderson_darling(magnitude) - 0.3))),
-        "Eta_e": np.mean(wait**-2) * (time[-1] - time[0]) ** 2 * np.sum((step / wait) ** 2)
+        "Eta_e": np.mean(wait**-2)
+        * (time[-1] - time[0]) ** 2
+        * np.sum((step / wait) ** 2)
         / (std**2 * np.sum(wait**-2) * n**2),
         "Meanvariance": std / np.mean(magnitude),
         "PercentAmplitude": np.max(np.abs(magnitude - median)) / median,
@@ -97,9 +108,14 @@ def formulae(time, magnitude):
         "SmallKurtosis": n * (n + 1) / ((n - 1) * (n - 2) * (n - 3)) * n * kurtosis
         - 3 * (n - 1) ** 2 / ((n - 2) * (n - 3)),
         "Std": std,
-    }  # fmt: skip
-    for percent, low, high in ((20, 0.4, 0.6), (35, 0.325, 0.675), (50, 0.25, 0.75),
-                               (65, 0.175, 0.825), (80, 0.1, 0.9)):  # fmt: skip
+    }
+    for percent, low, high in (
+        (20, 0.4, 0.6),
+        (35, 0.325, 0.675),
+        (50, 0.25, 0.75),
+        (65, 0.175, 0.825),
+        (80, 0.1, 0.9),
+    ):
         spread = ordered[math.floor(high * n)] - ordered[math.floor(low * n)]
         found[f"FluxPercentileRatioMid{percent}"] = spread / whole
     return found

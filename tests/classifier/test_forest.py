@@ -12,9 +12,9 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
-from classifier.features.pipeline import FeatureMaker
+from classifier.features.pipeline import FeaturePipeline
 from classifier.image_selection import IMAGES_BEFORE_ALERT
 from classifier.models.forest.forest import Forest, forest_path, read_forest, save_forest
 from classifier.models.forest.growing import (
@@ -116,9 +116,13 @@ def test_code_in_a_model_file_is_never_run(tmp_path):
         read_forest(path, 5, 3)
     with zipfile.ZipFile(path, "w") as file:
         schema = {
-            "__class__": "system", "__module__": "os", "__loader__": "FunctionNode",
-            "content": "os.system", "protocol": 2, "_skops_version": "0.16",
-        }  # fmt: skip
+            "__class__": "system",
+            "__module__": "os",
+            "__loader__": "FunctionNode",
+            "content": "os.system",
+            "protocol": 2,
+            "_skops_version": "0.16",
+        }
         file.writestr("schema.json", json.dumps(schema))
     with pytest.raises(ClassifierError):
         read_forest(path, 5, 3)
@@ -159,7 +163,7 @@ def test_a_damaged_forest_is_named(blobs, tmp_path, length):
 
 
 def test_a_trained_forest_classifies_after_every_image(trained, small_dataset):
-    forest, split = Forest.open(trained), Split(small_dataset, "test")
+    forest, split = Forest.open(trained), DatasetSplit(small_dataset, "test")
     found = forest.predict(split, threads=1)
     assert found.probabilities.shape == (70, 6, 7)
     seen = np.arange(6) < found.n_images[:, None]
@@ -174,7 +178,7 @@ def test_a_trained_forest_classifies_after_every_image(trained, small_dataset):
 
 def test_training_again_gives_the_same_forest(trained, small_dataset, tmp_path):
     again = train_small(small_dataset, tmp_path / "again")
-    split = Split(small_dataset, "test")
+    split = DatasetSplit(small_dataset, "test")
     one, two = (forest.predict(split, threads=1) for forest in (Forest.open(trained), again))
     np.testing.assert_array_equal(one.probabilities, two.probabilities)
 
@@ -193,7 +197,7 @@ def test_a_training_that_stopped_goes_on_where_it_was(trained, small_dataset, tm
         Forest.open(folder)
     again = train_small(small_dataset, folder)
     assert forest_path(folder, 1).stat().st_mtime_ns == kept
-    split = Split(small_dataset, "test")
+    split = DatasetSplit(small_dataset, "test")
     np.testing.assert_array_equal(
         again.predict(split, threads=1).probabilities,
         Forest.open(trained).predict(split, threads=1).probabilities,
@@ -201,7 +205,7 @@ def test_a_training_that_stopped_goes_on_where_it_was(trained, small_dataset, tm
 
 
 def test_beyond_the_largest_number_of_images_nothing_changes(trained, small_dataset):
-    forest, split = Forest.open(trained), Split(small_dataset, "test")
+    forest, split = Forest.open(trained), DatasetSplit(small_dataset, "test")
     shorter = replace(forest, largest=4).predict(split, threads=1).probabilities
     np.testing.assert_array_equal(
         shorter[:, :4], forest.predict(split, threads=1).probabilities[:, :4]
@@ -228,10 +232,10 @@ def test_importances_are_written_with_a_plot(trained):
 
 def test_shown_from_the_alert_it_comes_in_the_sixth_image(small_dataset, tmp_path):
     split, forest = (
-        Split(small_dataset, "test"),
+        DatasetSplit(small_dataset, "test"),
         train_small(small_dataset, tmp_path / "f", start="alert", images=22),
     )
-    curves = FeatureMaker(split, forest.recipe).light_curves(0, len(split))
+    curves = FeaturePipeline(split, forest.config).light_curves(0, len(split))
     stamps = split.stamps(0, len(split))
     for row in np.flatnonzero(split.first_alert_epoch >= IMAGES_BEFORE_ALERT):
         alert_mjd = stamps.mjd[row, split.first_alert_epoch[row]]
@@ -257,10 +261,13 @@ def test_a_model_card_that_cannot_be_used_is_named(trained, tmp_path, damage):
     if damage != "missing":
         (folder / "model.json").write_text(text[: len(text) // 2] if damage == "half" else text)
     sentences = {
-        "missing": "no finished model", "half": "damaged",
-        "other format": "has format 99", "other features": "other features",
-        "other kind": "of a 'network'", "recipe": "is damaged",
-    }  # fmt: skip
+        "missing": "no finished model",
+        "half": "damaged",
+        "other format": "has format 99",
+        "other features": "other features",
+        "other kind": "of a 'network'",
+        "recipe": "is damaged",
+    }
     with pytest.raises(ClassifierError, match=sentences[damage]):
         Forest.open(folder)
 

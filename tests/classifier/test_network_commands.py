@@ -8,7 +8,7 @@ import pytest
 import zarr
 
 from classifier.cli import train as training
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.models.recurrent.network import Network
 from tests.helpers.running import copy_of, run
 
@@ -83,7 +83,7 @@ def test_nan_images_are_left_out_and_objects_without_any_are_not_classified(
     seen = list(zip(map(str, table["object"]), table["n_images"], strict=True))
     assert [n for name, n in seen if name == "0"] == [0]
     assert [n for name, n in seen if name == "1"] == [1, 2, 3, 4]  # of five shown
-    whole = Network.open(model).predict(Split(small_dataset, "test")).probabilities
+    whole = Network.open(model).predict(DatasetSplit(small_dataset, "test")).probabilities
     p_first = [
         p for name, p in zip(table["object"], table["p_SN"], strict=True) if str(name) == "1"
     ]

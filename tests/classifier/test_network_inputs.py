@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
-from classifier.image_selection import Showing, ShownSplit
+from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.network_inputs import (
     BORDER_PIX,
     Inputs,
@@ -22,7 +22,7 @@ from classifier.training.sources import EndlessSource, StoredSource
 
 @pytest.fixture(scope="module")
 def stamps(small_dataset):
-    return ShownSplit(Split(small_dataset, "train"), Showing()).stamps(0, 30)
+    return SelectedSplit(DatasetSplit(small_dataset, "train"), ImageSelection()).stamps(0, 30)
 
 
 def same(one: Inputs, other: Inputs):
@@ -60,8 +60,9 @@ def test_counts_become_njy_whatever_zero_point_and_exposure_time(stamps):
     factor = 10**-0.4 / 2  # equation 3.3
     before, after = inputs_of(stamps), inputs_of(brighter)
     np.testing.assert_allclose(after.images, before.images * factor, rtol=1e-5, atol=1e-2)
-    np.testing.assert_allclose(after.noise[after.shown > 0],
-                               before.noise[before.shown > 0] * factor, rtol=1e-5)  # fmt: skip
+    np.testing.assert_allclose(
+        after.noise[after.shown > 0], before.noise[before.shown > 0] * factor, rtol=1e-5
+    )
     flux_njy = 10 ** (0.4 * (31.4 - 22.0))
     counts = 10 ** (0.4 * (stamps.zero_point_mag[0, 0] - 22.0)) * stamps.exposure_time_s[0, 0]
     lit = stamps.images_adu.copy()
@@ -118,7 +119,7 @@ def test_an_unknown_seeing_is_the_last_known_one(stamps):
 
 
 def test_inputs_of_one_object_do_not_depend_on_the_others(stamps, small_dataset):
-    alone = ShownSplit(Split(small_dataset, "train"), Showing()).stamps(7, 8)
+    alone = SelectedSplit(DatasetSplit(small_dataset, "train"), ImageSelection()).stamps(7, 8)
     same(inputs_of(alone), inputs_of(stamps).of(slice(7, 8)))
 
 
@@ -138,7 +139,7 @@ def test_eight_ways_to_turn_are_all_different_and_keep_the_light(stamps):
 
 @pytest.mark.parametrize("source_of", [StoredSource, EndlessSource.like])
 def test_batch_i_is_the_same_wherever_one_begins(small_dataset, source_of):
-    batches = Batches(source_of(Split(small_dataset, "train"), Showing(), 4, 32))
+    batches = Batches(source_of(DatasetSplit(small_dataset, "train"), ImageSelection(), 4, 32))
     run = batches.starting_at(0)
     first = [next(run) for _ in range(40)]
     for begin in (1, 7, 33):
@@ -148,8 +149,8 @@ def test_batch_i_is_the_same_wherever_one_begins(small_dataset, source_of):
 
 
 def test_a_pass_over_a_split_shows_every_object_once_in_a_new_order(small_dataset):
-    split = Split(small_dataset, "train")
-    batches = Batches(StoredSource(split, Showing(), 1, 30), turned=False)
+    split = DatasetSplit(small_dataset, "train")
+    batches = Batches(StoredSource(split, ImageSelection(), 1, 30), turned=False)
     run = batches.starting_at(0)
     passes = [[next(run)[0] for _ in range(7)] for _ in range(2)]
     sums = [np.concatenate([b.images.sum(axis=(1, 2, 3)) for b in one]) for one in passes]
@@ -159,28 +160,28 @@ def test_a_pass_over_a_split_shows_every_object_once_in_a_new_order(small_datase
 
 
 def test_simulation_on_the_fly_begins_as_the_data_set_and_never_repeats(small_dataset):
-    split, showing = Split(small_dataset, "train"), Showing()
-    source = EndlessSource.like(split, showing, 0, 64)
+    split, selection = DatasetSplit(small_dataset, "train"), ImageSelection()
+    source = EndlessSource.like(split, selection, 0, 64)
     made, labels = source.block(0, 0)
-    stored = inputs_of(ShownSplit(split, showing).stamps(0, 210))
+    stored = inputs_of(SelectedSplit(split, selection).stamps(0, 210))
     same(made.of(slice(0, 210)), stored)
     np.testing.assert_array_equal(labels[:210], split.labels)
     after, _ = source.block(1, 0)
     first = {image.tobytes() for image in made.images[:, 0]}
     assert not first & {image.tobytes() for image in after.images[:, 0]}
-    other = EndlessSource.like(split, showing, 1, 64).block(0, 0)[0]
+    other = EndlessSource.like(split, selection, 1, 64).block(0, 0)[0]
     assert not first & {image.tobytes() for image in other.images[:, 0]}
 
 
 def test_a_share_of_sequences_is_registered_and_has_correlated_noise(small_dataset):
-    split, showing = Split(small_dataset, "train"), Showing()
-    plain, labels = EndlessSource.like(split, showing, 0, 64).block(0, 0)
-    mixed, mixed_labels = EndlessSource.like(split, showing, 0, 64, 0.5).block(0, 0)
+    split, selection = DatasetSplit(small_dataset, "train"), ImageSelection()
+    plain, labels = EndlessSource.like(split, selection, 0, 64).block(0, 0)
+    mixed, mixed_labels = EndlessSource.like(split, selection, 0, 64, 0.5).block(0, 0)
     assert np.array_equal(np.bincount(labels), np.bincount(mixed_labels))
     known = {image.tobytes() for image in plain.images[:, 0]}
     share = np.mean([image.tobytes() not in known for image in mixed.images[:, 0]])
     assert abs(share - 0.5) < 4 * 0.5 / np.sqrt(len(labels))
-    registered, _ = EndlessSource.like(split, showing, 0, 64, 1.0).block(0, 0)
+    registered, _ = EndlessSource.like(split, selection, 0, 64, 1.0).block(0, 0)
     assert neighbour_correlation(registered) - neighbour_correlation(plain) > 0.05  # 8 errors
 
 
@@ -193,12 +194,12 @@ def neighbour_correlation(inputs):
 
 def test_a_split_smaller_than_a_batch_is_refused(small_dataset):
     with pytest.raises(ClassifierError, match="fewer than one batch of 256"):
-        StoredSource(Split(small_dataset, "train"), Showing(), 0, 256)
+        StoredSource(DatasetSplit(small_dataset, "train"), ImageSelection(), 0, 256)
 
 
 def test_countable_images_are_those_that_inputs_have(small_dataset):
-    split = Split(small_dataset, "test")
-    stamps = ShownSplit(split, Showing(images=8)).stamps(0, 40)
+    split = DatasetSplit(small_dataset, "test")
+    stamps = SelectedSplit(split, ImageSelection(images=8)).stamps(0, 40)
     zero_point_mag = stamps.zero_point_mag.copy()
     zero_point_mag[::3, 2] = np.nan
     images_adu = stamps.images_adu.copy()

@@ -8,22 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError, OutputError
 from classifier.evaluation import Predictions
-from classifier.image_selection import Showing, ShownSplit
+from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.photometry import PsfModel, Settings, measure
 from classifier.reports.object_figure import (
-    Subject,
+    ObjectSummary,
     magnitude_ticks,
     nights_of,
     portrait,
 )
 from classifier.reports.object_page import (
-    draw_portrait,
-    portrait_path,
+    draw_object_summary,
+    object_summary_of,
+    object_summary_path,
     rows_of,
-    subject_of,
 )
 from classifier.reports.plot_style import DPI, class_looks
 
@@ -34,12 +34,19 @@ def made_up(n_images, *, size=21, seed=0):
     """An object of so many images, four a night."""
     rng = np.random.default_rng(seed)
     day = np.arange(n_images) // 4 + 0.07 * (np.arange(n_images) % 4)
-    return Subject(
-        name="object", survey="made up", band="g", day=day,
-        sigma=rng.normal(0, 1, (n_images, size, size)), flux_njy=rng.normal(5e3, 5e2, n_images),
-        error_njy=np.full(n_images, 300.0), saturated=np.zeros(n_images, dtype=bool),
-        classes=CLASSES, probabilities=rng.dirichlet(np.ones(7), n_images), true_class="SN",
-    )  # fmt: skip
+    return ObjectSummary(
+        name="object",
+        survey="made up",
+        band="g",
+        day=day,
+        sigma=rng.normal(0, 1, (n_images, size, size)),
+        flux_njy=rng.normal(5e3, 5e2, n_images),
+        error_njy=np.full(n_images, 300.0),
+        saturated=np.zeros(n_images, dtype=bool),
+        classes=CLASSES,
+        probabilities=rng.dirichlet(np.ones(7), n_images),
+        true_class="SN",
+    )
 
 
 def parts(figure):
@@ -92,23 +99,23 @@ def test_of_a_long_sequence_some_images_are_drawn_but_all_points():
 
 
 def test_lines_are_the_probabilities_and_points_the_fluxes():
-    subject = made_up(9)
-    _, flux, chances, time = parts(portrait(subject))
+    summary = made_up(9)
+    _, flux, chances, time = parts(portrait(summary))
     drawn = {to_hex(line.get_color()): line.get_ydata() for line in chances.lines}
     for k, (colour, _) in enumerate(class_looks(CLASSES)):
-        np.testing.assert_array_equal(drawn[to_hex(colour)], subject.probabilities[:, k])
+        np.testing.assert_array_equal(drawn[to_hex(colour)], summary.probabilities[:, k])
     assert flux.get_ylabel() == "g flux [µJy]"
     points = next(line for line in flux.lines if line.get_marker() == "o")
-    np.testing.assert_allclose(points.get_ydata(), subject.flux_njy / 1e3)
+    np.testing.assert_allclose(points.get_ydata(), summary.flux_njy / 1e3)
     ends = np.array([path.vertices[-1] for path in time.collections[0].get_paths()])
-    np.testing.assert_allclose(ends, np.stack([subject.day, np.zeros(9)], axis=1))
+    np.testing.assert_allclose(ends, np.stack([summary.day, np.zeros(9)], axis=1))
 
 
 def test_an_image_that_cannot_be_measured_gets_a_cross_and_saturated_ones_are_open():
     flux_njy, saturated = made_up(6).flux_njy, np.arange(6) == 2
     flux_njy[4] = np.nan
-    subject = replace(made_up(6), flux_njy=flux_njy, saturated=saturated)
-    _, flux, chances, _ = parts(portrait(subject))
+    summary = replace(made_up(6), flux_njy=flux_njy, saturated=saturated)
+    _, flux, chances, _ = parts(portrait(summary))
     columns = chances.lines[0].get_xdata()
     crosses = next(line for line in flux.lines if line.get_marker() == "x")
     np.testing.assert_array_equal(crosses.get_xdata(), columns[[4]])
@@ -118,25 +125,25 @@ def test_an_image_that_cannot_be_measured_gets_a_cross_and_saturated_ones_are_op
 
 
 def test_nothing_measured_or_seen_is_still_a_page():
-    subject = made_up(3)
+    summary = made_up(3)
     nothing = np.full(3, np.nan)
-    sigma = np.full_like(subject.sigma, np.nan)
-    figure = portrait(replace(subject, flux_njy=nothing, error_njy=nothing, sigma=sigma))
+    sigma = np.full_like(summary.sigma, np.nan)
+    figure = portrait(replace(summary, flux_njy=nothing, error_njy=nothing, sigma=sigma))
     assert any("masked pixels blue" in text for text in texts(figure))
 
 
 def test_a_constant_star_does_not_look_like_a_varying_one():
-    subject = replace(made_up(8), flux_njy=np.full(8, 1e6), error_njy=np.full(8, 1e3))
-    low, high = parts(portrait(subject))[1].get_ylim()
+    summary = replace(made_up(8), flux_njy=np.full(8, 1e6), error_njy=np.full(8, 1e3))
+    low, high = parts(portrait(summary))[1].get_ylim()
     assert high - low > 0.1  # of 1 mJy
 
 
 def test_what_is_true_and_what_is_said_are_in_the_title():
-    subject = made_up(2)
+    summary = made_up(2)
     sure = np.eye(7)[[3, 3]]
     said = "answer after 2 images: EB (1.00)"
     for true, words in (("EB", "true class: EB"), (None, "class not known")):
-        title = texts(portrait(replace(subject, probabilities=sure, true_class=true)))
+        title = texts(portrait(replace(summary, probabilities=sure, true_class=true)))
         assert f"{words}     {said}" in title
 
 
@@ -175,7 +182,7 @@ def test_noise_alone_has_no_magnitudes():
 
 @pytest.fixture(scope="module")
 def shown(small_dataset):
-    return ShownSplit(Split(small_dataset, "test"), Showing(images=6))
+    return SelectedSplit(DatasetSplit(small_dataset, "test"), ImageSelection(images=6))
 
 
 @pytest.fixture(scope="module")
@@ -190,19 +197,19 @@ def predictions(shown):
 
 
 def test_an_object_is_drawn_as_it_was_shown_and_measured(shown, predictions):
-    subject = subject_of(shown, 12, predictions)
+    summary = object_summary_of(shown, 12, predictions)
     stamps = shown.stamps(12, 13)
     curves = measure(stamps, PsfModel.of(shown.split.profile), Settings(templates=0))
-    np.testing.assert_array_equal(subject.flux_njy, curves.flux_njy[0])
-    np.testing.assert_array_equal(np.isnan(subject.sigma), np.isnan(stamps.images_adu[0]))
-    np.testing.assert_array_equal(subject.probabilities, predictions.probabilities[12])
-    assert subject.true_class == shown.split.classes[shown.split.labels[12]]
-    assert subject.day[0] == 0 and subject.day.size == 6
+    np.testing.assert_array_equal(summary.flux_njy, curves.flux_njy[0])
+    np.testing.assert_array_equal(np.isnan(summary.sigma), np.isnan(stamps.images_adu[0]))
+    np.testing.assert_array_equal(summary.probabilities, predictions.probabilities[12])
+    assert summary.true_class == shown.split.classes[shown.split.labels[12]]
+    assert summary.day[0] == 0 and summary.day.size == 6
 
 
 def test_predictions_may_be_of_few_objects_in_any_order(shown, predictions, tmp_path):
-    draw_portrait(tmp_path / "a.png", shown, 12, predictions)
-    draw_portrait(tmp_path / "b.png", shown, 12, predictions.of([30, 12, 4]))
+    draw_object_summary(tmp_path / "a.png", shown, 12, predictions)
+    draw_object_summary(tmp_path / "b.png", shown, 12, predictions.of([30, 12, 4]))
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
@@ -219,23 +226,26 @@ def test_a_model_that_leaves_out_a_masked_image_keeps_its_answer_there(predictio
     fewer[:, 4:] = np.nan
     seen = replace(predictions.of([12]), probabilities=fewer, n_images=[4])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ShownSplit, "stamps", lambda self, first, end: masked(first, end))
-        subject, of_all = subject_of(shown, 12, seen), subject_of(shown, 12, predictions)
-    assert np.isnan(subject.sigma[[0, 3]]).all() and np.isnan(subject.flux_njy[[0, 3]]).all()
-    assert np.isnan(subject.probabilities[0]).all()
-    np.testing.assert_array_equal(subject.probabilities[1:], full[12][[0, 1, 1, 2, 3]])
+        patch.setattr(SelectedSplit, "stamps", lambda self, first, end: masked(first, end))
+        summary, of_all = (
+            object_summary_of(shown, 12, seen),
+            object_summary_of(shown, 12, predictions),
+        )
+    assert np.isnan(summary.sigma[[0, 3]]).all() and np.isnan(summary.flux_njy[[0, 3]]).all()
+    assert np.isnan(summary.probabilities[0]).all()
+    np.testing.assert_array_equal(summary.probabilities[1:], full[12][[0, 1, 1, 2, 3]])
     np.testing.assert_array_equal(of_all.probabilities, full[12])
-    portrait(subject)
+    portrait(summary)
 
 
 def test_an_object_that_was_not_classified_so_is_refused(shown, predictions):
     with pytest.raises(ClassifierError, match=r"object 5 has 6 images .* predictions after 0"):
-        subject_of(shown, 5, predictions.of([12]))
-    fewer = ShownSplit(shown.split, Showing(images=4))
+        object_summary_of(shown, 5, predictions.of([12]))
+    fewer = SelectedSplit(shown.split, ImageSelection(images=4))
     with pytest.raises(
         ClassifierError, match="has 4 images in the band g, and predictions after 6"
     ):
-        subject_of(fewer, 5, predictions)
+        object_summary_of(fewer, 5, predictions)
 
 
 def test_an_unknown_object_is_named_with_how_many_there_are(shown):
@@ -247,7 +257,7 @@ def test_an_unknown_object_is_named_with_how_many_there_are(shown):
 
 
 def test_a_portrait_lies_beside_the_predictions_whatever_the_object_is_called(tmp_path):
-    path = portrait_path(tmp_path / "p.parquet", "../field 3/$a_1$")
+    path = object_summary_path(tmp_path / "p.parquet", "../field 3/$a_1$")
     assert path == tmp_path / "p_.._field_3__a_1_.png"
     figure = portrait(replace(made_up(2), name="$a_{1"))
     assert "$a_{1" in texts(figure)
@@ -256,4 +266,4 @@ def test_a_portrait_lies_beside_the_predictions_whatever_the_object_is_called(tm
 def test_a_place_that_cannot_be_written_gets_one_sentence(shown, predictions, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
-        draw_portrait(tmp_path / "file" / "a.png", shown, 12, predictions)
+        draw_object_summary(tmp_path / "file" / "a.png", shown, 12, predictions)

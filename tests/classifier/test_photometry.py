@@ -179,9 +179,7 @@ def test_masked_pixels_change_the_error_but_not_the_flux(psf):
     holes = stamps.images_adu.copy()
     holes[0, 0, :, 11] = np.nan
     holes[0, 0, 2, 3] = np.nan
-    whole, holed = (
-        measure(s, psf, STILL) for s in (stamps, replace(stamps, images_adu=holes))
-    )  # fmt: skip
+    whole, holed = (measure(s, psf, STILL) for s in (stamps, replace(stamps, images_adu=holes)))
     assert holed.flux_njy[0, 0] == pytest.approx(whole.flux_njy[0, 0], rel=1e-3)
     assert holed.flux_error_njy[0, 0] > 1.05 * whole.flux_error_njy[0, 0]
 
@@ -220,9 +218,14 @@ def test_the_kernel_is_naylors_formula(seed, flux_adu, sky_adu, gain, masked):
     good = used.astype(np.float32)
     noise = (gain, 2.0, sky_adu)
     optimal_flux(
-        np.where(used, data, 0).astype(np.float32), good, profile, good * BORDER, noise, known,
+        np.where(used, data, 0).astype(np.float32),
+        good,
+        profile,
+        good * BORDER,
+        noise,
+        known,
         np.empty_like(profile),
-    )  # fmt: skip
+    )
     flux, error2 = naylor_oracle(data.astype(float), PROFILE, used, gain, 2.0, sky_adu)
     assert known[FLUX] == pytest.approx(flux, rel=1e-5, abs=1e-5 * 40 * (sky_adu + 5))
     assert known[VARIANCE] == pytest.approx(error2, rel=1e-4)
@@ -268,9 +271,14 @@ def test_a_library_of_psfs_is_used_as_it_is(tmp_path):
     epsf = np.exp(-0.5 * (axis[:, None] ** 2 + axis**2) / sigma**2)
     path = tmp_path / "library.npz"
     np.savez(
-        path, epsf=epsf[None], epsf_oversampling=oversampling, epsf_fwhm_pix=[3.0],
-        epsf_beta=[10.0], epsf_e1=[0.0], epsf_e2=[0.0],
-    )  # fmt: skip
+        path,
+        epsf=epsf[None],
+        epsf_oversampling=oversampling,
+        epsf_fwhm_pix=[3.0],
+        epsf_beta=[10.0],
+        epsf_e1=[0.0],
+        epsf_e2=[0.0],
+    )
     profile = load_profile("hits", overrides={"psf.model": "library", "psf.library": str(path)})
     x, y = pixel_centres(SIZE_PIX)
     wide = 1.2 * sigma

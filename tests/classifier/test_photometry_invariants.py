@@ -97,9 +97,11 @@ def test_the_order_of_images_does_not_matter_to_what_each_shows(psf, varied):
 def test_a_count_of_half_the_size_changes_nothing_but_the_sky(psf, varied):
     """Twice the counts at half the gain and 2.5 log 2 brighter zero points: the same light."""
     doubled = replace(
-        varied, images_adu=2 * varied.images_adu, gain_e_per_adu=varied.gain_e_per_adu / 2,
+        varied,
+        images_adu=2 * varied.images_adu,
+        gain_e_per_adu=varied.gain_e_per_adu / 2,
         zero_point_mag=(varied.zero_point_mag.astype(float) + 2.5 * np.log10(2.0)),
-    )  # fmt: skip
+    )
     a, b = measure(varied, psf), measure(doubled, psf)
     assert_same(replace(b, sky_adu=b.sky_adu / 2), a, rtol=1e-5, atol=1e-6)
 
@@ -228,9 +230,16 @@ def test_the_data_sets_sky_is_used_where_it_is_known(psf, varied):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"sky": "corner"}, {"centre": "free"}, {"psf_width": "x"}, {"centre_scatter_pix": 0.0},
-     {"centre_scatter_pix": np.nan}, {"least_light": 1.0}, {"templates": -1}],
-)  # fmt: skip
+    [
+        {"sky": "corner"},
+        {"centre": "free"},
+        {"psf_width": "x"},
+        {"centre_scatter_pix": 0.0},
+        {"centre_scatter_pix": np.nan},
+        {"least_light": 1.0},
+        {"templates": -1},
+    ],
+)
 def test_settings_that_are_not_allowed_say_what_is(wrong):
     with pytest.raises(ClassifierError, match=f"photometry: {next(iter(wrong))} = .*; allowed: "):
         Settings(**wrong)

@@ -28,13 +28,13 @@ ROUNDING = 1e-5
 def network(*, size_pix=21, n_classes=7, seed=0, **choices):
     """A small network none of whose weights is as it was made, moving moments included."""
     keras.utils.set_random_seed(seed)
-    forms = rcnn(size_pix=size_pix, n_classes=n_classes, **{**SMALL, **choices})
+    variants = rcnn(size_pix=size_pix, n_classes=n_classes, **{**SMALL, **choices})
     rng = np.random.default_rng(seed)
-    for weight in forms.whole.weights:
+    for weight in variants.whole.weights:
         change = 0.1 * rng.normal(size=weight.shape)
         value = ops.convert_to_numpy(weight) + (change if weight.trainable else np.abs(change))
         weight.assign(value.astype(np.float32))
-    return forms
+    return variants
 
 
 def sequences(n_images, *, longest=None, size_pix=21, seed=1):
@@ -46,11 +46,14 @@ def sequences(n_images, *, longest=None, size_pix=21, seed=1):
     step_day = rng.exponential(0.5, shown.shape) * (np.arange(longest) > 0)
     images = rng.normal(0, 1500, (*shown.shape, size_pix, size_pix)) * shown[:, :, None, None]
     arrays = {
-        "images": images, "usable": np.broadcast_to(shown[:, :, None, None], images.shape),
-        "noise": np.where(shown, 25.0, 1.0), "njy_per_e": shown * 0.3,
-        "seeing": np.full(shown.shape, 4.4), "days": np.cumsum(step_day, axis=1) * shown,
+        "images": images,
+        "usable": np.broadcast_to(shown[:, :, None, None], images.shape),
+        "noise": np.where(shown, 25.0, 1.0),
+        "njy_per_e": shown * 0.3,
+        "seeing": np.full(shown.shape, 4.4),
+        "days": np.cumsum(step_day, axis=1) * shown,
         "shown": shown,
-    }  # fmt: skip
+    }
     return {name: values.astype(np.float32) for name, values in arrays.items()}
 
 
@@ -63,7 +66,7 @@ def answers(model, arrays, **kwargs):
 
 
 @pytest.fixture(scope="module")
-def forms():
+def variants():
     return network()
 
 
@@ -78,15 +81,26 @@ def test_every_layer_gives_what_table_3_3_says(full):
     x, days, _ = layer("stack")(arrays["images"], arrays["days"])
     images = len(arrays["shown"]) * 2
     table = {
-        "scaled": (21, 21, 3), "normal_0": (21, 21, 3),
-        "conv_1": (21, 21, 64), "normal_1": (21, 21, 64),
-        "conv_2": (21, 21, 64), "normal_2": (21, 21, 64),
-        "conv_3": (21, 21, 64), "normal_3": (21, 21, 64), "pool_1": (11, 11, 64),
-        "conv_4": (11, 11, 64), "normal_4": (11, 11, 64),
-        "conv_5": (11, 11, 64), "normal_5": (11, 11, 64),
-        "conv_6": (11, 11, 64), "normal_6": (11, 11, 64), "pool_2": (6, 6, 64),
-        "flat": (2304,), "dense": (1024,), "dropout": (1024,),
-    }  # fmt: skip
+        "scaled": (21, 21, 3),
+        "normal_0": (21, 21, 3),
+        "conv_1": (21, 21, 64),
+        "normal_1": (21, 21, 64),
+        "conv_2": (21, 21, 64),
+        "normal_2": (21, 21, 64),
+        "conv_3": (21, 21, 64),
+        "normal_3": (21, 21, 64),
+        "pool_1": (11, 11, 64),
+        "conv_4": (11, 11, 64),
+        "normal_4": (11, 11, 64),
+        "conv_5": (11, 11, 64),
+        "normal_5": (11, 11, 64),
+        "conv_6": (11, 11, 64),
+        "normal_6": (11, 11, 64),
+        "pool_2": (6, 6, 64),
+        "flat": (2304,),
+        "dense": (1024,),
+        "dropout": (1024,),
+    }
     for name, shape in table.items():
         x = layer(name)(x)
         assert x.shape == (images, *shape), name
@@ -113,58 +127,58 @@ def test_it_has_as_many_parameters_as_the_table(full):
 
 @pytest.mark.parametrize(("size_pix", "n_classes", "pooled"), [(21, 7, 6), (33, 5, 9), (8, 2, 2)])
 def test_any_stamp_size_and_number_of_classes(size_pix, n_classes, pooled):
-    forms = network(size_pix=size_pix, n_classes=n_classes)
+    variants = network(size_pix=size_pix, n_classes=n_classes)
     arrays = sequences([2, 1], size_pix=size_pix)
-    assert answers(forms.whole, arrays).shape == (2, 2, n_classes)
-    assert answers(forms.memory, arrays).shape == (2, 2, SMALL["units"])
-    dense = forms.whole.get_layer("dense").kernel.shape
+    assert answers(variants.whole, arrays).shape == (2, 2, n_classes)
+    assert answers(variants.memory, arrays).shape == (2, 2, SMALL["units"])
+    dense = variants.whole.get_layer("dense").kernel.shape
     assert dense == (pooled**2 * SMALL["filters"], SMALL["dense"])
 
 
 @pytest.mark.parametrize("choices", CHOICES.values(), ids=CHOICES)
 def test_image_by_image_gives_the_answers_of_the_whole_sequence(choices):
-    forms, arrays = network(**choices), sequences([7, 7, 7])
-    expected = answers(forms.whole, arrays)
+    variants, arrays = network(**choices), sequences([7, 7, 7])
+    expected = answers(variants.whole, arrays)
     assert np.abs(np.diff(expected, axis=1)).max() > 1e-3  # the answers do change
-    states = {name: np.zeros((3, *shape), np.float32) for name, shape in forms.states.items()}
+    states = {name: np.zeros((3, *shape), np.float32) for name, shape in variants.states.items()}
     for j in range(7):
         named = {f"state_{name}": value for name, value in states.items()}
         got, states = keras.tree.map_structure(
-            ops.convert_to_numpy, forms.step({**image(arrays, j), **named})
+            ops.convert_to_numpy, variants.step({**image(arrays, j), **named})
         )
         np.testing.assert_allclose(got, expected[:, j], rtol=ROUNDING, atol=ROUNDING)
-        assert {name: value.shape[1:] for name, value in states.items()} == forms.states
-    memory = answers(forms.memory, arrays)[:, -1]
+        assert {name: value.shape[1:] for name, value in states.items()} == variants.states
+    memory = answers(variants.memory, arrays)[:, -1]
     np.testing.assert_allclose(states["lstm_h"], memory, atol=ROUNDING)
 
 
-def test_the_answer_is_read_from_the_memory(forms):
+def test_the_answer_is_read_from_the_memory(variants):
     arrays = sequences([4, 2])
-    read = forms.whole.get_layer("logits")(forms.memory(arrays))
-    np.testing.assert_array_equal(ops.convert_to_numpy(read), answers(forms.whole, arrays))
+    read = variants.whole.get_layer("logits")(variants.memory(arrays))
+    np.testing.assert_array_equal(ops.convert_to_numpy(read), answers(variants.whole, arrays))
 
 
 @pytest.mark.parametrize("j", [0, 2, 5])
-def test_an_image_changes_no_answer_before_it(forms, j):
+def test_an_image_changes_no_answer_before_it(variants, j):
     arrays = sequences([6, 6])
     changed = {name: values.copy() for name, values in arrays.items()}
     changed["images"][:, j:] += 3_000
     changed["days"][:, j:] += 1.5
-    before, after = (answers(forms.whole, shown) for shown in (arrays, changed))
+    before, after = (answers(variants.whole, shown) for shown in (arrays, changed))
     np.testing.assert_array_equal(before[:, :j], after[:, :j])
     assert np.all(np.abs(after - before)[:, j].max(axis=-1) > 1e-3)
 
 
-def test_padding_changes_no_answer_of_the_images_shown(forms):
+def test_padding_changes_no_answer_of_the_images_shown(variants):
     n_images = [5, 3, 1]
     padded = sequences(n_images, longest=9)
     padded["images"][padded["shown"] == 0] = 1e4
     padded["days"][padded["shown"] == 0] = 50
-    expected = answers(forms.whole, sequences(n_images, longest=9))
+    expected = answers(variants.whole, sequences(n_images, longest=9))
     for row, n in enumerate(n_images):
         alone = {name: values[row : row + 1, :n] for name, values in padded.items()}
         for arrays, at in ((padded, row), (alone, 0)):
-            got = answers(forms.whole, arrays)[at, :n]
+            got = answers(variants.whole, arrays)[at, :n]
             np.testing.assert_allclose(got, expected[row, :n], rtol=ROUNDING, atol=ROUNDING)
 
 
@@ -172,30 +186,30 @@ def test_padding_changes_no_answer_of_the_images_shown(forms):
 def test_padding_enters_no_moments_while_training(normalisation):
     n_images, found = [5, 3, 1], []
     for rubbish in (0, 1e5):
-        forms = network(normalisation=normalisation, dropout=0.0)
+        variants = network(normalisation=normalisation, dropout=0.0)
         arrays = sequences(n_images)
         arrays["images"][arrays["shown"] == 0] = rubbish
-        logits = answers(forms.whole, arrays, training=True)
+        logits = answers(variants.whole, arrays, training=True)
         names = ("moving_mean", "moving_std")
-        weights = [w for w in forms.whole.weights if w.path.endswith(names)]
+        weights = [w for w in variants.whole.weights if w.path.endswith(names)]
         assert len(weights) == 14
         found.append([logits[arrays["shown"] > 0], *map(ops.convert_to_numpy, weights)])
     for clean, dirty in zip(*found, strict=True):
         np.testing.assert_allclose(dirty, clean, rtol=ROUNDING, atol=ROUNDING)
 
 
-def test_the_order_of_the_objects_and_their_company_do_not_matter(forms):
+def test_the_order_of_the_objects_and_their_company_do_not_matter(variants):
     arrays = sequences([4, 2, 3])
-    expected = answers(forms.whole, arrays)
+    expected = answers(variants.whole, arrays)
     turned = {name: values[::-1].copy() for name, values in arrays.items()}
-    got = answers(forms.whole, turned)[::-1]
+    got = answers(variants.whole, turned)[::-1]
     np.testing.assert_allclose(got, expected, rtol=ROUNDING, atol=ROUNDING)
 
 
 def test_without_times_the_days_change_nothing():
-    forms, arrays = network(times=False), sequences([4, 4])
+    variants, arrays = network(times=False), sequences([4, 4])
     later = {**arrays, "days": arrays["days"] * 3}
-    np.testing.assert_array_equal(answers(forms.whole, arrays), answers(forms.whole, later))
+    np.testing.assert_array_equal(answers(variants.whole, arrays), answers(variants.whole, later))
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
@@ -220,11 +234,15 @@ def test_a_training_step_moves_every_weight_and_answers_in_float32(policy):
     assert np.isfinite(logits).all()
 
 
-def test_both_saved_forms_come_back_with_equal_bits(forms, tmp_path):
+def test_both_saved_forms_come_back_with_equal_bits(variants, tmp_path):
     arrays = sequences([3, 2])
-    states = {f"state_{name}": np.ones((2, *shape), np.float32)
-              for name, shape in forms.states.items()}  # fmt: skip
-    for model, given_ in ((forms.whole, arrays), (forms.step, {**image(arrays, 1), **states})):
+    states = {
+        f"state_{name}": np.ones((2, *shape), np.float32) for name, shape in variants.states.items()
+    }
+    for model, given_ in (
+        (variants.whole, arrays),
+        (variants.step, {**image(arrays, 1), **states}),
+    ):
         model.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras")
         for got, expected in zip(

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.features import FEATURES
-from classifier.features.pipeline import FeatureMaker, Recipe
+from classifier.features.pipeline import FeatureConfig, FeaturePipeline
 from finetune.ingest.conversion import Request, run_request
 
 
@@ -15,14 +15,14 @@ def real_split(real_data, tmp_path_factory):
     out = tmp_path_factory.mktemp("real") / "real.zarr"
     path = real_data / "hits" / "sequences"
     run_request(Request(reader="hits", path=path, out=out, survey=None, size_pix=None, quiet=True))
-    return Split(out, "test")
+    return DatasetSplit(out, "test")
 
 
 @pytest.mark.real
 def test_real_variables_vary_more_than_real_constant_stars(real_split):
-    maker = FeatureMaker(real_split, Recipe(images=30, light_curves="both"))
-    curves = maker.light_curves(0, len(real_split))
-    features = maker.features(curves, curves.n_epochs.astype(int))
+    pipeline = FeaturePipeline(real_split, FeatureConfig(images=30, light_curves="both"))
+    curves = pipeline.light_curves(0, len(real_split))
+    features = pipeline.features(curves, curves.n_epochs.astype(int))
     scatter = features[:, FEATURES.index("Meanvariance")]
     labels = np.array(real_split.classes)[real_split.labels]
     quiet = np.nanmedian(scatter[labels == "NV"])
@@ -36,8 +36,8 @@ def test_real_variables_vary_more_than_real_constant_stars(real_split):
 
 @pytest.mark.real
 def test_nearly_every_real_epoch_that_can_be_used_is_measured(real_split):
-    maker = FeatureMaker(real_split, Recipe(images=30))
-    curves = maker.light_curves(0, len(real_split))
+    pipeline = FeaturePipeline(real_split, FeatureConfig(images=30))
+    curves = pipeline.light_curves(0, len(real_split))
     stamps = real_split.stamps(0, len(real_split))
     profile = real_split.profile
     widest_fwhm_pix = profile.seeing.max_fwhm_arcsec / profile.camera.pixel_scale_arcsec

@@ -9,8 +9,8 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier.dataset import Split
-from classifier.image_selection import Showing, ShownSplit
+from classifier.dataset import DatasetSplit
+from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.registration import LANCZOS_ORDER, moved, registered, windowed_offset
 from finetune.homogenise import HomogenisedSplit, Homogenising, common_length
 from simulator.detector.resample import lanczos_weights
@@ -54,10 +54,12 @@ def test_the_scatter_of_what_is_found_is_that_of_the_noise(signal_to_noise):
     found = [
         windowed_offset(
             SKY_ADU + flux * gaussian(x, y) + noise * rng.normal(size=(SIZE_PIX, SIZE_PIX)),
-            SKY_ADU, noise**2, SIGMA_PIX,
+            SKY_ADU,
+            noise**2,
+            SIGMA_PIX,
         )
         for x, y in true
-    ]  # fmt: skip
+    ]
     pull = (np.array(found) - true) / error_pix
     assert (abs(pull.mean(axis=0)) < 5 / np.sqrt(n)).all()
     # beyond the first order the error grows by about 1 / signal to noise
@@ -68,21 +70,30 @@ def test_a_source_is_found_from_a_signal_to_noise_of_ten():
     rng, n = np.random.default_rng(1), 200
     star = 2 * np.sqrt(np.pi) * SIGMA_PIX * gaussian(0.1, -0.2)
     share = {
-        s: np.mean([
-            np.isfinite(windowed_offset(s * star + rng.normal(size=star.shape), 0.0, 1.0,
-                                        SIGMA_PIX)).all()
-            for _ in range(n)
-        ])
+        s: np.mean(
+            [
+                np.isfinite(
+                    windowed_offset(s * star + rng.normal(size=star.shape), 0.0, 1.0, SIGMA_PIX)
+                ).all()
+                for _ in range(n)
+            ]
+        )
         for s in (0, 5, 16)
-    }  # fmt: skip
+    }
     assert share[0] == 0 and share[5] < 0.02 and share[16] > 0.98
 
 
 @pytest.mark.parametrize(
-    "image", [gaussian(1.6, 0), gaussian(0, -3), np.full((SIZE_PIX, SIZE_PIX), np.nan),
-              -gaussian(0, 0), np.zeros((SIZE_PIX, SIZE_PIX))],
+    "image",
+    [
+        gaussian(1.6, 0),
+        gaussian(0, -3),
+        np.full((SIZE_PIX, SIZE_PIX), np.nan),
+        -gaussian(0, 0),
+        np.zeros((SIZE_PIX, SIZE_PIX)),
+    ],
     ids=["beside", "far", "no pixels", "negative", "empty"],
-)  # fmt: skip
+)
 def test_what_cannot_be_told_is_nan(image):
     assert np.isnan(windowed_offset(image, *NOTHING, SIGMA_PIX)).all()
 
@@ -116,9 +127,7 @@ def test_whole_pixels_are_moved_exactly_and_no_shift_is_none():
 
 
 @settings(deadline=None, max_examples=40)
-@given(
-    x=SHIFTS, y=SHIFTS, row=st.integers(0, SIZE_PIX - 1), column=st.integers(0, SIZE_PIX - 1)
-)  # fmt: skip
+@given(x=SHIFTS, y=SHIFTS, row=st.integers(0, SIZE_PIX - 1), column=st.integers(0, SIZE_PIX - 1))
 def test_nan_spreads_only_to_the_pixels_made_of_it(x, y, row, column):
     image = np.random.default_rng(0).normal(100, 10, (SIZE_PIX, SIZE_PIX))
     alone = np.zeros_like(image)
@@ -139,14 +148,17 @@ def test_moved_white_noise_is_as_correlated_as_the_weights_say():
     x, y, n = 0.3, -0.4, 300
     rng = np.random.default_rng(0)
     margin = 3  # what the mirrored edge does not reach
-    inside = np.stack([
-        moved(rng.normal(size=(SIZE_PIX, SIZE_PIX)), x, y, LANCZOS_ORDER)[
-            margin:-margin, margin:-margin
+    inside = np.stack(
+        [
+            moved(rng.normal(size=(SIZE_PIX, SIZE_PIX)), x, y, LANCZOS_ORDER)[
+                margin:-margin, margin:-margin
+            ]
+            for _ in range(n)
         ]
-        for _ in range(n)
-    ])  # fmt: skip
-    along = [np.correlate(w, w, "full") for w in
-             (lanczos_weights(s % 1, LANCZOS_ORDER) for s in (y, x))]  # fmt: skip
+    )
+    along = [
+        np.correlate(w, w, "full") for w in (lanczos_weights(s % 1, LANCZOS_ORDER) for s in (y, x))
+    ]
     expected = np.outer(*along)  # covariance by lag, row and column
     centre = 2 * LANCZOS_ORDER - 1
     for lag in ((0, 0), (0, 1), (1, 0), (1, 1), (0, 2)):
@@ -193,9 +205,7 @@ def test_a_source_is_found_where_the_detector_is_not_known(unknown):
     wanted, drawn_pix = np.ones(len(stamps), bool), np.full((*stamps.mjd.shape, 2), 0.5)
     known = registered(stamps, wanted, drawn_pix)
     blind = replace(stamps, **{unknown: np.full(len(stamps), np.nan, np.float32)})
-    np.testing.assert_array_equal(
-        registered(blind, wanted, drawn_pix).images_adu, known.images_adu
-    )  # fmt: skip
+    np.testing.assert_array_equal(registered(blind, wanted, drawn_pix).images_adu, known.images_adu)
 
 
 def test_stamps_without_a_source_are_moved_as_drawn():
@@ -216,7 +226,7 @@ def as_real(small_dataset, tmp_path_factory):
 
 
 def test_a_homogenised_split_leaves_what_was_resampled_before(as_real):
-    published = Split(as_real, "test").stamps(0, 70).images_adu
+    published = DatasetSplit(as_real, "test").stamps(0, 70).images_adu
     split = HomogenisedSplit(as_real, "test")
     found, native = split.stamps(0, 70).images_adu, np.arange(70) % 3 == 0
     np.testing.assert_array_equal(found[~native], published[~native])
@@ -234,16 +244,14 @@ def test_a_homogenised_split_does_not_care_how_it_is_read(as_real):
 
 def test_without_the_array_every_object_is_registered(as_real, small_dataset):
     alike, other = HomogenisedSplit(small_dataset, "test"), HomogenisedSplit(as_real, "test")
-    np.testing.assert_array_equal(
-        alike.stamps(9, 10).images_adu, other.stamps(9, 10).images_adu
-    )  # fmt: skip
-    published = Split(small_dataset, "test").stamps(0, 70).images_adu
+    np.testing.assert_array_equal(alike.stamps(9, 10).images_adu, other.stamps(9, 10).images_adu)
+    published = DatasetSplit(small_dataset, "test").stamps(0, 70).images_adu
     moved_ones = alike.stamps(0, 70).images_adu
     assert ((moved_ones != published) & np.isfinite(moved_ones)).any(axis=(1, 2, 3)).all()
 
 
-def lengths(split, showing):
-    return ShownSplit(split, showing).stamps(0, len(split)).n_epochs
+def lengths(split, selection):
+    return SelectedSplit(split, selection).stamps(0, len(split)).n_epochs
 
 
 def test_a_common_length_is_that_nearly_all_of_the_shortest_class_have(small_dataset, tmp_path):
@@ -252,16 +260,16 @@ def test_a_common_length_is_that_nearly_all_of_the_shortest_class_have(small_dat
     labels, n_epochs = group["label"][:], group["n_epochs"][:]
     n_epochs[labels == labels[0]], n_epochs[labels != labels[0]] = 9, 12
     group["n_epochs"][:] = n_epochs
-    split, showing = Split(data, "test"), Showing()
-    shown = lengths(split, showing)
-    found = common_length(split, showing)
+    split, selection = DatasetSplit(data, "test"), ImageSelection()
+    shown = lengths(split, selection)
+    found = common_length(split, selection)
     shares = [np.mean(shown[labels == c] >= found) for c in np.unique(labels)]
     assert found <= 9 and min(shares) >= 0.9
     assert min(np.mean(shown[labels == c] > found) for c in np.unique(labels)) < 0.95
-    assert common_length(split, Showing(images=4)) == 4
+    assert common_length(split, ImageSelection(images=4)) == 4
     group["label"][:] = np.where(labels == labels[0], 255, labels)  # has no say any more
-    assert common_length(Split(data, "test"), showing) > found
-    assert Homogenising(length=False).showing(split, showing) is showing
-    cut = Homogenising(registration=False).showing(split, showing)
-    assert cut.images == found and cut.band == showing.band
+    assert common_length(DatasetSplit(data, "test"), selection) > found
+    assert Homogenising(length=False).selection(split, selection) is selection
+    cut = Homogenising(registration=False).selection(split, selection)
+    assert cut.images == found and cut.band == selection.band
     assert not Homogenising(registration=False, length=False)

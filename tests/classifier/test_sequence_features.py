@@ -9,7 +9,7 @@ from astropy.timeseries import LombScargle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
 from classifier.features import sequence_features as making
 from classifier.features.sequence_curves import (
@@ -25,7 +25,7 @@ from classifier.features.sequence_features import (
     real_only_features,
     surrounding_features,
 )
-from classifier.image_selection import Showing, ShownSplit
+from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models import ensemble as learner
 from classifier.models.ensemble import real_only_predictions
 from tests.helpers.stars import as_stamps, draw, expose, flux_of, hits_psf
@@ -61,8 +61,9 @@ def test_points_that_could_not_be_measured_change_no_feature(seed):
     np.testing.assert_allclose(
         values_of(Points.of(day, holes, error)),
         values_of(Points.of(day[:, kept], flux[:, kept], error[:, kept])),
-        rtol=1e-9, atol=1e-9,
-    )  # fmt: skip
+        rtol=1e-9,
+        atol=1e-9,
+    )
 
 
 @settings(deadline=None, max_examples=20)
@@ -153,7 +154,7 @@ def test_an_image_of_no_use_leaves_the_surroundings_as_they_were():
 
 @pytest.fixture(scope="module")
 def shown(small_dataset):
-    return ShownSplit(Split(small_dataset, "test"), Showing(images=8))
+    return SelectedSplit(DatasetSplit(small_dataset, "test"), ImageSelection(images=8))
 
 
 def test_features_are_known_for_as_many_images_as_there_are(shown):
@@ -171,7 +172,7 @@ def test_features_are_known_for_as_many_images_as_there_are(shown):
 
 def test_features_after_some_images_know_nothing_of_later_ones(small_dataset, shown, monkeypatch):
     monkeypatch.setattr(making, "_BLOCK_OBJECTS", 32)
-    few = real_only_features(ShownSplit(shown.split, replace(shown.showing, images=3)))
+    few = real_only_features(SelectedSplit(shown.split, replace(shown.selection, images=3)))
     np.testing.assert_allclose(few, real_only_features(shown)[:, :3], rtol=1e-4, atol=1e-4)
 
 
@@ -253,8 +254,8 @@ def test_ten_real_objects_per_class_are_enough_for_most_of_hits(real_data, tmp_p
     with pytest.MonkeyPatch.context() as patch:
         folder = real_data / "hits" / "sequences"
         assert ingest(patch, folder, "--out", tmp_path / "real.zarr", "--quiet") == 0
-    split = Split(tmp_path / "real.zarr", "test")
-    values = real_only_features(ShownSplit(split, Showing()))
+    split = DatasetSplit(tmp_path / "real.zarr", "test")
+    values = real_only_features(SelectedSplit(split, ImageSelection()))
     n_images = np.isfinite(values[..., 0]).sum(axis=1)
     last = values[np.arange(len(split)), n_images - 1][:, None]
     one, found = np.ones(len(split), dtype=int), []

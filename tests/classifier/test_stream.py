@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError, OutputError
-from classifier.image_selection import Showing
+from classifier.image_selection import ImageSelection
 from classifier.models.recurrent import built
 from classifier.models.recurrent.network import Network
 from classifier.network_inputs import inputs_of
@@ -32,16 +32,21 @@ def network_of(name, tmp_path, split, seed=1):
     import keras
 
     keras.utils.set_random_seed(seed)
-    forms = built(name, size_pix=21, n_classes=len(split.classes), **CHOICES[name])
+    variants = built(name, size_pix=21, n_classes=len(split.classes), **CHOICES[name])
     return Network(
-        tmp_path / name, split.classes, "hits", Showing(images=IMAGES), 21, {"kind": "network"},
-        forms,
-    )  # fmt: skip
+        tmp_path / name,
+        split.classes,
+        "hits",
+        ImageSelection(images=IMAGES),
+        21,
+        {"kind": "network"},
+        variants,
+    )
 
 
 @pytest.fixture(scope="module")
 def split(small_dataset):
-    return Split(small_dataset, "test")
+    return DatasetSplit(small_dataset, "test")
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -63,11 +68,13 @@ def stamps(split):
 def alert(stamps, row, epoch, **known):
     """What a survey says of one image."""
     conditions = {
-        "mjd": stamps.mjd[row, epoch], "zero_point_mag": stamps.zero_point_mag[row, epoch],
+        "mjd": stamps.mjd[row, epoch],
+        "zero_point_mag": stamps.zero_point_mag[row, epoch],
         "exposure_time_s": stamps.exposure_time_s[row, epoch],
         "seeing_fwhm_pix": stamps.seeing_fwhm_pix[row, epoch],
-        "gain_e_per_adu": stamps.gain_e_per_adu[row], "read_noise_e": stamps.read_noise_e[row],
-    }  # fmt: skip
+        "gain_e_per_adu": stamps.gain_e_per_adu[row],
+        "read_noise_e": stamps.read_noise_e[row],
+    }
     return stamps.images_adu[row, epoch], Conditions(**(conditions | known))
 
 
@@ -187,7 +194,7 @@ def test_what_is_kept_of_an_object_does_not_grow(network, stamps, tmp_path):
         sizes.append((tmp_path / "stream.npz").stat().st_size)
         np.testing.assert_allclose(answers.sum(axis=-1), 1, atol=1e-5)
     assert len(set(sizes)) == 1 and stream.n_images(7) == 15
-    states = sum(np.prod(shape) for shape in network.forms.states.values())
+    states = sum(np.prod(shape) for shape in network.variants.states.values())
     assert stream.bytes_per_object == 4 * (states + len(network.classes)) + 24
 
 
@@ -224,8 +231,11 @@ def test_names_are_text(compact, stamps):
 def test_an_unknown_seeing_is_the_last_known_one_of_the_object(compact, stamps):
     seeing = {"seeing_fwhm_pix": stamps.seeing_fwhm_pix[0, 0]}
     found = {}
-    for name, known in (("same", seeing), ("nan", {"seeing_fwhm_pix": np.nan}),
-                        ("none", {"seeing_fwhm_pix": None})):  # fmt: skip
+    for name, known in (
+        ("same", seeing),
+        ("nan", {"seeing_fwhm_pix": np.nan}),
+        ("none", {"seeing_fwhm_pix": None}),
+    ):
         stream = Stream(compact)
         stream.update(0, *alert(stamps, 0, 0))
         found[name] = stream.update(0, *alert(stamps, 0, 1, **known))
@@ -270,12 +280,18 @@ def test_a_batch_of_unequal_lengths_is_refused(compact, stamps):
 @pytest.mark.parametrize(
     "name, value",
     [
-        ("mjd", np.nan), ("zero_point_mag", np.inf), ("exposure_time_s", 0.0),
-        ("exposure_time_s", -5.0), ("exposure_time_s", np.nan), ("seeing_fwhm_pix", 0.0),
-        ("seeing_fwhm_pix", np.inf), ("gain_e_per_adu", -1.0), ("read_noise_e", -np.inf),
+        ("mjd", np.nan),
+        ("zero_point_mag", np.inf),
+        ("exposure_time_s", 0.0),
+        ("exposure_time_s", -5.0),
+        ("exposure_time_s", np.nan),
+        ("seeing_fwhm_pix", 0.0),
+        ("seeing_fwhm_pix", np.inf),
+        ("gain_e_per_adu", -1.0),
+        ("read_noise_e", -np.inf),
         ("read_noise_e", -1.0),
     ],
-)  # fmt: skip
+)
 def test_conditions_that_cannot_be_are_refused(name, value):
     good = {"mjd": 57000.0, "zero_point_mag": 25.0, "exposure_time_s": 86.0}
     with pytest.raises(ClassifierError, match=rf"{name} = .*; it must be"):
@@ -312,15 +328,22 @@ def changed(path, **arrays):
 @pytest.mark.parametrize(
     "damage",
     [
-        {"kept_memory": None}, {"kept_memory": np.zeros((4, 3), np.float32)},
+        {"kept_memory": None},
+        {"kept_memory": np.zeros((4, 3), np.float32)},
         {"kept_memory": np.full((4, 128), np.nan, np.float32)},
-        {"objects": np.array(["a", "a", "b", "c"])}, {"objects": np.arange(4)},
-        {"objects": np.array(["a"])}, {"kept_n_images": np.zeros(4, np.int32)},
-        {"kept_last_mjd": np.zeros(4)}, {"about": np.array("{}")}, {"about": np.array("[1]")},
-        {"about": None}, {"more": np.zeros(3)},
-        {"kept_answer": np.array([{}] * 4, dtype=object)}, {"objects": None},
+        {"objects": np.array(["a", "a", "b", "c"])},
+        {"objects": np.arange(4)},
+        {"objects": np.array(["a"])},
+        {"kept_n_images": np.zeros(4, np.int32)},
+        {"kept_last_mjd": np.zeros(4)},
+        {"about": np.array("{}")},
+        {"about": np.array("[1]")},
+        {"about": None},
+        {"more": np.zeros(3)},
+        {"kept_answer": np.array([{}] * 4, dtype=object)},
+        {"objects": None},
     ],
-)  # fmt: skip
+)
 def test_a_damaged_file_gets_one_sentence(saved, compact, damage):
     changed(saved, **damage)
     with pytest.raises(ClassifierError, match="damaged"):

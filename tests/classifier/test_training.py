@@ -6,9 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
-from classifier.image_selection import Showing, ShownSplit
+from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.recurrent import built
 from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.network import (
@@ -25,9 +25,14 @@ from classifier.training.train import NetworkTraining, compile_for
 
 SMALL = {"filters": [4, 6, 6, 8], "embedding": 8, "units": 12}
 QUICK = {
-    "choices": SMALL, "iterations": 12, "batch": 32, "images": 6, "validate_every": 4,
-    "precision": "float32", "seed": 3,
-}  # fmt: skip
+    "choices": SMALL,
+    "iterations": 12,
+    "batch": 32,
+    "images": 6,
+    "validate_every": 4,
+    "precision": "float32",
+    "seed": 3,
+}
 
 
 def trained(data, folder, **changes):
@@ -46,7 +51,7 @@ def damaged(network, tmp_path):
 
 
 def weights(network):
-    return [keras.ops.convert_to_numpy(variable) for variable in network.forms.whole.weights]
+    return [keras.ops.convert_to_numpy(variable) for variable in network.variants.whole.weights]
 
 
 def test_training_lowers_the_loss_and_keeps_the_best(network):
@@ -68,9 +73,9 @@ def test_the_card_tells_how_it_was_trained(network, small_dataset):
     assert card["versions"]["backend"] == keras.backend.backend()
     assert (
         card["survey"] == "hits"
-        and card["profile"] == Split(small_dataset, "test").attributes["profile"]
+        and card["profile"] == DatasetSplit(small_dataset, "test").attributes["profile"]
     )
-    assert card["parameters"] == network.forms.whole.count_params()
+    assert card["parameters"] == network.variants.whole.count_params()
 
 
 class StoppedError(Exception):
@@ -83,10 +88,12 @@ SMALL_RCNN = {"filters": 4, "dense": 8, "units": 6, "plain_steps": 2}
 @pytest.mark.parametrize(
     ("stop_at", "changes"),
     [
-        (9, {}), (2, {"on_the_fly": True}), (9, {"on_the_fly": True}),
+        (9, {}),
+        (2, {"on_the_fly": True}),
+        (9, {"on_the_fly": True}),
         (9, {"network": "rcnn", "choices": SMALL_RCNN, "schedule": "cosine"}),
     ],
-)  # fmt: skip
+)
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(small_dataset, tmp_path, stop_at, changes):
     whole = trained(small_dataset, tmp_path / "whole", **changes)
 
@@ -108,9 +115,12 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(small_dataset, tmp_path
 
 def test_training_goes_on_from_the_weights_of_another(network, small_dataset, tmp_path):
     gone_on = trained(
-        small_dataset, tmp_path / "more", begin_with=str(network.folder), iterations=1,
+        small_dataset,
+        tmp_path / "more",
+        begin_with=str(network.folder),
+        iterations=1,
         learning_rate=1e-6,
-    )  # fmt: skip
+    )
     before, after = (weights_of(n) for n in (network, gone_on))
     assert all(np.allclose(before[name], after[name], atol=1e-4) for name in before)
     assert any(not np.array_equal(before[name], after[name]) for name in before)
@@ -122,48 +132,48 @@ def test_weights_of_another_shape_are_refused_as_a_beginning(network, small_data
 
 
 def weights_of(network):
-    return {v.path: np.asarray(v) for v in network.forms.whole.weights}
+    return {v.path: np.asarray(v) for v in network.variants.whole.weights}
 
 
 def test_predictions_are_probabilities_after_every_image(network, small_dataset):
-    split = Split(small_dataset, "test")
+    split = DatasetSplit(small_dataset, "test")
     seen = []
     predictions = network.predict(split, on_progress=seen.append)
     assert sum(seen) == len(split) == len(predictions)
     assert predictions.longest == 6
     assert np.isfinite(predictions.magnitude).mean() > 0.5
-    inputs = inputs_of(ShownSplit(split, network.showing).stamps(0, 5))
-    expected = softmax(keras.ops.convert_to_numpy(network.forms.whole(inputs.arrays())))
+    inputs = inputs_of(SelectedSplit(split, network.selection).stamps(0, 5))
+    expected = softmax(keras.ops.convert_to_numpy(network.variants.whole(inputs.arrays())))
     np.testing.assert_allclose(predictions.probabilities[:5], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_remembered_is_one_row_per_object(network, small_dataset):
-    split = Split(small_dataset, "test")
-    some = network.remembered(split, [4, 9, 1])
+    split = DatasetSplit(small_dataset, "test")
+    some = network.hidden_states(split, [4, 9, 1])
     assert some.shape == (3, 12)
-    np.testing.assert_allclose(network.remembered(split, [9])[0], some[1], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(network.hidden_states(split, [9])[0], some[1], rtol=1e-4, atol=1e-5)
 
 
 def test_precision_of_training_does_not_change_what_is_kept(small_dataset, tmp_path):
     network = trained(small_dataset, tmp_path / "half", precision="bfloat16", iterations=4)
     assert {w.dtype for w in weights(network)} == {np.dtype("float32")}
-    assert "bfloat16" not in network.forms.whole.get_layer("conv_1").dtype_policy.name
+    assert "bfloat16" not in network.variants.whole.get_layer("conv_1").dtype_policy.name
 
 
 def test_loss_is_summed_over_images_and_averaged_over_labelled_sequences(small_dataset):
     from classifier.training.train import for_keras
 
-    split = Split(small_dataset, "train")
-    inputs = inputs_of(ShownSplit(split, Showing(images=6)).stamps(0, 8))
+    split = DatasetSplit(small_dataset, "train")
+    inputs = inputs_of(SelectedSplit(split, ImageSelection(images=6)).stamps(0, 8))
     inputs.shown[0, 4:] = 0
     labels = split.labels[:8].copy()
     labels[1] = -1
     keras.utils.set_random_seed(0)
-    forms = built("compact", size_pix=21, n_classes=7, **SMALL)
-    compile_for(forms.whole, NetworkOptions(**QUICK))
-    chances = softmax(keras.ops.convert_to_numpy(forms.whole(inputs.arrays())))
+    variants = built("compact", size_pix=21, n_classes=7, **SMALL)
+    compile_for(variants.whole, NetworkOptions(**QUICK))
+    chances = softmax(keras.ops.convert_to_numpy(variants.whole(inputs.arrays())))
     terms = -np.log(chances[np.arange(8), :, np.maximum(labels, 0)]) * inputs.shown
-    loss = forms.whole.test_on_batch(*for_keras(inputs, labels))
+    loss = variants.whole.test_on_batch(*for_keras(inputs, labels))
     assert float(loss) == pytest.approx(np.delete(terms.sum(axis=1), 1).mean(), rel=1e-4)
 
 
@@ -184,18 +194,21 @@ def test_a_finished_model_stays_one_when_packages_change(network, small_dataset,
 def test_a_loss_that_is_no_number_ends_the_training_with_a_sentence(small_dataset, tmp_path):
     with pytest.raises(ClassifierError, match="no longer a number after iteration 4"):
         trained(
-            small_dataset, tmp_path / "out", learning_rate=0.99, clip_norm=None,
+            small_dataset,
+            tmp_path / "out",
+            learning_rate=0.99,
+            clip_norm=None,
             choices={**SMALL, "beta": float("nan")},
-        )  # fmt: skip
+        )
 
 
 def test_validation_sequences_come_from_all_over_the_split(small_dataset, tmp_path):
     options = NetworkOptions(**{**QUICK, "validation": 8})
     inputs, labels = NetworkTraining(small_dataset, tmp_path / "out", options)._validation()
-    split = Split(small_dataset, "validation")
+    split = DatasetSplit(small_dataset, "validation")
     rows = np.linspace(0, len(split) - 1, 8).astype(int)
     np.testing.assert_array_equal(labels, split.labels[rows])
-    last = inputs_of(ShownSplit(split, Showing(images=6)).stamps(rows[-1], rows[-1] + 1))
+    last = inputs_of(SelectedSplit(split, ImageSelection(images=6)).stamps(rows[-1], rows[-1] + 1))
     np.testing.assert_array_equal(inputs.images[-1], last.images[0])
 
 
@@ -221,10 +234,16 @@ def test_a_damaged_checkpoint_is_one_sentence(small_dataset, tmp_path):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"network": "transformer"}, {"iterations": 0}, {"batch": -1}, {"schedule": "step"},
-        {"precision": "int8"}, {"learning_rate": 0.0}, {"seed": -1}, {"start": "last"},
+        {"network": "transformer"},
+        {"iterations": 0},
+        {"batch": -1},
+        {"schedule": "step"},
+        {"precision": "int8"},
+        {"learning_rate": 0.0},
+        {"seed": -1},
+        {"start": "last"},
     ],
-)  # fmt: skip
+)
 def test_wrong_options_are_one_sentence(small_dataset, tmp_path, wrong):
     with pytest.raises(ClassifierError, match="--"):
         trained(small_dataset, tmp_path / "out", **wrong)
@@ -287,16 +306,21 @@ def _edited(**changes):
     ("damage", "sentence"),
     [
         (_with_flipped_bytes, "missing or damaged"),
-        (_without_weights, "missing or damaged"), (_with_cut_weights, "missing or damaged"),
-        (_with_a_pickle, "missing or damaged"), (_with_other_shapes, "does not fit"),
-        (_with_nan, "not finite"), (_edited(network="os.system"), "known networks"),
+        (_without_weights, "missing or damaged"),
+        (_with_cut_weights, "missing or damaged"),
+        (_with_a_pickle, "missing or damaged"),
+        (_with_other_shapes, "does not fit"),
+        (_with_nan, "not finite"),
+        (_edited(network="os.system"), "known networks"),
         (_edited(choices={"filters": "many"}), "damaged"),
-        (_edited(choices={"nonsense": 1}), "damaged"), (_edited(format_version=99), "format 99"),
-        (_edited(kind="forest"), "a network is needed"), (_with_a_list_for_a_card, "damaged"),
-        (_edited(showing={}), "damaged"),
+        (_edited(choices={"nonsense": 1}), "damaged"),
+        (_edited(format_version=99), "format 99"),
+        (_edited(kind="forest"), "a network is needed"),
+        (_with_a_list_for_a_card, "damaged"),
+        (_edited(selection={}), "damaged"),
         (_edited(size_pix=33), "does not fit"),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_model_is_one_sentence(damaged, damage, sentence):
     damage(damaged)
     with pytest.raises(ClassifierError, match=sentence) as caught:
@@ -325,13 +349,13 @@ def test_weights_travel_by_name(tmp_path):
 
 
 def test_stamps_of_another_size_are_refused(network, small_dataset, monkeypatch):
-    monkeypatch.setattr(Split, "size_pix", property(lambda self: 33))
+    monkeypatch.setattr(DatasetSplit, "size_pix", property(lambda self: 33))
     with pytest.raises(ClassifierError, match="stamps of 33 pixels"):
-        network.predict(Split(small_dataset, "test"))
+        network.predict(DatasetSplit(small_dataset, "test"))
 
 
 def test_the_shipped_network_knows_its_classes_well(small_dataset):
     assert "hits-compact" in shipped_models()
-    predictions = open_model("hits-compact").predict(Split(small_dataset, "train"))
+    predictions = open_model("hits-compact").predict(DatasetSplit(small_dataset, "train"))
     right = predictions.after(22).argmax(axis=1) == predictions.label
     assert right.mean() > 0.94 - 4 * np.sqrt(0.94 * 0.06 / right.size)  # its card says 0.94

@@ -11,9 +11,9 @@ from scipy.optimize import approx_fprime, minimize
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
-from classifier.dataset import Split
-from classifier.features.pipeline import FeatureMaker, Recipe
-from classifier.image_selection import ShownSplit
+from classifier.dataset import DatasetSplit
+from classifier.features.pipeline import FeatureConfig, FeaturePipeline
+from classifier.image_selection import SelectedSplit
 from classifier.models.forest.growing import Shape
 from classifier.models.recurrent import built
 from classifier.models.recurrent.backend import keras
@@ -27,13 +27,13 @@ from finetune.adaptation.augmentation import (
     variants,
 )
 from finetune.adaptation.augmented_forest import (
+    AugmentedForest,
     Measured,
-    TaughtForest,
     measured,
     with_noise,
 )
-from finetune.adaptation.fine_tuner import Pupil, taught_variants
-from finetune.adaptation.gradient import taught_rows
+from finetune.adaptation.fine_tuner import FineTuner, training_variants
+from finetune.adaptation.gradient import training_rows
 from finetune.adaptation.head import LAST, Head, fitted_head
 from finetune.adaptation.methods import METHODS, Steps, method_named
 from finetune.adaptation.methods import Head as HeadMethod
@@ -124,7 +124,7 @@ def test_a_huge_penalty_changes_nothing_and_a_small_one_much():
     changes = [
         np.linalg.norm(flat(*fitted_head(*task, penalty=p)) - flat(kernel, bias))
         for p in (0.001, 0.01, 0.1, 1.0)
-    ]  # fmt: skip
+    ]
     assert changes == sorted(changes, reverse=True)
 
 
@@ -134,8 +134,9 @@ def test_huge_features_and_what_is_the_same_for_all_classes_do_no_harm():
     shifted = fitted_head(features, labels, weights, kernel + 7, bias - 5, penalty=0.1)
     np.testing.assert_allclose(shifted[0] - 7, plain[0], atol=2e-3)
     np.testing.assert_allclose(shifted[1] + 5, plain[1], atol=2e-3)
-    assert np.isfinite(flat(*fitted_head(1e4 * features, labels, weights, kernel, bias,
-                                         penalty=0.1))).all()  # fmt: skip
+    assert np.isfinite(
+        flat(*fitted_head(1e4 * features, labels, weights, kernel, bias, penalty=0.1))
+    ).all()
 
 
 def test_the_penalty_falls_with_the_number_of_objects():
@@ -150,8 +151,8 @@ def test_the_penalty_falls_with_the_number_of_objects():
 @pytest.fixture(scope="module")
 def sequences(small_dataset, network):
     """(inputs, labels) of the training sequences, of 1 to 22 images."""
-    split = Split(small_dataset, "train")
-    shown = ShownSplit(split, replace(network.showing, images=22))
+    split = DatasetSplit(small_dataset, "train")
+    shown = SelectedSplit(split, replace(network.selection, images=22))
     inputs = inputs_of(shown.stamps(0, len(split)))
     kept = np.arange(22) < np.maximum(np.arange(len(inputs)) % 23, 1)[:, None]
     return thinned(inputs, kept & (inputs.shown > 0)), split.labels
@@ -203,7 +204,7 @@ def test_the_longest_and_the_shortest_sequences_stay_possible(sequences):
 )
 def test_every_class_is_taught_as_often_and_every_object_at_all(counts, n, seed):
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
-    rows = taught_rows(labels, n, np.random.default_rng(seed))
+    rows = training_rows(labels, n, np.random.default_rng(seed))
     times = np.bincount(rows, minlength=labels.size)
     by_class = [times[labels == c] for c in range(len(counts))]
     assert len({int(t.sum()) for t in by_class}) == 1 and rows.size >= n
@@ -215,7 +216,7 @@ def test_every_class_is_taught_as_often_and_every_object_at_all(counts, n, seed)
 def test_variants_of_every_method_keep_their_labels(sequences, name):
     inputs, labels = sequences
     few = np.flatnonzero(inputs.n_images > 5)[:12]
-    made, rows = taught_variants(inputs.of(few), labels[few], method_named(name), 30, 0)
+    made, rows = training_variants(inputs.of(few), labels[few], method_named(name), 30, 0)
     assert len(made) == rows.size >= 30
     first = inputs.noise[few][rows]
     for i in range(len(made)):
@@ -239,7 +240,7 @@ def network(tmp_path_factory):
 def forgetful(network):
     """Every test begins with the same weights."""
     yield
-    load_weights(network.forms.whole, network.folder / WEIGHTS)
+    load_weights(network.variants.whole, network.folder / WEIGHTS)
 
 
 @pytest.fixture
@@ -261,58 +262,60 @@ def loss(network, inputs: Inputs, labels):
 
 
 def adapted(network, method, taught, *, iterations=12, simulated=None, seed=0, **options):
-    pupil = Pupil(network, method, iterations, simulated)
-    pupil.learn(*taught, seed=seed, **options)
-    return pupil
+    fine_tuner = FineTuner(network, method, iterations, simulated)
+    fine_tuner.learn(*taught, seed=seed, **options)
+    return fine_tuner
 
 
 @pytest.mark.parametrize(("name", "choices"), [("compact", SMALL), ("rcnn", SMALL_RCNN)])
 def test_encoder_and_reader_are_the_whole_network(sequences, name, choices):
     keras.utils.set_random_seed(0)
-    forms = built(name, size_pix=21, n_classes=7, **choices)
+    variants = built(name, size_pix=21, n_classes=7, **choices)
     arrays = sequences[0].of(slice(40, 60)).arrays()
-    whole = keras.ops.convert_to_numpy(forms.whole(arrays))
-    read = keras.ops.convert_to_numpy(forms.reader(forms.encoder(arrays)))
+    whole = keras.ops.convert_to_numpy(variants.whole(arrays))
+    read = keras.ops.convert_to_numpy(variants.reader(variants.encoder(arrays)))
     assert whole.shape == (20, 22, 7) and whole.std() > 0
     np.testing.assert_allclose(read, whole, rtol=1e-4, atol=1e-5)
-    parts = [set(values(model)) for model in (forms.encoder, forms.reader)]
-    assert not parts[0] & parts[1] and parts[0] | parts[1] == set(values(forms.whole))
+    parts = [set(values(model)) for model in (variants.encoder, variants.reader)]
+    assert not parts[0] & parts[1] and parts[0] | parts[1] == set(values(variants.whole))
 
 
 def test_only_the_last_layer_of_head_changes_and_its_loss_falls(network, taught):
-    before, loss_before = values(network.forms.whole), loss(network, *taught)
-    pupil = adapted(network, HeadMethod(penalty=0.01), taught)
-    after, loss_after = values(network.forms.whole), loss(network, *taught)
+    before, loss_before = values(network.variants.whole), loss(network, *taught)
+    fine_tuner = adapted(network, HeadMethod(penalty=0.01), taught)
+    after, loss_after = values(network.variants.whole), loss(network, *taught)
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
-    assert changed == {v.path for v in network.forms.whole.get_layer(LAST).weights}
+    assert changed == {v.path for v in network.variants.whole.get_layer(LAST).weights}
     assert loss_after < 0.8 * loss_before
-    pupil.begin_again()
-    for name, value in values(network.forms.whole).items():
+    fine_tuner.reset()
+    for name, value in values(network.variants.whole).items():
         np.testing.assert_array_equal(value, before[name])
 
 
 def test_learning_twice_is_learning_once(network, taught):
-    pupil = adapted(network, HeadMethod(), taught)
-    once = values(network.forms.whole)
-    pupil.learn(taught[0].of(slice(0, 8)), taught[1][:8], seed=5)
-    assert any(not np.array_equal(v, once[name]) for name, v in values(network.forms.whole).items())
-    pupil.learn(*taught, seed=0)
-    for name, value in values(network.forms.whole).items():
+    fine_tuner = adapted(network, HeadMethod(), taught)
+    once = values(network.variants.whole)
+    fine_tuner.learn(taught[0].of(slice(0, 8)), taught[1][:8], seed=5)
+    assert any(
+        not np.array_equal(v, once[name]) for name, v in values(network.variants.whole).items()
+    )
+    fine_tuner.learn(*taught, seed=0)
+    for name, value in values(network.variants.whole).items():
         np.testing.assert_allclose(value, once[name], rtol=1e-6, atol=1e-7)
-    pupil.begin_again()
+    fine_tuner.reset()
 
 
 def test_what_comes_into_the_last_layer_makes_the_answers(network, taught):
     head = Head(network)
     kernel, bias = head.weights
     logits = head.features(taught[0]) @ kernel + bias
-    whole = keras.ops.convert_to_numpy(network.forms.whole(taught[0].arrays()))
+    whole = keras.ops.convert_to_numpy(network.variants.whole(taught[0].arrays()))
     np.testing.assert_allclose(logits, whole, rtol=1e-4, atol=1e-5)
 
 
 def test_reader_leaves_the_encoder_and_all_does_not(network, taught, sequences):
-    before, loss_before = values(network.forms.whole), loss(network, *taught)
-    asked, encoder = [], set(values(network.forms.encoder))
+    before, loss_before = values(network.variants.whole), loss(network, *taught)
+    asked, encoder = [], set(values(network.variants.encoder))
 
     def simulated():
         asked.append(True)
@@ -321,48 +324,49 @@ def test_reader_leaves_the_encoder_and_all_does_not(network, taught, sequences):
 
     for part, share in (("reader", 0.5), ("all", 0.0)):
         seen = []
-        pupil = adapted(
-            network, Steps(part=part, simulated=share, **STEPS), taught, simulated=simulated,
+        fine_tuner = adapted(
+            network,
+            Steps(part=part, simulated=share, **STEPS),
+            taught,
+            simulated=simulated,
             on_step=lambda done, loss, seen=seen: seen.append((done, loss)),
-        )  # fmt: skip
-        after = values(network.forms.whole)
+        )
+        after = values(network.variants.whole)
         changed = {name for name in before if not np.array_equal(before[name], after[name])}
         assert bool(changed & encoder) == (part == "all") and changed - encoder
         assert loss(network, *taught) < loss_before
         assert [done for done, _ in seen] == list(range(1, 13))
         assert np.isfinite([loss for _, loss in seen]).all()
         if share:
-            pupil.learn(*taught, seed=0)
-        pupil.begin_again()
-        for name, value in values(network.forms.whole).items():
+            fine_tuner.learn(*taught, seed=0)
+        fine_tuner.reset()
+        for name, value in values(network.variants.whole).items():
             np.testing.assert_array_equal(value, before[name])
     assert len(asked) == 1  # by the one that needs any, for all that it is taught
 
 
 def test_the_parts_of_the_thesis_network_learn_too(network, taught):
     keras.utils.set_random_seed(0)
-    forms = built("rcnn", size_pix=21, n_classes=7, **SMALL_RCNN)
-    other, before = replace(network, forms=forms), values(forms.whole)
-    adapted(other, HeadMethod(penalty=0.1), taught).begin_again()
+    variants = built("rcnn", size_pix=21, n_classes=7, **SMALL_RCNN)
+    other, before = replace(network, variants=variants), values(variants.whole)
+    adapted(other, HeadMethod(penalty=0.1), taught).reset()
     adapted(other, Steps(part="reader", simulated=0.0, **STEPS), taught, iterations=2)
     changed = {
-        name for name, v in values(forms.whole).items() if not np.array_equal(v, before[name])
+        name for name, v in values(variants.whole).items() if not np.array_equal(v, before[name])
     }
-    assert changed and changed <= set(values(forms.reader))
+    assert changed and changed <= set(values(variants.reader))
 
 
 def test_a_saved_pupil_is_a_model_that_says_the_same(network, taught, tmp_path):
-    pupil = adapted(network, HeadMethod(penalty=0.01), taught)
-    pupil.save(tmp_path / "adapted", {"objects": 12})
+    fine_tuner = adapted(network, HeadMethod(penalty=0.01), taught)
+    fine_tuner.save(tmp_path / "adapted", {"objects": 12})
     opened = open_model(tmp_path / "adapted")
-    np.testing.assert_array_equal(
-        opened.probabilities(taught[0]), network.probabilities(taught[0])
-    )  # fmt: skip
-    pupil.begin_again()
+    np.testing.assert_array_equal(opened.probabilities(taught[0]), network.probabilities(taught[0]))
+    fine_tuner.reset()
     assert abs(opened.probabilities(taught[0]) - network.probabilities(taught[0])).max() > 0.01
     told = json.loads((tmp_path / "adapted" / "model.json").read_text())["adapted"]
     assert told["objects"] == 12 and told["method"]["part"] == "head"
-    assert told["method"]["penalty"] == 0.01 and opened.showing == network.showing
+    assert told["method"]["penalty"] == 0.01 and opened.selection == network.selection
 
 
 def test_teaching_ends_once_a_lesson_is_known_by_heart(network, taught):
@@ -370,19 +374,21 @@ def test_teaching_ends_once_a_lesson_is_known_by_heart(network, taught):
     one = labels == labels[0]
     steps = []
     method = replace(METHODS["reader"], simulated=0.0, learning_rate=0.02, batch=8)
-    pupil = Pupil(network, method, 400, None)
-    pupil.learn(inputs.of(one), labels[one], seed=0, on_step=lambda done, loss: steps.append(done))
-    pupil.begin_again()
+    fine_tuner = FineTuner(network, method, 400, None)
+    fine_tuner.learn(
+        inputs.of(one), labels[one], seed=0, on_step=lambda done, loss: steps.append(done)
+    )
+    fine_tuner.reset()
     assert 50 <= len(steps) < 400
 
 
 def test_a_loss_that_is_no_number_is_one_sentence(network, taught):
     inputs, labels = taught
     broken = replace(inputs, noise=np.full_like(inputs.noise, np.nan))
-    pupil = Pupil(network, Steps(part="reader", simulated=0.0, **STEPS), 2, None)
+    fine_tuner = FineTuner(network, Steps(part="reader", simulated=0.0, **STEPS), 2, None)
     with pytest.raises(FinetuneError, match="no longer a number after iteration 1"):
-        pupil.learn(broken, labels, seed=0)
-    pupil.begin_again()
+        fine_tuner.learn(broken, labels, seed=0)
+    fine_tuner.reset()
 
 
 def test_a_network_whose_survey_cannot_be_simulated_says_so(network):
@@ -413,9 +419,9 @@ def clouds(seed, n, centres, *, longest=6, copies=0):
 @pytest.fixture(scope="module")
 def forest():
     """Of the real class A only the taught objects tell that it lies elsewhere."""
-    return TaughtForest(
+    return AugmentedForest(
         clouds(0, 300, (0, 6, 12)), clouds(1, 90, (20, 6, 12), copies=3), CLASSES, Shape(30, 10)
-    )  # fmt: skip
+    )
 
 
 def test_a_taught_forest_knows_a_class_where_the_taught_object_is(forest):
@@ -446,14 +452,14 @@ def test_a_taught_forest_answers_after_every_image_there_is(forest):
 
 
 def test_copies_have_noise_of_their_own_errors(small_dataset):
-    split = Split(small_dataset, "test")
-    curves = FeatureMaker(split, Recipe(images=6)).light_curves(0, len(split))
+    split = DatasetSplit(small_dataset, "test")
+    curves = FeaturePipeline(split, FeatureConfig(images=6)).light_curves(0, len(split))
     again = with_noise(curves, 0)
     pull = (again.flux_njy - curves.flux_njy) / curves.flux_error_njy
     pull = pull[np.isfinite(pull)]
     assert abs(pull.mean()) < 4 / np.sqrt(pull.size)
     assert abs(pull.std() - 1) < 4 / np.sqrt(2 * pull.size)
-    found = measured(split, Recipe(images=6), split.classes, most=20, copies=2)
+    found = measured(split, FeatureConfig(images=6), split.classes, most=20, copies=2)
     assert found.noisy.shape == (*found.features.shape[:2], 2, found.features.shape[2])
     assert not np.array_equal(found.noisy[:, :, 0], found.noisy[:, :, 1], equal_nan=True)
 

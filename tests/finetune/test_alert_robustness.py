@@ -74,13 +74,26 @@ def test_files_that_are_no_container_are_named(tmp_path):
         (gzip.compress(b"nothing"), "not an Avro file"),
         (container('"string"', (1, None, b"\x02a")), "not one of records"),
         (container("{", (1, None, b"")), "schema cannot be understood"),
-        (container('{"type": "record", "name": "a", "fields": [{"name": "b", "type": "c"}]}'),
-         "schema cannot be understood"),
-        (container('{"type": "record", "name": "a", "fields": [{"name": "b", "type": "int"}]}',
-                   (1, None, b"\x02"), codec="lzo"), "compression 'lzo' is not one of null"),
-        (container('{"type": "record", "name": "a", "fields": [{"name": "b", "type": "int"}]}',
-                   (1, None, b"\x02")), "it is not a ZTF alert"),
-    ):  # fmt: skip
+        (
+            container('{"type": "record", "name": "a", "fields": [{"name": "b", "type": "c"}]}'),
+            "schema cannot be understood",
+        ),
+        (
+            container(
+                '{"type": "record", "name": "a", "fields": [{"name": "b", "type": "int"}]}',
+                (1, None, b"\x02"),
+                codec="lzo",
+            ),
+            "compression 'lzo' is not one of null",
+        ),
+        (
+            container(
+                '{"type": "record", "name": "a", "fields": [{"name": "b", "type": "int"}]}',
+                (1, None, b"\x02"),
+            ),
+            "it is not a ZTF alert",
+        ),
+    ):
         assert reason in reason_of(tmp_path / "a.avro", content)
 
 
@@ -92,12 +105,22 @@ def nested(deep):
     ("field", "content", "reason"),
     [
         ('{"type": "array", "items": "null"}', varint(2**60), "hardly any bytes"),
-        ('{"type": "array", "items": {"type": "record", "name": "e", "fields": []}}',
-         varint(2**60), "hardly any bytes"),
-        ('{"type": "array", "items": ["null", {"type": "record", "name": "e", "fields": '
-         '[{"name": "x", "type": "null"}]}]}', b"\x02" * 100, "hardly any bytes"),
-        ('{"type": "array", "items": {"type": "fixed", "name": "f", "size": 0}}',
-         varint(2**60), "hardly any bytes"),
+        (
+            '{"type": "array", "items": {"type": "record", "name": "e", "fields": []}}',
+            varint(2**60),
+            "hardly any bytes",
+        ),
+        (
+            '{"type": "array", "items": ["null", {"type": "record", "name": "e", "fields": '
+            '[{"name": "x", "type": "null"}]}]}',
+            b"\x02" * 100,
+            "hardly any bytes",
+        ),
+        (
+            '{"type": "array", "items": {"type": "fixed", "name": "f", "size": 0}}',
+            varint(2**60),
+            "hardly any bytes",
+        ),
         ('["null", "a"]', b"\x02" * 100_000, "within itself"),
         (nested(40), b"\x02" * 99, "deeper or longer"),
         (nested(20_000), b"\x02" * 99, "schema cannot be understood"),
@@ -106,7 +129,7 @@ def nested(deep):
         ('"string"', varint(-5), ""),
         ('{"type": "fixed", "name": "f", "size": 1000000000000}', b"1", ""),
     ],
-)  # fmt: skip
+)
 def test_schemas_that_blow_up_are_refused(tmp_path, field, content, reason):
     schema = f'{{"type": "record", "name": "a", "fields": [{{"name": "b", "type": {field}}}]}}'
     (tmp_path / "a.avro").write_bytes(container(schema, (1, None, content)))
@@ -188,7 +211,7 @@ BAD_CUTOUTS = {
     "no number": (stamp(np.full((63, 63), np.nan)), "no number"),
     "large": (stamp(random_image(0, 100)), "at most 63"),
     "bomb": (gzip.compress(b"SIMPLE  =" + bytes(2**27), 1), "more than the 4 MiB allowed"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", BAD_CUTOUTS)
@@ -230,9 +253,12 @@ def test_archives_are_read_member_by_member_whatever_the_names_say(tmp_path):
     path.parent.mkdir()
     with tarfile.open(path, "w:gz") as archive:
         for name, content in (
-            ("/etc/shadow.avro", good[0]), ("../../up.avro", good[1]), ("readme.txt", b"hello"),
-            ("empty.avro", b""), ("a" * 300 + "/long.avro", good[2]),
-        ):  # fmt: skip
+            ("/etc/shadow.avro", good[0]),
+            ("../../up.avro", good[1]),
+            ("readme.txt", b"hello"),
+            ("empty.avro", b""),
+            ("a" * 300 + "/long.avro", good[2]),
+        ):
             member = tarfile.TarInfo(name)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
@@ -244,9 +270,10 @@ def test_archives_are_read_member_by_member_whatever_the_names_say(tmp_path):
     sequences, skipped = read(tmp_path / "in")
     assert set(sequences) == {"ZTF0", "ZTF1", "ZTF2"}
     assert [item.reason for item in skipped] == [
-        "its name does not end in .avro.", "it is empty.",
+        "its name does not end in .avro.",
+        "it is empty.",
         *["it is a link or the like, not a plain file."] * 3,
-    ]  # fmt: skip
+    ]
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["in", "night.tar.gz"]
 
 
@@ -347,7 +374,7 @@ def test_one_bad_packet_among_good_ones_is_in_the_table(monkeypatch, tmp_path, c
         (["good", "--from", "ztf", "--classes", "SN"], "its class, unlabelled, was not asked for"),
         (["good", "--from", "ztf", "--labels", "none.csv"], "none.csv: labels cannot be read"),
     ],
-)  # fmt: skip
+)
 def test_bad_requests_get_one_sentence_and_exit_code_2(
     monkeypatch, tmp_path, capsys, arguments, sentence
 ):

@@ -9,7 +9,7 @@ import zarr
 from typer.testing import CliRunner
 
 from finetune.domain_gap import gap as comparing
-from finetune.domain_gap import matched_samples as partners
+from finetune.domain_gap import matched_samples as matched
 from finetune.domain_gap.quantities import GROUPS, QUANTITIES, SELECTION
 from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
@@ -23,8 +23,9 @@ from tests.helpers.running import copy_of
 def taken_for_real(tmp_path_factory):
     """A simulated data set of 90 constant stars and RR Lyrae, of which nobody says it is one."""
     path = tmp_path_factory.mktemp("gap") / "taken.zarr"
-    plan = make_plan("hits", Options(classes={"NV": 1, "RRL": 1}, seed=5), path, n=2, validation=0,
-                     test=90)  # fmt: skip
+    plan = make_plan(
+        "hits", Options(classes={"NV": 1, "RRL": 1}, seed=5), path, n=2, validation=0, test=90
+    )
     with writer_for(plan) as writer:
         execute(plan, writer, threads=1)
     return path
@@ -33,7 +34,7 @@ def taken_for_real(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def small_pools(monkeypatch):
     monkeypatch.setattr(comparing, "_LEAST_POOL", 90)
-    monkeypatch.setattr(partners, "_BLOCK", 128)
+    monkeypatch.setattr(matched, "_BLOCK", 128)
 
 
 def run(*arguments):
@@ -79,9 +80,23 @@ def test_added_commands_do_not_hide_own_ones(monkeypatch):
 def test_simulated_objects_taken_for_real_ones_are_not_told_apart(
     taken_for_real, tmp_path, exposures
 ):
-    result = run("gap", "--real", taken_for_real, "--out", tmp_path / "gap", "--partners", 2,
-                 "--bootstrap", 10, "--images", 8,
-                 "--exposures", exposures, "--seed", 77)  # fmt: skip
+    result = run(
+        "gap",
+        "--real",
+        taken_for_real,
+        "--out",
+        tmp_path / "gap",
+        "--partners",
+        2,
+        "--bootstrap",
+        10,
+        "--images",
+        8,
+        "--exposures",
+        exposures,
+        "--seed",
+        77,
+    )
     assert result.exit_code == 0, result.stderr
     record = json.loads((tmp_path / "gap/gap.json").read_text())
     assert record["auc"]["auc"] == pytest.approx(0.5, abs=5 * record["auc"]["error"])
@@ -95,10 +110,24 @@ def test_simulated_objects_taken_for_real_ones_are_not_told_apart(
 
 
 def test_a_wrong_noise_is_found_and_the_key_named(taken_for_real, tmp_path):
-    result = run("gap", "--real", taken_for_real, "--out", tmp_path, "--partners", 2,
-                 "--bootstrap", 10, "--images", 8,
-                 "--quiet", "--profile-set", "psf.lanczos_order=2",
-                 "--profile-set", "psf.e2_exposure_scatter=0.15")  # fmt: skip
+    result = run(
+        "gap",
+        "--real",
+        taken_for_real,
+        "--out",
+        tmp_path,
+        "--partners",
+        2,
+        "--bootstrap",
+        10,
+        "--images",
+        8,
+        "--quiet",
+        "--profile-set",
+        "psf.lanczos_order=2",
+        "--profile-set",
+        "psf.e2_exposure_scatter=0.15",
+    )
     assert result.exit_code == 0 and not result.stdout
     record = json.loads((tmp_path / "gap.json").read_text())
     found = {m["name"]: m for m in record["measurements"]}

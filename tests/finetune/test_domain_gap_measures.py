@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier.dataset import Stamps
+from classifier.dataset import StampBatch
 from finetune.domain_gap.curve_statistics import asinh_magnitude, cadence
 from finetune.domain_gap.distances import distance
 from finetune.domain_gap.domain_classifier import tell
@@ -13,7 +13,7 @@ from finetune.domain_gap.image_statistics import border_noise, star_shapes
 from finetune.domain_gap.matched_samples import NEAR_MAG, match
 from finetune.domain_gap.measurements import free_psf, light_curves, measurements
 from finetune.domain_gap.quantities import GROUPS, NAMES, QUANTITIES
-from finetune.errors import GapError
+from finetune.errors import DomainGapError
 from simulator.psf.moffat import add_moffat, moffat_scale
 from simulator.scene.gaussians import covariance, pixel_centres
 from survey_profiles import load_profile
@@ -26,14 +26,19 @@ def stamps_of_images(images, mjd=None):
     """Stamps (object, epoch, row, column) in usual conditions."""
     shape = images.shape[:2]
     mjd = np.arange(shape[1]) + 57070.0 if mjd is None else mjd
-    return Stamps(
-        images_adu=images.astype(np.float32), saturated=np.zeros(shape, bool),
+    return StampBatch(
+        images_adu=images.astype(np.float32),
+        saturated=np.zeros(shape, bool),
         n_epochs=np.full(shape[0], shape[1], np.int16),
-        mjd=np.broadcast_to(mjd, shape).astype(float), band=np.zeros(shape, np.uint8),
-        exposure_time_s=np.full(shape, 86.0), seeing_fwhm_pix=np.full(shape, FWHM_PIX),
-        sky_adu=np.full(shape, SKY_ADU), zero_point_mag=np.full(shape, 25.1),
-        gain_e_per_adu=np.full(shape[0], GAIN), read_noise_e=np.full(shape[0], READ_E),
-    )  # fmt: skip
+        mjd=np.broadcast_to(mjd, shape).astype(float),
+        band=np.zeros(shape, np.uint8),
+        exposure_time_s=np.full(shape, 86.0),
+        seeing_fwhm_pix=np.full(shape, FWHM_PIX),
+        sky_adu=np.full(shape, SKY_ADU),
+        zero_point_mag=np.full(shape, 25.1),
+        gain_e_per_adu=np.full(shape[0], GAIN),
+        read_noise_e=np.full(shape[0], READ_E),
+    )
 
 
 def noise(n, epochs, seed=0, scale=1.0):
@@ -173,16 +178,22 @@ def of_partners(n, k):
 
 def test_samples_of_one_distribution_are_alike():
     rng = np.random.default_rng(1)
-    found = distance(rng.normal(size=300), rng.normal(size=1500), of_partners(300, 5),
-                     n_bootstrap=40, seed=0)  # fmt: skip
+    found = distance(
+        rng.normal(size=300), rng.normal(size=1500), of_partners(300, 5), n_bootstrap=40, seed=0
+    )
     assert found.verdict == "alike" and found.ks < 0.1
 
 
 @pytest.mark.parametrize(("shift", "verdict"), [(0.25, "near"), (0.8, "apart"), (2.0, "far apart")])
 def test_a_shift_is_its_distance_in_units_of_the_spread(shift, verdict):
     rng = np.random.default_rng(2)
-    found = distance(7 + 3 * rng.normal(shift, 1, 600), 7 + 3 * rng.normal(0, 1, 3000),
-                     of_partners(600, 5), n_bootstrap=40, seed=0)  # fmt: skip
+    found = distance(
+        7 + 3 * rng.normal(shift, 1, 600),
+        7 + 3 * rng.normal(0, 1, 3000),
+        of_partners(600, 5),
+        n_bootstrap=40,
+        seed=0,
+    )
     assert found.wasserstein == pytest.approx(shift, abs=0.12)
     assert found.verdict == verdict and found.wasserstein_error < 0.1
 
@@ -207,8 +218,15 @@ def told(shift, n=150, k=3):
     group = np.concatenate([np.arange(n), of_partners(n, k)])
     names = np.where(group % 3 == 0, "NV", "SN")
     is_real = np.arange(len(group)) < n
-    return tell(np.concatenate([real, simulated]), is_real, group, names, seed=0, n_bootstrap=20,
-                importances=True)  # fmt: skip
+    return tell(
+        np.concatenate([real, simulated]),
+        is_real,
+        group,
+        names,
+        seed=0,
+        n_bootstrap=20,
+        importances=True,
+    )
 
 
 def test_nobody_tells_samples_of_one_distribution_apart():
@@ -236,6 +254,7 @@ def test_partners_are_near_long_enough_and_nobody_elses(seed, per_object):
 
 
 def test_too_small_a_pool_is_refused():
-    with pytest.raises(GapError, match="larger pool"):
-        match(np.zeros((5, 2)), np.ones(5), np.zeros((9, 2)), np.ones(9), per_object=2,
-              appears=False)  # fmt: skip
+    with pytest.raises(DomainGapError, match="larger pool"):
+        match(
+            np.zeros((5, 2)), np.ones(5), np.zeros((9, 2)), np.ones(9), per_object=2, appears=False
+        )

@@ -23,9 +23,12 @@ def real_sets(draw):
 
 @settings(deadline=None, max_examples=60)
 @given(
-    real=real_sets(), per_class=st.integers(1, 6), trial=st.integers(0, 50),
-    disjoint=st.sampled_from(MODES), known_fields=st.booleans(),
-)  # fmt: skip
+    real=real_sets(),
+    per_class=st.integers(1, 6),
+    trial=st.integers(0, 50),
+    disjoint=st.sampled_from(MODES),
+    known_fields=st.booleans(),
+)
 def test_a_draw_is_stratified_and_disjoint(real, per_class, trial, disjoint, known_fields):
     labels, fields = real[0], real[1] if known_fields else None
     try:
@@ -64,8 +67,9 @@ def test_trials_and_seeds_differ():
     labels = np.repeat(np.arange(4), 100)
     draws = [
         drawn(labels, None, **{**DRAW, "trial": trial, "seed": seed}).taught
-        for seed in range(3) for trial in range(20)
-    ]  # fmt: skip
+        for seed in range(3)
+        for trial in range(20)
+    ]
     assert len({rows.tobytes() for rows in draws}) == 60
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from sklearn.metrics import recall_score
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
 from classifier.evaluation import Predictions, write_predictions
 from finetune.errors import FinetuneError
@@ -27,7 +27,7 @@ from finetune.reports.few_shot_scores import (
     score_of,
     shared_bins,
 )
-from finetune.reports.few_shot_summary import labels_to_reach, plain, statements, worth
+from finetune.reports.few_shot_summary import label_equivalence, labels_to_reach, plain, statements
 from finetune.reports.few_shot_tables import counts, number
 from tests.helpers.made_up_predictions import made_up
 
@@ -69,8 +69,15 @@ def made_folder(folder, *, skills=None, sizes=SIZES, trials=TRIALS, n=N, ids=Non
                 made = answers(100 * k + 10 * trial + place, skill + 0.05 * np.log2(k + 1), truth)
                 write_predictions(path, made.of(rng.permutation(n)), {})
     (folder / "draws.json").write_text(json.dumps(draws))
-    run = {"per_class": [0, *sizes], "trials": trials, "model": "hits-compact", "method": "mixed",
-           "real": "real.zarr", "homogenised": True, "seconds": {"network": 12.5}}  # fmt: skip
+    run = {
+        "per_class": [0, *sizes],
+        "trials": trials,
+        "model": "hits-compact",
+        "method": "mixed",
+        "real": "real.zarr",
+        "homogenised": True,
+        "seconds": {"network": 12.5},
+    }
     (folder / "run.json").write_text(json.dumps(run))
     return folder
 
@@ -102,10 +109,10 @@ def objects_tested(folder, k, trial):
 def test_mean_recall_is_that_of_the_tested_objects_as_scikit_learn_says(
     folder, few, scoring, images
 ):
-    for contender, k in (("network", 1), ("real-only", 5)):
-        found = scoring.mean_recall(contender, k, images)[:, 0]
+    for method, k in (("network", 1), ("real-only", 5)):
+        found = scoring.mean_recall(method, k, images)[:, 0]
         for trial in range(TRIALS):
-            p = few.answers[contender, k, trial]
+            p = few.answers[method, k, trial]
             rows = np.isin(p.object_id, objects_tested(folder, k, trial))
             assert rows.sum() == N - 4 * k
             answer = p.after(images)[rows].argmax(axis=1)
@@ -123,7 +130,7 @@ def test_what_is_answered_for_taught_objects_changes_nothing(few, scoring):
             values[np.isnan(p.probabilities)] = np.nan
             answers_by[name, k, trial] = replace(p, probabilities=values)
     other = Scoring(replace(few, answers=answers_by), n_bootstrap=40)
-    for name in few.contenders:
+    for name in few.methods:
         for k in SIZES:
             assert other.score(name, k, LONGEST) == scoring.score(name, k, LONGEST)
             np.testing.assert_array_equal(
@@ -137,8 +144,9 @@ def test_what_is_answered_for_taught_objects_changes_nothing(few, scoring):
 def test_an_answer_that_is_no_class_present_is_an_error(tmp_path):
     truth = made_up(1, n=40, longest=2, classes=CLASSES, labels=np.arange(40) % 4)
     galaxy = np.where(np.isnan(truth.probabilities), np.nan, np.eye(5)[4])
-    write_predictions(tmp_path / "predictions/network/k0_t0.parquet",
-                      replace(truth, probabilities=galaxy), {})  # fmt: skip
+    write_predictions(
+        tmp_path / "predictions/network/k0_t0.parquet", replace(truth, probabilities=galaxy), {}
+    )
     (tmp_path / "draws.json").write_text("[]")
     (tmp_path / "run.json").write_text("{}")
     score = Scoring(read_few_shot(tmp_path), n_bootstrap=10).score("network", 0, 2)
@@ -162,8 +170,11 @@ def test_the_error_of_the_objects_is_that_of_a_fraction(tmp_path):
     n, rng = 2000, np.random.default_rng(0)
     truth = made_up(1, n=n, longest=1, classes=CLASSES, labels=np.arange(n) % 4)
     right = np.eye(5)[np.where(rng.random(n) < 0.8, truth.label, (truth.label + 1) % 4)]
-    write_predictions(tmp_path / "predictions/network/k0_t0.parquet",
-                      replace(truth, probabilities=right[:, None]), {})  # fmt: skip
+    write_predictions(
+        tmp_path / "predictions/network/k0_t0.parquet",
+        replace(truth, probabilities=right[:, None]),
+        {},
+    )
     (tmp_path / "draws.json").write_text("[]")
     (tmp_path / "run.json").write_text("{}")
     n_bootstrap = 200
@@ -204,14 +215,14 @@ def test_more_is_never_worth_less(scores, goals):
 
 
 def test_worth_is_told_in_words_at_both_ends(scoring, few):
-    found = worth(scoring, "network", 0, LONGEST)
+    found = label_equivalence(scoring, "network", 0, LONGEST)
     assert found.low <= found.high and found.most == 5
     assert "simulation is worth" in next(iter(statements(scoring)))
     assert str(replace(found, labels=np.inf, low=np.inf, high=np.inf)) == "> 5"
     assert str(replace(found, labels=0.0, low=0.0, high=2.345)) == "< 1 (< 1 to 2.3)"
     names = ("network", "forest")
     alone = replace(few, answers={key: p for key, p in few.answers.items() if key[0] in names})
-    assert worth(Scoring(alone, n_bootstrap=5), "network", 0, LONGEST) is None
+    assert label_equivalence(Scoring(alone, n_bootstrap=5), "network", 0, LONGEST) is None
 
 
 # --- curves, sums over draws, magnitudes, mistakes ----------------------------------------------
@@ -254,8 +265,11 @@ def test_mistakes_are_those_of_most_draws_and_tell_what_was_answered(few):
     for missed in found:
         rows = [draw.objects[missed.row] for draw in few.draws[5]]
         given = [few.answers["network", 5, t].after(LONGEST)[missed.row] for t in range(TRIALS)]
-        wrong = [p.argmax() for p, t in zip(given, rows, strict=True)
-                 if t and p.argmax() != few.labels[missed.row]]  # fmt: skip
+        wrong = [
+            p.argmax()
+            for p, t in zip(given, rows, strict=True)
+            if t and p.argmax() != few.labels[missed.row]
+        ]
         assert (missed.wrong, missed.tested) == (len(wrong), sum(rows))
         assert missed.answer in {few.classes[k] for k in wrong} and missed.answer != missed.truth
 
@@ -319,8 +333,12 @@ def test_a_folder_that_is_none_or_leaks_is_refused_in_one_sentence(tmp_path):
 
 def test_simulated_and_real_are_laid_out_together(tmp_path):
     rng = np.random.default_rng(1)
-    states = {"simulated": rng.normal(size=(30, 6)), "simulated_label": np.arange(30) % 4,
-              "real": rng.normal(size=(12, 6)), "real_label": np.arange(12) % 4}  # fmt: skip
+    states = {
+        "simulated": rng.normal(size=(30, 6)),
+        "simulated_label": np.arange(30) % 4,
+        "real": rng.normal(size=(12, 6)),
+        "real_label": np.arange(12) % 4,
+    }
     np.savez(tmp_path / "states.npz", **states)
     position, label, real, _ = laid_out(read_states(tmp_path / "states.npz"), CLASSES)
     assert position.shape == (42, 2) and real.sum() == 12 and real[30:].all()
@@ -353,14 +371,18 @@ class Reader(HTMLParser):
 
 
 def test_the_page_shows_all_of_it_and_needs_no_other_file(tmp_path, small_dataset):
-    split = Split(small_dataset, "test")
+    split = DatasetSplit(small_dataset, "test")
     rows = np.flatnonzero(np.isin(split.labels, [split.classes.index(c) for c in CLASSES[:4]]))
     labels = np.array([CLASSES.index(split.classes[k]) for k in split.labels[rows]])
     made_folder(tmp_path, n=rows.size, ids=split.object_ids[rows], labels=labels, sizes=(1, 2))
     rng = np.random.default_rng(1)
-    np.savez(tmp_path / "states.npz", simulated=rng.normal(size=(20, 4)),
-             simulated_label=np.arange(20) % 5, real=rng.normal(size=(20, 4)),
-             real_label=np.arange(20) % 4)  # fmt: skip
+    np.savez(
+        tmp_path / "states.npz",
+        simulated=rng.normal(size=(20, 4)),
+        simulated_label=np.arange(20) % 5,
+        real=rng.normal(size=(20, 4)),
+        real_label=np.arange(20) % 4,
+    )
     printed = StringIO()
     path = write_few_shot_report(tmp_path, split, console=Console(file=printed, width=200))
     page = Reader()
@@ -368,10 +390,17 @@ def test_the_page_shows_all_of_it_and_needs_no_other_file(tmp_path, small_datase
     assert all(source.startswith("data:") for source in page.sources)
     assert "script" not in page.tags and "link" not in page.tags
     assert page.headings == [
-        "Mean recall", "What the simulation is worth", "By number of labels",
-        "Differences after all images", "By number of images", "Confusion", "Calibration",
-        "At the same magnitudes", "Simulated and real together", "Misclassified sequences",
-    ]  # fmt: skip
+        "Mean recall",
+        "What the simulation is worth",
+        "By number of labels",
+        "Differences after all images",
+        "By number of images",
+        "Confusion",
+        "Calibration",
+        "At the same magnitudes",
+        "Simulated and real together",
+        "Misclassified sequences",
+    ]
     assert "Mean recall by real labels per class" in printed.getvalue()
     assert str(path) in printed.getvalue().replace("\n", "")
     record = json.loads((tmp_path / "report.json").read_text())
@@ -382,14 +411,20 @@ def test_the_page_shows_all_of_it_and_needs_no_other_file(tmp_path, small_datase
 
 def test_misclassified_sequences_are_drawn_from_the_real_data(tmp_path, small_dataset):
     """Predictions that count the images of the data get pictures, others a line of text."""
-    split = Split(small_dataset, "test")
+    split = DatasetSplit(small_dataset, "test")
     rows = np.flatnonzero(split.labels < 4)[:8]
     n_images = np.minimum(split.n_epochs[rows], 22)
     values = np.full((8, 22, len(split.classes)), np.nan)
     for row, n in enumerate(n_images):
         values[row, :n] = np.eye(len(split.classes))[6]
-    made = Predictions(split.classes, values, split.labels[rows], n_images, np.full(8, 20.0),
-                       split.object_ids[rows])  # fmt: skip
+    made = Predictions(
+        split.classes,
+        values,
+        split.labels[rows],
+        n_images,
+        np.full(8, 20.0),
+        split.object_ids[rows],
+    )
     write_predictions(tmp_path / "predictions/network/k0_t0.parquet", made, {})
     (tmp_path / "draws.json").write_text("[]")
     (tmp_path / "run.json").write_text(json.dumps({"model": "hits-compact"}))

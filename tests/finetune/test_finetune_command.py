@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import zarr
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.evaluation import read_predictions
 from classifier.models import ensemble as learner
 from classifier.models.forest.training import ForestOptions, ForestTraining
 from classifier.models.registry import open_model
 from classifier.training import sources
-from finetune import compared_methods as contenders
+from finetune import compared_methods as methods
 from finetune.adaptation.head import Head
 from finetune.cli import finetune as command
 from finetune.cli.finetune import main
@@ -55,11 +55,11 @@ def real(small_dataset, tmp_path_factory):
 def smaller(patch):
     """Fewer trees, and fewer simulated sequences."""
     patch.setattr(learner, "TREES", 20)
-    make = contenders.simulated_sequences
+    make = methods.simulated_sequences
     patch.setattr(
-        contenders,
+        methods,
         "simulated_sequences",
-        lambda network, showing, n, **options: make(network, showing, 1, **options),
+        lambda network, selection, n, **options: make(network, selection, 1, **options),
     )
     patch.setattr(sources, "BLOCK_OBJECTS", 64)  # as many as at least are made
 
@@ -124,7 +124,7 @@ def test_it_leaves_a_report_the_draws_and_predictions_of_all_on_each(tuned):
 
 
 def test_the_draws_it_tells_are_as_asked(tuned, real):
-    split = Split(real, "test")
+    split = DatasetSplit(real, "test")
     label = dict(zip(split.object_ids, split.labels, strict=True))
     draws = json.loads((tuned / "draws.json").read_text())
     assert [(d["per_class"], d["trial"]) for d in draws] == [(1, 0), (1, 1), (2, 0), (2, 1)]
@@ -137,8 +137,10 @@ def test_the_draws_it_tells_are_as_asked(tuned, real):
 
 
 def test_all_contenders_answer_for_the_same_objects(everything):
-    found = {name: read_predictions(everything / "predictions" / name / "k1_t0.parquet")
-             for name in (*NAMES, *OTHERS)}  # fmt: skip
+    found = {
+        name: read_predictions(everything / "predictions" / name / "k1_t0.parquet")
+        for name in (*NAMES, *OTHERS)
+    }
     known = np.isfinite(found["network"].probabilities)
     assert 0 < known.mean() < 1
     for name, predictions in found.items():
@@ -161,7 +163,7 @@ def test_all_contenders_answer_for_the_same_objects(everything):
 
 def test_the_model_opens_and_classifies(tuned, real):
     model = open_model(tuned / "model")
-    split = Split(real, "test")
+    split = DatasetSplit(real, "test")
     predictions = model.predict(split)
     assert predictions.classes == model.classes and set(KEPT) < set(model.classes)
     known = (predictions.label >= 0) & (predictions.n_images > 0)
@@ -178,7 +180,7 @@ def test_running_again_does_nothing_anew(tuned, asked, monkeypatch):
         raise AssertionError("nothing is to be learned")
 
     monkeypatch.setattr(Head, "fit", wrong)
-    monkeypatch.setattr(contenders, "simulated_sequences", wrong)
+    monkeypatch.setattr(methods, "simulated_sequences", wrong)
     assert finetune(monkeypatch, *asked, "--out", tuned) == 0
     again = {p for p, when in written.items() if p.stat().st_mtime_ns != when}
     assert {p.name for p in again if p.suffix in (".parquet", ".npz", ".json")} <= report

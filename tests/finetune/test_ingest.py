@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from finetune.cli import ingest as cli
 from finetune.ingest import scan as gathering
 from finetune.ingest.real_arrays import UNLABELLED, fitted, real_specs
@@ -51,29 +51,49 @@ def test_every_number_of_a_file_arrives(monkeypatch, tmp_path):
     cube, table = random_cube(5), epoch_table(5, seed=1, band=list("grgig"))
     flux, error = np.arange(5.0) * 100, np.full(5, 20.0)
     table["lc_flux_adu"], table["lc_flux_err_adu"] = flux, error
-    write_cube(tmp_path / "in/SN/a.fits.gz", cube=cube, table=table, CLASS="SN", ALERT=2,
-               RESAMPLE="lanczos")  # fmt: skip
+    write_cube(
+        tmp_path / "in/SN/a.fits.gz",
+        cube=cube,
+        table=table,
+        CLASS="SN",
+        ALERT=2,
+        RESAMPLE="lanczos",
+    )
     split = ingested(monkeypatch, tmp_path / "in")
     np.testing.assert_array_equal(split["images"][0], cube)
     assert not split["mask"][:].any()
     np.testing.assert_array_equal(split["band"][0], [0, 1, 0, 2, 0])
-    same = {"mjd": "mjd", "exposure_time_s": "exposure_time_s", "airmass": "airmass",
-            "sky_adu": "sky_border_adu", "field_sky_adu": "sky_adu",
-            "zero_point_mag": "zero_point_mag", "limiting_mag": "limiting_mag",
-            "published_flux_adu": "lc_flux_adu",
-            "published_flux_error_adu": "lc_flux_err_adu"}  # fmt: skip
+    same = {
+        "mjd": "mjd",
+        "exposure_time_s": "exposure_time_s",
+        "airmass": "airmass",
+        "sky_adu": "sky_border_adu",
+        "field_sky_adu": "sky_adu",
+        "zero_point_mag": "zero_point_mag",
+        "limiting_mag": "limiting_mag",
+        "published_flux_adu": "lc_flux_adu",
+        "published_flux_error_adu": "lc_flux_err_adu",
+    }
     for name, column in same.items():
         expected = np.asarray(table[column]).astype(split[name].dtype)
         np.testing.assert_array_equal(split[name][0], expected, err_msg=name)
     seeing_arcsec = np.float32(table["seeing_fwhm_pix"] * HEADER["PIXSCALE"])
     np.testing.assert_array_equal(split["seeing_fwhm_arcsec"][0], seeing_arcsec)
     numbers = {
-        "n_epochs": 5, "label": 0, "first_alert_epoch": 2, "n_detections": -1,
-        "ccd": [ccd.name for ccd in PROFILE.camera.ccds].index("S21"), "ccd_number": 9,
-        "gain_e_per_adu": np.float32(3.87), "read_noise_e": np.float32(5.94), "field": 9,
-        "catalogue_mag": np.float32(19.5), "resampled": True, "object_id": "a",
+        "n_epochs": 5,
+        "label": 0,
+        "first_alert_epoch": 2,
+        "n_detections": -1,
+        "ccd": [ccd.name for ccd in PROFILE.camera.ccds].index("S21"),
+        "ccd_number": 9,
+        "gain_e_per_adu": np.float32(3.87),
+        "read_noise_e": np.float32(5.94),
+        "field": 9,
+        "catalogue_mag": np.float32(19.5),
+        "resampled": True,
+        "object_id": "a",
         "source_file": "SN/a.fits.gz",
-    }  # fmt: skip
+    }
     assert {name: split[name][0] for name in numbers} == numbers
     assert np.isnan(split["magnitude"][:]).all() and np.isnan(split["max_signal_to_noise"][0])
 
@@ -227,7 +247,7 @@ def test_xarray_and_the_classifier_read_it(monkeypatch, tmp_path):
     found = xarray.open_zarr(tmp_path / "in.zarr", group="test", consolidated=False)
     assert list(found["object_id"].values) == ["a", "b"]
     assert found["images"].dims == ("object", "epoch", "y", "x")
-    split = Split(tmp_path / "in.zarr", "test")
+    split = DatasetSplit(tmp_path / "in.zarr", "test")
     assert list(split.labels) == [0, -1]
     stamps = split.stamps(0, 2)
     np.testing.assert_array_equal(stamps.images_adu[0], random_cube())
@@ -279,7 +299,9 @@ def test_what_was_read_and_why_not_is_printed(monkeypatch, tmp_path, capsys):
 def test_help_does_not_wait_for_heavy_imports():
     listed = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "finetune.cli.ingest", "--help"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert "numba" not in listed.stderr and "astropy" not in listed.stderr
     assert "--from" in listed.stdout

@@ -162,10 +162,14 @@ def test_damage_anywhere_is_skipped_or_harmless(tmp_path_factory, data):
 
 def test_a_sequence_that_breaks_its_promises_cannot_be_made():
     good = {
-        "object_id": "a", "class_name": None, "source": "a", "objects": {},
-        "images": np.zeros((2, 3, 3), np.float32), "mask": np.zeros((2, 3, 3), np.uint8),
+        "object_id": "a",
+        "class_name": None,
+        "source": "a",
+        "objects": {},
+        "images": np.zeros((2, 3, 3), np.float32),
+        "mask": np.zeros((2, 3, 3), np.uint8),
         "epochs": {"mjd": np.arange(2.0)},
-    }  # fmt: skip
+    }
     RealSequence(**good)
     for change, reason in (
         ({"epochs": {"mjd": np.zeros(2)}}, "do not increase"),

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from finetune.errors import IngestError
 from finetune.ingest.labels import class_of, read_labels
 from finetune.ingest.real_arrays import UNLABELLED
@@ -75,8 +75,13 @@ def test_packets_marked_as_doctored_are_read_and_noted(monkeypatch, packets):
 
 
 def test_classes_asked_for_are_kept_alone(monkeypatch, packets):
-    found, _ = labelled(monkeypatch, packets, "object,label\nZTF0,SN\nZTF1,TDE\nZTF2,asteroid\n",
-                        "--classes", "asteroid, TDE")  # fmt: skip
+    found, _ = labelled(
+        monkeypatch,
+        packets,
+        "object,label\nZTF0,SN\nZTF1,TDE\nZTF2,asteroid\n",
+        "--classes",
+        "asteroid, TDE",
+    )
     assert found == {"ZTF1": "TDE", "ZTF2": "AST"}
 
 
@@ -102,13 +107,29 @@ def test_tables_that_are_no_labels_are_named(tmp_path, content, sentence):
 @pytest.mark.parametrize(
     ("label", "name"),
     [
-        ("SN", "SN"), ("sn", "SN"), ("SN Ia", "SN"), ("SN IIn", "SN"), ("SNIa-91bg", "SN"),
-        ("Supernova", "SN"), ("supernovae", "SN"), ("asteroid", "AST"), ("SSO", "AST"),
-        ("RR Lyrae", "RRL"), ("RRab", "RRL"), ("Cepheid", "CEP"), ("eclipsing binary", "EB"),
-        ("non-variable", "NV"), ("galaxy", "GAL"), ("SNR", "SNR"), ("SN candidate", "SN candidate"),
-        ("SLSN", "SLSN"), ("variable_star", "variable_star"), (" bogus ", "bogus"), ("TDE", "TDE"),
+        ("SN", "SN"),
+        ("sn", "SN"),
+        ("SN Ia", "SN"),
+        ("SN IIn", "SN"),
+        ("SNIa-91bg", "SN"),
+        ("Supernova", "SN"),
+        ("supernovae", "SN"),
+        ("asteroid", "AST"),
+        ("SSO", "AST"),
+        ("RR Lyrae", "RRL"),
+        ("RRab", "RRL"),
+        ("Cepheid", "CEP"),
+        ("eclipsing binary", "EB"),
+        ("non-variable", "NV"),
+        ("galaxy", "GAL"),
+        ("SNR", "SNR"),
+        ("SN candidate", "SN candidate"),
+        ("SLSN", "SLSN"),
+        ("variable_star", "variable_star"),
+        (" bogus ", "bogus"),
+        ("TDE", "TDE"),
     ],
-)  # fmt: skip
+)
 def test_names_of_classes(label, name):
     assert class_of(label) == name
 
@@ -153,7 +174,11 @@ def test_a_simulated_data_set_becomes_a_real_one_with_its_truth(
     out = tmp_path / "again.zarr"
     options = ("--out", out, "--quiet", "--classes", "SN,AST")
     assert ingest(monkeypatch, small_dataset, "--from", "zarr", *options) == 0
-    root, split, source = open_dataset(out), open_dataset(out)["test"], Split(small_dataset, "test")
+    root, split, source = (
+        open_dataset(out),
+        open_dataset(out)["test"],
+        DatasetSplit(small_dataset, "test"),
+    )
     assert root.attrs["kind"] == "real" and root.attrs["classes"] == ["SN", "AST"]
     names = [n for n in split["object_id"][:] if n.startswith("test-")]
     of_test = open_dataset(small_dataset)["test"]

@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.network_inputs import BORDER_PIX, border_scatter, inputs_of
 from finetune.ingest.real_arrays import UNLABELLED
 from finetune.readers import reader_named
@@ -41,9 +41,15 @@ def test_all_512_packets_are_read(ztf):
     classes, labels = open_dataset(ztf).attrs["classes"], split["label"][:]
     counts = {name: int((labels == i).sum()) for i, name in enumerate(classes)}
     assert counts == {
-        "SN": 33, "AST": 163, "AGN": 14, "TDE": 3, "bogus": 87, "other_transient": 1,
-        "satellite_trail": 16, "variable_star": 92,
-    }  # fmt: skip
+        "SN": 33,
+        "AST": 163,
+        "AGN": 14,
+        "TDE": 3,
+        "bogus": 87,
+        "other_transient": 1,
+        "satellite_trail": 16,
+        "variable_star": 92,
+    }
     assert (labels == UNLABELLED).sum() == 22
     assert np.isnan(split["zero_point_mag"][:][used(split)]).sum() == 4  # schema 1.7 to 2.0
 
@@ -108,7 +114,7 @@ def test_the_classifier_reads_them_at_21_pixels(ztf, monkeypatch):
     out = ztf.with_name("small.zarr")
     options = ("--from", "zarr", "--out", out, "--size", "21", "--quiet")
     assert ingest(monkeypatch, ztf, *options) == 0
-    stamps = Split(out, "test").stamps(0, 431)
+    stamps = DatasetSplit(out, "test").stamps(0, 431)
     assert stamps.images_adu.shape == (431, 21, 21, 21)
     before = open_dataset(ztf)["test"]["images"][:, :, 21:42, 21:42]
     np.testing.assert_array_equal(open_dataset(out)["test"]["images"][:], before)
@@ -134,7 +140,7 @@ def test_the_sky_put_back_gives_the_noise_of_rubin_images(real_data, tmp_path, m
     out = tmp_path / "rubin.zarr"
     options = ("--from", "rubin", "--out", out, "--quiet")
     assert ingest(monkeypatch, real_data / "lsst", *options) == 0
-    split = Split(out, "test")
+    split = DatasetSplit(out, "test")
     stamps = split.stamps(0, len(split))
     noise = inputs_of(stamps).noise[:, 0]
     scatter = np.array([border_scatter(image, BORDER_PIX) for image in stamps.images_adu[:, 0]])

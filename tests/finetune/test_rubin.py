@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.time import Time
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.network_inputs import inputs_of
 from finetune.readers.alert_photometry import photometry_path
 from finetune.readers.protocol import RealSequence, Skipped
@@ -40,12 +40,16 @@ def place(row, column):
 def test_every_number_of_a_packet_arrives(tmp_path):
     found = only(write_packets(tmp_path / "a.avro", rubin_packet(3)))
     epochs = {
-        "band": 1, "exposure_time_s": 30, "zero_point_mag": 31.4 - 2.5 * np.log10(30),
-        "limiting_mag": 31.4 - 2.5 * np.log10(500), "published_flux_adu": -2000,
-        "published_flux_error_adu": 100, "alert_id": 3,
+        "band": 1,
+        "exposure_time_s": 30,
+        "zero_point_mag": 31.4 - 2.5 * np.log10(30),
+        "limiting_mag": 31.4 - 2.5 * np.log10(500),
+        "published_flux_adu": -2000,
+        "published_flux_error_adu": 100,
+        "alert_id": 3,
         # a Gaussian of sigma 2 pixels has the effective area 4 pi sigma^2
         "seeing_fwhm_arcsec": 0.2 * 0.664 * np.sqrt(4 * np.pi * 4),
-    }  # fmt: skip
+    }
     for name, value in epochs.items():
         np.testing.assert_allclose(found.epochs[name], [value], rtol=1e-6, err_msg=name)
     image = np.random.default_rng(0).normal(0, 5, (31, 31)).astype(np.float32)
@@ -112,8 +116,9 @@ def test_asteroids_go_by_the_number_of_their_orbit_and_others_by_their_alert(tmp
     packets = [
         rubin_packet(1, diaObjectId=None, ssObjectId=99),
         rubin_packet(2, diaObjectId=0, ssObjectId=99),
-        rubin_packet(3, diaObjectId=None, ssObjectId=None), rubin_packet(4),
-    ]  # fmt: skip
+        rubin_packet(3, diaObjectId=None, ssObjectId=None),
+        rubin_packet(4),
+    ]
     for i, packet in enumerate(packets):
         write_packets(tmp_path / f"{i}.avro", packet)
     sequences, _ = read(tmp_path)
@@ -128,8 +133,10 @@ def test_the_history_comes_along_in_njy(monkeypatch, tmp_path):
     assert ingest(monkeypatch, path, "--from", "rubin", "--out", out, "--quiet") == 0
     rows = pq.read_table(photometry_path(out)).to_pylist()
     assert [(r["kind"], r["band"], r["flux_njy"]) for r in rows] == [
-        ("forced", "r", -5000.0), ("alert", "r", 1000.0), ("alert", "g", -2000.0),
-    ]  # fmt: skip
+        ("forced", "r", -5000.0),
+        ("alert", "r", 1000.0),
+        ("alert", "g", -2000.0),
+    ]
     assert rows[1]["magnitude"] == pytest.approx(31.4 - 7.5) and np.isnan(rows[0]["magnitude"])
 
 
@@ -137,7 +144,7 @@ def test_networks_see_the_images_in_njy_with_the_noise_of_the_border(monkeypatch
     out = tmp_path / "a.zarr"
     path = write_packets(tmp_path / "a.avro", rubin_packet(1), rubin_packet(2))
     assert ingest(monkeypatch, path, "--from", "rubin", "--out", out, "--quiet") == 0
-    split = Split(out, "test")
+    split = DatasetSplit(out, "test")
     inputs = inputs_of(split.stamps(0, 1))
     image = np.random.default_rng(0).normal(0, 5, (31, 31)).astype(np.float32)
     assert inputs.n_images[0] == 2
@@ -165,7 +172,7 @@ def test_the_sky_is_put_back_so_that_counts_tell_the_noise(monkeypatch, tmp_path
     assert found.objects["read_noise_e"] == 0
     np.testing.assert_allclose(found.images, expected, rtol=0.1)
     assert ingest(monkeypatch, path, "--from", "rubin", "--out", out, "--quiet") == 0
-    inputs = inputs_of(Split(out, "test").stamps(0, 1))
+    inputs = inputs_of(DatasetSplit(out, "test").stamps(0, 1))
     np.testing.assert_allclose(inputs.noise[0], np.sqrt([sky / gain, sky]), rtol=0.05)
     np.testing.assert_allclose(inputs.njy_per_e[0], 1 / gain, rtol=0.1)
 

@@ -128,9 +128,12 @@ def test_residuals_elsewhere_and_lost_pixels_are_counted():
 
 @settings(deadline=None, max_examples=20)
 @given(
-    seed=st.integers(0, 9999), sky_adu=st.floats(-1e3, 1e4), scale=st.floats(0.1, 50),
-    turns=st.integers(0, 3), flux_adu=st.floats(-2e4, 2e4),
-)  # fmt: skip
+    seed=st.integers(0, 9999),
+    sky_adu=st.floats(-1e3, 1e4),
+    scale=st.floats(0.1, 50),
+    turns=st.integers(0, 3),
+    flux_adu=st.floats(-2e4, 2e4),
+)
 def test_neither_sky_nor_unit_nor_orientation_tells_anything(seed, sky_adu, scale, turns, flux_adu):
     images = stamps(star(flux_adu, fwhm_along=4), before=star(2.5e4), seed=seed)
     other = scale * images + np.array([sky_adu, -sky_adu, 0])[:, None, None]

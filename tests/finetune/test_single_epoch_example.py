@@ -23,13 +23,17 @@ def packets(n, fading):
         new = -star(1e4) if fading else star(1e4)
         science, template, difference = stamps(new, star(2e4) * fading, seed=100 * fading + i)
         cutouts = {
-            "Science": stamp(science), "Template": stamp(template),
+            "Science": stamp(science),
+            "Template": stamp(template),
             "Difference": stamp(-difference if fading else difference),
-        }  # fmt: skip
+        }
         yield ztf_packet(
-            f"ZTF{'ab'[fading]}{i}", cutouts=cutouts, isdiffpos="f" if fading else "t",
-            field=300 + 20 * fading + i, jd=2459000.7 + i + 50 * fading,
-        )  # fmt: skip
+            f"ZTF{'ab'[fading]}{i}",
+            cutouts=cutouts,
+            isdiffpos="f" if fading else "t",
+            field=300 + 20 * fading + i,
+            jd=2459000.7 + i + 50 * fading,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +47,16 @@ def alerts(tmp_path_factory):
     (folder / "labels.csv").write_text("\n".join(["objectId,label", *rows, "ZTFx,star"]))
     with pytest.MonkeyPatch.context() as patch:
         code = ingest(
-            patch, folder / "a.avro", "--from", "ztf", "--labels", folder / "labels.csv",
-            "--out", folder / "real.zarr", "--quiet",
-        )  # fmt: skip
+            patch,
+            folder / "a.avro",
+            "--from",
+            "ztf",
+            "--labels",
+            folder / "labels.csv",
+            "--out",
+            folder / "real.zarr",
+            "--quiet",
+        )
     assert code == 0
     return folder / "real.zarr"
 

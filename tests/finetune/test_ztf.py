@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.features import curve_table
 from finetune.ingest.photometry_table import SCHEMA
 from finetune.readers.alert_photometry import photometry_path
@@ -56,19 +56,28 @@ def test_every_number_of_a_packet_arrives(tmp_path):
     assert not found.mask.any()
     flux_adu = 10 ** (0.4 * (26.3 - 18.5))  # counts of the whole exposure
     epochs = {
-        "mjd": 2459000.7 - 2400000.5, "band": 1, "exposure_time_s": 30,
-        "seeing_fwhm_arcsec": 2.2 * 1.01, "zero_point_mag": 26.3 - 2.5 * np.log10(30),
-        "limiting_mag": 20.3, "published_flux_adu": flux_adu,
+        "mjd": 2459000.7 - 2400000.5,
+        "band": 1,
+        "exposure_time_s": 30,
+        "seeing_fwhm_arcsec": 2.2 * 1.01,
+        "zero_point_mag": 26.3 - 2.5 * np.log10(30),
+        "limiting_mag": 20.3,
+        "published_flux_adu": flux_adu,
         "published_flux_error_adu": flux_adu * 0.05 * np.log(10) / 2.5,
         "alert_id": candid_of(2459000.7),
-    }  # fmt: skip
+    }
     for name, value in epochs.items():
         np.testing.assert_allclose(found.epochs[name], [value], rtol=1e-12, err_msg=name)
     assert found.epochs["sky_adu"] == pytest.approx(200, abs=5 * 1.25 * 8 / np.sqrt(248))
     assert found.objects == {
-        "gain_e_per_adu": 5.8, "read_noise_e": 10.3, "ra_deg": 47.3, "dec_deg": 9.7, "field": 506,
-        "ccd_number": 15, "first_alert_epoch": 0,
-    }  # fmt: skip
+        "gain_e_per_adu": 5.8,
+        "read_noise_e": 10.3,
+        "ra_deg": 47.3,
+        "dec_deg": 9.7,
+        "field": 506,
+        "ccd_number": 15,
+        "first_alert_epoch": 0,
+    }
     assert found.object_id == "ZTF1" and found.class_name is None and not found.notes
 
 
@@ -155,11 +164,14 @@ def packets_of_three_objects():
     """Nine packets of three objects, of other nights and bands."""
     return [
         ztf_packet(
-            f"ZTF{i % 3}", jd=2459000.7 + 2.1 * i, fid=1 + i % 2, magpsf=18.0 + i,
+            f"ZTF{i % 3}",
+            jd=2459000.7 + 2.1 * i,
+            fid=1 + i % 2,
+            magpsf=18.0 + i,
             cutouts={"Science": stamp(random_image(100 + i))},
         )
         for i in range(9)
-    ]  # fmt: skip
+    ]
 
 
 @settings(deadline=None, max_examples=10)
@@ -283,7 +295,7 @@ def test_stamps_are_cut_to_the_size_asked_for_and_the_classifier_reads_them(
     write_packets(tmp_path / "a.avro", *packets_of_three_objects())
     out, options = tmp_path / "a.zarr", ("--quiet", "--size", size)
     assert ingest(monkeypatch, tmp_path / "a.avro", "--from", "ztf", "--out", out, *options) == 0
-    split = Split(out, "test")
+    split = DatasetSplit(out, "test")
     assert split.size_pix == size and split.bands == ("g", "r", "i")
     first = 31 - size // 2
     expected = random_image(100)[first : first + size, first : first + size]

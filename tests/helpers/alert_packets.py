@@ -33,18 +33,40 @@ def random_image(seed=0, size=63):
 
 
 CANDIDATE = {
-    "jd": 2459000.7, "fid": 2, "diffmaglim": 20.3, "isdiffpos": "t", "rcid": 15, "field": 506,
-    "xpos": 1500.2, "ypos": 1700.6, "ra": 47.3, "dec": 9.7, "magpsf": 18.5, "sigmapsf": 0.05,
-    "fwhm": 2.2, "magzpsci": 26.3, "exptime": 30.0, "distnr": 1.2,
-}  # fmt: skip
+    "jd": 2459000.7,
+    "fid": 2,
+    "diffmaglim": 20.3,
+    "isdiffpos": "t",
+    "rcid": 15,
+    "field": 506,
+    "xpos": 1500.2,
+    "ypos": 1700.6,
+    "ra": 47.3,
+    "dec": 9.7,
+    "magpsf": 18.5,
+    "sigmapsf": 0.05,
+    "fwhm": 2.2,
+    "magzpsci": 26.3,
+    "exptime": 30.0,
+    "distnr": 1.2,
+}
 PREVIOUS = {
-    "jd": 2458998.7, "fid": 1, "magpsf": 18.0, "sigmapsf": 0.1, "isdiffpos": "f",
-    "diffmaglim": 20.0, "candid": 7,
-}  # fmt: skip
+    "jd": 2458998.7,
+    "fid": 1,
+    "magpsf": 18.0,
+    "sigmapsf": 0.1,
+    "isdiffpos": "f",
+    "diffmaglim": 20.0,
+    "candid": 7,
+}
 FORCED = {
-    "jd": 2458990.7, "fid": 2, "forcediffimflux": 1000.0, "forcediffimfluxunc": 50.0,
-    "magzpsci": 26.0, "diffmaglim": 20.1,
-}  # fmt: skip
+    "jd": 2458990.7,
+    "fid": 2,
+    "forcediffimflux": 1000.0,
+    "forcediffimfluxunc": 50.0,
+    "magzpsci": 26.0,
+    "diffmaglim": 20.1,
+}
 
 
 def ztf_packet(object_id="ZTF20aaaaaaa", *, cutouts=None, history=(), forced=(), **candidate):
@@ -55,10 +77,13 @@ def ztf_packet(object_id="ZTF20aaaaaaa", *, cutouts=None, history=(), forced=(),
         n: stamp(random_image(i)) for i, n in enumerate(("Science", "Template", "Difference"))
     }
     packet = {
-        "schemavsn": "4.02", "objectId": object_id, "candid": candid, "candidate": fields,
+        "schemavsn": "4.02",
+        "objectId": object_id,
+        "candid": candid,
+        "candidate": fields,
         "prv_candidates": [{**PREVIOUS, **row} for row in history],
         "fp_hists": [{**FORCED, **row} for row in forced],
-    }  # fmt: skip
+    }
     for name, content in {**images, **(cutouts or {})}.items():
         packet[f"cutout{name}"] = content and {"fileName": f"{name}.fits.gz", "stampData": content}
     return packet
@@ -67,10 +92,18 @@ def ztf_packet(object_id="ZTF20aaaaaaa", *, cutouts=None, history=(), forced=(),
 def rubin_packet(alert_id=1, *, images=None, history=(), forced=(), variance=25.0, **source):
     """A packet; ``images`` replaces cutouts by name."""
     table = {
-        "diaSourceId": alert_id, "diaObjectId": 77, "ssObjectId": 0, "detector": 148,
-        "midpointMjdTai": 61100.25 + alert_id / 8, "ra": 149.8, "dec": 3.2, "psfFlux": -2000.0,
-        "psfFluxErr": 100.0, "band": "g", **source,
-    }  # fmt: skip
+        "diaSourceId": alert_id,
+        "diaObjectId": 77,
+        "ssObjectId": 0,
+        "detector": 148,
+        "midpointMjdTai": 61100.25 + alert_id / 8,
+        "ra": 149.8,
+        "dec": 3.2,
+        "psfFlux": -2000.0,
+        "psfFluxErr": 100.0,
+        "band": "g",
+        **source,
+    }
     packet = {"diaSourceId": alert_id, "diaSource": table, "prvDiaSources": list(history)}
     packet["prvDiaForcedSources"] = list(forced) or None
     for i, name in enumerate(("Science", "Template", "Difference")):

@@ -7,9 +7,18 @@ from astropy.io import fits
 from astropy.table import Table
 
 HEADER = {
-    "OBJECT": "", "CLASS": "RRL", "FIELD": 9, "CCD": "S21", "CCDNUM": 9, "GAIN": 3.87,
-    "RDNOISE": 5.94, "SATURATE": 40000.0, "PIXSCALE": 0.263, "MAG": 19.5, "RESAMPLE": "none",
-}  # fmt: skip
+    "OBJECT": "",
+    "CLASS": "RRL",
+    "FIELD": 9,
+    "CCD": "S21",
+    "CCDNUM": 9,
+    "GAIN": 3.87,
+    "RDNOISE": 5.94,
+    "SATURATE": 40000.0,
+    "PIXSCALE": 0.263,
+    "MAG": 19.5,
+    "RESAMPLE": "none",
+}
 
 
 def random_cube(n_epochs=4, size=7, seed=0):

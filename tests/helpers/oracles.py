@@ -112,9 +112,13 @@ def moment_deviations(recorded, mean_e, read_noise_e):
     variance = np.mean(residual**2)
     skewness = np.mean(residual**3) / variance**1.5
     skewness_error2 = (
-        4 * m2**2 * m6 - 12 * m2 * m3 * m5 - 24 * m2**3 * m4 + 9 * m3**2 * m4
-        + 35 * m2**2 * m3**2 + 36 * m2**5
-    ) / (4 * m2**5)  # fmt: skip
+        4 * m2**2 * m6
+        - 12 * m2 * m3 * m5
+        - 24 * m2**3 * m4
+        + 9 * m3**2 * m4
+        + 35 * m2**2 * m3**2
+        + 36 * m2**5
+    ) / (4 * m2**5)
     return (
         (recorded.mean(dtype=float) - mean_e) / np.sqrt(m2 / n),
         (variance - m2) / np.sqrt((m4 - m2**2) / n),

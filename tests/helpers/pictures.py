@@ -18,9 +18,7 @@ from simulator.scene.render import render
 from simulator.scene.scene import MOFFAT, Psf, Scene
 
 # GalSim's defaults keep 0.5 % of the flux folded back; these let it judge 0.2 %.
-ACCURATE = galsim.GSParams(
-    folding_threshold=3e-4, maxk_threshold=3e-4, maximum_fft_size=16384
-)  # fmt: skip
+ACCURATE = galsim.GSParams(folding_threshold=3e-4, maxk_threshold=3e-4, maximum_fft_size=16384)
 _BULGE_ROUNDNESS = 0.4
 
 
@@ -104,9 +102,7 @@ def galsims(picture: Picture, size_pix=21, parameters=ACCURATE):
 
 def drawn_by_galsim(light, x_pix, y_pix, size_pix):
     """A GalSim object, integrated over pixels."""
-    image = light.drawImage(
-        nx=size_pix, ny=size_pix, scale=1.0, offset=(x_pix, y_pix), dtype=float
-    )  # fmt: skip
+    image = light.drawImage(nx=size_pix, ny=size_pix, scale=1.0, offset=(x_pix, y_pix), dtype=float)
     return image.array
 
 

@@ -1,4 +1,4 @@
-"""Real HiTS sequences as `Stamps`, read straight from their FITS files."""
+"""Real HiTS sequences as `StampBatch`, read straight from their FITS files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
-from classifier.dataset import Stamps
+from classifier.dataset import StampBatch
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class RealSequences:
     names: tuple[str, ...]
     headers: tuple[fits.Header, ...]
     tables: tuple[Table, ...]
-    stamps: Stamps
+    stamps: StampBatch
 
     def column(self, name):
         return _padded([np.asarray(t[name], dtype=float) for t in self.tables])
@@ -38,13 +38,15 @@ def read_sequences(data, kind, limit=None) -> RealSequences:
         for name in ("mjd", "exposure_time_s", "seeing_fwhm_pix", "sky_adu", "zero_point_mag")
     }
     bands = [np.array(["gri".index(b.strip()) for b in t["band"]], dtype=float) for t in tables]
-    stamps = Stamps(
+    stamps = StampBatch(
         images_adu=_padded(images).astype(np.float32),
         saturated=_padded([np.asarray(t["saturated"], float) for t in tables]) == 1,
         n_epochs=np.array([len(t) for t in tables], dtype=np.int16),
         band=np.nan_to_num(_padded(bands)).astype(np.uint8),
-        gain_e_per_adu=gain.astype(np.float32), read_noise_e=noise.astype(np.float32), **columns,
-    )  # fmt: skip
+        gain_e_per_adu=gain.astype(np.float32),
+        read_noise_e=noise.astype(np.float32),
+        **columns,
+    )
     return RealSequences(tuple(h["OBJECT"] for h in headers), headers, tables, stamps)
 
 
@@ -55,6 +57,6 @@ def _read(path):
 
 def _padded(arrays):
     longest = max(len(a) for a in arrays)
-    return np.stack([
-        np.concatenate([a, np.full((longest - len(a), *a.shape[1:]), np.nan)]) for a in arrays
-    ])  # fmt: skip
+    return np.stack(
+        [np.concatenate([a, np.full((longest - len(a), *a.shape[1:]), np.nan)]) for a in arrays]
+    )

@@ -27,22 +27,29 @@ def run_main(monkeypatch, name, main, *arguments):
 
 def untrained(folder, profile, *, size_pix=21, images=6, seed=3):
     """A small network as training leaves it, but with the weights it begins with."""
-    from classifier.image_selection import Showing
+    from classifier.image_selection import ImageSelection
     from classifier.models.recurrent import built
     from classifier.models.recurrent.backend import keras
     from classifier.models.recurrent.network import Network, save_weights
     from simulator.lightcurves import DEFAULT_CLASSES
 
     keras.utils.set_random_seed(seed)
-    forms = built("compact", size_pix=size_pix, n_classes=len(DEFAULT_CLASSES), **SMALL)
+    variants = built("compact", size_pix=size_pix, n_classes=len(DEFAULT_CLASSES), **SMALL)
     folder.mkdir(parents=True)
-    save_weights(forms.whole, folder / "weights.npz")
+    save_weights(variants.whole, folder / "weights.npz")
     card = {
-        "format_version": 1, "kind": "network", "classes": list(DEFAULT_CLASSES),
-        "survey": profile.name, "network": "compact", "choices": SMALL, "size_pix": size_pix,
-        "showing": Showing(images=images).as_dict(), "trained_on": {}, "versions": {},
+        "format_version": 1,
+        "kind": "network",
+        "classes": list(DEFAULT_CLASSES),
+        "survey": profile.name,
+        "network": "compact",
+        "choices": SMALL,
+        "size_pix": size_pix,
+        "showing": ImageSelection(images=images).as_dict(),
+        "trained_on": {},
+        "versions": {},
         "profile": profile.model_dump(mode="json"),
-    }  # fmt: skip
+    }
     (folder / "model.json").write_text(json.dumps(card))
     return Network.open(folder)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import galsim
 import numpy as np
 
-from classifier.dataset import Stamps
+from classifier.dataset import StampBatch
 from classifier.photometry import PsfModel
 from simulator.scene.scene import MIXTURE
 from survey_profiles import load_profile
@@ -43,9 +43,11 @@ def draw_many(psf, n, seed, *, shapes=True):
     rng = np.random.default_rng(seed)
     width_scatter, beta_scatter = (psf.width_scatter, psf.beta_scatter) if shapes else (0, 0)
     drawn = zip(
-        rng.uniform(-0.5, 0.5, (n, 2)), rng.normal(0, width_scatter, n),
-        rng.normal(0, beta_scatter, n), strict=True,
-    )  # fmt: skip
+        rng.uniform(-0.5, 0.5, (n, 2)),
+        rng.normal(0, width_scatter, n),
+        rng.normal(0, beta_scatter, n),
+        strict=True,
+    )
     return np.stack([draw(psf, x=x, y=y, ln_width=w, ln_beta=b) for (x, y), w, b in drawn])
 
 
@@ -66,7 +68,7 @@ def flux_of(profile, signal_to_noise):
     return flux
 
 
-def as_stamps(images, *, seeing_pix=SEEING_PIX, **changes) -> Stamps:
+def as_stamps(images, *, seeing_pix=SEEING_PIX, **changes) -> StampBatch:
     """Images (object, epoch, row, column) as Stamps of one second at 1 nJy a count."""
     n, n_epochs = images.shape[:2]
     ones = np.ones((n, n_epochs))
@@ -83,9 +85,9 @@ def as_stamps(images, *, seeing_pix=SEEING_PIX, **changes) -> Stamps:
         "gain_e_per_adu": np.full(n, GAIN_E_PER_ADU, dtype=np.float32),
         "read_noise_e": np.full(n, READ_NOISE_E, dtype=np.float32),
     }
-    return Stamps(**{**arrays, **changes})
+    return StampBatch(**{**arrays, **changes})
 
 
-def noiseless(psf, flux_adu=5e4, **shape) -> Stamps:
+def noiseless(psf, flux_adu=5e4, **shape) -> StampBatch:
     """One star without noise."""
     return as_stamps((flux_adu * draw(psf, **shape) + SKY_ADU)[None, None])

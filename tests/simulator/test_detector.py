@@ -173,8 +173,13 @@ def test_the_charge_of_a_ray_is_its_path_through_silicon():
     # from the middle of a stamp larger than the longest track, all charge is kept
     charges = [rays(i, 0.3, (241, 241)) for i in range(3000)]
     single = np.array([e.sum() for e, _, number in charges if number == 1])
-    inside = np.array([not (m[0].any() or m[-1].any() or m[:, 0].any() or m[:, -1].any())
-                       for _, m, number in charges if number == 1])  # fmt: skip
+    inside = np.array(
+        [
+            not (m[0].any() or m[-1].any() or m[:, 0].any() or m[:, -1].any())
+            for _, m, number in charges
+            if number == 1
+        ]
+    )
     cosine = MUON_E / single[inside]
     assert np.all((cosine > 0) & (cosine < 1 + 1e-5))
     # P(cos z < c) = c^4, less the few longest tracks that reach an edge

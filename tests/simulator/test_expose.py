@@ -9,7 +9,7 @@ import pytest
 
 from simulator.detector.defects import BAD_PIXEL, COSMIC_RAY, OUTSIDE, SATURATED
 from simulator.detector.resample import lanczos_weights
-from simulator.expose import Detector, film
+from simulator.expose import Detector, expose
 from simulator.scene.scene import Psf
 from tests.helpers.pictures import moffat_psf, rendered, scene
 
@@ -23,18 +23,27 @@ SOURCE_PER_OBJECT = np.arange(1, N_OBJECTS + 1)[:, None] * 3000.0
 def detector(n_objects=N_OBJECTS, n_epochs=N_EPOCHS, **changed):
     """A quiet detector, but for what is changed."""
     quiet = Detector(
-        gain_e_per_adu=np.full(n_objects, 4.0), read_noise_e=np.full(n_objects, 6.0),
-        full_well_e=np.full(n_objects, 2e5), exposure_time_s=np.full((n_objects, n_epochs), 90.0),
-        cosmic_ray_rate_per_pix_s=0.0, hot_pixel_fraction=0.0, bad_column_fraction=0.0,
-        lanczos_order=0, silicon_um=250.0, pixel_um=15.0, edges=np.tile(WHOLE, (n_objects, 1)),
-    )  # fmt: skip
+        gain_e_per_adu=np.full(n_objects, 4.0),
+        read_noise_e=np.full(n_objects, 6.0),
+        full_well_e=np.full(n_objects, 2e5),
+        exposure_time_s=np.full((n_objects, n_epochs), 90.0),
+        cosmic_ray_rate_per_pix_s=0.0,
+        hot_pixel_fraction=0.0,
+        bad_column_fraction=0.0,
+        lanczos_order=0,
+        silicon_um=250.0,
+        pixel_um=15.0,
+        edges=np.tile(WHOLE, (n_objects, 1)),
+    )
     return quiet._replace(**changed)
 
 
 ROUGH = dict(
-    cosmic_ray_rate_per_pix_s=5e-5, hot_pixel_fraction=3e-3, bad_column_fraction=1e-2,
+    cosmic_ray_rate_per_pix_s=5e-5,
+    hot_pixel_fraction=3e-3,
+    bad_column_fraction=1e-2,
     full_well_e=np.full(N_OBJECTS, 3000.0),
-)  # fmt: skip
+)
 
 
 def full_scene():
@@ -43,11 +52,22 @@ def full_scene():
     x, y = rng.uniform(-0.5, 0.5, (2, N_OBJECTS, N_EPOCHS))
     host = [1.0, -0.5, 0.4, 1.0, 2.5, 0.2, -0.3]
     return scene(
-        N_OBJECTS, N_EPOCHS, n_epochs=[4, 3, 2, 4, 1, 4], x_pix=x, y_pix=y,
-        source_e=SOURCE_PER_OBJECT, trail_pix=[[0.0], [2.5]] * 3, trail_angle_rad=0.7, host=host,
-        host_e=4000.0, n_neighbours=[0, 1, 2, 0, 1, 2], neighbour_x_pix=[[4.0, -3.0]],
-        neighbour_y_pix=[[-2.0, 5.0]], neighbour_e=5000.0, background_e=300.0,
-    )  # fmt: skip
+        N_OBJECTS,
+        N_EPOCHS,
+        n_epochs=[4, 3, 2, 4, 1, 4],
+        x_pix=x,
+        y_pix=y,
+        source_e=SOURCE_PER_OBJECT,
+        trail_pix=[[0.0], [2.5]] * 3,
+        trail_angle_rad=0.7,
+        host=host,
+        host_e=4000.0,
+        n_neighbours=[0, 1, 2, 0, 1, 2],
+        neighbour_x_pix=[[4.0, -3.0]],
+        neighbour_y_pix=[[-2.0, 5.0]],
+        neighbour_e=5000.0,
+        background_e=300.0,
+    )
 
 
 def full_psf():
@@ -68,8 +88,16 @@ def rows_of(table, rows):
 def filmed(objects, one_scene, psf, one_detector, *, seed=11, size_pix=SIZE):
     shape = (len(objects), one_scene.x_pix.shape[1], size_pix, size_pix)
     images, mask = np.zeros(shape, dtype=np.uint16), np.zeros(shape, dtype=np.uint8)
-    film(objects, one_scene, psf, one_detector, seed=seed, size_pix=size_pix,
-         images=images, mask=mask)  # fmt: skip
+    expose(
+        objects,
+        one_scene,
+        psf,
+        one_detector,
+        seed=seed,
+        size_pix=size_pix,
+        images=images,
+        mask=mask,
+    )
     return images, mask
 
 
@@ -121,15 +149,24 @@ def test_other_seeds_and_other_objects_have_other_noise():
 def test_the_mean_and_scatter_of_many_stamps_are_those_of_the_scene():
     n, gain, read_noise = 2000, 2.5, 8.0
     light = dict(
-        x_pix=0.3, y_pix=-0.2, source_e=20_000.0, host=[1, 1, 0.5, 1, 2, 0.1, 0.1], host_e=5000.0,
-        n_neighbours=1, neighbour_x_pix=[[4.0]], neighbour_y_pix=[[3.0]], neighbour_e=3000.0,
+        x_pix=0.3,
+        y_pix=-0.2,
+        source_e=20_000.0,
+        host=[1, 1, 0.5, 1, 2, 0.1, 0.1],
+        host_e=5000.0,
+        n_neighbours=1,
+        neighbour_x_pix=[[4.0]],
+        neighbour_y_pix=[[3.0]],
+        neighbour_e=3000.0,
         background_e=150.0,
-    )  # fmt: skip
+    )
     expected_e = rendered(scene(**light), moffat_psf(3.0), SIZE)
     images, mask = filmed(
-        np.arange(n), scene(n, 1, **light), moffat_psf(np.full((n, 1), 3.0)),
+        np.arange(n),
+        scene(n, 1, **light),
+        moffat_psf(np.full((n, 1), 3.0)),
         detector(n, 1, gain_e_per_adu=np.full(n, gain), read_noise_e=np.full(n, read_noise)),
-    )  # fmt: skip
+    )
     counts = images[:, 0].astype(float)
     # rounding adds the variance of a uniform number
     variance = (expected_e + read_noise**2) / gain**2 + 1 / 12
@@ -145,9 +182,11 @@ def test_saturated_pixels_are_marked_and_hold_the_full_well():
     full_well, gain = 40_000.0, 4.0
     bright = scene(1, 3, source_e=[[100.0, 3e6, 100.0]], background_e=200.0)
     images, mask = filmed(
-        [1], bright, moffat_psf(np.full((1, 3), 3.0)),
+        [1],
+        bright,
+        moffat_psf(np.full((1, 3), 3.0)),
         detector(1, 3, full_well_e=np.array([full_well])),
-    )  # fmt: skip
+    )
     assert not mask[0, [0, 2]].any()
     saturated = mask[0, 1] == SATURATED
     assert saturated[:, SIZE // 2].all()  # three million electrons fill the column
@@ -159,9 +198,11 @@ def test_saturated_pixels_are_marked_and_hold_the_full_well():
 def test_hot_pixels_and_bad_columns_stay_where_they_are():
     n, epochs = 60, 5
     images, mask = filmed(
-        np.arange(n), scene(n, epochs, background_e=400.0), moffat_psf(np.full((n, epochs), 3.0)),
+        np.arange(n),
+        scene(n, epochs, background_e=400.0),
+        moffat_psf(np.full((n, epochs), 3.0)),
         detector(n, epochs, hot_pixel_fraction=2e-3, bad_column_fraction=5e-3),
-    )  # fmt: skip
+    )
     bad = mask & BAD_PIXEL > 0
     np.testing.assert_array_equal(bad, bad[:, :1].repeat(epochs, axis=1))
     assert 0 < bad[:, 0].any(axis=(1, 2)).sum() < n
@@ -177,9 +218,11 @@ def test_cosmic_rays_come_with_exposure_time_anew_in_every_epoch():
     n, rate = 400, 1e-5
     seconds = np.tile([10.0, 40.0], (n, 1))
     images, mask = filmed(
-        np.arange(n), scene(n, 2, background_e=400.0), moffat_psf(np.full((n, 2), 3.0)),
+        np.arange(n),
+        scene(n, 2, background_e=400.0),
+        moffat_psf(np.full((n, 2), 3.0)),
         detector(n, 2, cosmic_ray_rate_per_pix_s=rate, exposure_time_s=seconds),
-    )  # fmt: skip
+    )
     hit = (mask & COSMIC_RAY > 0).any(axis=(2, 3))
     for epoch, time in enumerate((10.0, 40.0)):
         # a stamp is hit unless no track starts in it
@@ -222,10 +265,13 @@ def test_resampled_sources_lie_in_the_centre_whatever_the_jitter(jitter_pix):
     x, y = np.random.default_rng(4).uniform(-jitter_pix, jitter_pix, (2, n, 1))
     bright = scene(n, 1, x_pix=x, y_pix=y, source_e=3e6, background_e=100.0)
     images, mask = filmed(
-        np.arange(n), bright, moffat_psf(np.full((n, 1), 4.0)),
-        detector(n, 1, lanczos_order=3, full_well_e=np.full(n, 1e9),
-                 gain_e_per_adu=np.full(n, 40.0)),
-    )  # fmt: skip
+        np.arange(n),
+        bright,
+        moffat_psf(np.full((n, 1), 4.0)),
+        detector(
+            n, 1, lanczos_order=3, full_well_e=np.full(n, 1e9), gain_e_per_adu=np.full(n, 40.0)
+        ),
+    )
     light = np.clip(images[:, 0] - 2.5, 0, None)
     axis = np.arange(SIZE) - SIZE // 2
     # the weights of Lanczos 3 have their own centre up to 0.02 pixels from where they read
@@ -244,9 +290,11 @@ def test_the_mask_is_moved_with_a_resampled_stamp():
     full_well = 8000.0
     bright = scene(n, 1, x_pix=x, y_pix=y, source_e=2e5, background_e=100.0)
     _, mask = filmed(
-        np.arange(n), bright, moffat_psf(np.full((n, 1), 2.5)),
+        np.arange(n),
+        bright,
+        moffat_psf(np.full((n, 1), 2.5)),
         detector(n, 1, lanczos_order=3, full_well_e=np.full(n, full_well)),
-    )  # fmt: skip
+    )
     assert (mask[:, 0, SIZE // 2, SIZE // 2] & SATURATED).all()
 
 

@@ -20,9 +20,11 @@ each_mean = pytest.mark.parametrize("mean_e", [0.3, 3.0, 9.99, 10.0, 30.0, 300.0
 def noisy(electrons, *, read_noise_e=0.0, object_index=0, epoch=0, seed=1):
     stamp = np.array(electrons, dtype=np.float32)
     counter = (
-        np.uint32(object_index), np.uint32(0), np.uint32(Purpose.NOISE << 24),
+        np.uint32(object_index),
+        np.uint32(0),
+        np.uint32(Purpose.NOISE << 24),
         np.uint32(epoch << 16),
-    )  # fmt: skip
+    )
     add_noise(stamp, read_noise_e, counter, key_words(seed))
     return stamp.astype(float)
 
@@ -42,8 +44,9 @@ def test_every_whole_count_comes_as_often_as_poisson_says(mean_e):
     assert recorded.min() >= 0
     low, high = poisson.isf([1 - 1e-3, 1e-3], mean_e)
     counts = np.arange(low, high + 1)
-    found = np.bincount((np.clip(recorded, low - 1, high + 1) - low + 1).astype(int),
-                        minlength=counts.size + 2)  # fmt: skip
+    found = np.bincount(
+        (np.clip(recorded, low - 1, high + 1) - low + 1).astype(int), minlength=counts.size + 2
+    )
     expected = N * np.array(
         [poisson.cdf(low - 1, mean_e), *poisson.pmf(counts, mean_e), poisson.sf(high, mean_e)]
     )
@@ -90,10 +93,15 @@ def test_without_light_only_read_noise_is_left():
 @pytest.mark.parametrize("mean_e", [3.0, 500.0])
 def test_pixels_stamps_and_epochs_are_independent(mean_e):
     size, n_stamps = 441, 300
-    stamps = np.array([
-        [noisy(np.full(size, mean_e), read_noise_e=2.0, object_index=i, epoch=e) for e in (0, 1)]
-        for i in range(n_stamps)
-    ])  # fmt: skip
+    stamps = np.array(
+        [
+            [
+                noisy(np.full(size, mean_e), read_noise_e=2.0, object_index=i, epoch=e)
+                for e in (0, 1)
+            ]
+            for i in range(n_stamps)
+        ]
+    )
     residual = (stamps - mean_e) / np.sqrt(mean_e + 4.0)
     first, half = residual[:, 0], (size + 1) // 2
     pairs = {

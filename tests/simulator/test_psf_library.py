@@ -27,9 +27,15 @@ def effective_psf(fwhm_pix, e1=0.0, e2=0.0):
     shape = covariance(moffat_scale(fwhm_pix, BETA), e1, e2)
     cxx, cxy, cyy = (OVERSAMPLING**2 * c for c in shape)
     fine = moffat_stamp(
-        GRID + OVERSAMPLING - 1, flux_e=1.0, x_pix=0.0, y_pix=0.0, beta=BETA,
-        cxx=cxx, cxy=cxy, cyy=cyy,
-    )  # fmt: skip
+        GRID + OVERSAMPLING - 1,
+        flux_e=1.0,
+        x_pix=0.0,
+        y_pix=0.0,
+        beta=BETA,
+        cxx=cxx,
+        cxy=cxy,
+        cyy=cyy,
+    )
     windows = np.lib.stride_tricks.sliding_window_view(fine, (OVERSAMPLING, OVERSAMPLING))
     return windows.sum(axis=(2, 3))
 
@@ -38,10 +44,13 @@ def arrays(fwhm_pix=(5.0, 3.0, 4.0)):
     n = len(fwhm_pix)
     images = np.stack([effective_psf(fwhm) for fwhm in fwhm_pix])
     return {
-        "epsf": images, "epsf_oversampling": np.full(n, OVERSAMPLING),
-        "epsf_fwhm_pix": np.array(fwhm_pix), "epsf_beta": np.full(n, BETA),
-        "epsf_e1": np.zeros(n), "epsf_e2": np.full(n, 0.01),
-    }  # fmt: skip
+        "epsf": images,
+        "epsf_oversampling": np.full(n, OVERSAMPLING),
+        "epsf_fwhm_pix": np.array(fwhm_pix),
+        "epsf_beta": np.full(n, BETA),
+        "epsf_e1": np.zeros(n),
+        "epsf_e2": np.full(n, 0.01),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -150,11 +159,22 @@ def test_a_shift_by_whole_pixels_moves_a_star_from_a_library(library_path):
 def test_the_scene_draws_each_exposure_with_its_own_psf_of_the_library(library_path):
     library = read_library(library_path)
     psf = moffat_psf(np.array([[3.0, 5.0]]))._replace(
-        kind=LIBRARY, index=np.array([[1, 0]]), stretch=np.array([[1.0, 1.2]]),
-        images=library.images, oversampling=library.oversampling,
-    )  # fmt: skip
-    one = scene(1, 2, source_e=1.0, x_pix=0.3, n_neighbours=1, neighbour_x_pix=[[5.0]],
-                neighbour_y_pix=[[-4.0]], neighbour_e=0.5)  # fmt: skip
+        kind=LIBRARY,
+        index=np.array([[1, 0]]),
+        stretch=np.array([[1.0, 1.2]]),
+        images=library.images,
+        oversampling=library.oversampling,
+    )
+    one = scene(
+        1,
+        2,
+        source_e=1.0,
+        x_pix=0.3,
+        n_neighbours=1,
+        neighbour_x_pix=[[5.0]],
+        neighbour_y_pix=[[-4.0]],
+        neighbour_e=0.5,
+    )
     for epoch, (index, stretch) in enumerate([(1, 1.0), (0, 1.2)]):
         drawn = library.images[index]
         expected = star(drawn, x_pix=0.3, stretch=stretch)

@@ -14,17 +14,26 @@ def tables(tmp_path_factory):
     """A data set made with tables of exposures and magnitudes, and the tables."""
     folder = tmp_path_factory.mktemp("tables")
     pointing = Simulator(load_profile("hits"), Options(classes={"NV": 1})).sequence(0).epochs
-    names = ("mjd", "exposure_time_s", "airmass", "seeing_fwhm_arcsec", "sky_adu",
-             "zero_point_mag", "limiting_mag")  # fmt: skip
+    names = (
+        "mjd",
+        "exposure_time_s",
+        "airmass",
+        "seeing_fwhm_arcsec",
+        "sky_adu",
+        "zero_point_mag",
+        "limiting_mag",
+    )
     rows = np.flatnonzero(np.isfinite(pointing["mjd"][0]))
     lines = [",".join(("band", *names))]
     lines += [",".join(("g", *(repr(float(pointing[n][0, r])) for n in names))) for r in rows]
     (folder / "exposures.csv").write_text("\n".join(lines))
     (folder / "magnitudes.csv").write_text("magnitude\n18.342\n")
     options = Options(
-        classes={"NV": 1, "RRL": 1}, exposures=str(folder / "exposures.csv"),
-        magnitudes=str(folder / "magnitudes.csv"), stamp_size_pix=9,
-    )  # fmt: skip
+        classes={"NV": 1, "RRL": 1},
+        exposures=str(folder / "exposures.csv"),
+        magnitudes=str(folder / "magnitudes.csv"),
+        stamp_size_pix=9,
+    )
     plan = make_plan("hits", options, folder / "d.zarr", n=20, overrides={"psf.beta_median": "3.3"})
     with writer_for(plan) as writer:
         execute(plan, writer, threads=1)

@@ -66,9 +66,15 @@ def turned(image):
 def test_a_moffat_star_is_its_profile_integrated_over_pixels(fwhm, beta, e, x, y):
     shape = covariance(moffat_scale(fwhm, beta), *e)
     judge = moffat_stamp(
-        SIZE, flux_e=FLUX_E, x_pix=x, y_pix=y, beta=beta,
-        cxx=shape[0], cxy=shape[1], cyy=shape[2],
-    )  # fmt: skip
+        SIZE,
+        flux_e=FLUX_E,
+        x_pix=x,
+        y_pix=y,
+        beta=beta,
+        cxx=shape[0],
+        cxy=shape[1],
+        cyy=shape[2],
+    )
     image = moffat_image(SIZE, x_pix=x, y_pix=y, beta=beta, shape=shape)
     assert disagreement(image, judge)[0] < 0.5 * PEAK_ERROR
 
@@ -78,9 +84,15 @@ def test_a_moffat_star_is_its_profile_integrated_over_pixels(fwhm, beta, e, x, y
 def test_a_narrow_star_is_integrated_with_points_enough(fwhm_pix, place):
     scale = moffat_scale(fwhm_pix, 3.5)
     judge = moffat_stamp(
-        SIZE, flux_e=FLUX_E, x_pix=place[0], y_pix=place[1], beta=3.5,
-        cxx=scale**2, cxy=0.0, cyy=scale**2,
-    )  # fmt: skip
+        SIZE,
+        flux_e=FLUX_E,
+        x_pix=place[0],
+        y_pix=place[1],
+        beta=3.5,
+        cxx=scale**2,
+        cxy=0.0,
+        cyy=scale**2,
+    )
     shape = (scale**2, 0.0, scale**2)
     image = moffat_image(SIZE, x_pix=place[0], y_pix=place[1], beta=3.5, shape=shape)
     assert disagreement(image, judge)[0] < 0.5 * PEAK_ERROR
@@ -226,9 +238,14 @@ def test_a_shift_by_whole_pixels_moves_the_image(picture):
 @each_picture
 def test_turning_shape_and_place_by_90_degrees_turns_the_image(picture):
     other = moved(
-        picture, x_pix=-picture.y_pix, y_pix=picture.x_pix, psf_e1=-picture.psf_e1,
-        psf_e2=-picture.psf_e2, e1=-picture.e1, e2=-picture.e2,
-    )  # fmt: skip
+        picture,
+        x_pix=-picture.y_pix,
+        y_pix=picture.x_pix,
+        psf_e1=-picture.psf_e1,
+        psf_e2=-picture.psf_e2,
+        e1=-picture.e1,
+        e2=-picture.e2,
+    )
     image = ours(picture)
     np.testing.assert_allclose(ours(other), turned(image), atol=QUADRATURE * image.max())
     assert np.abs(ours(other) - image).max() > 10 * QUADRATURE * image.max()
@@ -269,9 +286,15 @@ def test_neighbours_may_come_in_any_order_and_move_with_the_source():
         scene(neighbour_x_pix=x, neighbour_y_pix=y, neighbour_e=flux, **keys), psf, SIZE
     )
     shuffled = rendered(
-        scene(neighbour_x_pix=x[:, order], neighbour_y_pix=y[:, order],
-              neighbour_e=flux[..., order], **keys), psf, SIZE,
-    )  # fmt: skip
+        scene(
+            neighbour_x_pix=x[:, order],
+            neighbour_y_pix=y[:, order],
+            neighbour_e=flux[..., order],
+            **keys,
+        ),
+        psf,
+        SIZE,
+    )
     np.testing.assert_allclose(shuffled, image, atol=ROUNDING * image.max())
     apart = sum(
         rendered(scene(x_pix=0.3 + x[0, k], y_pix=0.1 + y[0, k], source_e=flux[0, 0, k]), psf, SIZE)
@@ -307,9 +330,7 @@ def test_a_trail_spreads_the_same_light_along_a_line(length_pix, angle_rad):
     psf = mixture_psf([1.0], [1 / (8 * np.log(2))], fwhm)
     light = dict(source_e=FLUX_E, x_pix=0.3, y_pix=-0.6)
     point = rendered(scene(**light), psf, size)
-    trail = rendered(
-        scene(**light, trail_pix=length_pix, trail_angle_rad=angle_rad), psf, size
-    )  # fmt: skip
+    trail = rendered(scene(**light, trail_pix=length_pix, trail_angle_rad=angle_rad), psf, size)
     assert np.isclose(trail.sum(), point.sum(), rtol=1e-5)
     x, y = (axis.reshape(size, size).astype(float) for axis in pixel_centres(size))
     along = np.cos(angle_rad) * x + np.sin(angle_rad) * y
@@ -356,9 +377,14 @@ def test_a_host_much_smaller_than_the_psf_looks_like_a_star():
 @pytest.mark.parametrize("half_light_pix", [0.3, 1.0, 3.0])
 def test_merging_the_smallest_components_of_a_host_cannot_be_seen(fwhm_pix, half_light_pix):
     picture = Picture(
-        fwhm_pix, x_pix=0.3, bulge_fraction=0.7, bulge_pix=half_light_pix,
-        disc_pix=half_light_pix, e1=0.3, e2=0.2,
-    )  # fmt: skip
+        fwhm_pix,
+        x_pix=0.3,
+        bulge_fraction=0.7,
+        bulge_pix=half_light_pix,
+        disc_pix=half_light_pix,
+        e1=0.3,
+        e2=0.2,
+    )
     scale2 = moffat_scale(fwhm_pix, picture.beta) ** 2
     components = []
     for n, flux, roundness in ((1, 0.3, 1.0), (4, 0.7, 0.4)):
@@ -375,8 +401,12 @@ def test_a_host_is_where_it_is_from_the_source():
     psf = moffat_psf(3.0)
     host = [2.0, -3.0, 0.5, 1.0, 1.0, 0.0, 0.0]
     image = rendered(scene(x_pix=0.5, y_pix=1.0, host=host, host_e=1.0), psf, 31)
-    centred = ours(Picture(fwhm_pix=3.0, bulge_fraction=0.5, bulge_pix=1.0, disc_pix=1.0,
-                           x_pix=2.5, y_pix=-2.0), 31)  # fmt: skip
+    centred = ours(
+        Picture(
+            fwhm_pix=3.0, bulge_fraction=0.5, bulge_pix=1.0, disc_pix=1.0, x_pix=2.5, y_pix=-2.0
+        ),
+        31,
+    )
     np.testing.assert_allclose(image, centred, atol=ROUNDING * centred.max())
     row, column = np.unravel_index(image.argmax(), image.shape)
     assert (row - 15, column - 15) in {(-2, 2), (-2, 3)}

@@ -30,8 +30,10 @@ def test_one_line_makes_a_data_set_and_its_record(monkeypatch, tmp_path):
     assert simulate(monkeypatch, "--survey", "hits", "--out", out, *QUICK) == 0
     root = open_dataset(out)
     assert {split: root[split]["label"].shape[0] for split in root} == {
-        "train": 28, "validation": 4, "test": 4,
-    }  # fmt: skip
+        "train": 28,
+        "validation": 4,
+        "test": 4,
+    }
     record = json.loads((tmp_path / "hits.zarr.json").read_text())
     run = record["runs"][0]
     assert run["command"].startswith("simulate --survey hits --n 28 --validation 4 --test 4")
@@ -132,8 +134,10 @@ def test_a_table_of_magnitudes_sets_the_brightness(monkeypatch, tmp_path):
 def test_help_does_not_wait_for_heavy_imports():
     listed = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "simulator.cli", "--help"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert "numba" not in listed.stderr and "astropy" not in listed.stderr
     assert "--survey" in listed.stdout
 
@@ -142,9 +146,11 @@ def test_a_stop_by_the_user_says_how_to_go_on(tmp_path):
     command = [sys.executable, "-m", "simulator.cli", "--survey", "hits", "--n", "200000"]
     process = subprocess.Popen(
         [*command, "--stamp-size", "9", "--out", str(tmp_path / "d.zarr")],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # as in a terminal
-    )  # fmt: skip
+    )
     while not (tmp_path / "d.zarr").exists() and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)

@@ -104,12 +104,19 @@ def test_border_pixels_have_the_level_and_noise_of_the_sky(batch):
 
 
 def test_a_bright_lonely_star_has_the_flux_of_its_magnitude():
-    overrides = {"field.neighbours_per_arcmin2": "0", "hosts.other_fraction": "0",
-                 "camera.cosmic_ray_rate_per_mpix_s": "0", "camera.hot_pixel_fraction": "0",
-                 "camera.bad_column_fraction": "0", "field.bright_mag": "18.5",
-                 "field.faint_mag": "19.0", "psf.beta_range": "[6.0, 30.0]",
-                 "psf.fwhm_pointing_scatter": "0", "psf.fwhm_exposure_scatter": "0",
-                 "psf.beta_median": "8.0"}  # fmt: skip
+    overrides = {
+        "field.neighbours_per_arcmin2": "0",
+        "hosts.other_fraction": "0",
+        "camera.cosmic_ray_rate_per_mpix_s": "0",
+        "camera.hot_pixel_fraction": "0",
+        "camera.bad_column_fraction": "0",
+        "field.bright_mag": "18.5",
+        "field.faint_mag": "19.0",
+        "psf.beta_range": "[6.0, 30.0]",
+        "psf.fwhm_pointing_scatter": "0",
+        "psf.fwhm_exposure_scatter": "0",
+        "psf.beta_median": "8.0",
+    }
     simulator = Simulator(load_profile("hits", overrides), Options(classes={"NV": 1}))
     stars = simulator.batch("train", np.arange(60))
     seen = np.isfinite(stars.epochs["mjd"]) & (stars.epochs["seeing_fwhm_arcsec"] < 1.2)
@@ -166,10 +173,21 @@ def test_stars_of_every_psf_model_have_the_same_light_and_width(tmp_path):
     size = np.arange(43) - 21.0
     r2 = (size[:, None] ** 2 + size**2) / 4  # pixels squared, two points per pixel
     epsf = (1 + r2 / (2.0**2 / (2 ** (1 / 3.5) - 1))) ** -3.5  # FWHM 4 pixels
-    np.savez(tmp_path / "psf.npz", epsf=epsf[None], epsf_oversampling=2, epsf_fwhm_pix=[4.0],
-             epsf_beta=[3.5], epsf_e1=[0.0], epsf_e2=[0.0])  # fmt: skip
-    lonely = {"field.neighbours_per_arcmin2": "0", "hosts.other_fraction": "0",
-              "field.bright_mag": "18.5", "field.faint_mag": "19.0"}  # fmt: skip
+    np.savez(
+        tmp_path / "psf.npz",
+        epsf=epsf[None],
+        epsf_oversampling=2,
+        epsf_fwhm_pix=[4.0],
+        epsf_beta=[3.5],
+        epsf_e1=[0.0],
+        epsf_e2=[0.0],
+    )
+    lonely = {
+        "field.neighbours_per_arcmin2": "0",
+        "hosts.other_fraction": "0",
+        "field.bright_mag": "18.5",
+        "field.faint_mag": "19.0",
+    }
     flux, peak = {}, {}
     for model in ("moffat", "kolmogorov", "library"):
         chosen = {"psf.model": f'"{model}"', "psf.library": f'"{tmp_path / "psf.npz"}"'}
@@ -197,13 +215,20 @@ def test_five_sigma_means_five_sigma_to_a_matched_filter():
 def test_lanczos_resampling_lowers_and_correlates_the_noise():
     plain, smooth = (
         Simulator(
-            load_profile("hits", {"psf.lanczos_order": order, "field.bright_mag": "24",
-                                  "field.faint_mag": "25", "hosts.other_fraction": "0",
-                                  "field.neighbours_per_arcmin2": "0"}),
+            load_profile(
+                "hits",
+                {
+                    "psf.lanczos_order": order,
+                    "field.bright_mag": "24",
+                    "field.faint_mag": "25",
+                    "hosts.other_fraction": "0",
+                    "field.neighbours_per_arcmin2": "0",
+                },
+            ),
             Options(classes={"NV": 1}),
         ).batch("train", np.arange(40))
         for order in ("0", "3")
-    )  # fmt: skip
+    )
     seen = np.isfinite(plain.epochs["mjd"]) & ~(plain.mask | smooth.mask).any(axis=(2, 3))
     edges = [batch.images[seen][:, :4].astype(float) for batch in (plain, smooth)]
     variance = [edge.var(axis=(1, 2)).mean() for edge in edges]

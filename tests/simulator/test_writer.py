@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,8 +26,9 @@ SMALL = {"cadence.max_epochs": "6", "cadence.min_epochs": "1"}
 
 def plan_at(path, n=300, seed=1, **changes):
     options = Options(seed=seed, stamp_size_pix=9)
-    return make_plan("hits", options, path, n=n, validation=20, test=10,
-                     overrides={**SMALL, **changes})  # fmt: skip
+    return make_plan(
+        "hits", options, path, n=n, validation=20, test=10, overrides={**SMALL, **changes}
+    )
 
 
 def make(path, threads=1, **changes):

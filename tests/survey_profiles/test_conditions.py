@@ -9,9 +9,16 @@ from survey_profiles.conditions import drifting
 from survey_profiles.depth import noise_depth_mag
 
 COLUMNS = (
-    "exposure_time_s", "airmass", "seeing_fwhm_arcsec", "sky_adu", "zero_point_mag",
-    "limiting_mag", "psf_beta", "psf_e1", "psf_e2",
-)  # fmt: skip
+    "exposure_time_s",
+    "airmass",
+    "seeing_fwhm_arcsec",
+    "sky_adu",
+    "zero_point_mag",
+    "limiting_mag",
+    "psf_beta",
+    "psf_e1",
+    "psf_e2",
+)
 
 # 5, 25, 50, 75 and 95 % of the 1,121 real g exposures of HiTS 2015 with header seeing up to
 # 2 arcsec, and how far drawn ones may be: the real ones come from 11 nights, whose scatter

@@ -182,11 +182,19 @@ def test_the_real_exposures_of_hits_load_as_they_are(real_data):
 # --- OpSim ---------------------------------------------------------------------------------
 
 OPSIM_TYPES = {
-    "observationId": "INTEGER", "fieldRA": "REAL", "fieldDec": "REAL",
-    "observationStartMJD": "REAL", "flush_by_mjd": "REAL", "visitExposureTime": "REAL",
-    "band": "TEXT", "airmass": "REAL", "seeingFwhm500": "REAL", "seeingFwhmEff": "REAL",
-    "skyBrightness": "REAL", "fiveSigmaDepth": "REAL",
-}  # fmt: skip
+    "observationId": "INTEGER",
+    "fieldRA": "REAL",
+    "fieldDec": "REAL",
+    "observationStartMJD": "REAL",
+    "flush_by_mjd": "REAL",
+    "visitExposureTime": "REAL",
+    "band": "TEXT",
+    "airmass": "REAL",
+    "seeingFwhm500": "REAL",
+    "seeingFwhmEff": "REAL",
+    "skyBrightness": "REAL",
+    "fiveSigmaDepth": "REAL",
+}
 OPSIM_COLUMNS = tuple(OPSIM_TYPES)
 
 

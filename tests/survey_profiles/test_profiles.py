@@ -73,8 +73,12 @@ def test_all_problems_are_told_at_once():
         }
     )
     assert set(found) == {
-        "camera.gain_e_per_adu", "psf.model", "reference_band", "cadence", "seeing.nite_share",
-    }  # fmt: skip
+        "camera.gain_e_per_adu",
+        "psf.model",
+        "reference_band",
+        "cadence",
+        "seeing.nite_share",
+    }
     assert "found -1; allowed: greater than 0" in found["camera.gain_e_per_adu"]
     assert "Did you mean 'moffat'?" in found["psf.model"]
     assert "Did you mean 'night_share'?" in found["seeing.nite_share"]

@@ -90,6 +90,8 @@ def test_help_imports_nothing_heavy():
 def test_the_file_of_a_profile_can_be_printed_to_start_from(tmp_path):
     printed = subprocess.run(
         [sys.executable, "-m", "survey_profiles.cli", "show", "ztf", "--toml"],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert printed == (resources.files("survey_profiles") / "ztf.toml").read_text()

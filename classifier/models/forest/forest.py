@@ -16,12 +16,12 @@ import numpy as np
 import skops.io
 from sklearn.ensemble import RandomForestClassifier
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
 from classifier.evaluation import Predictions
-from classifier.features.pipeline import FeatureMaker, Recipe, median_magnitudes
+from classifier.features.pipeline import FeatureConfig, FeaturePipeline, median_magnitudes
 from classifier.files import whole_file
-from classifier.image_selection import Showing
+from classifier.image_selection import ImageSelection
 from classifier.models.forest.growing import probabilities
 from classifier.models.model_card import CARD, read_card
 
@@ -101,7 +101,7 @@ class Forest:
     folder: Path
     classes: tuple[str, ...]
     survey: str
-    recipe: Recipe
+    config: FeatureConfig
     largest: int
     card: dict
     _loaded: dict = field(default_factory=dict, repr=False)
@@ -112,9 +112,9 @@ class Forest:
         return self.folder.name
 
     @property
-    def showing(self) -> Showing:
+    def selection(self) -> ImageSelection:
         """Which images it is shown."""
-        return self.recipe
+        return self.config
 
     @classmethod
     def open(cls, folder) -> Forest:
@@ -128,28 +128,32 @@ class Forest:
         folder = Path(folder)
         card = read_card(folder, kind=KIND, version=FORMAT_VERSION, keys=_CARD_KEYS)
         try:
-            recipe, largest = Recipe.of_dict(card["recipe"]), int(card["largest"])
+            config, largest = FeatureConfig.of_dict(card["recipe"]), int(card["largest"])
             classes = tuple(str(name) for name in card["classes"])
         except (KeyError, TypeError, ValueError) as error:
             raise ClassifierError(f"{folder / CARD} is damaged ({error}). Train again.") from None
-        if card["features"] != list(recipe.feature_names):
+        if card["features"] != list(config.feature_names):
             raise ClassifierError(
                 f"{folder} was trained on other features than this version computes; train again."
             )
-        if not 1 <= largest <= recipe.images:
+        if not 1 <= largest <= config.images:
             raise ClassifierError(f"{folder / CARD}: largest = {largest}; train again.")
-        return cls(folder, classes, str(card["survey"]), recipe, largest, card)
+        return cls(folder, classes, str(card["survey"]), config, largest, card)
 
     def after(self, n_images: int) -> RandomForestClassifier:
         """The forest for so many images."""
         k = min(n_images, self.largest)
         if k not in self._loaded:
-            n_features, n_classes = len(self.recipe.feature_names), len(self.classes)
+            n_features, n_classes = len(self.config.feature_names), len(self.classes)
             self._loaded[k] = read_forest(forest_path(self.folder, k), n_features, n_classes)
         return self._loaded[k]
 
     def predict(
-        self, split: Split, *, threads: int, on_progress: Callable[[int], None] = lambda _: None
+        self,
+        split: DatasetSplit,
+        *,
+        threads: int,
+        on_progress: Callable[[int], None] = lambda _: None,
     ) -> Predictions:
         """Class probabilities of every object of a split after 1, 2, ... images.
 
@@ -159,12 +163,12 @@ class Forest:
         """
         split.refuse_empty()
         labels = split.labels_among(self.classes)
-        maker = FeatureMaker(split, self.recipe)
+        pipeline = FeaturePipeline(split, self.config)
         for k in range(1, self.largest + 1):
             self.after(k)
 
         def block(bounds):
-            found = self._predict_block(maker, *bounds)
+            found = self._predict_block(pipeline, *bounds)
             on_progress(bounds[1] - bounds[0])
             return found
 
@@ -173,15 +177,15 @@ class Forest:
         scores, n_images, magnitude = (np.concatenate(part) for part in zip(*found, strict=True))
         return Predictions(self.classes, scores, labels, n_images, magnitude, split.object_ids)
 
-    def _predict_block(self, maker, first, end):
-        curves = maker.light_curves(first, end)
+    def _predict_block(self, pipeline, first, end):
+        curves = pipeline.light_curves(first, end)
         n_images = curves.n_epochs.astype(int)
-        scores = np.full((end - first, self.recipe.images, len(self.classes)), np.nan, np.float32)
+        scores = np.full((end - first, self.config.images, len(self.classes)), np.nan, np.float32)
         for k in range(1, int(n_images.max(initial=0)) + 1):
             rows = np.flatnonzero(n_images >= k)
             if k > self.largest:
                 scores[rows, k - 1] = scores[rows, k - 2]
                 continue
-            features = maker.features(curves.of(rows), np.full(rows.size, k))
+            features = pipeline.features(curves.of(rows), np.full(rows.size, k))
             scores[rows, k - 1] = probabilities(self.after(k), features, len(self.classes))
         return scores, n_images, median_magnitudes(curves, n_images)

@@ -32,9 +32,12 @@ class Shape:
 def grown(sample: Sample, shape: Shape, *, seed: int, threads: int) -> RandomForestClassifier:
     """A forest of this shape; classes weigh the same whatever their numbers."""
     forest = RandomForestClassifier(
-        shape.trees, max_depth=shape.depth, class_weight="balanced", random_state=seed,
+        shape.trees,
+        max_depth=shape.depth,
+        class_weight="balanced",
+        random_state=seed,
         n_jobs=threads,
-    )  # fmt: skip
+    )
     forest.fit(sample.features, sample.labels)
     forest.n_jobs = 1  # whoever uses it runs blocks of objects on threads
     return forest

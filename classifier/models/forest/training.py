@@ -14,10 +14,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
 from classifier.features.feature_table import FeatureTable, data_identity
-from classifier.features.pipeline import Recipe
+from classifier.features.pipeline import FeatureConfig
 from classifier.files import alone_in, claim, whole_file
 from classifier.models.forest.forest import (
     FORMAT_VERSION,
@@ -106,26 +106,29 @@ class ForestTraining:
     options: ForestOptions
     threads: int
     command: str = ""
-    splits: dict[str, Split] = field(init=False)
-    recipe: Recipe = field(init=False)
+    splits: dict[str, DatasetSplit] = field(init=False)
+    config: FeatureConfig = field(init=False)
 
     def __post_init__(self):
         needed = ("train", "validation") if self.options.has_choice else ("train",)
-        self.splits = {name: Split(self.data, name) for name in needed}
+        self.splits = {name: DatasetSplit(self.data, name) for name in needed}
         for name, split in self.splits.items():
             refuse_one_class(split.labels, f"{self.data}/{name}")
         options = self.options
-        self.recipe = Recipe.for_training(
-            self.splits["train"], start=options.start, band=options.band, images=options.images,
+        self.config = FeatureConfig.for_training(
+            self.splits["train"],
+            start=options.start,
+            band=options.band,
+            images=options.images,
             light_curves=options.light_curves,
-        )  # fmt: skip
+        )
         claim(self.folder, self._settings(), complete=self.is_complete())
 
     def _settings(self):
         options = self.options
         return {
             "data": {name: data_identity(split) for name, split in self.splits.items()},
-            "recipe": self.recipe.as_dict(),
+            "recipe": self.config.as_dict(),
             "grid": options.grid(),
             "seed": options.seed,
             "versions": versions(*_PACKAGES),
@@ -134,7 +137,7 @@ class ForestTraining:
     def feature_table(self, name: str) -> FeatureTable:
         """Features of one split after every number of images."""
         path = self.folder / f"features_{name}.parquet"
-        return FeatureTable(path, self.splits[name], self.recipe, every=True)
+        return FeatureTable(path, self.splits[name], self.config, every=True)
 
     def sample(self, name: str, n_images: int) -> Sample:
         """Labelled objects of a split that have so many images."""
@@ -168,12 +171,12 @@ class ForestTraining:
 
     def largest(self) -> int:
         """The largest number of images that enough objects of every class of a split reach."""
-        for k in range(self.recipe.images, 0, -1):
+        for k in range(self.config.images, 0, -1):
             if all(self._is_enough(name, k) for name in self.splits):
                 return k
         raise ClassifierError(
             f"{self.data}: every class needs {LEAST_OBJECTS} objects or more with an image in "
-            f"band {self.recipe.band!r} in {' and '.join(self.splits)}."
+            f"band {self.config.band!r} in {' and '.join(self.splits)}."
         )
 
     def _is_enough(self, name, n_images):
@@ -210,7 +213,7 @@ class ForestTraining:
 
     def grow(self, shape: Shape, largest: int, on_step: Step) -> None:
         """Grow and save the forest for every number of images that is not there yet."""
-        n_features, n_classes = len(self.recipe.feature_names), len(self.splits["train"].classes)
+        n_features, n_classes = len(self.config.feature_names), len(self.splits["train"].classes)
         importances = []
         for k in range(1, largest + 1):
             path = forest_path(self.folder, k)
@@ -222,7 +225,7 @@ class ForestTraining:
                 save_forest(forest, path)
             importances.append(forest.feature_importances_)
             on_step("growing forests", 1, largest)
-        write_importances(self.folder, self.recipe.feature_names, importances)
+        write_importances(self.folder, self.config.feature_names, importances)
 
     def finish(self, shape: Shape, largest: int, seconds: float) -> None:
         """Write the card, which makes the folder a model."""
@@ -232,8 +235,8 @@ class ForestTraining:
             "kind": KIND,
             "classes": list(train.classes),
             "survey": train.survey,
-            "recipe": self.recipe.as_dict(),
-            "features": list(self.recipe.feature_names),
+            "recipe": self.config.as_dict(),
+            "features": list(self.config.feature_names),
             "largest": largest,
             "trees": shape.trees,
             "depth": shape.depth,
@@ -278,8 +281,14 @@ def _plot(path, names, importances):
     figure = Figure(figsize=(7.0, 0.24 * order.size + 1.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    grid = axes.imshow(share[:, order].T, aspect="auto", cmap="viridis", vmin=0, vmax=1,
-                       extent=(0.5, len(share) + 0.5, order.size - 0.5, -0.5))  # fmt: skip
+    grid = axes.imshow(
+        share[:, order].T,
+        aspect="auto",
+        cmap="viridis",
+        vmin=0,
+        vmax=1,
+        extent=(0.5, len(share) + 0.5, order.size - 0.5, -0.5),
+    )
     axes.set_yticks(range(order.size), names[order], fontsize=8)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("images seen")

@@ -17,7 +17,7 @@ NETWORKS = {
 
 
 def built(name: str, **choices):
-    """The `classifier.models.recurrent.sequence_model.Forms` of a network, with fresh weights.
+    """The `ModelVariants` of a network, with fresh weights.
 
     Parameters
     ----------

@@ -52,9 +52,16 @@ class BatchRenormalization(keras.layers.Layer):
     """
 
     def __init__(
-        self, r_max=3.0, d_max=5.0, plain_steps=5_000, r_steps=40_000, d_steps=25_000,
-        momentum=0.99, epsilon=1e-3, **kwargs,
-    ):  # fmt: skip
+        self,
+        r_max=3.0,
+        d_max=5.0,
+        plain_steps=5_000,
+        r_steps=40_000,
+        d_steps=25_000,
+        momentum=0.99,
+        epsilon=1e-3,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         _check_limits(r_max, d_max)
         _check_steps(plain_steps, r_steps, d_steps)
@@ -74,9 +81,13 @@ class BatchRenormalization(keras.layers.Layer):
 
     def _weight(self, name, shape, initializer, trainable=False):
         return self.add_weight(
-            name=name, shape=shape, initializer=initializer, trainable=trainable,
-            dtype="float32", autocast=False,
-        )  # fmt: skip
+            name=name,
+            shape=shape,
+            initializer=initializer,
+            trainable=trainable,
+            dtype="float32",
+            autocast=False,
+        )
 
     def call(self, x, training=False, mask=None):
         value = ops.cast(x, "float32")

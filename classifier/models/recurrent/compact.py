@@ -12,16 +12,28 @@ from keras import layers
 
 from classifier.models.recurrent.light_curve import LightCurve
 from classifier.models.recurrent.psf_photometry import PsfPhotometry
-from classifier.models.recurrent.sequence_model import Forms, InSequence, Views, forms_of
+from classifier.models.recurrent.sequence_model import (
+    InSequence,
+    ModelVariants,
+    Views,
+    build_variants,
+)
 
 LEAST_SIZE_PIX = 9  # leaves one place to the last convolution
 
 
 def compact(
-    *, size_pix: int, n_classes: int, beta: float = 3.8, filters=(24, 32, 48, 64),
-    embedding: int = 64, units: int = 128, times: bool = True, conditions: bool = True,
+    *,
+    size_pix: int,
+    n_classes: int,
+    beta: float = 3.8,
+    filters=(24, 32, 48, 64),
+    embedding: int = 64,
+    units: int = 128,
+    times: bool = True,
+    conditions: bool = True,
     dtype: str = "float32",
-) -> Forms:  # fmt: skip
+) -> ModelVariants:
     """The network.
 
     Parameters
@@ -54,9 +66,7 @@ def compact(
     light_curve = LightCurve(times=times, conditions=conditions, name="light_curve")
     joined = layers.Concatenate(dtype="float32", name="joined")
     mixed = layers.Dense(96, activation="relu", dtype="float32", name="mixed")
-    gru = layers.GRU(
-        units, return_sequences=True, return_state=True, dtype="float32", name="gru"
-    )  # fmt: skip
+    gru = layers.GRU(units, return_sequences=True, return_state=True, dtype="float32", name="gru")
     with_memory = layers.Concatenate(dtype="float32", name="with_memory")
     answer = layers.Dense(96, activation="relu", dtype="float32", name="answer")
     logits = layers.Dense(n_classes, dtype="float32", name="logits")
@@ -80,7 +90,7 @@ def compact(
         return logits(answer(with_memory([memory, encoded[1]]))), memory, {"memory": last}
 
     states = {"light_curve": (LightCurve.STATE,), "memory": (units,)}
-    return forms_of("compact", encode, read, size_pix=size_pix, states=states)
+    return build_variants("compact", encode, read, size_pix=size_pix, states=states)
 
 
 def _encoder(filters, embedding, dtype):

@@ -51,9 +51,7 @@ class LightCurve(keras.layers.Layer):
         self.scatter = float(scatter)
         self.times, self.conditions = bool(times), bool(conditions)
 
-    def call(
-        self, flux, error, width, width_weight, seeing, noise, days, shown, state=None
-    ):  # fmt: skip
+    def call(self, flux, error, width, width_weight, seeing, noise, days, shown, state=None):
         if state is None:
             state = ops.zeros_like(flux[:, :1]) * ops.zeros((1, self.STATE), dtype="float32")
         kept = [state[:, i : i + 1] for i in range(self.STATE)]
@@ -71,21 +69,25 @@ class LightCurve(keras.layers.Layer):
         last = [_before(x, kept[5 + i]) for i, x in enumerate((flux, error, days))]
         extent, extent_weight = (
             _running(shown * term, kept[8 + i]) for i, term in enumerate((width, width_weight))
-        )  # fmt: skip
+        )
         chi2 = ops.relu(wyy - ops.square(wy) / ops.maximum(w, _LEAST))
         spread = ops.sqrt(chi2 / ops.maximum(w, _LEAST)) / (ops.abs(mean) + 2 * error)
         step = ops.relu(days - last[2]) * has
         columns = [
-            ops.arcsinh(flux / error), ops.arcsinh(flux / 1e3), ops.arcsinh(flux / 1e5),
+            ops.arcsinh(flux / error),
+            ops.arcsinh(flux / 1e3),
+            ops.arcsinh(flux / 1e5),
             *self._change(flux, error, mean, mean_error, has),
             *self._change(flux, error, last[0], last[1], has),
-            ops.log1p(chi2 / ops.maximum(images - 1, 1)), ops.arcsinh(5 * spread), has,
+            ops.log1p(chi2 / ops.maximum(images - 1, 1)),
+            ops.arcsinh(5 * spread),
+            has,
             ops.arcsinh(width / ops.sqrt(width_weight) / 3),
             ops.clip(width / width_weight * noise / (ops.abs(flux) + 3 * error), -3, 3),
             ops.arcsinh(extent / ops.sqrt(extent_weight + 1e-9) / 3),
             *_if(self.times, [ops.arcsinh(days / 5), ops.log(step + 0.01), *_phases(days)]),
             *_if(self.conditions, [ops.log(ops.maximum(seeing, 0.5)) - 1.4, ops.log(noise) - 4]),
-        ]  # fmt: skip
+        ]
         renewed = [images, reference, w, wy, wyy, flux, error, days, extent, extent_weight]
         new_state = ops.concatenate([value[:, -1:] for value in renewed], axis=1)
         return ops.stack(columns, axis=-1) * shown[..., None], new_state

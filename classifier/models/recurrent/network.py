@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from classifier.arrays import read_arrays, write_arrays
-from classifier.dataset import Split
+from classifier.dataset import DatasetSplit
 from classifier.errors import ClassifierError
 from classifier.evaluation import Predictions
 from classifier.features.pipeline import observed_magnitudes, psf_of
-from classifier.image_selection import Showing, ShownSplit
+from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.model_card import CARD, read_card
 from classifier.models.recurrent import built
 from classifier.models.recurrent.backend import keras
-from classifier.models.recurrent.sequence_model import Forms
+from classifier.models.recurrent.sequence_model import ModelVariants
 from classifier.network_inputs import Inputs, inputs_of
 
 KIND = "network"
@@ -67,10 +67,10 @@ class Network:
     folder: Path
     classes: tuple[str, ...]
     survey: str
-    showing: Showing
+    selection: ImageSelection
     size_pix: int
     card: dict
-    forms: Forms = field(repr=False)
+    variants: ModelVariants = field(repr=False)
 
     @classmethod
     def open(cls, folder) -> Network:
@@ -84,22 +84,22 @@ class Network:
         folder = Path(folder)
         card = read_card(folder, kind=KIND, version=FORMAT_VERSION, keys=_CARD_KEYS)
         try:
-            showing, size_pix = Showing.of_dict(card["showing"]), int(card["size_pix"])
+            selection, size_pix = ImageSelection.of_dict(card["showing"]), int(card["size_pix"])
             classes = tuple(str(name) for name in card["classes"])
-            forms = built(
+            variants = built(
                 card["network"], size_pix=size_pix, n_classes=len(classes), **card["choices"]
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ClassifierError(f"{folder / CARD} is damaged ({error}). Train again.") from None
-        load_weights(forms.whole, folder / WEIGHTS)
-        return cls(folder, classes, str(card["survey"]), showing, size_pix, card, forms)
+        load_weights(variants.whole, folder / WEIGHTS)
+        return cls(folder, classes, str(card["survey"]), selection, size_pix, card, variants)
 
     @property
     def name(self) -> str:
         """Name of the folder."""
         return self.folder.name
 
-    def shown(self, split: Split) -> ShownSplit:
+    def shown(self, split: DatasetSplit) -> SelectedSplit:
         """A split as this network is shown it.
 
         Raises
@@ -113,10 +113,14 @@ class Network:
                 f"{split.path} has stamps of {split.size_pix} pixels; {self.folder} takes "
                 f"{self.size_pix}."
             )
-        return ShownSplit(split, self.showing)
+        return SelectedSplit(split, self.selection)
 
     def predict(
-        self, split: Split, *, threads: int = 1, on_progress: Callable[[int], None] = lambda _: None
+        self,
+        split: DatasetSplit,
+        *,
+        threads: int = 1,
+        on_progress: Callable[[int], None] = lambda _: None,
     ) -> Predictions:
         """Class probabilities of every object of a split after 1, 2, ... images.
 
@@ -140,23 +144,23 @@ class Network:
 
     def probabilities(self, inputs: Inputs) -> np.ndarray:
         """Class probabilities (object, image, class), NaN where an object has no image."""
-        logits = self._applied(self.forms.whole, inputs)
+        logits = self._applied(self.variants.whole, inputs)
         return np.where(inputs.shown[..., None] > 0, softmax(logits), np.nan).astype(np.float32)
 
-    def remembered(self, split: Split, rows) -> np.ndarray:
+    def hidden_states(self, split: DatasetSplit, rows) -> np.ndarray:
         """What the network remembers of some objects after their last image, (object, unit)."""
         shown, rows = self.shown(split), np.asarray(rows)
-        found = np.zeros((len(rows), self.forms.memory.output_shape[-1]), dtype=np.float32)
+        found = np.zeros((len(rows), self.variants.memory.output_shape[-1]), dtype=np.float32)
         for first, end in split.blocks():
             wanted = np.flatnonzero((rows >= first) & (rows < end))
             if wanted.size:
                 inputs = inputs_of(shown.stamps(first, end)).of(rows[wanted] - first)
-                found[wanted] = self.memory_of(inputs)
+                found[wanted] = self.hidden_state_of(inputs)
         return found
 
-    def memory_of(self, inputs: Inputs) -> np.ndarray:
+    def hidden_state_of(self, inputs: Inputs) -> np.ndarray:
         """What the network remembers after the last image of sequences, (object, unit)."""
-        memory = self._applied(self.forms.memory, inputs)
+        memory = self._applied(self.variants.memory, inputs)
         return memory[np.arange(len(inputs)), np.maximum(inputs.n_images, 1) - 1]
 
     def _applied(self, model, inputs):
@@ -174,7 +178,7 @@ class Network:
         ``inputs`` has an image axis of length 1; ``states`` are arrays (object, ...) by name.
         """
         named = {f"state_{name}": value for name, value in states.items()}
-        logits, renewed = self.forms.step.predict_on_batch({**inputs.arrays(), **named})
+        logits, renewed = self.variants.step.predict_on_batch({**inputs.arrays(), **named})
         return softmax(logits), renewed
 
 

@@ -13,7 +13,7 @@ from keras import layers, ops
 
 from classifier.models.recurrent.batch_renormalisation import BatchRenormalization
 from classifier.models.recurrent.image_stack import ImageStack
-from classifier.models.recurrent.sequence_model import Forms, InSequence, forms_of
+from classifier.models.recurrent.sequence_model import InSequence, ModelVariants, build_variants
 
 IMAGE_SCALE_NJY = 1_000.0
 """Pixels enter over this, the standard deviation of simulated HiTS pixels (1,074 nJy in 400
@@ -23,10 +23,19 @@ NORMALISATIONS = ("renormalisation", "batch", "none")
 
 
 def rcnn(
-    *, size_pix: int, n_classes: int, window: int = 3, filters: int = 64, dense: int = 1024,
-    units: int = 512, dropout: float = 0.5, normalisation: str = "renormalisation",
-    times: bool = True, plain_steps: int = 5_000, dtype: str = "float32",
-) -> Forms:  # fmt: skip
+    *,
+    size_pix: int,
+    n_classes: int,
+    window: int = 3,
+    filters: int = 64,
+    dense: int = 1024,
+    units: int = 512,
+    dropout: float = 0.5,
+    normalisation: str = "renormalisation",
+    times: bool = True,
+    plain_steps: int = 5_000,
+    dtype: str = "float32",
+) -> ModelVariants:
     """The network, from the arrays of `classifier.network_inputs.Inputs` to logits.
 
     Six 3 x 3 convolutions, each rectified and then normalised, with two poolings; a dense layer
@@ -80,7 +89,7 @@ def rcnn(
         return answer(hidden), hidden, {"lstm_h": h, "lstm_c": c}
 
     shapes = {**stack.states(size_pix), "lstm_h": (units,), "lstm_c": (units,)}
-    return forms_of("rcnn", encode, read, size_pix=size_pix, states=shapes)
+    return build_variants("rcnn", encode, read, size_pix=size_pix, states=shapes)
 
 
 def _encoder(filters, dense, dropout, normalising, dtype):
@@ -124,5 +133,7 @@ def _normalising(choice, plain_steps):
         return partial(BatchRenormalization, r_max=1.0, d_max=0.0)
     return partial(
         BatchRenormalization,
-        plain_steps=plain_steps, d_steps=5 * plain_steps, r_steps=8 * plain_steps,
-    )  # fmt: skip
+        plain_steps=plain_steps,
+        d_steps=5 * plain_steps,
+        r_steps=8 * plain_steps,
+    )

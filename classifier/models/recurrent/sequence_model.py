@@ -64,7 +64,7 @@ _PER_IMAGE = ("noise", "njy_per_e", "seeing", "days", "shown")
 
 
 @dataclass(frozen=True)
-class Forms:
+class ModelVariants:
     """A network; the inputs of all forms are named as in `classifier.network_inputs.Inputs`.
 
     Attributes
@@ -99,9 +99,9 @@ def sequence_inputs(size_pix: int, n_images: int | None = None) -> dict:
     return {name: keras.Input(shape, name=name, dtype="float32") for name, shape in shapes.items()}
 
 
-def forms_of(
+def build_variants(
     name: str, encode: Callable, read: Callable, *, size_pix: int, states: dict[str, tuple]
-) -> Forms:
+) -> ModelVariants:
     """The forms of a network from what it does.
 
     Parameters
@@ -123,27 +123,30 @@ def forms_of(
     encoded, _ = encode(inputs, None)
     logits, memory, _ = read(encoded, None)
     parts = {f"encoded_{i}": part for i, part in enumerate(encoded)}
-    again = {name: keras.Input((None, part.shape[-1]), name=name, dtype="float32")
-             for name, part in parts.items()}  # fmt: skip
+    again = {
+        name: keras.Input((None, part.shape[-1]), name=name, dtype="float32")
+        for name, part in parts.items()
+    }
     image = sequence_inputs(size_pix, 1)
     kept = {
         key: keras.Input(shape, name=f"state_{key}", dtype="float32")
         for key, shape in states.items()
     }
     one, renewed = encode(image, kept)
-    answer, _, remembered = read(one, kept)
+    answer, _, hidden_states = read(one, kept)
     last = keras.layers.Reshape((answer.shape[-1],), dtype="float32", name=f"{name}_answer")
-    return Forms(
+    return ModelVariants(
         whole=keras.Model(inputs, logits, name=name),
         memory=keras.Model(inputs, memory, name=f"{name}_memory"),
         encoder=keras.Model(inputs, parts, name=f"{name}_encoder"),
         reader=keras.Model(again, read([*again.values()], None)[0], name=f"{name}_reader"),
         step=keras.Model(
-            {**image, **_named(kept)}, (last(answer), {**renewed, **remembered}),
+            {**image, **_named(kept)},
+            (last(answer), {**renewed, **hidden_states}),
             name=f"{name}_step",
         ),
         states=dict(states),
-    )  # fmt: skip
+    )
 
 
 def _named(kept):
