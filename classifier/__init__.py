@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 
 _HOMES = {
-    "ClassifierError": "classifier.errors",
+    "ClassifierError": "skyreel.errors",
     "Conditions": "classifier.stream",
     "Forest": "classifier.models.forest.forest",
     "Network": "classifier.models.recurrent.network",

@@ -12,10 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
-from classifier.errors import ClassifierError
 from simulator.dataset.store import open_dataset
 from simulator.detector.defects import MASK_BITS
-from simulator.errors import SimulationError
+from skyreel.errors import ClassifierError, SimulationError
 
 BLOCK_OBJECTS = 1024
 SPLITS = ("train", "validation", "test")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from classifier.dataset import DatasetSplit, StampBatch
-from classifier.errors import ClassifierError
+from skyreel.errors import ClassifierError
 
 _ROUNDING = 1.001
 

@@ -14,10 +14,10 @@ from numbers import Real
 import numpy as np
 
 from classifier.dataset import StampBatch
-from classifier.errors import ClassifierError
 from classifier.models.recurrent.network import Network
 from classifier.network_inputs import Inputs, inputs_of
 from classifier.stream_state import StreamState, read_state, write_state
+from skyreel.errors import ClassifierError
 
 _BATCH = 1024  # alerts given to the network at once
 _MAY_BE_UNKNOWN = ("seeing_fwhm_pix", "gain_e_per_adu", "read_noise_e")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier.arrays import read_arrays, write_arrays
-from classifier.errors import ClassifierError
+from skyreel.atomic_files import read_arrays, write_arrays
+from skyreel.errors import ClassifierError
 
 FORMAT_VERSION = 1
 _NEW = 0  # row of an object that is not known yet; it never changes

@@ -35,7 +35,7 @@ def parse(argv):
 
 def numbers(text, least=1):
     """Whole numbers from a list with commas."""
-    from finetune.errors import FinetuneError
+    from skyreel.errors import FinetuneError
 
     try:
         found = sorted({int(part) for part in text.split(",")})
@@ -51,7 +51,7 @@ def numbers(text, least=1):
 def read(path, classes):
     """Features (object, feature), labels among ``classes`` and fields of the objects."""
     from finetune.baselines import FEATURES, first_planes, single_epoch_features
-    from finetune.errors import FinetuneError
+    from skyreel.errors import FinetuneError
 
     split, planes = first_planes(path)
     place = [classes.index(name) if name in classes else -1 for name in split.classes]
@@ -99,7 +99,7 @@ def confusion_table(result, classes):
 def report(args, console):
     """Read, try, and print."""
     from finetune.baselines import feature_columns, few_shot_trials
-    from finetune.errors import FinetuneError
+    from skyreel.errors import FinetuneError
 
     if args.trials < 2:
         raise FinetuneError(f"--trials {args.trials}: at least 2, for a scatter.")
@@ -131,8 +131,7 @@ def report(args, console):
 
 def main(argv=None) -> int:
     args = parse(argv)
-    from classifier.errors import ClassifierError
-    from finetune.errors import FinetuneError
+    from skyreel.errors import ClassifierError, FinetuneError
 
     try:
         report(args, Console())

@@ -14,22 +14,22 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier.arrays import write_arrays
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import write_predictions
 from classifier.features.feature_table import data_identity
-from classifier.files import alone_in, claim, whole_file
 from classifier.models.ensemble import NETWORK, save_ensemble
-from classifier.models.model_card import CARD, versions
+from classifier.models.model_card import CARD
 from classifier.models.recurrent.network import Network
 from classifier.models.registry import check_fit, model_folder, open_model
 from finetune.adaptation.methods import method_named
 from finetune.compared_methods import ComparedMethods
-from finetune.errors import FinetuneError
 from finetune.few_shot import Draw, drawn
 from finetune.homogenise import Homogenising
 from finetune.options import Options
 from finetune.real_sequences import RealSet
+from skyreel.atomic_files import alone_in, claim, whole_file, write_arrays
+from skyreel.errors import FinetuneError
+from skyreel.provenance import versions
 
 MODEL = "model"
 _MAPPED = 1024

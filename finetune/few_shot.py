@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from finetune.errors import FinetuneError
+from skyreel.errors import FinetuneError
 
 MODES = ("field", "object")
 _TRIES = 2000

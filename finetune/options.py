@@ -7,8 +7,8 @@ from pathlib import Path
 
 from finetune.adaptation.methods import DEFAULT, method_named
 from finetune.adaptation.simulated_sequences import MOST_SEED
-from finetune.errors import FinetuneError
 from finetune.few_shot import MODES
+from skyreel.errors import FinetuneError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ from classifier.features.pipeline import observed_magnitudes, psf_of
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.recurrent.network import Network
 from classifier.network_inputs import Inputs, inputs_of
-from finetune.errors import FinetuneError
 from finetune.homogenise import HomogenisedSplit, Homogenising
+from skyreel.errors import FinetuneError
 
 MOST_BYTES = 8 * 2**30
 

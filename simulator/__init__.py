@@ -14,9 +14,9 @@ from importlib import import_module
 _HOMES = {
     "Options": "simulator.options",
     "Sequences": "simulator.simulator",
-    "SimulationError": "simulator.errors",
+    "SimulationError": "skyreel.errors",
     "Simulator": "simulator.simulator",
-    "StoreError": "simulator.errors",
+    "StoreError": "skyreel.errors",
     "load_profile": "survey_profiles",
     "open_dataset": "simulator.dataset.store",
     "register": "simulator.lightcurves",

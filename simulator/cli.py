@@ -86,8 +86,13 @@ def simulate(
 
 def main() -> None:
     """Entry point: one sentence and exit code 2 for a bad request, 1 for a failed run."""
-    from simulator.errors import Interrupted, SimulationError, StoreError
-    from survey_profiles.errors import ExposureTableError, ProfileError
+    from skyreel.errors import (
+        ExposureTableError,
+        Interrupted,
+        ProfileError,
+        SimulationError,
+        StoreError,
+    )
 
     try:
         app()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from simulator.errors import SimulationError
 from simulator.lightcurves import DEFAULT_CLASSES, class_names, light_curve_class
 from simulator.rng import Draws, Purpose
+from skyreel.errors import SimulationError
 
 STAMP_SIZES = (5, 101)
 MAGNITUDE_LAWS = ("survey", "thesis")

@@ -21,9 +21,9 @@ from rich.text import Text
 from simulator.dataset.plan import Plan, make_plan
 from simulator.dataset.run import execute, write_record, writer_for
 from simulator.dataset.store import refuse_other_settings
-from simulator.errors import Interrupted, SimulationError
 from simulator.options import Options, parse_classes
 from simulator.preview import check_preview, preview
+from skyreel.errors import Interrupted, SimulationError
 from survey_profiles.exposure_tables.plain import unused_rows
 
 MAX_THREADS = 256

@@ -5,14 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 
 _HOMES = {
-    "ExposureTableError": "errors",
-    "Pointings": "pointings",
-    "Profile": "profile",
-    "ProfileError": "errors",
-    "draw_pointings": "conditions",
-    "load_profile": "loading",
-    "profile_names": "loading",
-    "read_exposures": "exposure_tables.plain",
+    "ExposureTableError": "skyreel.errors",
+    "Pointings": "survey_profiles.pointings",
+    "Profile": "survey_profiles.profile",
+    "ProfileError": "skyreel.errors",
+    "draw_pointings": "survey_profiles.conditions",
+    "load_profile": "survey_profiles.loading",
+    "profile_names": "survey_profiles.loading",
+    "read_exposures": "survey_profiles.exposure_tables.plain",
 }
 __all__ = sorted(_HOMES)
 
@@ -21,7 +21,7 @@ def __getattr__(name):
     """Import on first use, so that command-line help need not wait for anything heavy."""
     if name not in _HOMES:
         raise AttributeError(f"module 'survey_profiles' has no attribute {name!r}")
-    return getattr(import_module(f"survey_profiles.{_HOMES[name]}"), name)
+    return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__():

@@ -71,7 +71,7 @@ def _fail(message, code=BAD_ARGUMENT):
 
 
 def _load(name):
-    from survey_profiles.errors import ProfileError
+    from skyreel.errors import ProfileError
     from survey_profiles.loading import load_profile
 
     try:
@@ -124,8 +124,8 @@ def _require_image(path):
 
 
 def _save_plot(profile, seed, count, path):
+    from skyreel.errors import ProfileError
     from survey_profiles.conditions import draw_pointings
-    from survey_profiles.errors import ProfileError
     from survey_profiles.plots import save_overview
 
     try:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr
 
+from skyreel.errors import Problem, ProfileError
 from survey_profiles import depth as depths
 from survey_profiles.cadence import draw_visits
-from survey_profiles.errors import Problem, ProfileError
 from survey_profiles.moonlight import NANOLAMBERT_V_MAG, moonlight_at
 from survey_profiles.pointings import Pointings, as_pointings, draw_shapes, pack_left
 

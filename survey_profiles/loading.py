@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from survey_profiles.errors import Problem, ProfileError, nearest
+from skyreel.errors import Problem, ProfileError, nearest
 from survey_profiles.profile import Ccd, Profile
 from survey_profiles.sources import covers, flat_items, unsourced_keys
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from skyreel.errors import nearest
 from survey_profiles.cadence_schema import (
     Cadence,
     Finite,
@@ -21,7 +22,6 @@ from survey_profiles.cadence_schema import (
     Table,
     require_quantiles,
 )
-from survey_profiles.errors import nearest
 from survey_profiles.sources import covers, flat_items, source_of
 
 DEFAULT_SOURCE = "not in the file: the neutral default of the format"

@@ -151,7 +151,7 @@ def train(
     Takes minutes to hours. Run again with the same arguments to finish a run that stopped.
     """
     from classifier.cli.train import run_training
-    from classifier.cli.work import Work
+    from skyreel.commands import Work
 
     run_training(
         Work(data=data, out=out, threads=threads, quiet=quiet),
@@ -205,8 +205,8 @@ def features(
     Run again with the same arguments to finish a run that stopped.
     """
     from classifier.cli.features import make_curve_features, make_features
-    from classifier.cli.work import Work
-    from classifier.errors import ClassifierError
+    from skyreel.commands import Work
+    from skyreel.errors import ClassifierError
 
     if (data is None) == (curves is None):
         raise ClassifierError("give --data or --curves.")
@@ -250,7 +250,7 @@ def classify(
 ):
     """Classify sequences: probabilities after every image."""
     from classifier.cli.classify import classify_split
-    from classifier.cli.work import Work
+    from skyreel.commands import Work
 
     classify_split(
         Work(data=data, out=out, threads=threads, quiet=quiet),
@@ -285,7 +285,7 @@ def compare(
     Run again with the same arguments to finish a run that stopped; predictions are kept.
     """
     from classifier.cli.compare import compare_models
-    from classifier.cli.work import Work
+    from skyreel.commands import Work
 
     compare_models(
         Work(data=data, out=out, threads=threads, quiet=quiet),
@@ -298,8 +298,7 @@ def compare(
 
 def _main(name, app) -> None:
     """One sentence and exit code 2 for a bad request, 1 for a failed run."""
-    from classifier.errors import ClassifierError, OutputError
-    from simulator.errors import Interrupted
+    from skyreel.errors import ClassifierError, Interrupted, OutputError
 
     try:
         app()

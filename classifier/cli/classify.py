@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from classifier.cli.work import Work, check_report, interruptible, progress_bars
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.evaluation import evaluate, summary_table, write_predictions, write_report
 from classifier.features.feature_table import data_identity
 from classifier.image_selection import SelectedSplit
-from classifier.models.model_card import versions
 from classifier.models.registry import check_fit, open_model
 from classifier.reports.object_page import draw_object_summary, object_summary_path, rows_of
+from skyreel.commands import Work, check_report, interruptible, progress_bars
+from skyreel.errors import ClassifierError
+from skyreel.provenance import versions
 
 
 @interruptible

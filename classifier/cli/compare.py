@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from classifier.cli.work import Work, interruptible, progress_bars
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.evaluation import read_attributes
 from classifier.evaluation.compared_models import MADE, answers_of, compared_models
 from classifier.evaluation.comparison import compare
 from classifier.evaluation.embedding import MOST_OBJECTS, balanced, map_of
-from classifier.files import alone_in, whole_file
 from classifier.models.forest.forest import Forest
 from classifier.reports.comparison_page import Report, page_of, record_of
+from skyreel.atomic_files import alone_in, whole_file
+from skyreel.commands import Work, interruptible, progress_bars
+from skyreel.errors import ClassifierError
 
 PAGE, RECORD = "index.html", "comparison.json"
 _PRINTED = ("accuracy", "mean_recall", "log_loss")

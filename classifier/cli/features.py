@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time
 
-from classifier.cli.work import Work, command_line, interruptible, progress_bars
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.features.curve_table import write_curve_features
 from classifier.features.feature_table import FeatureTable
 from classifier.features.pipeline import FeatureConfig
-from classifier.files import whole_file
+from skyreel.atomic_files import whole_file
+from skyreel.commands import Work, interruptible, progress_bars
+from skyreel.errors import ClassifierError
+from skyreel.provenance import command_line
 
 
 @interruptible

@@ -7,10 +7,9 @@ from dataclasses import replace
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from classifier.cli.classify import evaluate_test
-from classifier.cli.work import Work, command_line, interruptible, progress_bars
-from classifier.errors import ClassifierError, OutputError
-from simulator.errors import SimulationError, StoreError
-from survey_profiles.errors import ProfileError
+from skyreel.commands import Work, interruptible, progress_bars
+from skyreel.errors import ClassifierError, OutputError, ProfileError, SimulationError, StoreError
+from skyreel.provenance import command_line
 
 _FLAGS = {"choices": "choice"}
 MODELS = ("compact", "rcnn", "forest")

@@ -13,7 +13,7 @@ from importlib import import_module
 _HOMES = {
     "Estimate": "classifier.evaluation.evaluation",
     "Evaluation": "classifier.evaluation.evaluation",
-    "EvaluationError": "classifier.errors",
+    "EvaluationError": "skyreel.errors",
     "Predictions": "classifier.evaluation.predictions",
     "Runs": "classifier.evaluation.evaluation",
     "evaluate": "classifier.evaluation.evaluation",

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.evaluation import (
     EvaluationError,
     Predictions,
@@ -28,6 +27,7 @@ from classifier.evaluation.comparison import check_classes
 from classifier.features.feature_table import data_identity
 from classifier.models.forest.forest import Forest
 from classifier.models.registry import check_fit, open_model
+from skyreel.errors import ClassifierError
 
 if TYPE_CHECKING:  # it brings a tensor library, which forests do without
     from classifier.models.recurrent.network import Network

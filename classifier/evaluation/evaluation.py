@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from classifier.errors import EvaluationError
 from classifier.evaluation.bootstrap import estimate_and_error, resampling_weights
 from classifier.evaluation.magnitude_bins import (
     MatchedRecall,
@@ -27,6 +26,7 @@ from classifier.evaluation.metrics import (
     weighted_sums,
 )
 from classifier.evaluation.predictions import Predictions
+from skyreel.errors import EvaluationError
 
 
 class Estimate(NamedTuple):

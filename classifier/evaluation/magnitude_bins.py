@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from classifier.errors import EvaluationError
 from classifier.evaluation.bootstrap import spread
 from classifier.evaluation.metrics import Scores, mean_of_known, ratio
+from skyreel.errors import EvaluationError
 
 OBJECTS_PER_BIN = 20  # a whole magnitude with fewer is no bin
 OBJECTS_PER_CLASS = 5  # in every bin of the matched recall

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from classifier.errors import EvaluationError
 from classifier.evaluation.predictions import Predictions
-from classifier.files import whole_file
+from skyreel.atomic_files import whole_file
+from skyreel.errors import EvaluationError
 
 FORMAT_VERSION = 1
 _METADATA = b"skyreel_predictions"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from classifier.errors import EvaluationError
+from skyreel.errors import EvaluationError
 
 _SUM_TOLERANCE = 1e-3  # float32 sums, and models that store float16
 

@@ -8,11 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from classifier.errors import ClassifierError
 from classifier.features import FEATURES, features_of_batch
 from classifier.features.extract import LONGEST_DAY
-from classifier.files import whole_file
-from survey_profiles.errors import ExposureTableError
+from skyreel.atomic_files import whole_file
+from skyreel.errors import ClassifierError, ExposureTableError
 from survey_profiles.exposure_tables.plain import load_table
 
 COLUMNS = ("object", "mjd", "magnitude", "error")

@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numba import njit
 
-from classifier.errors import ClassifierError
 from classifier.features.autocorrelation import fill_autocorrelation
 from classifier.features.car import fill_car
 from classifier.features.distribution import fill_distribution
 from classifier.features.names import FEATURES, FREQUENCIES, HARMONIC_COLUMNS, HARMONICS, RECORD
 from classifier.features.periods import fill_periods
 from classifier.features.slopes import fill_slopes
+from skyreel.errors import ClassifierError
 
 LONGEST_DAY = 1e5  # no survey; times in seconds are caught by it
 _CURVES_PER_JOB = 256

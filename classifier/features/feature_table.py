@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError, OutputError
 from classifier.features.pipeline import FeatureConfig, FeaturePipeline, median_magnitudes
-from classifier.files import alone_in, whole_file
+from skyreel.atomic_files import alone_in, whole_file
+from skyreel.errors import ClassifierError, OutputError
 
 _SETTINGS = "settings.json"
 _METADATA = b"skyreel_features"

@@ -10,12 +10,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.features import FEATURES, features_of_batch
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.photometry import PsfModel, Settings, measure
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
-from simulator.errors import SimulationError
+from skyreel.errors import ClassifierError, SimulationError
 
 LIGHT_CURVES = ("science", "difference", "both")
 

@@ -19,16 +19,15 @@ from pathlib import Path
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 
-from classifier.arrays import read_arrays, write_arrays
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.evaluation import Predictions
 from classifier.features.sequence_features import feature_names, real_only_features
-from classifier.files import whole_file
 from classifier.image_selection import ImageSelection
 from classifier.models.forest.growing import probabilities, refuse_one_class
 from classifier.models.model_card import CARD, read_card
 from classifier.models.recurrent.network import Network
+from skyreel.atomic_files import read_arrays, whole_file, write_arrays
+from skyreel.errors import ClassifierError
 
 TREES = 150
 

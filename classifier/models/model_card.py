@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import version
 from pathlib import Path
 
-from classifier.errors import ClassifierError
+from skyreel.errors import ClassifierError
 
 CARD = "model.json"
 _ALWAYS = ("format_version", "kind", "classes", "survey")
@@ -49,8 +48,3 @@ def read_card(folder, *, kind: str | None = None, version: int = 1, keys=()) -> 
             f"{path} has format {card['format_version']}; this version reads {version}."
         )
     return card
-
-
-def versions(*packages: str) -> dict[str, str]:
-    """Versions of installed packages."""
-    return {name: version(name) for name in packages}

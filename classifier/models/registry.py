@@ -11,9 +11,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.image_selection import SelectedSplit
 from classifier.models.model_card import CARD, read_card
+from skyreel.errors import ClassifierError
 
 SHIPPED = Path(__file__).parents[1] / "shipped"
 ADDED = "skyreel.models"

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numba import njit
 
-from classifier.errors import ClassifierError
 from classifier.photometry.difference import measure_differences
 from classifier.photometry.epoch import Batch, Frame, measure_epoch
 from classifier.photometry.light_curves import LightCurves
@@ -20,6 +19,7 @@ from classifier.photometry.psf_model import N_SHAPE, UNKNOWN_WIDTH_SCATTER, WIDT
 from classifier.photometry.settings import Settings
 from classifier.photometry.shape_fit import N_WORK, PROFILE
 from simulator.scene.gaussians import pixel_centres
+from skyreel.errors import ClassifierError
 
 NJY_ZERO_POINT_MAG = 31.4  # AB
 _BORDER_FROM = 0.36  # of the stamp's size: pixels farther than this from the centre

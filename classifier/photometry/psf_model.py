@@ -71,7 +71,7 @@ class PsfModel:
 
         Raises
         ------
-        simulator.errors.SimulationError
+        skyreel.errors.SimulationError
             The profile's library of PSFs cannot be read.
         """
         psf, scale = profile.psf, profile.camera.pixel_scale_arcsec

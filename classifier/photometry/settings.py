@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isfinite
 
-from classifier.errors import ClassifierError
+from skyreel.errors import ClassifierError
 
 _CHOICES = {
     "sky": ("border", "data set"),

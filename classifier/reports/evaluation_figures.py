@@ -11,8 +11,6 @@ import numpy as np
 from matplotlib.colors import PowerNorm
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from classifier.errors import EvaluationError
-from classifier.files import whole_file
 from classifier.reports.plot_style import (
     DPI,
     GRID,
@@ -24,6 +22,8 @@ from classifier.reports.plot_style import (
     styled,
 )
 from simulator.preview.style import FAINT, INK
+from skyreel.atomic_files import whole_file
+from skyreel.errors import EvaluationError
 
 _SMALLEST_RANGE = 0.1  # of an axis of scores: less would magnify noise
 _METRICS = (("accuracy", "Accuracy"), ("mean_recall", "Mean recall"))

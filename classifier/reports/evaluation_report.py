@@ -12,8 +12,8 @@ from rich.table import Table
 
 from classifier.evaluation.evaluation import Evaluation
 from classifier.evaluation.metrics import PER_CLASS, SCALARS, Scores
-from classifier.files import whole_file
 from classifier.reports.evaluation_figures import plot_comparison
+from skyreel.atomic_files import whole_file
 
 _NAMES = {
     "accuracy": "accuracy",

@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.evaluation import Predictions
 from classifier.features.pipeline import psf_of
-from classifier.files import whole_file
 from classifier.image_selection import SelectedSplit
 from classifier.network_inputs import inputs_of
 from classifier.photometry import Flag, Settings, measure
 from classifier.reports.object_figure import ObjectSummary, portrait
 from classifier.reports.plot_style import DPI
+from skyreel.atomic_files import whole_file
+from skyreel.errors import ClassifierError
 
 
 def rows_of(split: DatasetSplit, object_ids) -> list[int]:

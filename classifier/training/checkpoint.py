@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier.arrays import read_arrays, write_arrays
-from classifier.errors import ClassifierError
 from classifier.models.recurrent.backend import keras
+from skyreel.atomic_files import read_arrays, write_arrays
+from skyreel.errors import ClassifierError
 
 _META = "meta"
 _AGAIN = "Remove it to begin this training again."

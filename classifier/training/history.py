@@ -6,7 +6,7 @@ import csv
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from classifier.files import whole_file
+from skyreel.atomic_files import whole_file
 
 
 @dataclass(frozen=True)

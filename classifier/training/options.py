@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from classifier.errors import ClassifierError
 from classifier.models.recurrent import NETWORKS
+from skyreel.errors import ClassifierError
 
 MAX_SEED = 2**31
 MAX_ITERATIONS = 10**8

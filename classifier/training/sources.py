@@ -8,13 +8,12 @@ from itertools import pairwise
 import numpy as np
 
 from classifier.dataset import BLOCK_OBJECTS, DatasetSplit, stamp_batch_of
-from classifier.errors import ClassifierError
 from classifier.image_selection import ImageSelection, SelectedSplit, SequenceStartDistribution
 from classifier.network_inputs import Inputs, inputs_of
 from classifier.registration import LANCZOS_ORDER
 from simulator.dataset.regenerate import simulator_of
-from simulator.errors import SimulationError
 from simulator.simulator import Simulator
+from skyreel.errors import ClassifierError, SimulationError
 
 
 @dataclass

@@ -11,11 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.features.feature_table import data_identity
-from classifier.files import alone_in, claim, whole_file
 from classifier.image_selection import ImageSelection, SelectedSplit
-from classifier.models.model_card import CARD, versions
+from classifier.models.model_card import CARD
 from classifier.models.recurrent import built, full_choices
 from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.network import (
@@ -40,6 +38,9 @@ from classifier.training.history import (
 )
 from classifier.training.options import NetworkOptions
 from classifier.training.sources import EndlessSource, StoredSource
+from skyreel.atomic_files import alone_in, claim, whole_file
+from skyreel.errors import ClassifierError
+from skyreel.provenance import versions
 
 _CHECKPOINT, _BEST = "checkpoint.npz", "best.npz"
 _HISTORY, _PLOT, _EVENTS = "history.csv", "learning_curve.png", "tensorboard"

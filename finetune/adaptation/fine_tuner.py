@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier.files import whole_file
 from classifier.models.model_card import CARD
 from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.network import WEIGHTS, Network, save_weights
@@ -24,6 +23,7 @@ from finetune.adaptation.gradient import (
 from finetune.adaptation.head import Head
 from finetune.adaptation.methods import Head as HeadMethod
 from finetune.adaptation.methods import Steps
+from skyreel.atomic_files import whole_file
 
 Sequences = tuple[Inputs, np.ndarray]
 _HEAD_VARIANTS = 256

@@ -12,7 +12,7 @@ from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.network import Network
 from classifier.network_inputs import Inputs
 from finetune.adaptation.methods import Steps
-from finetune.errors import FinetuneError
+from skyreel.errors import FinetuneError
 
 VARIANTS = 1024
 _PREDICTED_AT_ONCE = 256

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from finetune.errors import FinetuneError
+from skyreel.errors import FinetuneError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,9 @@ from classifier.image_selection import ImageSelection
 from classifier.models.recurrent.network import Network
 from classifier.network_inputs import Inputs
 from classifier.training.sources import MOST_SEEDS, EndlessSource
-from finetune.errors import FinetuneError
-from simulator.errors import SimulationError
 from simulator.options import Options
 from simulator.simulator import Simulator
+from skyreel.errors import FinetuneError, SimulationError
 from survey_profiles.profile import Profile
 
 _BATCH = 64

@@ -11,9 +11,9 @@ import numpy as np
 from astropy.stats import sigma_clipped_stats
 
 from classifier.dataset import DatasetSplit
-from finetune.errors import FinetuneError
 from simulator.dataset.store import open_dataset
 from simulator.detector.defects import SATURATED
+from skyreel.errors import FinetuneError
 
 SMALLEST_PIX = 21
 _PLANES = ("images", "template_images", "difference_images")

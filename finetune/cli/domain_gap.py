@@ -15,16 +15,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError, OutputError
-from classifier.files import whole_file
 from finetune.domain_gap.gap import Settings, expected_work, measure_gap
 from finetune.domain_gap.quantities import QUANTITIES, SELECTION
-from finetune.errors import DomainGapError
 from finetune.reports.domain_gap_page import page_of, record_of
-from simulator.dataset.plan import versions
-from simulator.errors import SimulationError
+from simulator.dataset.plan import PACKAGES
+from skyreel.atomic_files import whole_file
+from skyreel.errors import (
+    ClassifierError,
+    DomainGapError,
+    ExposureTableError,
+    OutputError,
+    ProfileError,
+    SimulationError,
+)
+from skyreel.provenance import versions
 from survey_profiles import load_profile
-from survey_profiles.errors import ExposureTableError, ProfileError
 
 PAGE, RECORD = "gap.html", "gap.json"
 _BAD, _FAILED, _STOPPED = 2, 1, 130
@@ -126,7 +131,7 @@ def run_request(request: Request) -> None:
         "survey": profile.name,
         "title": profile.title,
         "settings": asdict(request.settings()),
-        "versions": versions(),
+        "versions": versions(*PACKAGES),
     }
     with whole_file(request.out / RECORD) as path:
         path.write_text(json.dumps(record_of(gap, about), indent=1, allow_nan=False))

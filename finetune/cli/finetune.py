@@ -76,8 +76,8 @@ def finetune(
     OUT/model is taught every labelled sequence: it is the one to use. The report scores networks
     taught a few, on the others. Run again with the same arguments to finish a run that stopped.
     """
-    from classifier.cli.work import Work, interruptible
     from finetune.options import Options
+    from skyreel.commands import Work, interruptible
 
     adapt = interruptible(adapt_and_report)
     adapt(
@@ -103,9 +103,7 @@ def finetune(
 
 def main() -> None:
     """Entry point: one sentence and exit code 2 for a bad request, 1 for a failed run."""
-    from classifier.errors import ClassifierError, OutputError
-    from finetune.errors import FinetuneError
-    from simulator.errors import Interrupted, StoreError
+    from skyreel.errors import ClassifierError, FinetuneError, Interrupted, OutputError, StoreError
 
     try:
         partial(app, one_by_one(sys.argv[1:], "--per-class", "--also"))()
@@ -127,9 +125,10 @@ def adapt_and_report(work, options) -> None:
     ------
     FinetuneError, ClassifierError, OutputError
     """
-    from classifier.cli.work import command_line, progress_bars
     from finetune.experiment import MODEL, Trials
     from finetune.reports import write_few_shot_report
+    from skyreel.commands import progress_bars
+    from skyreel.provenance import command_line
 
     work.check_output()
     trials = Trials(options, work.out, work.cores(), command_line("finetune"))

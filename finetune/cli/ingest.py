@@ -64,9 +64,7 @@ def ingest(
 
 def main() -> None:
     """Entry point: one sentence and exit code 2 for a bad request, 1 for a failed run."""
-    from finetune.errors import IngestError
-    from simulator.errors import Interrupted, SimulationError, StoreError
-    from survey_profiles.errors import ProfileError
+    from skyreel.errors import IngestError, Interrupted, ProfileError, SimulationError, StoreError
 
     try:
         app()

@@ -16,9 +16,9 @@ from finetune.domain_gap.domain_classifier import FOLDS, TwoSampleTest, tell
 from finetune.domain_gap.matched_samples import MatchedSamples, Pool, Shown, match_samples
 from finetune.domain_gap.measurements import free_psf, light_curves, measurements
 from finetune.domain_gap.quantities import GROUPS, QUANTITIES, SELECTION
-from finetune.errors import DomainGapError
 from finetune.homogenise import resampled
 from simulator.dataset.store import open_dataset
+from skyreel.errors import DomainGapError
 
 POOL_PER_PARTNER = 4
 _LEAST_POOL = 1500
@@ -87,7 +87,7 @@ def measure_gap(split: DatasetSplit, profile, settings: Settings, tick=lambda n:
 
     Raises
     ------
-    DomainGapError, classifier.errors.ClassifierError, simulator.errors.SimulationError
+    DomainGapError, skyreel.errors.ClassifierError, skyreel.errors.SimulationError
     """
     image_selection = ImageSelection(images=settings.images, band=profile.reference_band)
     psf = free_psf(profile)

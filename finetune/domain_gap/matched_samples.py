@@ -17,10 +17,10 @@ from scipy.optimize import linear_sum_assignment
 from classifier.dataset import stamp_batch_of
 from finetune.domain_gap.curve_statistics import matching_magnitudes
 from finetune.domain_gap.measurements import light_curves, measurements
-from finetune.errors import DomainGapError
 from simulator.lightcurves import light_curve_class
 from simulator.options import Options
 from simulator.simulator import Simulator
+from skyreel.errors import DomainGapError
 
 NEAR_MAG = 0.3
 _BLOCK = 512

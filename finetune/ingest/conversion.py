@@ -16,7 +16,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from finetune.errors import IngestError
 from finetune.ingest.labels import Selection, read_labels
 from finetune.ingest.photometry_table import PhotometryFile
 from finetune.ingest.real_arrays import as_arrays, real_specs
@@ -24,9 +23,11 @@ from finetune.ingest.report import progress, show, write_record
 from finetune.ingest.scan import MAX_SIZE_PIX, Gathered, files_digest, gather
 from finetune.readers import reader_named
 from finetune.readers.protocol import printable
-from simulator.dataset.plan import versions
-from simulator.dataset.store import DatasetWriter, locked, refuse_other_settings
-from simulator.errors import Interrupted, StoreError
+from simulator.dataset.plan import PACKAGES
+from simulator.dataset.store import DatasetWriter, refuse_other_settings
+from skyreel.atomic_files import locked
+from skyreel.errors import IngestError, Interrupted, StoreError
+from skyreel.provenance import versions
 
 SPLIT = "test"
 _UNFINISHED = ".unfinished"
@@ -59,7 +60,7 @@ def run_request(request: Request) -> None:
 
     Raises
     ------
-    IngestError, simulator.errors.SimulationError, survey_profiles.ProfileError
+    IngestError, skyreel.errors.SimulationError, survey_profiles.ProfileError
         It cannot be done as asked.
     StoreError
         The data set cannot be written.
@@ -190,7 +191,7 @@ def _attributes(gathered, command, source):
         "source": printable(source),
         "profile": profile.model_dump(mode="json"),
         "command": printable(command),
-        "versions": versions(),
+        "versions": versions(*PACKAGES),
     }
 
 

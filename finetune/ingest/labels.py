@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from finetune.errors import IngestError
 from finetune.readers.protocol import RealSequence, Skipped, printable
+from skyreel.errors import IngestError
 
 _ALERT_COLUMNS = ("candid", "alert", "alert_id", "diasourceid")
 _OBJECT_COLUMNS = ("objectid", "object", "object_id", "oid", "diaobjectid")

@@ -9,9 +9,8 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from classifier.errors import OutputError
-from classifier.files import whole_file
-from simulator.errors import StoreError
+from skyreel.atomic_files import whole_file
+from skyreel.errors import OutputError, StoreError
 
 _MOST_ROWS = 20
 

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from finetune.errors import IngestError
 from finetune.ingest.labels import Selection
 from finetune.ingest.real_arrays import UNLABELLED
 from finetune.readers.protocol import Reader, RealSequence, Skipped
 from simulator.dataset.store import CHUNK_OBJECTS
 from simulator.lightcurves import DEFAULT_CLASSES
+from skyreel.errors import IngestError
 
 KEPT_BYTES = 512 * 2**20
 _MOST_BLOCK_BYTES = 4 * 2**30

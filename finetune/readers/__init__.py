@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from importlib import import_module
 
-from finetune.errors import IngestError
+from skyreel.errors import IngestError
 
 _HOMES = {
     "hits": "finetune.readers.fits_cube:FitsCubes",

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from finetune.errors import SequenceError
 from finetune.readers.alert_photometry import joined_columns
 from finetune.readers.cutout import placed
 from finetune.readers.packets import packet_files, packets_of
@@ -24,7 +23,7 @@ from finetune.readers.protocol import (
 )
 from simulator.dataset.schema import EPOCHS, OBJECTS, PIXELS, ArraySpec
 from simulator.detector.defects import OUTSIDE
-from simulator.errors import StoreError
+from skyreel.errors import SequenceError, StoreError
 from survey_profiles import load_profile
 
 _ALERT_ARRAYS = (

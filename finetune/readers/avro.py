@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from fastavro import parse_schema, schemaless_reader
 
-from finetune.errors import SequenceError
+from skyreel.errors import SequenceError
 
 MAGIC = b"Obj\x01"
 MAX_BLOCK_BYTES = 8 * 2**20  # packed or unpacked; alerts come one to a block of 30 to 350 kB

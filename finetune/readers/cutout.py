@@ -11,9 +11,9 @@ from math import prod
 import numpy as np
 from astropy.io import fits
 
-from finetune.errors import SequenceError
 from finetune.readers.decompression import unpacked
 from simulator.detector.defects import BAD_PIXEL, OUTSIDE, SATURATED
+from skyreel.errors import SequenceError
 
 MAX_CUTOUT_BYTES = 4 * 2**20  # unpacked; ZTF's have 20 kB, Rubin's 50 kB
 MOST_PIX = 255

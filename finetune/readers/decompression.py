@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 
-from finetune.errors import SequenceError
+from skyreel.errors import SequenceError
 
 GZIP = b"\x1f\x8b"
 _CHUNK_BYTES = 2**18

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from finetune.errors import SequenceError
 from finetune.readers.fits_file import CubeFile, read_cube_file
 from finetune.readers.protocol import (
     RealSequence,
@@ -23,6 +22,7 @@ from finetune.readers.protocol import (
 )
 from simulator.dataset.schema import EPOCHS, OBJECTS, ArraySpec
 from simulator.detector.defects import BAD_PIXEL, SATURATED
+from skyreel.errors import SequenceError
 from survey_profiles import load_profile
 
 SUFFIXES = (".fits.gz", ".fits")

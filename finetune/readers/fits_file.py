@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from finetune.errors import SequenceError
 from finetune.readers.decompression import unpacked
+from skyreel.errors import SequenceError
 
 MAX_FILE_BYTES = 64 * 2**20  # unpacked
 MAX_PIXELS = 8 * 2**20  # of one cube: 4,000 epochs of 45 x 45 pixels

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from finetune.errors import IngestError, SequenceError
 from finetune.readers.avro import MAGIC, avro_records
 from finetune.readers.decompression import GZIP, unpacked
 from finetune.readers.protocol import Skipped, printable
+from skyreel.errors import IngestError, SequenceError
 
 SUFFIXES = (".avro", ".avro.gz", ".tar", ".tar.gz", ".tgz")
 MAX_MEMBER_BYTES = 64 * 2**20

@@ -13,8 +13,8 @@ from typing import Protocol
 
 import numpy as np
 
-from finetune.errors import IngestError, SequenceError
 from simulator.dataset.schema import ArraySpec
+from skyreel.errors import IngestError, SequenceError
 
 MAX_EPOCHS = 4096
 

@@ -14,11 +14,11 @@ import numpy as np
 from astropy.time import Time
 
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
-from finetune.errors import SequenceError
 from finetune.readers.alert_photometry import columns_of
 from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader, number
 from finetune.readers.cutout import mask_of, placed, planes_of
 from simulator.dataset.schema import PIXELS, ArraySpec
+from skyreel.errors import SequenceError
 
 _SOURCE = (
     "diaObjectId",

@@ -12,15 +12,13 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from classifier.dataset import SPLITS, DatasetSplit
-from classifier.errors import ClassifierError
-from finetune.errors import IngestError, SequenceError
 from finetune.ingest.real_arrays import real_specs
 from finetune.readers.alert_photometry import COLUMNS, photometry_path
 from finetune.readers.protocol import RealSequence, Skipped, printable
 from simulator.dataset.schema import EPOCHS, OBJECTS, PIXELS, ArraySpec
 from simulator.dataset.store import CHUNK_OBJECTS, open_dataset
 from simulator.detector.defects import OUTSIDE
-from simulator.errors import SimulationError
+from skyreel.errors import ClassifierError, IngestError, SequenceError, SimulationError
 from survey_profiles import load_profile
 
 _OWN = ("label", "n_epochs", "object_id", "source_file", "images", "mask")

@@ -12,12 +12,12 @@ from math import isfinite, log, log10, nan
 import numpy as np
 
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
-from finetune.errors import SequenceError
 from finetune.readers.alert_photometry import columns_of, njy_of_mag
 from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader, number
 from finetune.readers.cutout import mask_of, placed, planes_of
 from finetune.readers.ztf_edges import SIZE_PIX, centre_of
 from simulator.dataset.schema import OBJECTS, ArraySpec
+from skyreel.errors import SequenceError
 
 _BANDS = {1: "g", 2: "r", 3: "i"}  # by fid
 _CUTOUTS = {

@@ -12,7 +12,6 @@ from itertools import cycle
 import numpy as np
 from matplotlib.lines import Line2D
 
-from classifier.arrays import read_arrays
 from classifier.evaluation.embedding import tsne
 from classifier.reports.evaluation_figures import trim
 from classifier.reports.plot_style import (
@@ -24,9 +23,10 @@ from classifier.reports.plot_style import (
     side_by_side,
     styled,
 )
-from finetune.errors import FinetuneError
 from finetune.reports.few_shot_scores import Score
 from simulator.preview.style import FAINT, INK
+from skyreel.atomic_files import read_arrays
+from skyreel.errors import FinetuneError
 
 _BEFORE = (0, (4, 2))  # dashes
 _HEADROOM = 1.01

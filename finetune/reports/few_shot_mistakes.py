@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.model_card import read_card
 from classifier.models.registry import model_folder
@@ -22,6 +21,7 @@ from classifier.reports.object_page import object_summary_of, rows_of
 from classifier.reports.plot_style import GRID, STYLE
 from finetune.reports.few_shot_results import FewShot
 from simulator.preview.style import FAINT, INK
+from skyreel.errors import ClassifierError
 
 
 class Missed(NamedTuple):

@@ -11,7 +11,6 @@ import numpy as np
 from rich.console import Console
 
 from classifier.dataset import DatasetSplit
-from classifier.files import whole_file
 from finetune.reports.few_shot_figures import laid_out, read_states
 from finetune.reports.few_shot_mistakes import most_often_missed, shown_as, summaries
 from finetune.reports.few_shot_page import Page, page_of, typical_size
@@ -38,6 +37,7 @@ from finetune.reports.few_shot_summary import (
     plain,
     sizes_of,
 )
+from skyreel.atomic_files import whole_file
 
 PAGE, RECORD = "report.html", "report.json"
 

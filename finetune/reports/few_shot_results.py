@@ -16,7 +16,7 @@ import numpy as np
 
 from classifier.evaluation import EvaluationError, Predictions, read_predictions
 from classifier.evaluation.comparison import on_the_same_objects
-from finetune.errors import FinetuneError
+from skyreel.errors import FinetuneError
 
 NETWORK, FOREST, REAL_ONLY, SCRATCH = "network", "forest", "real-only", "scratch"
 KNOWN = (NETWORK, FOREST, REAL_ONLY, SCRATCH)

@@ -5,8 +5,6 @@ The estimate is measured: a few sequences are made in memory and compressed.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import shutil
 import time
 from dataclasses import dataclass
@@ -16,12 +14,13 @@ import numpy as np
 from numcodecs import Blosc
 
 from simulator.dataset.schema import array_specs
-from simulator.errors import SimulationError
 from simulator.options import SPLITS, Options
 from simulator.simulator import Simulator
+from skyreel.errors import SimulationError
+from skyreel.provenance import file_digest, folder_digest, versions
 from survey_profiles import load_profile
 
-_VERSIONS = (
+PACKAGES = (
     "skyreel",
     "numpy",
     "scipy",
@@ -66,7 +65,7 @@ class Plan:
             "profile": profile,
             "classes": list(self.simulator.classes),
             "bands": list(self.simulator.band_names),
-            "versions": versions(),
+            "versions": versions(*PACKAGES),
         }
 
     @property
@@ -155,22 +154,3 @@ def make_plan(
             "and [field]."
         )
     return Plan(simulator, counts, Path(path), str(survey), dict(overrides or {}))
-
-
-def versions() -> dict[str, str]:
-    """Versions of the packages that shape the data."""
-    installed = {d.metadata["Name"].lower(): d.version for d in importlib.metadata.distributions()}
-    return {name: installed.get(name, "not installed") for name in _VERSIONS}
-
-
-def folder_digest(path) -> str:
-    """Start of a SHA-256 over the names and contents of all files of a folder."""
-    total = hashlib.sha256()
-    for file in sorted(f for f in Path(path).rglob("*") if f.is_file()):
-        total.update(str(file.relative_to(path)).encode() + file_digest(file).encode())
-    return total.hexdigest()[:16]
-
-
-def file_digest(path) -> str:
-    """Start of the SHA-256 of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from simulator.dataset.plan import file_digest
 from simulator.dataset.store import open_dataset
-from simulator.errors import SimulationError
 from simulator.options import Options
 from simulator.simulator import Simulator
+from skyreel.errors import SimulationError
+from skyreel.provenance import file_digest
 
 
 def simulator_of(path) -> Simulator:

@@ -14,7 +14,7 @@ import zarr
 
 from simulator.dataset.plan import Plan
 from simulator.dataset.store import DatasetWriter
-from simulator.errors import StoreError
+from skyreel.errors import StoreError
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,8 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from simulator.dataset.schema import FORMAT_VERSION, PIXELS, ArraySpec
-from simulator.errors import SimulationError, StoreError
-
-try:
-    import fcntl
-except ImportError:  # not a POSIX system: nothing keeps two processes apart
-    fcntl = None
+from skyreel.atomic_files import locked
+from skyreel.errors import SimulationError, StoreError
 
 CHUNK_OBJECTS = 64
 _SHARD_BYTES = 96 * 2**20  # images of one shard, before compression
@@ -173,18 +169,6 @@ def _is_free(path) -> bool:
     """Nothing there, or an empty folder."""
     path = Path(path)
     return not path.exists() or (path.is_dir() and not any(path.iterdir()))
-
-
-def locked(path) -> int:
-    """A descriptor that keeps other processes from writing until it is closed."""
-    descriptor = os.open(path, os.O_RDONLY)
-    if fcntl is not None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            raise StoreError(f"{path} is being written by another process.") from None
-    return descriptor
 
 
 def _create_array(group, spec: ArraySpec, count, sizes, per_shard):

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import erf
 
-from simulator.errors import SimulationError
 from simulator.lightcurves import class_names
 from simulator.rng import Draws
+from skyreel.errors import SimulationError
 
 THESIS_EXPONENT = 12.11  # p(m) ~ m^a, fitted to HiTS stars in g (Carrasco-Davis 2019)
 THESIS_CUTOFF_MAG = {"RRL": 21.5}

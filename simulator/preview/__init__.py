@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from simulator.errors import SimulationError
 from simulator.preview.animation import movie
 from simulator.preview.contact_sheet import contact_sheet
 from simulator.preview.style import check_place
+from skyreel.errors import SimulationError
 
 SUFFIXES = (".png", ".gif")
 _OBJECTS_PER_CLASS = 20  # made by ``preview``, of which it shows one

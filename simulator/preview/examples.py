@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.detector.defects import MASK_BITS
-from simulator.errors import SimulationError
 from simulator.preview.style import TINTS, rgb_of
+from skyreel.errors import SimulationError
 
 _WELL_SEEN = 20.0  # signal-to-noise of an example
 _ALERT_PART = (0.15, 0.6)  # of a sequence: alerts that show what is before and after

@@ -6,7 +6,7 @@ import os
 from itertools import cycle
 from pathlib import Path
 
-from simulator.errors import SimulationError
+from skyreel.errors import SimulationError
 
 # Colours told apart by colour-blind eyes (Okabe & Ito 2008; wine: P. Tol's muted scheme).
 BAND_STYLES = {

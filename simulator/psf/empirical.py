@@ -15,7 +15,7 @@ from zipfile import BadZipFile, is_zipfile
 import numpy as np
 from numba import njit
 
-from simulator.errors import SimulationError
+from skyreel.errors import SimulationError
 
 _ARRAYS = ("epsf", "epsf_oversampling", "epsf_fwhm_pix", "epsf_beta", "epsf_e1", "epsf_e2")
 

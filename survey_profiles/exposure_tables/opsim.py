@@ -10,9 +10,9 @@ import sqlite3
 
 import numpy as np
 
+from skyreel.errors import ExposureTableError
 from survey_profiles import depth as depths
 from survey_profiles.conditions import BandValues, model_m5_mag, random_stream
-from survey_profiles.errors import ExposureTableError
 from survey_profiles.exposure_tables.plain import (
     MEASURED,
     checked_columns,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from skyreel.errors import ExposureTableError, nearest
 from survey_profiles.conditions import random_stream
-from survey_profiles.errors import ExposureTableError, nearest
 from survey_profiles.pointings import Pointings, as_pointings, draw_shapes
 
 MEASURED = (

@@ -20,7 +20,6 @@ from sklearn import metrics
 
 from classifier import cli
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.evaluation import EvaluationError, Predictions, evaluate
 from classifier.evaluation.bootstrap import resampling_weights
 from classifier.evaluation.compared_models import ComparedModel, answers_of, compared_models
@@ -48,6 +47,7 @@ from classifier.reports.html import cell, document, facts, note, picture
 from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
 from simulator.options import Options
+from skyreel.errors import ClassifierError
 from tests.helpers.made_up_predictions import CLASSES, certain, made_up
 
 N_BOOTSTRAP = 40

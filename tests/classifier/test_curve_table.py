@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.table import Table
 
-from classifier.errors import ClassifierError
 from classifier.features import features_of
 from classifier.features.curve_table import curve_features, write_curve_features
+from skyreel.errors import ClassifierError
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 import zarr
 
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.image_selection import IMAGES_BEFORE_ALERT, SequenceStartDistribution, shown
+from skyreel.errors import ClassifierError
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.features.sequence_features import feature_names, real_only_features
 from classifier.models.ensemble import (
     FLOOR,
@@ -20,6 +19,7 @@ from classifier.models.model_card import CARD
 from classifier.models.registry import open_model
 from classifier.training.options import NetworkOptions
 from classifier.training.train import NetworkTraining
+from skyreel.errors import ClassifierError
 
 CHOICES = {"filters": [4, 6, 6, 8], "embedding": 8, "units": 12}
 

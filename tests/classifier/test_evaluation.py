@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from classifier.errors import ClassifierError
 from classifier.evaluation import EvaluationError, Predictions, evaluate, over_runs
 from classifier.evaluation.bootstrap import resampling_weights, spread
 from classifier.evaluation.metrics import (
@@ -19,6 +18,7 @@ from classifier.evaluation.metrics import (
     scores_of,
     weighted_sums,
 )
+from skyreel.errors import ClassifierError
 from tests.helpers.made_up_predictions import CLASSES, certain, made_up, random_probabilities
 
 EXACT = 1e-12  # sums of a few thousand float64 numbers

@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from classifier.errors import OutputError
 from classifier.evaluation import (
     EvaluationError,
     Predictions,
@@ -26,6 +25,7 @@ from classifier.evaluation import (
 )
 from classifier.reports.evaluation_figures import PLOTS
 from classifier.reports.evaluation_report import as_dict
+from skyreel.errors import OutputError
 from tests.helpers.made_up_predictions import CLASSES, certain, made_up
 
 REPORT = {"evaluation.json", "by_images.csv", "by_magnitude.csv", "confusion.csv", *PLOTS}

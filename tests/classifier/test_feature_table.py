@@ -5,10 +5,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError, OutputError
 from classifier.features.feature_table import FeatureTable
 from classifier.features.pipeline import FeatureConfig, FeaturePipeline
-from classifier.files import alone_in
+from skyreel.atomic_files import alone_in
+from skyreel.errors import ClassifierError, OutputError
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier.errors import ClassifierError
 from classifier.features import CONSTANT, FEATURES, features_of, features_of_batch
+from skyreel.errors import ClassifierError
 from tests.helpers.light_curves import padded, random_curve
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "features.md"

@@ -13,7 +13,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.features.pipeline import FeaturePipeline
 from classifier.image_selection import IMAGES_BEFORE_ALERT
 from classifier.models.forest.forest import Forest, forest_path, read_forest, save_forest
@@ -26,6 +25,7 @@ from classifier.models.forest.growing import (
     smallest_as_good,
 )
 from classifier.models.forest.training import ForestOptions, ForestTraining
+from skyreel.errors import ClassifierError
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.network_inputs import (
     BORDER_PIX,
@@ -18,6 +17,7 @@ from classifier.network_inputs import (
 )
 from classifier.training.batches import Batches
 from classifier.training.sources import EndlessSource, StoredSource
+from skyreel.errors import ClassifierError
 
 
 @pytest.fixture(scope="module")

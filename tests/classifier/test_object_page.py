@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError, OutputError
 from classifier.evaluation import Predictions
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.photometry import PsfModel, Settings, measure
@@ -26,6 +25,7 @@ from classifier.reports.object_page import (
     rows_of,
 )
 from classifier.reports.plot_style import DPI, class_looks
+from skyreel.errors import ClassifierError, OutputError
 
 CLASSES = ("SN", "RRL", "CEP", "EB", "NV", "GAL", "AST")
 

@@ -5,9 +5,9 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from classifier.errors import ClassifierError
 from classifier.photometry import Flag, Settings, measure
 from simulator.scene.gaussians import pixel_centres
+from skyreel.errors import ClassifierError
 from tests.helpers.stars import (
     SEEING_PIX,
     SIZE_PIX,

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.features import sequence_features as making
 from classifier.features.sequence_curves import (
     CURVE_FEATURES,
@@ -28,6 +27,7 @@ from classifier.features.sequence_features import (
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models import ensemble as learner
 from classifier.models.ensemble import real_only_predictions
+from skyreel.errors import ClassifierError
 from tests.helpers.stars import as_stamps, draw, expose, flux_of, hits_psf
 
 CLASSES = ("SN", "RRL", "EB", "NV")

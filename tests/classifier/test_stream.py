@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError, OutputError
 from classifier.image_selection import ImageSelection
 from classifier.models.recurrent import built
 from classifier.models.recurrent.network import Network
 from classifier.network_inputs import inputs_of
 from classifier.stream import Conditions, Stream
+from skyreel.errors import ClassifierError, OutputError
 
 IMAGES = 6
 TOLERANCE = 1e-5

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.recurrent import built
 from classifier.models.recurrent.backend import keras
@@ -22,6 +21,7 @@ from classifier.network_inputs import inputs_of
 from classifier.training.history import read_history
 from classifier.training.options import NetworkOptions, parsed_choices
 from classifier.training.train import NetworkTraining, compile_for
+from skyreel.errors import ClassifierError
 
 SMALL = {"filters": [4, 6, 6, 8], "embedding": 8, "units": 12}
 QUICK = {

@@ -38,7 +38,7 @@ from finetune.adaptation.head import LAST, Head, fitted_head
 from finetune.adaptation.methods import METHODS, Steps, method_named
 from finetune.adaptation.methods import Head as HeadMethod
 from finetune.adaptation.simulated_sequences import simulator_for
-from finetune.errors import FinetuneError
+from skyreel.errors import FinetuneError
 from survey_profiles import load_profile
 from tests.helpers.running import SMALL, untrained
 

@@ -13,9 +13,9 @@ from finetune.domain_gap.image_statistics import border_noise, star_shapes
 from finetune.domain_gap.matched_samples import NEAR_MAG, match
 from finetune.domain_gap.measurements import free_psf, light_curves, measurements
 from finetune.domain_gap.quantities import GROUPS, NAMES, QUANTITIES
-from finetune.errors import DomainGapError
 from simulator.psf.moffat import add_moffat, moffat_scale
 from simulator.scene.gaussians import covariance, pixel_centres
+from skyreel.errors import DomainGapError
 from survey_profiles import load_profile
 
 SIZE, SKY_ADU, GAIN, READ_E, FWHM_PIX = 21, 120.0, 4.0, 6.0, 4.0

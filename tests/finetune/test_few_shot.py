@@ -5,8 +5,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from finetune.errors import FinetuneError
 from finetune.few_shot import MODES, drawn
+from skyreel.errors import FinetuneError
 
 N = 120
 DRAW = {"per_class": 3, "trial": 0, "seed": 0, "disjoint": "object"}

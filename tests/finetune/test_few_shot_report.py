@@ -13,9 +13,7 @@ from rich.console import Console
 from sklearn.metrics import recall_score
 
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.evaluation import Predictions, write_predictions
-from finetune.errors import FinetuneError
 from finetune.reports import headline, read_few_shot, write_few_shot_report
 from finetune.reports.few_shot_figures import laid_out, read_states
 from finetune.reports.few_shot_mistakes import most_often_missed
@@ -29,6 +27,7 @@ from finetune.reports.few_shot_scores import (
 )
 from finetune.reports.few_shot_summary import label_equivalence, labels_to_reach, plain, statements
 from finetune.reports.few_shot_tables import counts, number
+from skyreel.errors import ClassifierError, FinetuneError
 from tests.helpers.made_up_predictions import made_up
 
 CLASSES = ("SN", "RRL", "EB", "NV", "GAL")  # no object is a galaxy

@@ -12,11 +12,12 @@ from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from finetune.errors import SequenceError
 from finetune.readers import fits_file
 from finetune.readers.fits_cube import FitsCubes, read_sequence
 from finetune.readers.protocol import MAX_EPOCHS, RealSequence, Skipped
-from simulator.dataset.store import DatasetWriter, locked, open_dataset
+from simulator.dataset.store import DatasetWriter, open_dataset
+from skyreel.atomic_files import locked
+from skyreel.errors import SequenceError
 from survey_profiles import load_profile
 from tests.finetune.test_ingest import ingest, ingested
 from tests.helpers.cubes import epoch_table, random_cube, write_cube

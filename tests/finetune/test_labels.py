@@ -7,13 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from classifier.dataset import DatasetSplit
-from finetune.errors import IngestError
 from finetune.ingest.labels import class_of, read_labels
 from finetune.ingest.real_arrays import UNLABELLED
 from finetune.readers import zarr_dataset as own_zarr
 from finetune.readers.alert_photometry import photometry_path
 from simulator.dataset.store import open_dataset, open_root
 from simulator.detector.defects import OUTSIDE
+from skyreel.errors import IngestError
 from tests.finetune.test_ingest import ingest
 from tests.helpers.alert_packets import candid_of, random_image, write_packets, ztf_packet
 from tests.helpers.cubes import write_cube

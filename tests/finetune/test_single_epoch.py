@@ -18,7 +18,7 @@ from finetune.baselines.single_epoch_features import (
     smoothed,
     star_fwhm_pix,
 )
-from finetune.errors import FinetuneError
+from skyreel.errors import FinetuneError
 
 SIZE, NOISE_ADU, SKY_ADU = 63, 8.0, 200.0
 NEIGHBOURS = ((14, -18, 2e4), (-20, 9, 3e4), (-16, -20, 1.5e4))

@@ -10,13 +10,13 @@ from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
 from simulator.dataset.schema import EPOCHS, OBJECTS
 from simulator.dataset.store import open_dataset
-from simulator.errors import SimulationError
 from simulator.options import Options
 from simulator.preview import preview
 from simulator.preview.animation import movie
 from simulator.preview.contact_sheet import COLUMNS, contact_sheet
 from simulator.preview.examples import Example, example_objects, shown_epochs
 from simulator.simulator import Sequences, Simulator
+from skyreel.errors import SimulationError
 from survey_profiles import load_profile
 
 CLASSES = ("SN", "RRL", "CEP", "EB", "NV", "GAL", "AST")

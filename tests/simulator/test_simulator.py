@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from simulator.detector.defects import OUTSIDE
-from simulator.errors import SimulationError
 from simulator.lightcurves import DEFAULT_CLASSES
 from simulator.options import Options, parse_classes
 from simulator.scene.scene import noise_pixels
 from simulator.simulator import Simulator
+from skyreel.errors import SimulationError
 from survey_profiles import load_profile
 from tests.helpers.pictures import moffat_psf, rendered, scene
 

@@ -18,8 +18,8 @@ from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
 from simulator.dataset.schema import array_specs
 from simulator.dataset.store import open_dataset, shard_objects
-from simulator.errors import SimulationError, StoreError
 from simulator.options import Options
+from skyreel.errors import SimulationError, StoreError
 
 SMALL = {"cadence.max_epochs": "6", "cadence.min_epochs": "1"}
 

@@ -17,13 +17,13 @@ import skops.io
 from sklearn.ensemble import RandomForestClassifier
 
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.evaluation import Predictions
 from classifier.features.pipeline import FeatureConfig, FeaturePipeline, median_magnitudes
-from classifier.files import whole_file
 from classifier.image_selection import ImageSelection
 from classifier.models.forest.growing import probabilities
 from classifier.models.model_card import CARD, read_card
+from skyreel.atomic_files import whole_file
+from skyreel.errors import ClassifierError
 
 KIND = "forest"
 FORMAT_VERSION = 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
-from classifier.errors import ClassifierError
+from skyreel.errors import ClassifierError
 
 DEPTHS = (10, 15, 20, 30)
 TREES = (25, 50, 100)

@@ -15,10 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.features.feature_table import FeatureTable, data_identity
 from classifier.features.pipeline import FeatureConfig
-from classifier.files import alone_in, claim, whole_file
 from classifier.models.forest.forest import (
     FORMAT_VERSION,
     KIND,
@@ -37,7 +35,10 @@ from classifier.models.forest.growing import (
     refuse_one_class,
     smallest_as_good,
 )
-from classifier.models.model_card import CARD, versions
+from classifier.models.model_card import CARD
+from skyreel.atomic_files import alone_in, claim, whole_file
+from skyreel.errors import ClassifierError
+from skyreel.provenance import versions
 
 MAX_SEED = 2**31
 LEAST_OBJECTS = 10

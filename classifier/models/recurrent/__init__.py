@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from inspect import Parameter, signature
 
-from classifier.errors import ClassifierError
+from skyreel.errors import ClassifierError
 
 NETWORKS = {
     "compact": "classifier.models.recurrent.compact",

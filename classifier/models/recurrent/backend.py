@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import contextmanager, suppress
 
-from classifier.errors import ClassifierError
+from skyreel.errors import ClassifierError
 
 
 @contextmanager

@@ -12,9 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier.arrays import read_arrays, write_arrays
 from classifier.dataset import DatasetSplit
-from classifier.errors import ClassifierError
 from classifier.evaluation import Predictions
 from classifier.features.pipeline import observed_magnitudes, psf_of
 from classifier.image_selection import ImageSelection, SelectedSplit
@@ -23,6 +21,8 @@ from classifier.models.recurrent import built
 from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.sequence_model import ModelVariants
 from classifier.network_inputs import Inputs, inputs_of
+from skyreel.atomic_files import read_arrays, write_arrays
+from skyreel.errors import ClassifierError
 
 KIND = "network"
 FORMAT_VERSION = 1

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from simulator.errors import SimulationError
 from simulator.lightcurves.supernovae.seds import WAVE_ANGSTROM
+from skyreel.errors import SimulationError
 
 HSIAO_FILE = Path("models/hsiao/Hsiao_SED_V3.fits")
 # Type II in sncosmo's list of built-in sources; SN 1987A is left out as peculiar.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -19,8 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from classifier.errors import ClassifierError
-from simulator.errors import Interrupted
+from skyreel.errors import ClassifierError, Interrupted
 
 MAX_THREADS = 256
 
@@ -95,10 +92,6 @@ def interruptible(command):
             raise Interrupted from None
 
     return run
-
-
-def command_line(name):
-    return shlex.join([name, *sys.argv[1:]])
 
 
 def progress_bars(console):

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from classifier.errors import ClassifierError, OutputError
-from simulator.dataset.store import locked
-from simulator.errors import StoreError
+import numpy as np
+
+from skyreel.errors import ClassifierError, OutputError, StoreError
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: nothing keeps two processes apart
+    fcntl = None
 
 SETTINGS = "training.json"
 
@@ -109,3 +116,53 @@ def _differences(there, now, name=""):
             yield from _differences(there.get(key), now.get(key), f"{name}.{key}".lstrip("."))
     elif there != now:
         yield f"{name}: {there!r} there, {now!r} now"
+
+
+_DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    TypeError,
+    RuntimeError,
+    zlib.error,
+    zipfile.BadZipFile,
+)
+
+
+def write_arrays(path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays by their names, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+    """
+    with whole_file(path) as unfinished, unfinished.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def read_arrays(path, otherwise: str) -> dict[str, np.ndarray]:
+    """Read what ``write_arrays`` wrote.
+
+    Raises
+    ------
+    ClassifierError
+        The file is missing, damaged, or holds anything but arrays; ``otherwise`` says what to do.
+    """
+    try:
+        with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except _DAMAGE as error:
+        raise ClassifierError(f"{path} is missing or damaged ({error}). {otherwise}") from None
+
+
+def locked(path) -> int:
+    """A descriptor that keeps other processes from writing until it is closed."""
+    descriptor = os.open(path, os.O_RDONLY)
+    if fcntl is not None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise StoreError(f"{path} is being written by another process.") from None
+    return descriptor

@@ -1,0 +1,1 @@
+"""Labelled image sequences of the variable sky, and classifiers trained on them."""
