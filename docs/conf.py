@@ -6,7 +6,7 @@ Build with ``python -m sphinx -W -b html docs docs/_build/html``.
 from __future__ import annotations
 
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -16,8 +16,8 @@ project = "skyreel"
 author = "The skyreel developers"
 copyright = "2026, the skyreel developers"
 try:
-    release = version("skyreel")
-except PackageNotFoundError:
+    release = metadata.version("skyreel")
+except metadata.PackageNotFoundError:
     release = "unreleased"
 
 extensions = [
@@ -53,7 +53,7 @@ autodoc_mock_imports = []
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "tasklist"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"
 suppress_warnings = ["myst.xref_missing_html_target"]
