@@ -267,7 +267,7 @@ def range_text(metadata: Any) -> str:
     for item in metadata:
         for name, sign in signs.items():
             if getattr(item, name, None) is not None:
-                found.append(f"{sign} {getattr(item, name):g}")
+                found.append(f"{sign}\u00a0{getattr(item, name):g}")
     return f" {', '.join(found)}" if found else ""
 
 
