@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -43,4 +44,19 @@ def folder_digest(path: str | Path) -> str:
 
 def command_line(name: str) -> str:
     """The command that is running, as one line for a shell."""
-    return shlex.join([name, *sys.argv[1:]])
+    arguments = sys.argv[1:]
+    if arguments[:1] == [name]:  # of ``skyreel NAME``
+        arguments = arguments[1:]
+    return shlex.join([name, *arguments])
+
+
+def full_command(words: str, options: Mapping[str, object]) -> str:
+    """A command in full: options by flag; None and False are left out, sequences are repeated."""
+    parts = words.split()
+    for flag, value in options.items():
+        for each in value if isinstance(value, list | tuple) else [value]:
+            if each is True:
+                parts.append(flag)
+            elif each not in (None, False):
+                parts += [flag, str(each)]
+    return shlex.join(parts)
