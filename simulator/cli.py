@@ -117,9 +117,9 @@ def _run(plan: Plan, previews, threads: int, console: Console, *, dry_run: bool)
 
 def _estimating():
     """Announce the compilation of the kernels, where Numba has no machine code of them yet."""
-    from simulator.detector.readout import read_out
+    from simulator.scene.render import render
 
-    cache, source = Path(read_out.stats.cache_path), Path(read_out.__code__.co_filename)
+    cache, source = Path(render.stats.cache_path), Path(render.py_func.__code__.co_filename)
     compiled = any(
         index.stat().st_mtime >= source.stat().st_mtime
         for index in cache.glob(f"{source.stem}.*.nbi")

@@ -76,14 +76,17 @@ def join_lists(arguments: Iterable[str], flags: set[str]) -> list[str]:
 
 
 def new_app(name: str | None = None, summary: str | None = None, **settings: Any) -> typer.Typer:
-    """An app: of one command, or of several where it has a ``name`` and a ``summary``."""
+    """An app of one command, or of several where it has a ``summary``.
+
+    ``name`` precedes the name of the command in messages.
+    """
     return typer.Typer(
         name=name,
         help=summary,
-        no_args_is_help=name is not None,
+        no_args_is_help=summary is not None,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        callback=_group if name else None,
+        callback=_group if summary else None,
         context_settings=_SETTINGS,
         **settings,
     )
@@ -167,6 +170,10 @@ REAL = typer.Option(help="Data set of real labelled sequences, as ingest makes i
 SURVEY = "Survey profile: a name (see `survey list`), or a TOML file."
 MODEL = typer.Option(help="Shipped model by name, or a folder.")
 BAND = typer.Option(help="Band of the light curves.", show_default="the reference band")
+LIGHT_CURVES = (
+    "'science': fluxes of the images; 'difference': after a template of the earliest images is "
+    "subtracted; 'both'."
+)
 EXPOSURES = typer.Option(help="Real observing conditions: ECSV, CSV, Parquet or OpSim SQLite.")
 CLASSES = list_option(
     metavar="CLASS", help="Classes by comma; in simulations with weights: SN:2,RRL,NV."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shlex
 import sys
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -48,15 +47,3 @@ def command_line(name: str) -> str:
     if arguments[:1] == [name]:  # of ``skyreel NAME``
         arguments = arguments[1:]
     return shlex.join([name, *arguments])
-
-
-def full_command(words: str, options: Mapping[str, object]) -> str:
-    """A command in full: options by flag; None and False are left out, sequences are repeated."""
-    parts = words.split()
-    for flag, value in options.items():
-        for each in value if isinstance(value, list | tuple) else [value]:
-            if each is True:
-                parts.append(flag)
-            elif each not in (None, False):
-                parts += [flag, str(each)]
-    return shlex.join(parts)
