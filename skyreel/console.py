@@ -64,7 +64,13 @@ class Bars:
         self._progress.stop()
 
     def add(
-        self, name: str, total: int | None, *, earlier: int = 0, unit: str = "", each_bytes: float = 0
+        self,
+        name: str,
+        total: int | None,
+        *,
+        earlier: int = 0,
+        unit: str = "",
+        each_bytes: float = 0,
     ) -> Callable[[int], None]:
         """Add a bar; returns the function that advances it.
 

@@ -90,7 +90,7 @@ def _make_features(table: FeatureTable, out: Path, threads: int, console: Consol
         console.print(f"{out} is complete.")
         return
     with Bars(console) as bars:
-        advance = bars.add(out.name, len(table.split), unit="objects")
+        advance = bars.add(out.name, len(table.split), earlier=table.n_finished(), unit="objects")
         table.make(threads=threads, on_progress=advance)
     if exported:
         export_table(table.path, out)

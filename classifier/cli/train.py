@@ -136,6 +136,7 @@ def train(
 
     Takes minutes to hours. Run again with the same arguments to finish a run that stopped.
     """
+    from simulator.plugins import load_plugins
     from skyreel.console import new_console, status
 
     of_networks = {
@@ -165,14 +166,15 @@ def train(
     }
     common = {"images": images, "start": start, "band": band, "seed": seed}
     console, cores = new_console(quiet), n_cores(threads)
-    options = _options(model, common, of_networks, of_forests)
+    _check_model(model, of_networks, of_forests)
     _check_source(model, data, survey, simulated)
     check_folder(out)
     with status(console, "Preparing"):
-        _load(plugin)
+        load_plugins(plugin)
         if survey is None:
             _check_data(data)
-        else:
+        options = _options(model, {**common, **(of_forests if model == "forest" else of_networks)})
+        if survey is not None:
             data = out.absolute().with_name(out.absolute().name + ".zarr")
             options = replace(options, on_the_fly=True)
             plan = _plan(survey, data, options.seed, **simulated)
@@ -181,15 +183,17 @@ def train(
     (_train_forest if model == "forest" else _train_network)(data, out, options, cores, console)
 
 
-def _options(model, common, of_networks, of_forests) -> NetworkOptions | ForestOptions:
-    """Options of the model; None stands for an option that was not given."""
+def _check_model(model, of_networks, of_forests):
+    """Refuse an unknown model, and options of another one; None is an option not given."""
     if model not in MODELS:
         raise ClassifierError(f"--model {model!r}; known models: {', '.join(MODELS)}.")
-    own, others = (of_forests, of_networks) if model == "forest" else (of_networks, of_forests)
-    foreign = _flags(others)
+    foreign = _flags(of_networks if model == "forest" else of_forests)
     if foreign:
         raise ClassifierError(f"{foreign}: not an option of --model {model}.")
-    chosen = {**common, **{name: value for name, value in own.items() if value is not None}}
+
+
+def _options(model, given) -> NetworkOptions | ForestOptions:
+    chosen = {name: value for name, value in given.items() if value is not None}
     if model == "forest":
         from classifier.models.forest.training import ForestOptions
 
@@ -218,12 +222,6 @@ def _check_source(model, data, survey, simulated):
         raise ClassifierError(f"{_flags(simulated)}: only with --survey.")
     if survey is not None and model == "forest":
         raise ClassifierError("--survey: a forest is trained on a data set; give --data.")
-
-
-def _load(plugins):
-    from simulator.plugins import load_plugins
-
-    load_plugins(plugins)
 
 
 def _check_data(data):

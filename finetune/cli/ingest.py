@@ -45,7 +45,10 @@ def ingest(
     name = path.resolve().name.split(".")[0] or "real"
     out = out or Path(f"{name}.zarr")
     check_folder(out, dataset=True)
-    from finetune.ingest.conversion import Request, run_request
+    from skyreel.console import new_console, status
+
+    with status(new_console(quiet), "Opening the files"):
+        from finetune.ingest.conversion import Request, run_request
 
     run_request(
         Request(
