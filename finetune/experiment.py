@@ -27,7 +27,7 @@ from finetune.few_shot import Draw, drawn
 from finetune.homogenise import Homogenising
 from finetune.options import Options
 from finetune.real_sequences import RealSet
-from skyreel.atomic_files import alone_in, claim, whole_file, write_arrays
+from skyreel.atomic_files import locked_folder, claim_folder, whole_file, write_arrays
 from skyreel.errors import FinetuneError
 from skyreel.provenance import versions
 
@@ -86,7 +86,7 @@ class Trials:
             if k
             for trial in range(options.trials)
         ]
-        claim(self.folder, self._settings(), complete=(self.folder / "run.json").is_file())
+        claim_folder(self.folder, self._settings(), complete=(self.folder / "run.json").is_file())
 
     def _settings(self):
         chosen = {**asdict(self.options), "real": None, "simulated": None, "model": None}
@@ -106,7 +106,7 @@ class Trials:
         FinetuneError, ClassifierError, OutputError
         """
         start = time.perf_counter()
-        with alone_in(self.folder):
+        with locked_folder(self.folder):
             self._write_draws()
             for name, scores in self.methods.all():
                 todo = list(self._missing(name))
