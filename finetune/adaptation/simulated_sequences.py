@@ -1,4 +1,4 @@
-"""Sequences simulated for the survey and the classes in a network's card, so like its training."""
+"""Sequences simulated for the survey and the classes in a network's card."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from skyreel.errors import FinetuneError, SimulationError
 from survey_profiles.profile import Profile
 
 _BATCH = 64
-_SEED_OFFSET = 1_000_000  # other sequences than training saw with small seeds
+_SEED_OFFSET = 1_000_000  # other sequences than those of trainings with small seeds
 MOST_SEED = MOST_SEEDS - 1 - _SEED_OFFSET
 
 
