@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.adaptation.methods import DEFAULT, canonical_name
-from finetune.adaptation.simulated_sequences import MOST_SEED
 from finetune.few_shot import MODES
 from skyreel.errors import FinetuneError
+
+MOST_SEED = 70_999_999
+"""Of the simulator's 72 million seeds the first million are left to trainings."""
 
 
 @dataclass(frozen=True, kw_only=True)
