@@ -99,7 +99,9 @@ def test_all_but_one_can_be_training_objects_and_no_more():
     labels = np.array([0] * 4 + [1] * 9)
     draw = drawn(labels, None, **DRAW)
     assert (labels[draw.test] == 0).sum() == 1
-    with pytest.raises(FinetuneError, match=r"--per-class 4: no way .* Give fewer\.$") as caught:
+    with pytest.raises(
+        FinetuneError, match=r"--per-class 4: there are not enough .* Give fewer\.$"
+    ) as caught:
         drawn(labels, None, **{**DRAW, "per_class": 4})
     assert "\n" not in str(caught.value)
 
