@@ -64,14 +64,14 @@ def ingest(
 
 def main() -> None:
     """Entry point: one sentence and exit code 2 for a bad request, 1 for a failed run."""
-    from skyreel.errors import IngestError, Interrupted, ProfileError, SimulationError, StoreError
+    from skyreel.errors import Interrupted, RunError, UserError
 
     try:
         app()
-    except (IngestError, SimulationError, ProfileError) as error:
+    except UserError as error:
         print(f"ingest: {error}", file=sys.stderr)
         sys.exit(2)
-    except StoreError as error:
+    except RunError as error:
         print(f"ingest: {error}", file=sys.stderr)
         sys.exit(1)
     except Interrupted:

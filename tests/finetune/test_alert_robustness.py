@@ -272,7 +272,7 @@ def test_archives_are_read_member_by_member_with_any_names(tmp_path):
     assert [item.reason for item in skipped] == [
         "its name does not end in .avro.",
         "it is empty.",
-        *["it is a link or the like, not a plain file."] * 3,
+        *["it is not a plain file (a link, for instance)."] * 3,
     ]
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["in", "night.tar.gz"]
 
