@@ -5,19 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.baselines import (
-    FEATURES,
-    Planes,
-    feature_columns,
-    few_shot_scores,
-    single_epoch_features,
-)
+from finetune.baselines.single_epoch import few_shot_scores
 from finetune.baselines.single_epoch_features import (
+    FEATURES,
+    feature_columns,
     fwhm_pix,
     radius_of,
+    single_epoch_features,
     smoothed,
     star_fwhm_pix,
 )
+from finetune.baselines.single_epoch_planes import Planes
 from skyreel.errors import FinetuneError
 
 SIZE, NOISE_ADU, SKY_ADU = 63, 8.0, 200.0

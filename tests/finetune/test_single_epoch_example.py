@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.baselines import few_shot_scores, first_planes
+from finetune.baselines.single_epoch import few_shot_scores
+from finetune.baselines.single_epoch_planes import first_planes
 from tests.finetune.test_ingest import ingest
 from tests.finetune.test_single_epoch import CLASSES, SIZE, stamps, star
 from tests.helpers.alert_packets import stamp, write_packets, ztf_packet
