@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from classifier.dataset import DatasetSplit
 from classifier.features.pipeline import FeatureConfig, FeaturePipeline, median_magnitudes
-from skyreel.atomic_files import alone_in, whole_file
+from skyreel.atomic_files import locked_folder, whole_file
 from skyreel.errors import ClassifierError, OutputError
 
 _SETTINGS = "settings.json"
@@ -94,7 +94,7 @@ class FeatureTable:
         if self.is_complete():
             on_progress(len(self.split))
             return
-        with alone_in(self.parts):
+        with locked_folder(self.parts):
             try:
                 self._prepare_parts()
                 self._make_parts(threads, on_progress)

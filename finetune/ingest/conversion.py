@@ -26,7 +26,7 @@ from finetune.readers.alert_photometry import PhotometryFile
 from finetune.readers.protocol import printable
 from simulator.dataset.plan import PACKAGES
 from simulator.dataset.store import DatasetWriter, refuse_other_settings
-from skyreel.atomic_files import locked
+from skyreel.atomic_files import folder_lock
 from skyreel.errors import IngestError, Interrupted, StoreError
 from skyreel.provenance import versions
 
@@ -204,7 +204,7 @@ def write(
 def _remove_abandoned(unfinished):
     """Remove what a killed run left; StoreError if another run is writing there."""
     if unfinished.exists():
-        lock = locked(unfinished)
+        lock = folder_lock(unfinished)
         shutil.rmtree(unfinished, ignore_errors=True)
         os.close(lock)
 

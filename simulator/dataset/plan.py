@@ -15,6 +15,7 @@ from numcodecs import Blosc
 
 from simulator.dataset.schema import array_specs
 from simulator.options import SPLITS, Options
+from simulator.plugins import plugins_of
 from simulator.simulator import Simulator
 from skyreel.errors import SimulationError
 from skyreel.provenance import file_digest, folder_digest, versions
@@ -59,7 +60,9 @@ class Plan:
         library = profile["psf"]["library"]
         if library:
             profile["psf"]["library"] = f"{Path(library).name} sha256:{file_digest(library)}"
+        plugins = plugins_of(self.simulator.classes)
         return {
+            **({"plugins": plugins} if plugins else {}),
             "counts": self.counts,
             "options": options,
             "profile": profile,

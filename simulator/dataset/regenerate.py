@@ -6,6 +6,7 @@ from pathlib import Path
 
 from simulator.dataset.store import open_dataset
 from simulator.options import Options
+from simulator.plugins import check_plugins
 from simulator.simulator import Simulator
 from skyreel.errors import SimulationError
 from skyreel.provenance import file_digest
@@ -25,6 +26,7 @@ def simulator_of(path) -> Simulator:
     attributes = open_dataset(path).attrs
     if "options" not in attributes:
         raise SimulationError(f"{path} was not simulated; real sequences cannot be made again.")
+    check_plugins(path, attributes["settings"].get("plugins", ()))
     options = dict(attributes["options"])
     for name in ("exposures", "magnitudes"):
         _check_unchanged(path, name, options[name], attributes["settings"]["options"][name])

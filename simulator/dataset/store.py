@@ -20,7 +20,7 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from simulator.dataset.schema import FORMAT_VERSION, PIXELS, ArraySpec
-from skyreel.atomic_files import locked
+from skyreel.atomic_files import folder_lock
 from skyreel.errors import SimulationError, StoreError
 
 CHUNK_OBJECTS = 64
@@ -69,7 +69,7 @@ class DatasetWriter:
         if _is_free(self.path):
             self._create(attributes)
         refuse_other_settings(self.path, settings)
-        self._lock = locked(self.path)
+        self._lock = folder_lock(self.path)
         for leftover in self.path.rglob("*.partial"):
             leftover.unlink(missing_ok=True)
         self._root = open_root(self.path)

@@ -16,7 +16,7 @@ from finetune.readers import fits_file
 from finetune.readers.fits_cube import FitsCubes, read_sequence
 from finetune.readers.protocol import MAX_EPOCHS, RealSequence, Skipped
 from simulator.dataset.store import DatasetWriter, open_dataset
-from skyreel.atomic_files import locked
+from skyreel.atomic_files import folder_lock
 from skyreel.errors import SequenceError
 from survey_profiles import load_profile
 from tests.finetune.test_ingest import ingest, ingested
@@ -278,7 +278,7 @@ def test_two_processes_do_not_write_one_data_set(monkeypatch, tmp_path, capsys):
     write_cube(tmp_path / "in/a.fits")
     unfinished = tmp_path / "in.zarr.unfinished"
     unfinished.mkdir()
-    lock = locked(unfinished)
+    lock = folder_lock(unfinished)
     assert ingest(monkeypatch, tmp_path / "in", "--out", tmp_path / "in.zarr", "--quiet") == 1
     assert "being written by another process" in capsys.readouterr().err
     assert unfinished.exists()
