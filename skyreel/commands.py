@@ -51,28 +51,27 @@ def join_lists(arguments: Iterable[str], flags: set[str]) -> list[str]:
     A value that holds a comma is a whole list; what follows it is an argument of its own.
     """
     found: list[str] = []
-    place: dict[str, int] = {}  # of the values of a flag
-    flag = None
+    place: dict[str, int] = {}  # of the values of each list
+    flag = None  # of the list that is being read
     for argument in arguments:
+        is_option = argument.startswith("-") and not argument[1:2].isdigit()
         name, equals, value = argument.partition("=")
-        if argument.startswith("-") and not argument[1:2].isdigit():
-            flag = name if name in flags else None
-            if flag is None:
-                found.append(argument)
-                continue
-            argument = value if equals else None
-        if argument is None:
-            continue
-        if flag is None:
-            found.append(argument)
-        elif flag in place:
-            found[place[flag]] += f",{argument}"
-        else:
-            found += [flag, argument]
-            place[flag] = len(found) - 1
-        if flag and "," in argument:
+        if is_option and name in flags:
+            flag = name
+            if flag not in place:
+                found += [flag, ""]
+                place[flag] = len(found) - 1
+            values = value if equals else ""
+        elif is_option or flag is None:
             flag = None
-    return found + [flag] * (flag is not None and flag not in place)
+            found.append(argument)
+            continue
+        else:
+            values = argument
+        found[place[flag]] = ",".join(filter(None, [found[place[flag]], values]))
+        if "," in values:
+            flag = None
+    return found
 
 
 def new_app(name: str | None = None, summary: str | None = None, **settings: Any) -> typer.Typer:

@@ -8,7 +8,15 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.text import Text
 
 _WIDTH_OFF_TERMINAL = 160  # nothing is cut where the output is a file
@@ -40,7 +48,7 @@ class Bars:
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f}", markup=False),
+            MofNCompleteColumn(),
             _Note(),
             TimeElapsedColumn(),
             _Remaining(),
@@ -56,14 +64,15 @@ class Bars:
         self._progress.stop()
 
     def add(
-        self, name: str, total: int, *, earlier: int = 0, unit: str = "", each_bytes: float = 0
+        self, name: str, total: int | None, *, earlier: int = 0, unit: str = "", each_bytes: float = 0
     ) -> Callable[[int], None]:
         """Add a bar; returns the function that advances it.
 
         Parameters
         ----------
         name : str
-        total : int
+        total : int or None
+            None where it is not known.
         earlier : int
             How much an earlier run has done; the bar is advanced by it, too, but rates are
             without it.

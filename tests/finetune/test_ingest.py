@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,6 @@ import pytest
 import xarray
 
 from classifier.dataset import DatasetSplit
-from finetune.cli import ingest as cli
 from finetune.ingest import scan as gathering
 from finetune.ingest.real_arrays import UNLABELLED, fitted, real_specs
 from finetune.readers.fits_cube import FitsCubes, read_sequence
@@ -23,17 +20,14 @@ from simulator.dataset.store import open_dataset
 from simulator.detector.defects import BAD_PIXEL, OUTSIDE, SATURATED
 from survey_profiles import load_profile
 from tests.helpers.cubes import HEADER, epoch_table, random_cube, write_cube
+from tests.helpers.running import run
 
 PROFILE = load_profile("hits")
 
 
 def ingest(monkeypatch, *arguments):
     """Exit code of ``ingest`` with these arguments."""
-    monkeypatch.setattr(sys, "argv", ["ingest", "--from", "hits", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-        sys.exit(0)
-    return stopped.value.code or 0
+    return run(monkeypatch, "ingest", "--from", "hits", *arguments)
 
 
 def ingested(monkeypatch, folder, *options):
@@ -294,14 +288,3 @@ def test_read_and_skipped_sequences_are_printed(monkeypatch, tmp_path, capsys):
     assert "Read 1 sequences of up to 4 epochs" in printed and "skipped 1" in printed
     assert ingest(monkeypatch, "in", "--size", "7") == 0
     assert "in.zarr is complete" in capsys.readouterr().out
-
-
-def test_help_needs_no_heavy_imports():
-    listed = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "finetune.cli.ingest", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "numba" not in listed.stderr and "astropy" not in listed.stderr
-    assert "--from" in listed.stdout
