@@ -1,4 +1,4 @@
-"""Labelled image sequences of the variable sky: simulate, store, open, make again.
+"""Labelled image sequences of the variable sky: simulate, store, open, regenerate.
 
 >>> from simulator import Options, Simulator, load_profile
 >>> simulator = Simulator(load_profile("hits"), Options(seed=1))
@@ -12,8 +12,12 @@ from __future__ import annotations
 from importlib import import_module
 
 _HOMES = {
+    "HostPlacement": "simulator.lightcurves.protocol",
+    "HostSite": "simulator.lightcurves.protocol",
+    "LightCurveModel": "simulator.lightcurves.protocol",
+    "Motion": "simulator.lightcurves.protocol",
     "Options": "simulator.options",
-    "Sequences": "simulator.simulator",
+    "Sequences": "simulator.sequences",
     "SimulationError": "skyreel.errors",
     "Simulator": "simulator.simulator",
     "StoreError": "skyreel.errors",
@@ -25,12 +29,12 @@ _HOMES = {
 __all__ = sorted(_HOMES)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     """Import on first use, so that command-line help need not wait for anything heavy."""
     if name not in _HOMES:
         raise AttributeError(f"module 'simulator' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted([*globals(), *_HOMES])

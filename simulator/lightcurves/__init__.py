@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from importlib import import_module
+from typing import TypeVar
+
+from simulator.lightcurves.protocol import LightCurveModel, check_model
 
 _HOMES = {
     "SN": "simulator.lightcurves.supernovae.supernova:SN",
@@ -15,21 +18,31 @@ _HOMES = {
     "AST": "simulator.lightcurves.asteroid:Asteroid",
 }
 DEFAULT_CLASSES = tuple(_HOMES)
-_added: dict[str, type] = {}
+_added: dict[str, type[LightCurveModel]] = {}
+_Model = TypeVar("_Model", bound=type[LightCurveModel])
 
 
 def class_names() -> tuple[str, ...]:
     """Names of every class that can be simulated."""
-    return (*_HOMES, *_added)
+    return (*_HOMES, *(name for name in _added if name not in _HOMES))
 
 
-def register(model: type) -> type:
-    """Make a light-curve class known by its ``name``; usable as a decorator."""
+def register(model: _Model) -> _Model:
+    """Make a light-curve class known by its ``name``; usable as a decorator.
+
+    A class may come from any module. A second one of the same name replaces the first.
+
+    Raises
+    ------
+    skyreel.errors.SimulationError
+        It is no ``LightCurveModel``, or lacks what its placement needs; see `check_model`.
+    """
+    check_model(model)
     _added[model.name] = model
     return model
 
 
-def light_curve_class(name: str) -> type:
+def light_curve_class(name: str) -> type[LightCurveModel]:
     """The light-curve class of this name; ValueError with the nearest name if there is none."""
     if name in _added:
         return _added[name]

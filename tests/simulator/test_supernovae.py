@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import ks_2samp
 
+from simulator.lightcurves.cosmology import distance_modulus_mag, explosions_per_year
 from simulator.lightcurves.filters import bandpass, filter_names
 from simulator.lightcurves.magnitudes import MagnitudeLaw
 from simulator.lightcurves.protocol import Bands, Context
@@ -28,7 +29,6 @@ from simulator.lightcurves.supernovae import (
     supernova,
 )
 from simulator.lightcurves.supernovae import type_ii as supernova_ii
-from simulator.lightcurves.supernovae.cosmology import distance_modulus_mag, explosions_per_year
 from simulator.lightcurves.supernovae.detectable_volume import NODES
 from simulator.lightcurves.supernovae.sed_templates import hsiao_source
 from simulator.lightcurves.supernovae.supernova import SN

@@ -7,13 +7,13 @@ magnitudes are those of the mean *flux*, as catalogues average.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from importlib.resources import files
 
 import numpy as np
 from numba import njit
 
-from simulator.lightcurves.protocol import Bands, Context
+from simulator.lightcurves.protocol import Bands, Context, LightCurveModel
 from simulator.rng import Draws
 
 LETTERS = "ugrizy"
@@ -106,14 +106,13 @@ def _moments(values):
     return mean, *(np.average(off**k, axis=2, weights=weights) for k in (2, 3))
 
 
-class PeriodicStar(ABC):
-    """What periodic classes share: evaluation, and the redrawing of what cannot be seen.
+class PeriodicStar(LightCurveModel):
+    """What periodic classes share: evaluation, and redrawing of what cannot be detected.
 
     A class gives ``shapes``, ``epoch_name`` (the parameter that holds phase zero) and
     ``_draw``; ``_accepts`` and ``_rescue`` say when an object counts as seen.
     """
 
-    name: str
     epoch_name = "epoch_max_mjd"
     shapes: Shapes
 
@@ -135,7 +134,9 @@ class PeriodicStar(ABC):
         _put(parameters, still, self._rescue(last, context.rows(still)))
         return parameters
 
-    def magnitudes(self, parameters, mjd, band) -> np.ndarray:
+    def magnitudes(
+        self, parameters: dict[str, np.ndarray], mjd: np.ndarray, band: np.ndarray
+    ) -> np.ndarray:
         """Noise-free AB magnitudes, shape (object, epoch); NaN at padded epochs."""
         epoch, period = parameters[self.epoch_name], parameters["period_d"]
         phase = ((mjd - epoch[:, None]) / period[:, None]) % 1.0

@@ -93,6 +93,7 @@ class RRLyrae(PeriodicStar):
     """RR Lyrae stars; with ``templates`` holding the published archive, its own curves."""
 
     name = "RRL"
+    thesis_cutoff_mag = 21.5
     parameters = MappingProxyType(
         {
             "subtype": "0 for RRab, 1 for RRc",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from simulator.lightcurves.supernovae.cosmology import distance_modulus_mag, explosions_per_year
+from simulator.lightcurves.cosmology import distance_modulus_mag, explosions_per_year
 from simulator.lightcurves.supernovae.light_curve_kernels import (
     COLUMNS,
     OFFSET,

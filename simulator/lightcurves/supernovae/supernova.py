@@ -9,16 +9,27 @@ therefore distributed as a magnitude-limited survey finds them.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import ClassVar
+
 import numpy as np
 
+from simulator.lightcurves.cosmology import MIN_REDSHIFT, distance_modulus_mag
 from simulator.lightcurves.filters import bandpass
-from simulator.lightcurves.supernovae.cosmology import MIN_REDSHIFT, distance_modulus_mag
+from simulator.lightcurves.protocol import (
+    Bands,
+    Context,
+    HostPlacement,
+    HostSite,
+    LightCurveModel,
+)
 from simulator.lightcurves.supernovae.detectable_volume import Reach, exposures
 from simulator.lightcurves.supernovae.light_curve_kernels import (
     COLUMNS,
     EXPLOSION,
     OFFSET,
     REDSHIFT,
+    TYPE_IA,
     detected,
     fill_magnitudes,
     find_peaks,
@@ -27,6 +38,7 @@ from simulator.lightcurves.supernovae.sed_templates import check_directory
 from simulator.lightcurves.supernovae.seds import band_weights
 from simulator.lightcurves.supernovae.type_ia import SupernovaIa
 from simulator.lightcurves.supernovae.type_ii import SupernovaII
+from simulator.rng import Draws
 
 EARLY_EXPLOSION_DAY = 5.0  # of 46 real HiTS SNe, 12 alert within 2 d of their first exposure
 MAX_ATTEMPTS = 200
@@ -34,7 +46,7 @@ NEARER = 0.8  # factor of redshift per step once the attempts are used up
 _MAX_STEPS = 60
 
 
-class SN:
+class SN(LightCurveModel):
     """Supernovae of types Ia and II.
 
     Parameters
@@ -47,8 +59,8 @@ class SN:
 
     name = "SN"
     alerts = True
-    host = "own"
-    parameters = {  # noqa: RUF012 - read-only by contract
+    host_placement = HostPlacement.OWN_HOST
+    parameters: ClassVar = {
         "subtype": "0 = SN Ia, 1 = SN II",
         "redshift": "redshift",
         "explosion_mjd": "time of explosion [d]",
@@ -62,7 +74,8 @@ class SN:
         "plateau_day": "SN II without templates: rest-frame explosion to end of plateau [d]",
     }
 
-    def __init__(self, bands, templates=None):
+    def __init__(self, bands: Bands, templates: Path | None = None) -> None:
+        super().__init__(bands, templates)
         if templates is not None:
             check_directory(templates)
         weights = band_weights([bandpass(name) for name in bands.filters])
@@ -71,7 +84,7 @@ class SN:
         self._grids = tuple(subtype.grid for subtype in self._subtypes)
         self._reach = Reach(self._subtypes, self._grids, len(bands.filters))
 
-    def sample(self, draws, context):
+    def sample(self, draws: Draws, context: Context) -> dict[str, np.ndarray]:
         """Parameters of a batch; every supernova is detected at one epoch or more."""
         batch = _Batch(self, draws, context)
         still_open = np.arange(len(draws))
@@ -82,7 +95,13 @@ class SN:
         batch.bring_nearer(still_open)
         return batch.parameters()
 
-    def magnitudes(self, parameters, mjd, band):
+    def host_sites(self, parameters: dict[str, np.ndarray]) -> np.ndarray:
+        """SNe Ia follow the light; SNe II, of young stars, are in the disc."""
+        return np.where(parameters["subtype"] == TYPE_IA, HostSite.LIGHT, HostSite.DISC)
+
+    def magnitudes(
+        self, parameters: dict[str, np.ndarray], mjd: np.ndarray, band: np.ndarray
+    ) -> np.ndarray:
         """AB magnitudes, (object, epoch); +inf before the explosion and at padded epochs."""
         mjd = np.ascontiguousarray(mjd, dtype=float)
         band = np.ascontiguousarray(band, dtype=np.int64)
