@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from simulator.lightcurves import DEFAULT_CLASSES, class_names, light_curve_class
 from simulator.rng import Draws, Purpose
 from skyreel.errors import SimulationError
+
+if TYPE_CHECKING:
+    from simulator.lightcurves.protocol import LightCurveModel
 
 STAMP_SIZES = (5, 101)
 MAGNITUDE_LAWS = ("survey", "thesis")
@@ -92,7 +96,7 @@ class Options:
         return {**asdict(self), "classes": dict(self.classes)}
 
 
-def light_curve_class_or_error(name):
+def light_curve_class_or_error(name: str) -> type[LightCurveModel]:
     """The class of this name, or a SimulationError with the nearest one."""
     try:
         return light_curve_class(name)
@@ -123,7 +127,7 @@ SPLITS = ("train", "validation", "test")
 _SPLIT_SHIFT = 56
 
 
-def addresses(split: str, indices):
+def addresses(split: str, indices: Sequence[int] | np.ndarray) -> np.ndarray:
     """Addresses of objects of a split, uint64, shape (object,).
 
     Raises
@@ -142,7 +146,9 @@ def addresses(split: str, indices):
     return indices.astype(np.uint64) + np.uint64(SPLITS.index(split) << _SPLIT_SHIFT)
 
 
-def class_numbers(seed, split, indices, cycle):
+def class_numbers(
+    seed: int, split: str, indices: Sequence[int] | np.ndarray, cycle: Sequence[int]
+) -> np.ndarray:
     """Class of every object: each round of ``len(cycle)`` objects is a shuffled ``cycle``."""
     indices = np.asarray(indices, dtype=np.int64)
     length = len(cycle)

@@ -25,7 +25,7 @@ class Bandpass:
     wave_angstrom: np.ndarray
     transmission: np.ndarray
 
-    def at(self, wave_angstrom):
+    def at(self, wave_angstrom: np.ndarray) -> np.ndarray:
         """Transmission at any wavelengths, zero outside the tabulated range."""
         return np.interp(wave_angstrom, self.wave_angstrom, self.transmission, left=0.0, right=0.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,11 +12,14 @@ from simulator.preview.contact_sheet import contact_sheet
 from simulator.preview.style import check_place
 from skyreel.errors import SimulationError
 
+if TYPE_CHECKING:
+    from simulator.simulator import Simulator
+
 SUFFIXES = (".png", ".gif")
 _OBJECTS_PER_CLASS = 20  # made by ``preview``, of which it shows one
 
 
-def preview(simulator, path):
+def preview(simulator: Simulator, path: str | Path) -> None:
     """Simulate a few objects of every class and write one of each as ``.png`` or ``.gif``.
 
     Parameters
@@ -39,7 +43,7 @@ def preview(simulator, path):
     draw(sequences, simulator.classes, simulator.band_names, path, title=simulator.profile.title)
 
 
-def check_preview(path) -> None:
+def check_preview(path: str | Path) -> None:
     """Refuse, before any work, a path that cannot become a preview.
 
     Raises

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,10 +21,23 @@ from simulator.preview.style import (
     write_picture,
 )
 
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from simulator.preview.examples import Example
+    from simulator.sequences import Sequences
+
 _FRAME_MS = 350
 
 
-def movie(sequences, classes, bands, path, *, title=""):
+def movie(
+    sequences: Sequences,
+    classes: Sequence[str],
+    bands: Sequence[str],
+    path: str | Path,
+    *,
+    title: str = "",
+) -> None:
     """Write an animated GIF of one object of every class, stepping through the epochs.
 
     Parameters and errors are those of :func:`contact_sheet`. The movie is as long as the
@@ -58,7 +73,7 @@ class Film:
 
     EDGE, GAP, HEAD, NAME, BELOW, CURVE, ACROSS = 16, 14, 44, 24, 22, 56, 8
 
-    def __init__(self, objects, bands, title):
+    def __init__(self, objects: list[Example], bands: Sequence[str], title: str) -> None:
         from matplotlib import get_data_path
         from PIL import ImageFont
 
@@ -81,7 +96,7 @@ class Film:
         self.width = max(width, int(self.fonts["title"].getlength(title)) + 120)
         self.height = self.HEAD + -(-len(objects) // across) * self.pitch + 4
 
-    def palette(self):
+    def palette(self) -> np.ndarray:
         """RGB colours of all frames (at most 256, 3): greys, tints, and inks down to white."""
         grey = np.linspace(0, 255, 64)[:, None] * np.ones(3)
         tints = [0.45 * grey[::3] + 0.55 * np.array(rgb_of(colour)) for colour in TINTS.values()]
@@ -90,7 +105,7 @@ class Film:
         blends = [255 + depth * (np.array(rgb_of(colour)) - 255) for colour in inks]
         return np.concatenate([grey, *blends, *tints])[:256].round().astype(np.uint8)
 
-    def frame(self, epoch):
+    def frame(self, epoch: int) -> Image.Image:
         """One RGB frame."""
         from PIL import Image, ImageDraw
 

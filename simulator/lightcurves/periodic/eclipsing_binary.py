@@ -146,7 +146,7 @@ class EclipsingBinary(PeriodicStar):
         log_temperature = np.log(self._systems["temperature_1_k"][system])
         return np.interp(-log_temperature, -np.log(LOCUS_TEMPERATURE_K), LOCUS_G_I)
 
-    def out_of_eclipse(self, parameters, band):
+    def out_of_eclipse(self, parameters: dict[str, np.ndarray], band: np.ndarray) -> np.ndarray:
         """Magnitude at maximum light in each epoch's band, shape (object, epoch)."""
         brightest = self.shapes.of(self.shapes.brightest, parameters["_shape"])
         return np.take_along_axis(parameters["_level"] + brightest, band, axis=1)
@@ -204,7 +204,7 @@ def _temperatures_k(g_i):
     return np.exp(np.interp(g_i, LOCUS_G_I, np.log(LOCUS_TEMPERATURE_K)))
 
 
-def locus_magnitudes(g_i):
+def locus_magnitudes(g_i: np.ndarray) -> np.ndarray:
     """Magnitudes in ugrizy of dwarfs with these g-i, relative to r, shape (object, 6)."""
     u_g, r_i, i_z = (np.interp(g_i, LOCUS_G_I, c) for c in (LOCUS_U_G, LOCUS_R_I, LOCUS_I_Z))
     g = g_i - r_i

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 import numpy as np
 from numba import njit
@@ -22,12 +23,12 @@ _LN_PER_MAG = 0.4 * np.log(10.0)
 _RESCUE_ABOVE_LIMIT_MAG = 1.0
 
 
-def data_path(name: str):
+def data_path(name: str) -> Traversable:
     """The path of a table shipped with the light curves."""
     return files("simulator.lightcurves") / "data" / name
 
 
-def letter_indices(bands: Bands):
+def letter_indices(bands: Bands) -> np.ndarray:
     """Place of each band in ugrizy (DECam's Y counts as y), shape (band,)."""
     letters = [letter.lower() for letter in bands.letters]
     for name, letter in zip(bands.filters, letters, strict=True):
@@ -36,14 +37,23 @@ def letter_indices(bands: Bands):
     return np.array([LETTERS.index(letter) for letter in letters])
 
 
-def fourier_series(phase, constant, cosine, sine):
+def fourier_series(
+    phase: np.ndarray, constant: np.ndarray, cosine: np.ndarray, sine: np.ndarray
+) -> np.ndarray:
     """Sums of ``a_k cos(2 pi k phase) + b_k sin(2 pi k phase)``, k from 1; (curve, phase)."""
     angle = 2 * np.pi * np.outer(np.arange(1, np.shape(cosine)[-1] + 1), phase)
     return np.asarray(constant)[..., None] + cosine @ np.cos(angle) + sine @ np.sin(angle)
 
 
 @njit(cache=True, nogil=True)
-def look_up(tables, shape, scale, level, position, band):
+def look_up(
+    tables: np.ndarray,
+    shape: np.ndarray,
+    scale: np.ndarray,
+    level: np.ndarray,
+    position: np.ndarray,
+    band: np.ndarray,
+) -> np.ndarray:
     """Magnitudes by linear interpolation in shape tables; NaN where ``position`` is.
 
     Parameters
@@ -73,18 +83,18 @@ def look_up(tables, shape, scale, level, position, band):
 class Shapes:
     """Tabulated curves in magnitudes, axis order (band, shape, node), evenly spaced nodes."""
 
-    def __init__(self, values):
+    def __init__(self, values: np.ndarray) -> None:
         self.values = np.ascontiguousarray(values, dtype=np.float32)
         self.brightest = self.values.min(axis=2).astype(float)
         self.amplitude = self.values.max(axis=2) - self.brightest
         self._mean, self._variance, self._third = _moments(values)
         self._band = np.arange(len(self.values))
 
-    def of(self, property_, shape):
+    def of(self, property_: np.ndarray, shape: np.ndarray) -> np.ndarray:
         """A (band, shape) property of each object's shapes, both (object, band)."""
         return property_[self._band, shape]
 
-    def flux_mean_mag(self, shape, scale):
+    def flux_mean_mag(self, shape: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Magnitude of the mean flux of ``scale x shape``, by its first three cumulants.
 
         -2.5 log10 <10^(-0.4 m)> to third order in ``scale``; the error stays under 0.01 mag
@@ -171,20 +181,20 @@ class PeriodicStar(LightCurveModel):
         return {"_shape": shape, "_scale": scale, "_level": level}
 
 
-def brightened(parameters, step_mag):
+def brightened(parameters: dict[str, np.ndarray], step_mag: np.ndarray) -> dict[str, np.ndarray]:
     """The parameters with every band brighter by ``step_mag``, shape (object,)."""
     mean, level = parameters["mean_mag"] - step_mag, parameters["_level"] - step_mag[:, None]
     return {**parameters, "mean_mag": mean, "_level": level}
 
 
-def random_epoch(draws, context, period_d):
+def random_epoch(draws: Draws, context: Context, period_d: np.ndarray) -> np.ndarray:
     """A time of phase zero within one period after each object's first exposure [MJD]."""
     mjd = context.schedule.mjd
     first = np.where(np.isfinite(mjd), mjd, np.inf).min(axis=1)
     return np.where(np.isfinite(first), first, 0.0) + draws.uniform() * period_d
 
 
-def relative_to(reference: int, magnitude):
+def relative_to(reference: int, magnitude: np.ndarray) -> np.ndarray:
     """Colours against the reference band of magnitudes shaped (object, band)."""
     return magnitude - magnitude[:, [reference]]
 

@@ -208,7 +208,7 @@ def _ids_from_numbers(is_c, numbers):
     return np.where(is_c, C.first_id + numbers - first_c, AB.first_id + numbers).astype(float)
 
 
-def template_curves(templates: Path | None = None):
+def template_curves(templates: Path | None = None) -> dict[tuple[str, str], np.ndarray]:
     """Curves from 0 at maximum to about 1 at minimum, by (letter, id), shape (node,).
 
     From the published archive if ``templates`` holds it, otherwise from order-10 Fourier fits

@@ -9,6 +9,9 @@ distribution; what is lost are the few SNe Ia brighter than ``brightest`` allows
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numba import njit
 
@@ -21,6 +24,13 @@ from simulator.lightcurves.supernovae.light_curve_kernels import (
 )
 from simulator.lightcurves.supernovae.seds import REDSHIFTS
 
+if TYPE_CHECKING:
+    from simulator.lightcurves.supernovae.seds import Grid
+    from simulator.lightcurves.supernovae.type_ia import SupernovaIa
+    from simulator.lightcurves.supernovae.type_ii import SupernovaII
+    from simulator.observing.schedule import Schedule
+    from simulator.rng import Draws
+
 N_BINS = 16  # per subtype
 NODES = np.geomspace(0.001, REDSHIFTS[-1], 160)  # redshifts that limits are chosen from
 AGES_DAY = np.geomspace(0.5, 150.0, 40)  # since explosion, observer frame
@@ -29,7 +39,9 @@ AGES_DAY = np.geomspace(0.5, 150.0, 40)  # since explosion, observer frame
 class Reach:
     """Cells of both subtypes, with the faintest depth that still sees each at each redshift."""
 
-    def __init__(self, subtypes, grids, n_bands):
+    def __init__(
+        self, subtypes: Sequence[SupernovaIa | SupernovaII], grids: Sequence[Grid], n_bands: int
+    ) -> None:
         self._edges = [subtype.bin_edges(N_BINS) for subtype in subtypes]
         self._prior = np.concatenate([np.diff(edges) for edges in self._edges])
         brightest = [s.brightest(e) for s, e in zip(subtypes, self._edges, strict=True)]
@@ -37,7 +49,9 @@ class Reach:
         rates = [_cumulative_rate(subtype) for subtype in subtypes]
         self._explosions = np.repeat(rates, N_BINS, axis=0)
 
-    def cells(self, schedule, first_explosion_mjd, last_mjd):
+    def cells(
+        self, schedule: Schedule, first_explosion_mjd: np.ndarray, last_mjd: np.ndarray
+    ) -> Cells:
         """What may be drawn for each object of a schedule."""
         depth_mag = deepest_per_band(*exposures(schedule), self._brightest.shape[1])
         span = np.searchsorted(AGES_DAY, last_mjd - first_explosion_mjd)
@@ -47,7 +61,7 @@ class Reach:
         return Cells(np.cumsum(weight, axis=1), node, self._edges, self._explosions)
 
 
-def exposures(schedule):
+def exposures(schedule: Schedule) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Times, bands and limiting magnitudes in the one memory layout the kernels compile for."""
     return (
         np.ascontiguousarray(schedule.mjd, dtype=float),
@@ -59,11 +73,17 @@ def exposures(schedule):
 class Cells:
     """The cells of a batch, drawn in proportion to the supernovae they may show."""
 
-    def __init__(self, cumulative, node, edges, explosions):
+    def __init__(
+        self,
+        cumulative: np.ndarray,
+        node: np.ndarray,
+        edges: list[np.ndarray],
+        explosions: np.ndarray,
+    ) -> None:
         self._cumulative, self._node = cumulative, node
         self._edges, self._explosions = edges, explosions
 
-    def draw(self, draws, rows):
+    def draw(self, draws: Draws, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Subtype, quantile of luminosity and redshift, each of shape (rows,)."""
         cumulative = self._cumulative[rows]
         target = draws.uniform() * cumulative[:, -1]
@@ -114,7 +134,9 @@ def _light_curves(brightest, grids, n_bands):
 
 
 @njit(cache=True, nogil=True)
-def deepest_per_band(mjd, band, limiting_mag, n_bands):
+def deepest_per_band(
+    mjd: np.ndarray, band: np.ndarray, limiting_mag: np.ndarray, n_bands: int
+) -> np.ndarray:
     """Faintest limiting magnitude per (object, band); -inf where there is no exposure."""
     depth = np.full((mjd.shape[0], n_bands), -np.inf)
     for i in range(mjd.shape[0]):
@@ -125,7 +147,7 @@ def deepest_per_band(mjd, band, limiting_mag, n_bands):
 
 
 @njit(cache=True, nogil=True)
-def farthest_nodes(depth_mag, age, brightest):
+def farthest_nodes(depth_mag: np.ndarray, age: np.ndarray, brightest: np.ndarray) -> np.ndarray:
     """First node of redshift beyond the reach of every band, (object, cell).
 
     ``brightest`` is (cell, band, age, node) and increases along the nodes.
