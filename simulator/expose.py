@@ -27,7 +27,7 @@ _RAY_DRAWS = 1 << 12  # draws kept for the fixed defects, and for the rays of on
 
 
 class Detector(NamedTuple):
-    """What the detector does to a batch; per-object values have shape (object,)."""
+    """The detector of every object of a batch; per-object values have shape (object,)."""
 
     gain_e_per_adu: np.ndarray
     read_noise_e: np.ndarray
@@ -36,10 +36,10 @@ class Detector(NamedTuple):
     cosmic_ray_rate_per_pix_s: float
     hot_pixel_fraction: float
     bad_column_fraction: float
-    lanczos_order: int  # 0 leaves the stamps as they were read
+    lanczos_order: int  # 0: no resampling
     silicon_um: float
     pixel_um: float
-    edges: np.ndarray  # (object, 4): first and end row and column there, shares of the stamp
+    edges: np.ndarray  # (object, 4): first and end row and column on it, as shares of the stamp
 
 
 def expose(
@@ -74,7 +74,7 @@ def expose(
 
 
 def _contiguous(arrays):
-    """The same named tuple with C-ordered arrays: another order would be compiled anew."""
+    """The same named tuple with C-ordered arrays: another order would compile the kernel again."""
     return type(arrays)(
         *(np.ascontiguousarray(v) if isinstance(v, np.ndarray) else v for v in arrays)
     )
@@ -130,7 +130,7 @@ def _expose(objects, scene, psf, detector, key, grid, disc, bulge, images, mask)
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _cut(images, mask, edges):
-    """Empty and mark what lies outside the detector in every epoch of one object."""
+    """Set pixels outside the detector to zero and mark them, in every epoch of one object."""
     size = images.shape[1]
     first_row, end_row = round(edges[0] * size), round(edges[1] * size)
     first_column, end_column = round(edges[2] * size), round(edges[3] * size)

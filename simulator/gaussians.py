@@ -19,8 +19,8 @@ from simulator.fastmath import fast_exp
 
 Mixture = tuple[np.ndarray, np.ndarray]  # (weights, scales), each of shape (component,)
 
-# A pixel of width 1/n widens a Gaussian by 1/(12 n^2); what this leaves out is 1/(480 n^4 sigma^4)
-# of its peak. n grows until that is this share of the peak of all components together.
+# A pixel of width 1/n widens a Gaussian by 1/(12 n^2); the error is 1/(480 n^4 sigma^4) of its
+# peak. n grows until that is this share of the peak of all components together.
 _PIXEL_ERROR = 1e-3
 _MAX_SUBPIXELS = 6
 

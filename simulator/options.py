@@ -1,4 +1,4 @@
-"""What a user may ask of a simulation, checked before any work starts."""
+"""The options of a simulation, checked before any work starts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHARE_ERROR = 0.01  # by which a class's share of a round may differ from the o
 
 @dataclass(frozen=True)
 class Options:
-    """One simulation, up to how many objects it makes.
+    """One simulation, but for the number of objects.
 
     Parameters
     ----------

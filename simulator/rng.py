@@ -1,4 +1,4 @@
-"""Random numbers addressed by what they are for, so that how a run is cut changes nothing.
+"""Random numbers addressed by purpose and object, so that dividing a run changes nothing.
 
 Everything random about object *i* comes from Philox 4x32-10 (Salmon et al. 2011, "Parallel
 random numbers: as easy as 1, 2, 3"), keyed by the run's seed and counted by (object, purpose,
@@ -22,7 +22,7 @@ ROUNDS = 10
 
 
 class Purpose(IntEnum):
-    """What a stream is for. Part of the data format: append, never renumber."""
+    """The purpose of a stream. Part of the data format: append, never renumber."""
 
     CLASS = 0
     POINTING = 1
@@ -79,7 +79,7 @@ class Draws:
     Every call takes the next draw of every object's own stream, so the k-th call of an
     object gives the same number whichever other objects are in the batch. Where objects
     are redrawn until they are accepted, take ``attempt(k)`` of the ones still open: it is
-    a fresh set of streams, again independent of the other objects.
+    another set of streams, also independent of the other objects.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class Draws:
         return self.objects.size
 
     def attempt(self, number: int, rows: np.ndarray | slice = slice(None)) -> Draws:
-        """Fresh streams of the objects in ``rows`` for their ``number``-th try (from 1)."""
+        """Other streams of the objects in ``rows`` for their ``number``-th try (from 1)."""
         if not 0 < number < 2**24:
             raise ValueError(f"attempt {number}: allowed are 1 to {2**24 - 1}.")
         return Draws(self.seed, self.objects[rows], self.purpose, number)

@@ -44,7 +44,7 @@ class Sequences:
 
 
 class DrawnObjects:
-    """What is drawn of a batch of objects, filled class by class; arrays (object, ...)."""
+    """The draws of a batch of objects, filled class by class; arrays (object, ...)."""
 
     def __init__(self, n: int, n_epochs: int, n_bands: int, parameters: dict[str, str]) -> None:
         self.magnitude = np.full((n, n_epochs), np.inf)

@@ -1,7 +1,7 @@
 """Labelled image sequences of any objects of a data set, made in memory.
 
 Object *i* of a split depends on the profile, the options, the split and *i* alone, so any
-object can be simulated again by itself.
+object can be regenerated alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Cosmic rays, hot pixels and bad columns, and the mask bits that mark them.
 
-Hot pixels and bad columns stay where they are through a sequence; cosmic rays come anew in
-every exposure. Stamps are (row, column), columns are the direction of read-out.
+Hot pixels and bad columns are the same in every exposure of a sequence; cosmic rays are not.
+Stamps are (row, column), columns are the direction of read-out.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def apply_fixed_defects(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def digitise(counts: np.ndarray, electrons: np.ndarray, gain_e_per_adu: float) -> None:
-    """Whole counts, clipped to what 16 bits hold, of flattened stamps."""
+    """Whole counts of flattened stamps, clipped to 16 bits."""
     per_e = np.float32(1.0 / gain_e_per_adu)
     for p in range(counts.size):
         adu = electrons[p] * per_e + np.float32(0.5)

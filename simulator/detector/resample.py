@@ -1,4 +1,4 @@
-"""Lanczos resampling of a stamp, as pipelines do that register their images on one grid."""
+"""Lanczos resampling of a stamp, as in surveys that register their images on a common grid."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import numpy as np
 from simulator.lightcurves.protocol import Bands, Context, LightCurveModel, Motion
 from simulator.rng import Draws
 
-# Main belt: Gaussian mixture of semi-major axes [AU] that leaves the Kirkwood gaps blurred.
+# Main belt: Gaussian mixture of semi-major axes [AU]; it smooths the Kirkwood gaps.
 _AXES_AU = (2.36, 2.70, 3.10)
 _AXIS_SCATTER_AU = 0.10
 _AXIS_WEIGHTS = (0.33, 0.37, 0.30)
@@ -66,7 +66,7 @@ class Asteroid(LightCurveModel):
     def _appear(self, draws, context, found):
         """Draw magnitude and exposure until the exposure detects the asteroid.
 
-        One that has not appeared after ``MAX_ATTEMPTS`` is put half a magnitude above the
+        One that is not detected after ``MAX_ATTEMPTS`` is half a magnitude brighter than the
         limit of its deepest exposure.
         """
         schedule = context.schedule
@@ -78,8 +78,8 @@ class Asteroid(LightCurveModel):
             n_epochs = schedule.observed[open_rows].sum(axis=1)
             epoch = d.integers(n_epochs)
             band = schedule.band[open_rows, epoch]
-            seen = magnitude + found["_offset"][open_rows, band]
-            accepted = seen < limit[open_rows, epoch]
+            apparent = magnitude + found["_offset"][open_rows, band]
+            accepted = apparent < limit[open_rows, epoch]
             rows = open_rows[accepted]
             found["mean_mag"][rows] = magnitude[accepted]
             found["appearance_mjd"][rows] = schedule.mjd[rows, epoch[accepted]]

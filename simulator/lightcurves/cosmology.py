@@ -39,14 +39,14 @@ def volume_per_redshift_mpc3(redshift: np.ndarray) -> np.ndarray:
 def explosions_per_year(
     redshift: np.ndarray, rate_per_mpc3_year: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    """Explosions that the whole sky shows per observer's year, cumulative over ``redshift``.
+    """Explosions on the whole sky per observer's year, cumulative over ``redshift``.
 
     The integral of rate x volume / (1 + z); the last factor is time dilation.
 
     Parameters
     ----------
     redshift : array, shape (node,)
-        Increasing; what lies below the first is counted as a Euclidean volume.
+        Increasing; the volume below the first is Euclidean.
     rate_per_mpc3_year : callable of redshift
     """
     density = rate_per_mpc3_year(redshift) * volume_per_redshift_mpc3(redshift) / (1 + redshift)

@@ -1,6 +1,6 @@
-"""What a class of object is to the simulator: its light, its place in a host, motion and alerts.
+"""The protocol of a class of object: its light, its place in a host galaxy, motion and alerts.
 
-A class is one subclass of ``LightCurveModel``. The simulator asks it nothing but what is
+A class is one subclass of ``LightCurveModel``. The simulator uses nothing of it but what is
 declared here, so a new class is one module, or one class in a user's own file with
 ``simulator.register``.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bands:
-    """The photometric system in use: what the survey calls its bands, and which filters they are.
+    """The photometric system in use: the bands of the survey and their filters.
 
     ``names`` are the survey's (``g``), ``filters`` the transmission curves (``desg``),
     ``reference`` is the index of the band that magnitudes of objects are drawn in.
@@ -44,7 +44,7 @@ class Bands:
 
 @dataclass(frozen=True)
 class Context:
-    """What a class is given when it draws its objects."""
+    """The schedule, bands and magnitudes that a class draws its objects for."""
 
     schedule: Schedule
     bands: Bands

@@ -1,7 +1,7 @@
-"""Colours of ordinary stars in any bands, from black bodies seen through the filters.
+"""Colours of ordinary stars in any bands, from black bodies.
 
 A temperature stands for a spectral type; above 3,500 K the broad-band colours of black bodies
-follow the stellar locus to about 0.1 mag, which is what a background star needs.
+follow the stellar locus to about 0.1 mag, which is enough for background stars.
 """
 
 from __future__ import annotations

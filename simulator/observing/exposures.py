@@ -29,13 +29,13 @@ class Conditions:
     seeing_fwhm_arcsec: np.ndarray
     sky_adu: np.ndarray
     background_e: np.ndarray  # of one pixel; 0 where padded
-    throughput: np.ndarray  # light that arrives, over what the zero point says
+    throughput: np.ndarray  # light that arrives, relative to the zero point
     psf: Psf
     detector: Detector
 
 
 class PointingBank:
-    """Gives every object a pointing, a detector and with them its exposures."""
+    """Draws a pointing and a detector for every object, and with them its exposures."""
 
     def __init__(self, profile: Profile, pointings: Pointings) -> None:
         self._profile = profile

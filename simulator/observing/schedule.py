@@ -47,10 +47,10 @@ class Schedule:
     band: np.ndarray
     exposure_time_s: np.ndarray
     zero_point_mag: np.ndarray
-    limiting_mag: np.ndarray  # what counts as seen: the reported limit or the noise's own
+    limiting_mag: np.ndarray  # of a detection: reported limit or the noise's, the brighter
     gain_e_per_adu: np.ndarray  # (object, 1)
     noise_limit_mag: np.ndarray | None = None  # 5 sigma by noise alone; none: ``limiting_mag``
-    seeing_fwhm_arcsec: np.ndarray | None = None  # none: trails cost nothing
+    seeing_fwhm_arcsec: np.ndarray | None = None  # none: trails lose no depth
 
     @property
     def observed(self) -> np.ndarray:
@@ -63,7 +63,7 @@ class Schedule:
         return Schedule(**{k: v if v is None else v[rows] for k, v in columns.items()})
 
     def trailing_loss_mag(self, rate_arcsec_per_h: np.ndarray) -> np.ndarray:
-        """How much shallower the limit is for a source that moves, shape (object, epoch).
+        """Loss of depth for a source that moves, shape (object, epoch).
 
         A trail of length L widens a PSF of width sigma to sqrt(sigma^2 + L^2/12) along it, and
         the noise grows like the root of the area.

@@ -1,4 +1,4 @@
-"""A movie of one object of every class: an animated GIF, stepping through the epochs."""
+"""An animated GIF of one object of every class, one frame per epoch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from simulator.preview.style import (
     INK,
     TINTS,
     band_styles,
-    check_place,
+    check_writable,
     rgb_of,
     write_picture,
 )
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _FRAME_MS = 350
 
 
-def movie(
+def animation(
     sequences: Sequences,
     classes: Sequence[str],
     bands: Sequence[str],
@@ -38,17 +38,17 @@ def movie(
     *,
     title: str = "",
 ) -> None:
-    """Write an animated GIF of one object of every class, stepping through the epochs.
+    """Write an animated GIF of one object of every class, one frame per epoch.
 
-    Parameters and errors are those of :func:`contact_sheet`. The movie is as long as the
-    longest sequence shown; a shorter one stays at its last epoch, faded.
+    Parameters and errors are those of :func:`contact_sheet`. It is as long as the
+    longest sequence; a shorter one stays at its last epoch, faded.
     """
-    check_place(path)
-    film = Film(chosen_examples(sequences, classes, bands, 1), bands, title)
-    palette = film.palette()
-    frames = [_indexed(film.frame(epoch), palette) for epoch in range(film.n_epochs)]
+    check_writable(path)
+    drawn = Frames(chosen_examples(sequences, classes, bands, 1), bands, title)
+    palette = drawn.palette()
+    frames = [_indexed(drawn.frame(epoch), palette) for epoch in range(drawn.n_epochs)]
     image = BytesIO()
-    duration_ms = [_FRAME_MS] * (film.n_epochs - 1) + [4 * _FRAME_MS]
+    duration_ms = [_FRAME_MS] * (drawn.n_epochs - 1) + [4 * _FRAME_MS]
     frames[0].save(
         image, format="GIF", save_all=True, append_images=frames[1:], loop=0, duration=duration_ms
     )
@@ -68,8 +68,8 @@ def _indexed(frame, palette):
     return image
 
 
-class Film:
-    """Frames of a movie: panels side by side, each a stamp over its light curve."""
+class Frames:
+    """Frames of an animation: panels side by side, each a stamp above its light curve."""
 
     EDGE, GAP, HEAD, NAME, BELOW, CURVE, ACROSS = 16, 14, 44, 24, 22, 56, 8
 
@@ -148,7 +148,7 @@ class Film:
         self._curve(draw, x, bottom + self.BELOW, obj, now)
 
     def _curve(self, draw, x, y, obj, now):
-        """The light curve up to now, what follows in light grey, on a line that is now."""
+        """The light curve up to this epoch, later epochs in light grey, a line at this epoch."""
         faint, bright = obj.magnitude_range()
         across = x + 4 + (self.side - 8) * obj.day / max(obj.day[-1], 0.1)
         magnitude = obj.epochs["magnitude"]

@@ -21,7 +21,7 @@ from simulator.preview.style import (
     INK,
     TINTS,
     band_styles,
-    check_place,
+    check_writable,
     write_picture,
 )
 
@@ -58,9 +58,9 @@ def contact_sheet(
     Raises
     ------
     SimulationError
-        Nothing to show, or a place that cannot be written.
+        No object to draw, or a path that cannot be written.
     """
-    check_place(path)
+    check_writable(path)
     objects = chosen_examples(sequences, classes, bands, rows_per_class)
     sheet = Sheet(objects, bands)
     sheet.head(title, list(dict.fromkeys(o.name for o in objects)))

@@ -1,4 +1,4 @@
-"""Which objects and epochs are shown, and one object ready to be drawn."""
+"""The objects and epochs of a preview, and one object ready to be drawn."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from skyreel.errors import SimulationError
 if TYPE_CHECKING:
     from simulator.sequences import Sequences
 
-_WELL_SEEN = 20.0  # signal-to-noise of an example
-_ALERT_PART = (0.15, 0.6)  # of a sequence: alerts that show what is before and after
+_HIGH_SIGNAL = 20.0  # signal-to-noise of an example
+_ALERT_PART = (0.15, 0.6)  # of a sequence: alerts with epochs before and after them
 MIN_SIDE_PIX = 110  # of an enlarged stamp in the picture
 BLACK_SIGMA, _SOFTENING_SIGMA, _MIN_WHITE_SIGMA = -2.5, 3.0, 15.0
 
 
 def example_objects(sequences: Sequences, class_number: int, count: int = 1) -> np.ndarray:
-    """Positions in the batch of ``count`` examples of a class: the brighter of those well seen.
+    """Positions in the batch of ``count`` examples of a class: bright ones of high signal-to-noise.
 
-    How well one is seen is its largest signal-to-noise, less where the host outshines the source
-    or the alert comes at once or late, and the host's brightness where there is no source.
+    They are ranked by their largest signal-to-noise, lowered where the host outshines the source
+    or the alert comes at once or late, and by the brightness of the host where there is no source.
     """
     objects = sequences.objects
     members = np.flatnonzero(objects["label"] == class_number)
@@ -37,7 +37,7 @@ def example_objects(sequences: Sequences, class_number: int, count: int = 1) -> 
     untimely = (alert >= 0) & ((when < _ALERT_PART[0]) | (when > _ALERT_PART[1]))
     signal = objects["max_signal_to_noise"][members] * outshone * np.where(untimely, 0.1, 1)
     rising = np.lexsort((-host, signal))
-    well = rising[signal[rising] >= _WELL_SEEN]
+    well = rising[signal[rising] >= _HIGH_SIGNAL]
     well = well if well.size else rising
     rank = 1 - (np.arange(count) + 0.5) / (3 * count)
     place = np.unique((rank * (well.size - 1)).round().astype(int))[::-1]
@@ -74,7 +74,7 @@ class Example:
         return (images - sky_adu) / np.sqrt(sky_adu / gain + read_noise_adu**2 + 1 / 12)
 
     def wanted(self) -> tuple[int, ...]:
-        """Epochs that must be seen: the alert, and where its source stands out most."""
+        """Epochs that must be drawn: the alert, and the one of highest signal-to-noise."""
         if self.alert < 0:
             return ()
         best = np.nanargmax(self.epochs["limiting_mag"] - self.epochs["magnitude"])
@@ -103,7 +103,7 @@ class Example:
         return self.bands[self.epochs["band"][epoch]], f"{self.day[epoch]:.{digits}f} d"
 
     def magnitude_range(self) -> tuple[float, float]:
-        """(faint, bright) end of the magnitude axis: what can be seen, and limits close to it."""
+        """(faint, bright) end of the magnitude axis: detected points, and limits close to them."""
         magnitude, limit = self.epochs["magnitude"], self.epochs["limiting_mag"]
         seen = magnitude[np.isfinite(magnitude) & (magnitude < limit + 1)]
         if not seen.size:
@@ -127,5 +127,5 @@ def chosen_examples(
         for row in example_objects(sequences, number, count)
     ]
     if not found:
-        raise SimulationError("preview: there is no object to show; give at least one.")
+        raise SimulationError("preview: there is no object to draw; give at least one.")
     return found

@@ -1,4 +1,4 @@
-"""Colours, markers and the place a picture goes to."""
+"""Colours, markers, and writing of a picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from skyreel.errors import SimulationError
 
-# Colours told apart by colour-blind eyes (Okabe & Ito 2008; wine: P. Tol's muted scheme).
+# Colours that colour-blind readers can distinguish (Okabe & Ito 2008; wine: P. Tol's muted scheme).
 BAND_STYLES = {
     "u": ("#0072B2", "s"),
     "g": ("#009E73", "o"),
@@ -38,7 +38,7 @@ def rgb_of(colour: str) -> tuple[int, int, int]:
     return tuple(int(colour[k : k + 2], 16) for k in (1, 3, 5))
 
 
-def check_place(path: str | Path) -> None:
+def check_writable(path: str | Path) -> None:
     """Refuse, before any work, a path that cannot become a file."""
     path = Path(path)
     if not path.absolute().parent.is_dir():

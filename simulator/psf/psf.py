@@ -1,6 +1,6 @@
 """The PSF of every exposure, and how each kind of profile is drawn.
 
-This is the one place that tells kinds of profiles apart. ``SurveyPsf`` makes the PSFs of a
+This is the one place that distinguishes kinds of profiles. ``SurveyPsf`` makes the PSFs of a
 batch from a survey profile; ``add_star`` and ``psf_mixture`` draw them.
 """
 
@@ -60,7 +60,7 @@ class Psf(NamedTuple):
 
 
 class SurveyPsf:
-    """The PSFs of a survey: the kind of its profile, and what that kind needs to be drawn.
+    """The PSFs of a survey: the kind of its profile, and the data to draw it.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from simulator.lightcurves.protocol import Bands
     from survey_profiles import Profile
 
-_EDGE_PIX = 3.0  # neighbours this far outside a stamp still shine into it
+_EDGE_PIX = 3.0  # neighbours this far outside a stamp still add light to it
 
 
 class Neighbours:

@@ -1,4 +1,4 @@
-"""Draws binaries that cover what nature offers, and writes their light curves as the library.
+"""Draws binaries that cover the observed population, and writes the library of light curves.
 
 How often each system is used is decided by ``simulator.lightcurves.periodic.eclipsing_binary``,
 which weights them to observed amplitudes.

@@ -1,7 +1,7 @@
 """Classical Cepheids of the fundamental mode, 1 to 100 days.
 
 Below 10 d the shapes are those of 48 real stars (Fourier series of order 8 to the BVI curves
-of Berdnikov et al. 2014), each used near its own period; above, the templates of Pejcha &
+of Berdnikov et al. 2014), each used close to its own period; above, the templates of Pejcha &
 Kochanek 2012. Bands are tied by amplitude ratios and share one phase.
 """
 

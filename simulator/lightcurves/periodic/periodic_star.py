@@ -1,7 +1,7 @@
-"""Periodic stars: one table of shapes, one phase for all bands, redrawn until they are seen.
+"""Periodic stars: one table of shapes, one phase for all bands, redrawn until they are detected.
 
 A curve is ``level + scale x shape(phase)`` in magnitudes, with a level, a scale and a shape per
-object and band; the phase belongs to the object alone, so every band keeps step. Mean
+object and band; the phase belongs to the object alone, so all bands vary in phase. Mean
 magnitudes are those of the mean *flux*, as catalogues average.
 """
 
@@ -20,7 +20,7 @@ from simulator.rng import Draws
 LETTERS = "ugrizy"
 MAX_ATTEMPTS = 200
 _LN_PER_MAG = 0.4 * np.log(10.0)
-_RESCUE_ABOVE_LIMIT_MAG = 1.0
+_BRIGHTENED_ABOVE_LIMIT_MAG = 1.0
 
 
 def data_path(name: str) -> Traversable:
@@ -120,16 +120,17 @@ class PeriodicStar(LightCurveModel):
     """What periodic classes share: evaluation, and redrawing of what cannot be detected.
 
     A class gives ``shapes``, ``epoch_name`` (the parameter that holds phase zero) and
-    ``_draw``; ``_accepts`` and ``_rescue`` say when an object counts as seen.
+    ``_draw``; ``_accepts`` says whether an object is detected, ``_brightened`` what to do if it
+    never is.
     """
 
     epoch_name = "epoch_max_mjd"
     shapes: Shapes
 
     def sample(self, draws: Draws, context: Context) -> dict[str, np.ndarray]:
-        """Parameters of a batch; objects that are not seen are redrawn, all of them anew.
+        """Parameters of a batch; objects that are not detected are redrawn whole.
 
-        After ``MAX_ATTEMPTS`` tries the last draw is kept and made visible (``_rescue``).
+        After ``MAX_ATTEMPTS`` draws the last one is kept and made brighter (``_brightened``).
         """
         parameters = self._draw(draws, context)
         still = np.flatnonzero(~self._accepts(parameters, context))
@@ -137,11 +138,11 @@ class PeriodicStar(LightCurveModel):
             if not still.size:
                 return parameters
             here = context.rows(still)
-            again = self._draw(draws.attempt(number, still), here)
-            _put(parameters, still, again)
-            still = still[~self._accepts(again, here)]
+            redrawn = self._draw(draws.attempt(number, still), here)
+            _put(parameters, still, redrawn)
+            still = still[~self._accepts(redrawn, here)]
         last = {name: values[still] for name, values in parameters.items()}
-        _put(parameters, still, self._rescue(last, context.rows(still)))
+        _put(parameters, still, self._brightened(last, context.rows(still)))
         return parameters
 
     def magnitudes(
@@ -158,7 +159,7 @@ class PeriodicStar(LightCurveModel):
 
     @abstractmethod
     def _draw(self, draws, context):
-        """Parameters of a batch, seen or not."""
+        """Parameters of a batch, detected or not."""
 
     def _accepts(self, parameters, context):
         """True where some epoch is brighter than the limiting magnitude, shape (object,)."""
@@ -166,12 +167,12 @@ class PeriodicStar(LightCurveModel):
         magnitude = self.magnitudes(parameters, schedule.mjd, schedule.band)
         return np.any(magnitude < schedule.limiting_mag, axis=1)
 
-    def _rescue(self, parameters, context):
+    def _brightened(self, parameters, context):
         """Brighten each star until its best epoch is 1 mag above the limiting magnitude."""
         schedule = context.schedule
         magnitude = self.magnitudes(parameters, schedule.mjd, schedule.band)
         excess = np.where(schedule.observed, magnitude - schedule.limiting_mag, np.inf).min(axis=1)
-        step = excess + _RESCUE_ABOVE_LIMIT_MAG
+        step = excess + _BRIGHTENED_ABOVE_LIMIT_MAG
         return brightened(parameters, np.where(np.isfinite(step), step, 0.0))
 
     def _curves(self, mean_mag, colour_mag, shape, scale):

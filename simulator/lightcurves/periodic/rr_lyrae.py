@@ -1,4 +1,4 @@
-"""RR Lyrae stars of type ab and c: the 483 stars of SDSS Stripe 82, drawn anew.
+"""RR Lyrae stars of type ab and c: the population of the 483 stars of SDSS Stripe 82.
 
 Numbers and templates are those of Sesar et al. 2010 (ApJ 708, 717), tables 2 and 3: periods,
 g amplitudes and their relation, amplitude ratios, colours, and how often each template fits.

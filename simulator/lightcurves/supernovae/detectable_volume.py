@@ -1,10 +1,10 @@
-"""How far each kind of supernova can be seen, so that few drawn ones must be rejected.
+"""The volume in which each kind of supernova can be detected, so that few draws are rejected.
 
 Supernovae are drawn from cells (subtype and bin of luminosity). A cell's weight for one object
 is its share of the luminosity function times all explosions per year out to the redshift at
 which the cell's brightest supernova could still rise above the object's deepest exposure
 within its time span. Nothing visible lies beyond, so rejection afterwards leaves the true
-distribution; what is lost are the few SNe Ia brighter than ``brightest`` allows for.
+distribution, but for the few SNe Ia brighter than ``brightest`` allows for.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ NODES = np.geomspace(0.001, REDSHIFTS[-1], 160)  # redshifts that limits are cho
 AGES_DAY = np.geomspace(0.5, 150.0, 40)  # since explosion, observer frame
 
 
-class Reach:
-    """Cells of both subtypes, with the faintest depth that still sees each at each redshift."""
+class DetectableVolume:
+    """Cells of both subtypes, with the depth that detects each at each redshift."""
 
     def __init__(
         self, subtypes: Sequence[SupernovaIa | SupernovaII], grids: Sequence[Grid], n_bands: int
@@ -52,7 +52,7 @@ class Reach:
     def cells(
         self, schedule: Schedule, first_explosion_mjd: np.ndarray, last_mjd: np.ndarray
     ) -> Cells:
-        """What may be drawn for each object of a schedule."""
+        """The cells that each object of a schedule is drawn from."""
         depth_mag = deepest_per_band(*exposures(schedule), self._brightest.shape[1])
         span = np.searchsorted(AGES_DAY, last_mjd - first_explosion_mjd)
         age = np.minimum(span, AGES_DAY.size - 1)
@@ -62,7 +62,7 @@ class Reach:
 
 
 def exposures(schedule: Schedule) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Times, bands and limiting magnitudes in the one memory layout the kernels compile for."""
+    """Times, bands and limiting magnitudes in the memory layout of the compiled kernels."""
     return (
         np.ascontiguousarray(schedule.mjd, dtype=float),
         np.ascontiguousarray(schedule.band, dtype=np.int64),
@@ -71,7 +71,7 @@ def exposures(schedule: Schedule) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 class Cells:
-    """The cells of a batch, drawn in proportion to the supernovae they may show."""
+    """The cells of a batch, drawn in proportion to the supernovae that may be detected in them."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ def deepest_per_band(
 
 @njit(cache=True, nogil=True)
 def farthest_nodes(depth_mag: np.ndarray, age: np.ndarray, brightest: np.ndarray) -> np.ndarray:
-    """First node of redshift beyond the reach of every band, (object, cell).
+    """First node of redshift at which no band detects a cell, (object, cell).
 
     ``brightest`` is (cell, band, age, node) and increases along the nodes.
     """

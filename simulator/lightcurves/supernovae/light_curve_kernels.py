@@ -146,7 +146,7 @@ def detected(
     grid_ii: Grid,
 ) -> np.ndarray:
     """Whether each supernova is above the limit at any epoch of its row of the schedule."""
-    seen = np.zeros(rows.size, dtype=np.bool_)
+    found = np.zeros(rows.size, dtype=np.bool_)
     for k in range(rows.size):
         i = rows[k]
         for j in range(mjd.shape[1]):
@@ -154,9 +154,9 @@ def detected(
                 continue
             value = magnitude(physics[k], mjd[i, j], band[i, j], grid_ia, grid_ii)
             if value < limiting_mag[i, j]:
-                seen[k] = True
+                found[k] = True
                 break
-    return seen
+    return found
 
 
 @njit(cache=True, nogil=True)

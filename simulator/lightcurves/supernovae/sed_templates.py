@@ -1,7 +1,6 @@
 """Published spectral series, read through sncosmo: packaged ones, or a user's sncosmo cache.
 
-Files are opened by path, never by sncosmo's registry, so nothing global changes and nothing
-is ever downloaded.
+Files are opened by path, not through sncosmo's registry, so nothing is downloaded.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def reddening_table(spectrum: np.ndarray, law_mag: np.ndarray, weights: np.ndarr
     Parameters
     ----------
     spectrum : array, shape (wavelength,)
-        What is reddened; the table holds to first order for others.
+        The reddened spectrum; the table holds to first order for others.
     law_mag : array, shape (wavelength,)
         Dimming [mag] at WAVE_ANGSTROM for unit reddening.
     """

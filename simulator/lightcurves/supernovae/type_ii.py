@@ -92,7 +92,7 @@ def rate_per_mpc3_year(redshift: np.ndarray) -> np.ndarray:
 
 
 def blanketing(temperature_K: float, wave_angstrom: np.ndarray) -> np.ndarray:
-    """What metal lines leave of the blackbody, shape of ``wave_angstrom``.
+    """Transmission of the metal lines above the blackbody, shape of ``wave_angstrom``.
 
     Log-linear in wavelength, linear in temperature; beyond the table its ends hold.
     """
