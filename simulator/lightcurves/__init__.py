@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from importlib import import_module
-from typing import TypeVar
 
-from simulator.lightcurves.protocol import LightCurveModel, check_model
+from simulator.lightcurves.protocol import LightCurveModel, as_light_curve_model
 
 _HOMES = {
     "SN": "simulator.lightcurves.supernovae.supernova:SN",
@@ -19,7 +18,6 @@ _HOMES = {
 }
 DEFAULT_CLASSES = tuple(_HOMES)
 _added: dict[str, type[LightCurveModel]] = {}
-_Model = TypeVar("_Model", bound=type[LightCurveModel])
 
 
 def class_names() -> tuple[str, ...]:
@@ -27,17 +25,18 @@ def class_names() -> tuple[str, ...]:
     return (*_HOMES, *(name for name in _added if name not in _HOMES))
 
 
-def register(model: _Model) -> _Model:
+def register(model: type) -> type[LightCurveModel]:
     """Make a light-curve class known by its ``name``; usable as a decorator.
 
-    A class may come from any module. A second one of the same name replaces the first.
+    The class may come from any module; it derives from `simulator.LightCurveModel`, or takes the
+    defaults of it. A second class of the same name replaces the first.
 
     Raises
     ------
     skyreel.errors.SimulationError
-        It is no ``LightCurveModel``, or lacks what its placement needs; see `check_model`.
+        The class lacks a name, a method or a parameter that it needs; the message says which.
     """
-    check_model(model)
+    model = as_light_curve_model(model)
     _added[model.name] = model
     return model
 

@@ -160,18 +160,29 @@ class LightCurveModel(ABC):
 _NEEDED = {HostPlacement.OWN_HOST: "redshift", HostPlacement.GALAXY: "mean_mag"}
 
 
-def check_model(model: type) -> None:
-    """Refuse a class that the simulator could not use.
+def as_light_curve_model(model: type) -> type[LightCurveModel]:
+    """The class itself, or one derived from it with the defaults of ``LightCurveModel``.
 
     Raises
     ------
     SimulationError
-        It is no ``LightCurveModel``, has no name, or lacks a parameter that its placement needs.
+        It has no name, or lacks a method, or a parameter that its placement needs.
     """
-    if not (isinstance(model, type) and issubclass(model, LightCurveModel)):
+    if not issubclass(model, LightCurveModel):
+        own = {"__module__": model.__module__, "__doc__": model.__doc__}
+        model = type(model.__name__, (model, LightCurveModel), own)
+    _check(model)
+    return model
+
+
+def _check(model):
+    missing = ", ".join(sorted(model.__abstractmethods__))
+    if missing:
+        raise SimulationError(f"class {model.__name__}: it has no {missing}.")
+    if hasattr(model, "host"):
         raise SimulationError(
-            f"class {getattr(model, '__name__', model)!r}: derive it from "
-            "simulator.LightCurveModel, as in examples/new_class.py."
+            f"class {model.__name__}: 'host' is now 'host_placement', a simulator.HostPlacement; "
+            "see simulator.LightCurveModel."
         )
     if not isinstance(getattr(model, "name", None), str):
         raise SimulationError(f"class {model.__name__}: give it a short text as 'name'.")

@@ -127,25 +127,47 @@ def test_a_class_that_cannot_work_is_refused_with_what_it_lacks():
     class Bare:
         name = "BARE"
 
-    class NoRedshift(LightCurveModel):
-        name = "NOZ"
+    class NoRedshift(Satellite):
         host_placement = HostPlacement.OWN_HOST
 
-    class OldPlacement(LightCurveModel):
-        name = "OLD"
+    class OldPlacement(Satellite):
+        host = "own"
+
+    class NotAPlacement(Satellite):
         host_placement = "own"
 
-    class NoName(LightCurveModel):
-        pass
+    class NoName(Satellite):
+        name = None
 
     for model, lacking in (
-        (Bare, "derive it from simulator.LightCurveModel"),
+        (Bare, "class Bare: it has no magnitudes, sample"),
         (NoRedshift, "needs the parameter 'redshift'"),
-        (OldPlacement, "must be one of HostPlacement.CHANCE"),
+        (OldPlacement, "'host' is now 'host_placement'"),
+        (NotAPlacement, "must be one of HostPlacement.CHANCE"),
         (NoName, "as 'name'"),
     ):
         with pytest.raises(SimulationError, match=lacking):
             register(model)
+
+
+def test_a_class_with_the_needed_methods_alone_takes_the_defaults():
+    @register
+    class Flat:
+        name = "FLAT"
+        parameters: ClassVar = {"level_mag": "magnitude [mag]"}
+
+        def __init__(self, bands, templates=None):
+            pass
+
+        def sample(self, draws, context):
+            return {"level_mag": draws.uniform(19, 20)}
+
+        def magnitudes(self, parameters, mjd, band):
+            return np.repeat(parameters["level_mag"][:, None], mjd.shape[1], axis=1)
+
+    assert issubclass(Flat, LightCurveModel)
+    found = simulate("FLAT", n=5).objects
+    assert ((found["level_mag"] > 19) & (found["first_alert_epoch"] == -1)).all()
 
 
 def test_a_parameter_that_is_declared_but_not_drawn_is_named(monkeypatch):
