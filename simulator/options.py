@@ -6,16 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from simulator.lightcurves import DEFAULT_CLASSES, class_names, light_curve_class
 from simulator.rng import Draws, Purpose
 from skyreel.errors import SimulationError
-
-if TYPE_CHECKING:
-    from simulator.lightcurves.protocol import LightCurveModel
 
 STAMP_SIZES = (5, 101)
 MAGNITUDE_LAWS = ("survey", "thesis")
@@ -51,7 +47,7 @@ class Options:
 
     def __post_init__(self):
         for name, weight in self.classes.items():
-            light_curve_class_or_error(name)
+            light_curve_class(name)
             if not (isfinite(weight) and weight > 0):
                 raise SimulationError(f"class {name}: weight {weight:g}; it must be above zero.")
         if not self.classes:
@@ -94,14 +90,6 @@ class Options:
     def as_dict(self) -> dict:
         """Plain values, as kept in a data set."""
         return {**asdict(self), "classes": dict(self.classes)}
-
-
-def light_curve_class_or_error(name: str) -> type[LightCurveModel]:
-    """The class of this name, or a SimulationError with the nearest one."""
-    try:
-        return light_curve_class(name)
-    except ValueError as error:
-        raise SimulationError(str(error)) from None
 
 
 def parse_classes(text: str) -> dict[str, float]:

@@ -147,7 +147,7 @@ def match_samples(shown: Shown, pools, psf, *, per_object, tick: Callable) -> Ma
 
 
 def _appears(class_name):
-    return bool(getattr(light_curve_class(class_name), "alerts", False))
+    return light_curve_class(class_name).alerts
 
 
 def match(

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from importlib import import_module
 
 from simulator.lightcurves.protocol import LightCurveModel, as_light_curve_model
+from skyreel.errors import SimulationError
 
 _HOMES = {
     "SN": "simulator.lightcurves.supernovae.supernova:SN",
@@ -42,12 +43,18 @@ def register(model: type) -> type[LightCurveModel]:
 
 
 def light_curve_class(name: str) -> type[LightCurveModel]:
-    """The light-curve class of this name; ValueError with the nearest name if there is none."""
+    """The light-curve class of this name.
+
+    Raises
+    ------
+    skyreel.errors.SimulationError
+        There is no such class; the message names the nearest one.
+    """
     if name in _added:
         return _added[name]
     if name not in _HOMES:
         near = get_close_matches(name.upper(), class_names(), n=1, cutoff=0.3)
         hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(class_names())}."
-        raise ValueError(f"class {name!r}: there is no such class. {hint}")
+        raise SimulationError(f"class {name!r}: there is no such class. {hint}")
     module, attribute = _HOMES[name].split(":")
     return getattr(import_module(module), attribute)

@@ -16,6 +16,7 @@ from numba import njit
 
 from simulator.lightcurves.protocol import Bands, Context, LightCurveModel
 from simulator.rng import Draws
+from skyreel.errors import SimulationError
 
 LETTERS = "ugrizy"
 MAX_ATTEMPTS = 200
@@ -33,7 +34,7 @@ def letter_indices(bands: Bands) -> np.ndarray:
     letters = [letter.lower() for letter in bands.letters]
     for name, letter in zip(bands.filters, letters, strict=True):
         if letter not in LETTERS:
-            raise ValueError(f"filter {name!r}: its last letter must be one of {LETTERS}.")
+            raise SimulationError(f"filter {name!r}: its last letter must be one of {LETTERS}.")
     return np.array([LETTERS.index(letter) for letter in letters])
 
 
