@@ -205,7 +205,7 @@ def match_samples(
 
 
 def _appears(class_name):
-    return bool(getattr(light_curve_class(class_name), "alerts", False))
+    return light_curve_class(class_name).alerts
 
 
 def match(

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numpy.typing import ArrayLike
 
-from simulator.lightcurves.periodic.roche import Binary, radius, surface
+from tools.roche_library.geometry import Binary, radius, surface
 
 CONVECTIVE_BELOW_K = 7000.0
 SECOND_RADIATION_UM_K = 14387.77  # h c / k in micrometre kelvin
@@ -29,13 +30,13 @@ _WIDEST_RAD = 0.9  # how far the outline may lie from the plane of the sky, seen
 
 def light_curve(
     binary: Binary,
-    inclination_deg,
-    phase,
-    wavelength_um=WAVELENGTH_UM,
+    inclination_deg: float,
+    phase: ArrayLike,
+    wavelength_um: ArrayLike = WAVELENGTH_UM,
     *,
-    n_theta=N_THETA,
-    darkening=1.0,
-):
+    n_theta: int = N_THETA,
+    darkening: float = 1.0,
+) -> np.ndarray:
     """Flux at each phase and wavelength, shape (phase, wavelength), in arbitrary units.
 
     ``n_theta`` rings of cells mesh each star; ``darkening`` scales the limb darkening.
@@ -60,7 +61,7 @@ def light_curve(
     )
 
 
-def binary_numbers(binary: Binary):
+def binary_numbers(binary: Binary) -> np.ndarray:
     """(q, omega, cut x) of each star in its own frame, shape (2, 3)."""
     q = binary.mass_ratio
     return np.array(
@@ -77,8 +78,8 @@ def _lit_star(binary, number, n_theta):
     return mesh, _dark_temperature(mesh, polar_k, polar_gravity(q, polar_radius))
 
 
-def polar_gravity(q, polar_radius):
-    """Gravity at the pole, in the units of ``roche.gradient``."""
+def polar_gravity(q: float, polar_radius: float) -> float:
+    """Gravity at the pole, in the units of ``geometry.gradient``."""
     d3 = (1 + polar_radius**2) ** 1.5
     across, along = q / d3 - q, 1 / polar_radius**2 + q * polar_radius / d3
     return np.hypot(across, along)
@@ -105,7 +106,7 @@ def _reflect(mesh, temperature_k, polar_k, companion_luminosity):
 
 
 @njit(cache=True, nogil=True)
-def limb_darkening(wavelength_um, temperature_k):
+def limb_darkening(wavelength_um: float, temperature_k: float) -> float:
     """Linear coefficient u of I(mu) = I(1) (1 - u + u mu): u = 1 - B(T(0)) / B(T(1)).
 
     I(mu) is the source function at optical depth mu (Eddington-Barbier), with
@@ -134,7 +135,14 @@ def _brightness(temperature_k, wavelength_um, darkening):
 
 
 @njit(cache=True, nogil=True)
-def outline(q, omega, cut_x, sight, right, up):
+def outline(
+    q: float,
+    omega: float,
+    cut_x: float,
+    sight: np.ndarray,
+    right: np.ndarray,
+    up: np.ndarray,
+) -> np.ndarray:
     """Radius of a star's outline on the sky at evenly spaced position angles, shape (angle,).
 
     ``sight`` points to the observer; ``right`` and ``up`` span the sky; all in the star's frame.
@@ -232,7 +240,7 @@ def _add_behind(flux, mesh, normal, limb, sight, right, up, front, step):
     """
     centre_right, centre_up = right[0], up[0]
     reach_behind = np.sqrt((mesh[:, 0] ** 2 + mesh[:, 1] ** 2 + mesh[:, 2] ** 2).max())
-    edge = outline_if_close(front, sight, right, up, centre_right, centre_up, reach_behind)
+    edge = _outline_if_close(front, sight, right, up, centre_right, centre_up, reach_behind)
     for cell in range(len(mesh)):
         place = mesh[cell]
         across = place[0] * right[0] + place[1] * right[1] + place[2] * right[2] - centre_right
@@ -244,7 +252,7 @@ def _add_behind(flux, mesh, normal, limb, sight, right, up, front, step):
 
 
 @njit(cache=True, nogil=True)
-def outline_if_close(front, sight, right, up, centre_right, centre_up, reach_behind):
+def _outline_if_close(front, sight, right, up, centre_right, centre_up, reach_behind):
     """The front star's outline as the rear star's frame sees it; zeros where none can overlap."""
     farthest = radius(front[0], front[1], front[2], 1.0, 0.0, 0.0)
     separation = np.sqrt(centre_right**2 + centre_up**2)

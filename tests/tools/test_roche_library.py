@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from simulator.lightcurves.periodic.roche import (
+from simulator.lightcurves.periodic.roche_library import (
+    HALF_NODES,
+    MAG_PER_COUNT,
+    half_phases,
+    read_library,
+)
+from tools.roche_library.geometry import (
     contact,
     detached,
     inner_point,
@@ -15,17 +21,17 @@ from simulator.lightcurves.periodic.roche import (
     semi_detached,
     surface,
 )
-from simulator.lightcurves.periodic.roche_library import (
+from tools.roche_library.library import (
+    AMPLITUDE_LIMITS_MAG,
     COUNTS,
-    HALF_NODES,
-    MAG_PER_COUNT,
-    half_phases,
     make_library,
     make_system,
-    read_library,
     write_library,
 )
-from simulator.lightcurves.periodic.roche_light import WAVELENGTH_UM, light_curve, limb_darkening
+from tools.roche_library.library import (
+    SYSTEMS as DRAWN_SYSTEMS,
+)
+from tools.roche_library.light import WAVELENGTH_UM, light_curve, limb_darkening
 
 PHASE = np.linspace(0.0, 1.0, 65)
 SYSTEMS = {
@@ -151,7 +157,7 @@ def test_limb_darkening_of_the_sun_is_near_the_observed():
     np.testing.assert_allclose(ours, [0.76, 0.61, 0.47], atol=0.08)
 
 
-def test_the_shipped_library_is_what_its_recipes_make():
+def test_the_shipped_library_is_what_its_generator_makes():
     library = read_library()
     assert library.curves.shape == (sum(COUNTS), 6, HALF_NODES)
     for subtype in range(3):
@@ -183,14 +189,12 @@ def test_resampled_curves_agree_with_the_model_between_the_nodes():
 
 
 def _model_curve(key, subtype, phase):
-    """The g curve of one system at other phases, through the same recipe."""
-    from simulator.lightcurves.periodic import roche_library
-
+    """The g curve of one system at other phases, drawn in the same way."""
     rng = np.random.default_rng(key)
     while True:
-        binary, inclination_deg, *_ = roche_library.RECIPES[subtype](rng)
+        binary, inclination_deg, *_ = DRAWN_SYSTEMS[subtype](rng)
         flux = light_curve(binary, inclination_deg, half_phases())
-        low, high = roche_library.AMPLITUDE_LIMITS_MAG
+        low, high = AMPLITUDE_LIMITS_MAG
         if low < np.ptp(-2.5 * np.log10(flux[:, 2])) < high:
             break
     dense = light_curve(binary, inclination_deg, phase)[:, 1]

@@ -1,8 +1,10 @@
-"""Light on pixels: every source is a sum of elliptical Gaussians, integrated over pixels.
+"""Sums of elliptical Gaussians, integrated over pixels.
 
 A PSF, a galaxy and their convolution are all sums of Gaussians (Hogg & Lang 2013,
-PASP 125, 719), so one kernel draws everything. Images here are flattened (row, column)
-stamps; positions are in pixels from the centre of the stamp, x along columns.
+PASP 125, 719), so one kernel draws them all. Images are flattened (row, column) stamps.
+Positions are in pixels from the centre of the stamp, x along columns. A radial profile as a sum
+of Gaussians is a pair (weights, scales): fluxes that add up to one, and variances in units of
+the profile's own size squared.
 """
 
 from __future__ import annotations
@@ -11,11 +13,14 @@ from math import sqrt
 
 import numpy as np
 from numba import njit
+from scipy.optimize import nnls
 
 from simulator.fastmath import fast_exp
 
-# A pixel of width 1/n widens a Gaussian by 1/(12 n^2); what this leaves out is 1/(480 n^4 sigma^4)
-# of its peak. n grows until that is this share of the peak of all components together.
+Mixture = tuple[np.ndarray, np.ndarray]  # (weights, scales), each of shape (component,)
+
+# A pixel of width 1/n widens a Gaussian by 1/(12 n^2); the error is 1/(480 n^4 sigma^4) of its
+# peak. n grows until that is this share of the peak of all components together.
 _PIXEL_ERROR = 1e-3
 _MAX_SUBPIXELS = 6
 
@@ -26,15 +31,35 @@ _DEEPEST_START = 600.0
 _FAINTEST = 40.0
 
 
-def pixel_centres(size_pix: int):
+def pixel_centres(size_pix: int) -> tuple[np.ndarray, np.ndarray]:
     """X and y of every pixel of a flattened stamp, float32, shape (size_pix^2,) each."""
     axis = np.arange(size_pix, dtype=np.float32) - np.float32(0.5 * (size_pix - 1))
     y, x = np.meshgrid(axis, axis, indexing="ij")
     return np.ascontiguousarray(x.ravel()), np.ascontiguousarray(y.ravel())
 
 
+def fit_mixture(radius: np.ndarray, profile: np.ndarray, sigma: np.ndarray) -> Mixture:
+    """(weights, scales) of the Gaussians closest to a profile in flux per unit of log radius.
+
+    Parameters
+    ----------
+    radius, profile : array, shape (radius,)
+        Surface brightness of a profile of flux one, in units of its own size.
+    sigma : array, shape (candidate,)
+        Widths of the Gaussians on offer; weights are not negative, negligible ones are dropped.
+    """
+    basis = np.exp(-0.5 * (radius[:, None] / sigma) ** 2) / (2 * np.pi * sigma**2)
+    per_log_radius = radius**2
+    weights, _ = nnls(basis * per_log_radius[:, None], profile * per_log_radius)
+    kept = weights > 1e-5
+    weights = weights[kept] / weights[kept].sum()
+    return weights, sigma[kept] ** 2
+
+
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def add_concentric(image, size, x0, y0, gaussians):
+def add_concentric(
+    image: np.ndarray, size: int, x0: float, y0: float, gaussians: np.ndarray
+) -> None:
     """Add Gaussians that share a centre, stepping along rows by recurrence.
 
     From one grid point to the next a Gaussian changes by a factor that itself changes by a
@@ -177,7 +202,7 @@ def _sum_four_points(value, ratio, factor):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def covariance(size, e1, e2):
+def covariance(size: float, e1: float, e2: float) -> tuple[float, float, float]:
     """(cxx, cxy, cyy) of an ellipse with mean-square size ``size``^2.
 
     ``size`` is the geometric mean of the axes; the ellipticity is (a - b)/(a + b) at twice

@@ -2,8 +2,7 @@
 
 The unit of length is the separation. Each star is meshed in its own frame: origin at its
 centre, x towards the other star, z along the orbital axis, and ``q`` the mass of the *other*
-star over its own. ``python -m simulator.lightcurves.periodic.roche --out FILE`` writes the library
-of light curves (see ``roche_library``).
+star over its own.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ class Binary:
 
 
 @njit(cache=True, nogil=True)
-def potential(q, x, y, z):
+def potential(q: float, x: float, y: float, z: float) -> float:
     """Kopal's modified potential; larger is deeper."""
     distance = np.sqrt((x - 1) ** 2 + y**2 + z**2)
     spin = 0.5 * (1 + q) * (x**2 + y**2)
@@ -43,7 +42,7 @@ def potential(q, x, y, z):
 
 
 @njit(cache=True, nogil=True)
-def gradient(q, x, y, z):
+def gradient(q: float, x: float, y: float, z: float) -> tuple[float, float, float]:
     """Gradient of ``potential``; it points into the star."""
     r3 = (x**2 + y**2 + z**2) ** 1.5
     d3 = ((x - 1) ** 2 + y**2 + z**2) ** 1.5
@@ -54,33 +53,35 @@ def gradient(q, x, y, z):
     )
 
 
-def inner_point(mass_ratio):
+def inner_point(mass_ratio: float) -> float:
     """Distance of the first Lagrange point from star 1, on the way to star 2."""
     return brentq(lambda x: gradient(mass_ratio, x, 0.0, 0.0)[0], 1e-4, 1 - 1e-4, xtol=1e-14)
 
 
-def outer_point(mass_ratio):
+def outer_point(mass_ratio: float) -> float:
     """Distance of the second Lagrange point, behind the lighter star 2 (``mass_ratio`` <= 1)."""
     return brentq(lambda x: gradient(mass_ratio, x, 0.0, 0.0)[0], 1 + 1e-4, 3.0, xtol=1e-14)
 
 
-def polar_potential(q, polar_radius):
+def polar_potential(q: float, polar_radius: float) -> float:
     """The potential whose surface has this radius at the pole."""
     return potential(q, 0.0, 0.0, polar_radius)
 
 
-def other_frame(q, omega):
+def other_frame(q: float, omega: float) -> float:
     """A potential of one star's frame in the frame of the other, where ``q`` is inverted."""
     return omega / q + 0.5 * (q - 1) / q
 
 
-def lobe_polar_radius(q):
+def lobe_polar_radius(q: float) -> float:
     """Polar radius of the Roche lobe of the star that sees the other as ``q`` times heavier."""
     lobe = potential(q, inner_point(q), 0.0, 0.0)
     return brentq(lambda r: polar_potential(q, r) - lobe, 1e-3, 0.9)
 
 
-def detached(mass_ratio, polar_radii, temperatures_k):
+def detached(
+    mass_ratio: float, polar_radii: tuple[float, float], temperatures_k: tuple[float, float]
+) -> Binary:
     """Two stars inside their lobes, by polar radii."""
     omegas = (
         polar_potential(mass_ratio, polar_radii[0]),
@@ -89,12 +90,14 @@ def detached(mass_ratio, polar_radii, temperatures_k):
     return _binary(mass_ratio, omegas, temperatures_k)
 
 
-def semi_detached(mass_ratio, polar_radius_1, temperatures_k):
+def semi_detached(
+    mass_ratio: float, polar_radius_1: float, temperatures_k: tuple[float, float]
+) -> Binary:
     """Star 2 fills its lobe; star 1 has the given polar radius."""
     return detached(mass_ratio, (polar_radius_1, lobe_polar_radius(1 / mass_ratio)), temperatures_k)
 
 
-def contact(mass_ratio, fill_out, temperatures_k):
+def contact(mass_ratio: float, fill_out: float, temperatures_k: tuple[float, float]) -> Binary:
     """A common surface between the inner (``fill_out`` 0) and outer (1) critical ones."""
     neck_x = inner_point(mass_ratio)
     inner = potential(mass_ratio, neck_x, 0.0, 0.0)
@@ -116,7 +119,7 @@ def _binary(mass_ratio, omegas, temperatures_k, neck_x=np.inf):
 
 
 @njit(cache=True, nogil=True)
-def radius(q, omega, cut_x, ux, uy, uz):
+def radius(q: float, omega: float, cut_x: float, ux: float, uy: float, uz: float) -> float:
     """Distance from the centre to the surface along a unit vector, or to the plane x = cut_x.
 
     Newton's method from 1 / omega, which lies inside the star, climbs without overshooting.
@@ -136,11 +139,11 @@ def radius(q, omega, cut_x, ux, uy, uz):
 
 
 @njit(cache=True, nogil=True)
-def surface(q, omega, cut_x, n_theta):
+def surface(q: float, omega: float, cut_x: float, n_theta: int) -> np.ndarray:
     """Mesh of a star: rows of x, y, z, unit normal (3), area, gravity.
 
-    Rings of equal width about the x axis, cells of nearly equal solid angle. Cells that look
-    through the neck of a contact system have no area.
+    Rings of equal width about the x axis, cells of nearly equal solid angle. Cells inside
+    the neck of a contact system have no area.
     """
     counts = np.empty(n_theta, dtype=np.int64)
     for ring in range(n_theta):
@@ -171,9 +174,3 @@ def _fill_cell(out, q, omega, cut_x, ux, uy, uz, solid_angle):
     in_neck = out[0] >= cut_x * (1 - 1e-12)
     out[6] = 0.0 if in_neck or outward <= 0.05 else r**2 * solid_angle / outward
     out[7] = gravity
-
-
-if __name__ == "__main__":
-    from simulator.lightcurves.periodic.roche_library import main
-
-    main()

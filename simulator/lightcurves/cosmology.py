@@ -5,6 +5,7 @@ Redshifts are between 0.0001 and 2; beyond these the end values hold.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -23,27 +24,29 @@ def _tables():
     return np.log(redshift), Planck18.distmod(redshift).value, volume
 
 
-def distance_modulus_mag(redshift):
+def distance_modulus_mag(redshift: np.ndarray) -> np.ndarray:
     """Distance modulus [mag], the shape of ``redshift``."""
     log_redshift, modulus, _ = _tables()
     return np.interp(np.log(redshift), log_redshift, modulus)
 
 
-def volume_per_redshift_mpc3(redshift):
+def volume_per_redshift_mpc3(redshift: np.ndarray) -> np.ndarray:
     """Comoving volume of the whole sky per unit redshift [Mpc^3]."""
     log_redshift, _, volume = _tables()
     return np.interp(np.log(redshift), log_redshift, volume)
 
 
-def explosions_per_year(redshift, rate_per_mpc3_year):
-    """Explosions that the whole sky shows per observer's year, cumulative over ``redshift``.
+def explosions_per_year(
+    redshift: np.ndarray, rate_per_mpc3_year: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Explosions on the whole sky per observer's year, cumulative over ``redshift``.
 
     The integral of rate x volume / (1 + z); the last factor is time dilation.
 
     Parameters
     ----------
     redshift : array, shape (node,)
-        Increasing; what lies below the first is counted as a Euclidean volume.
+        Increasing; the volume below the first is Euclidean.
     rate_per_mpc3_year : callable of redshift
     """
     density = rate_per_mpc3_year(redshift) * volume_per_redshift_mpc3(redshift) / (1 + redshift)
