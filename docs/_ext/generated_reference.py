@@ -7,7 +7,6 @@ of the data layout. The files go to ``docs/reference/generated`` and are never e
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator
 from inspect import cleandoc
 from pathlib import Path
@@ -18,28 +17,6 @@ from pydantic.fields import FieldInfo
 
 HERE = Path(__file__).parent
 GENERATED = HERE.parent / "reference" / "generated"
-UNITS = {  # endings of keys, the longest first
-    "_mag_per_arcsec2": "mag/arcsec²",
-    "_mag_per_airmass": "mag/airmass",
-    "_per_mpix_s": "1/(Mpix s)",
-    "_per_arcmin2": "1/arcmin²",
-    "_e_per_adu": "e/ADU",
-    "_e_per_s": "e/s",
-    "_per_mag": "1/mag",
-    "_arcsec": "arcsec",
-    "_adu": "ADU",
-    "_deg": "deg",
-    "_day": "d",
-    "_dex": "dex",
-    "_mag": "mag",
-    "_min": "min",
-    "_mjd": "d",
-    "_pix": "pixel",
-    "_um": "µm",
-    "_e": "e",
-    "_h": "h",
-    "_s": "s",
-}
 
 
 def setup(app: Any) -> dict[str, Any]:
@@ -194,26 +171,32 @@ def profile_keys() -> Iterator[str]:
     """Lines of the page of profile keys, one section per table."""
     from survey_profiles.profile import Profile
 
-    meanings = tomllib.loads((HERE / "profile_keys.toml").read_text(encoding="utf-8"))
     for name, model in tables_of(Profile):
         yield f"## `{name}`\n" if name else "## The top of the file\n"
-        text = meanings.get("tables", {}).get(name)
-        yield f"{text}\n" if text else ""
+        yield f"{cleandoc(model.__doc__ or '')}\n"
         yield "| key | type and range | unit | default | meaning |"
         yield "| --- | --- | --- | --- | --- |"
         for key, field in model.model_fields.items():
             if nested_model(field.annotation) is None:
-                yield key_row(name, key, field, meanings)
+                yield key_row(model, key, field)
         yield ""
 
 
-def key_row(table: str, key: str, field: FieldInfo, meanings: dict) -> str:
-    """Row of one key."""
-    path = f"{table}.{key}".lstrip(".")
-    meaning = field.description or meanings["keys"][path]
-    default = "required" if field.is_required() else f"`{toml_value(field.get_default())}`"
+def key_row(model: Any, key: str, field: FieldInfo) -> str:
+    """Row of one key; its description begins with the unit in brackets."""
+    unit, meaning = re.fullmatch(
+        r"(?:\[([^\]]+)\] )?(.*)", " ".join((field.description or "").split())
+    ).groups()
+    if key in model.DERIVED:
+        default = "from other keys"
+    else:
+        default = (
+            "required"
+            if field.is_required()
+            else f"`{toml_value(field.get_default(call_default_factory=True))}`"
+        )
     kind = type_text(field.annotation, field.metadata)
-    return f"| `{key}` | {kind} | {unit_of(key)} | {default} | {meaning} |"
+    return f"| `{key}` | {kind} | {unit or '-'} | {default} | {meaning} |"
 
 
 def tables_of(model: type[BaseModel], name: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
@@ -271,27 +254,12 @@ def range_text(metadata: Any) -> str:
     return f" {', '.join(found)}" if found else ""
 
 
-def unit_of(key: str) -> str:
-    ending = next((e for e in UNITS if f"_{key}".endswith(e)), None)
-    return UNITS[ending] if ending else "-"
-
-
 def toml_value(value: Any) -> str:
     """A default as a TOML file writes it."""
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(toml_value, value))}]"
-    if value is None or isinstance(value, bool):
-        return {None: "none", True: "true", False: "false"}[value]
+    if value in (None, {}):
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def all_keys() -> set[str]:
-    """Dotted names of every key, for a check that each has a meaning."""
-    from survey_profiles.profile import Profile
-
-    return {
-        f"{name}.{key}".lstrip(".")
-        for name, model in tables_of(Profile)
-        for key, field in model.model_fields.items()
-        if nested_model(field.annotation) is None
-    }

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
-    r"(?:<!-- run: (?P<why>[^>]*?) -->\n)?^```(?P<language>sh|python)\n(?P<code>.*?)^```$",
+    r"(?:<!-- run: (?P<why>[^>]*?) -->\n)?^```(?P<language>sh|python|toml)\n(?P<code>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 REASONS = {"slow": "takes long", "real": "needs real observations"}
@@ -150,12 +150,13 @@ def test_code_of_a_page_runs(page, made, tmp_path, monkeypatch):
 
 
 def run(block, folder, names):
-    """Run one block; a Python block that names its file in the first line is saved there, too."""
+    """Run one block, or save it where its first line is the name of a file."""
+    saved = re.match(r"# (\S+\.(?:py|toml))\n", block.code)
+    if saved:
+        (folder / saved[1]).write_text(block.code)
     if block.language == "python":
-        saved = re.match(r"# (\S+\.py)\n", block.code)
-        if saved:
-            (folder / saved[1]).write_text(block.code)
         exec(compile(block.code, f"line {block.line}", "exec"), names)
+    if block.language != "sh":
         return
     code = block.code
     for pattern, smaller in SMALLER:
