@@ -4,14 +4,13 @@ A block after an HTML comment ``<!-- run: slow -->``, ``<!-- run: real -->`` or
 ``<!-- run: no: reason -->`` is not run; it appears as a skipped test with its reason.
 """
 
-import os
 import re
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.helpers.commands_of_pages import run_shell
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -106,17 +105,6 @@ def name_of(page: Path) -> str:
 
 RUN = [page for page in PAGES if any(b.why is None for b in blocks_of(page))]
 NOT_RUN = [(page, b) for page in PAGES for b in blocks_of(page) if b.why is not None]
-
-
-def run_shell(code: str, folder: Path) -> None:
-    """Run a shell block; every line must succeed."""
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": programs, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    environment["PYTHONPATH"] = str(ROOT)
-    done = subprocess.run(
-        ["bash", "-euc", code], cwd=folder, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, f"{code}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
 
 
 @pytest.fixture(scope="session")
