@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -15,8 +16,33 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-HERE = Path(__file__).parent
-GENERATED = HERE.parent / "reference" / "generated"
+GENERATED = Path(__file__).parents[1] / "reference" / "generated"
+MORE = {  # beyond the names of `import skyreel`
+    "Simulation": (
+        "simulator.Options",
+        "simulator.Sequences",
+        "simulator.register",
+        "survey_profiles.profile.Profile",
+        "survey_profiles.pointings.Pointings",
+        "simulator.dataset.batches.shuffled_batches",
+    ),
+    "Classification": (
+        "classifier.dataset.DatasetSplit",
+        "classifier.dataset.StampBatch",
+        "classifier.evaluation.Predictions",
+        "classifier.evaluation.Evaluation",
+        "classifier.evaluation.write_report",
+        "classifier.stream.Conditions",
+    ),
+    "Light curves": (
+        "classifier.photometry.measure",
+        "classifier.photometry.PhotometrySettings",
+        "classifier.photometry.PsfModel",
+        "classifier.photometry.LightCurves",
+        "classifier.features.features_of",
+        "classifier.features.features_of_batch",
+    ),
+}
 
 
 def setup(app: Any) -> dict[str, Any]:
@@ -48,6 +74,7 @@ def pages() -> dict[str, str]:
     known = {spec.name for spec in real}
     simulated = array_specs(Simulator(load_profile("hits"), Options()).parameters)
     return {
+        "api": "\n".join(api()),
         "commands": "\n".join(commands()),
         "profile_keys": "\n".join(profile_keys()),
         "simulated_arrays": array_table(simulated) + "| `shard_done` | shard | bool | - | "
@@ -55,6 +82,45 @@ def pages() -> dict[str, str]:
         "real_arrays": array_table(real),
         "alert_arrays": array_table(spec for spec in alerts.values() if spec.name not in known),
     }
+
+
+# --- Python -------------------------------------------------------------------------------------
+
+
+def api() -> Iterator[str]:
+    """Lines of the page of the Python API."""
+    import skyreel
+
+    names = [f"skyreel.{name}" for name in skyreel.__all__]
+    yield "| name | does |\n| --- | --- |"
+    for name in names:
+        yield f"| [`{name}`](#{name}) | {first_sentence(resolved(name))} |"
+    yield "\n## `import skyreel`\n"
+    for section, members in (("", names), *MORE.items()):
+        if section:
+            yield f"## {section}\n"
+        for name in members:
+            yield from described(name)
+
+
+def resolved(name: str) -> Any:
+    """The object of a dotted name."""
+    module, _, attribute = name.rpartition(".")
+    return getattr(import_module(module), attribute)
+
+
+def first_sentence(thing: Any) -> str:
+    """The first line of a docstring, in Markdown."""
+    return escaped(cleandoc(thing.__doc__ or "").splitlines()[0].replace("``", "`"))
+
+
+def described(name: str) -> Iterator[str]:
+    """A directive that documents a function or a class with its members."""
+    kind = "class" if isinstance(resolved(name), type) else "function"
+    yield f"({name})=\n### `{name.rpartition('.')[2]}`\n\n```{{eval-rst}}\n.. auto{kind}:: {name}"
+    if kind == "class":
+        yield "   :members:\n   :exclude-members: model_config"
+    yield "```\n"
 
 
 # --- arrays of a data set -----------------------------------------------------------------------
