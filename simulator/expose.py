@@ -86,46 +86,46 @@ def _expose(objects, scene, psf, detector, key, grid, disc, bulge, images, mask)
     flat = np.empty(wide * wide, dtype=np.float32)
     flags = np.empty((wide, wide), dtype=np.uint8)
     counts = np.empty(wide * wide, dtype=np.uint16)
+    recorded = counts.reshape((wide, wide))
     defect = np.zeros((wide, wide), dtype=np.uint8)
+    order = detector.lanczos_order
     for i in range(objects.size):
-        low, high = np.uint32(objects[i] & _LOW), np.uint32(objects[i] >> _SHIFT)
-        fixed = (low, high, _DEFECTS)
+        words = np.uint32(objects[i] & _LOW), np.uint32(objects[i] >> _SHIFT)
+        hot, dead = detector.hot_pixel_fraction, detector.bad_column_fraction
         defect[:] = 0
-        has_defect = place_fixed_defects(
-            defect, detector.hot_pixel_fraction, detector.bad_column_fraction, fixed, key
-        )
+        has_defect = place_fixed_defects(defect, hot, dead, (*words, _DEFECTS), key)
         for epoch in range(scene.n_epochs[i]):
             render(flat, grid, scene, psf, i, epoch, disc, bulge)
-            stamp = flat.reshape((wide, wide))
             flags[:] = 0
-            seconds = detector.exposure_time_s[i, epoch]
-            rays = detector.cosmic_ray_rate_per_pix_s * seconds * wide * wide
-            draw = (epoch + 1) * _RAY_DRAWS
-            add_cosmic_rays(
-                stamp, flags, rays, detector.silicon_um, detector.pixel_um, fixed, draw, key
-            )
-            if has_defect:
-                apply_fixed_defects(stamp, flags, defect, seconds)
-            counter = (low, high, _NOISE, np.uint32(epoch << 16))
-            add_noise(flat, detector.read_noise_e[i], counter, key)
-            if _any_above(flat, detector.full_well_e[i]):
-                bleed(stamp, flags, detector.full_well_e[i])
+            _detect(flat, flags, defect, has_defect, detector, i, epoch, words, key)
             digitise(counts, flat, detector.gain_e_per_adu[i])
-            recorded = counts.reshape((wide, wide))
-            if detector.lanczos_order:
-                _register(
-                    images[i, epoch],
-                    mask[i, epoch],
-                    recorded,
-                    flags,
-                    scene.x_pix[i, epoch],
-                    scene.y_pix[i, epoch],
-                    detector.lanczos_order,
-                )
+            if order:
+                x, y = scene.x_pix[i, epoch], scene.y_pix[i, epoch]
+                _register(images[i, epoch], mask[i, epoch], recorded, flags, x, y, order)
             else:
                 images[i, epoch] = recorded
                 mask[i, epoch] = flags
         _cut(images[i, : scene.n_epochs[i]], mask[i, : scene.n_epochs[i]], detector.edges[i])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _detect(flat, flags, defect, has_defect, detector, i, epoch, words, key):
+    """Cosmic rays, defects, noise and bleeding of one exposure, in place, and their mask bits.
+
+    ``words`` are the low and the high half of the address of object ``i``.
+    """
+    stamp = flat.reshape(flags.shape)
+    seconds = detector.exposure_time_s[i, epoch]
+    rays = detector.cosmic_ray_rate_per_pix_s * seconds * flags.shape[0] * flags.shape[1]
+    silicon_um, pixel_um = detector.silicon_um, detector.pixel_um
+    draw = (epoch + 1) * _RAY_DRAWS
+    add_cosmic_rays(stamp, flags, rays, silicon_um, pixel_um, (*words, _DEFECTS), draw, key)
+    if has_defect:
+        apply_fixed_defects(stamp, flags, defect, seconds)
+    counter = (*words, _NOISE, np.uint32(epoch << 16))
+    add_noise(flat, detector.read_noise_e[i], counter, key)
+    if _any_above(flat, detector.full_well_e[i]):
+        bleed(stamp, flags, detector.full_well_e[i])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -41,6 +41,15 @@ class PointingBank:
         self._profile = profile
         self.pointings = pointings
         self._psf = SurveyPsf(profile)
+        camera = profile.camera
+        self._common = {
+            "cosmic_ray_rate_per_pix_s": camera.cosmic_ray_rate_per_mpix_s * 1e-6,
+            "hot_pixel_fraction": camera.hot_pixel_fraction,
+            "bad_column_fraction": camera.bad_column_fraction,
+            "lanczos_order": profile.psf.lanczos_order,
+            "silicon_um": camera.silicon_um,
+            "pixel_um": camera.pixel_um,
+        }
 
     def draw(self, seed: int, objects: np.ndarray) -> Conditions:
         """Conditions of the objects at these addresses, shape (object,)."""
@@ -49,55 +58,29 @@ class PointingBank:
         rows = self.pointings.rows(number)
         ccd = self._ccd(draws, rows)
         gain, read_noise, saturation = self._amplifiers(ccd)
-        camera = self._profile.camera
         psf = self._psf.draw(rows, Draws(seed, objects, Purpose.PSF))
-        gain_e = gain[:, None]
-        background_e = rows.sky_adu * gain_e
+        background_e = rows.sky_adu * gain[:, None]
         error_mag = Draws(seed, objects, Purpose.CALIBRATION).normals(rows.mjd.shape[1])
         error_mag *= self._profile.weather.calibration_scatter_mag
-        noise_limit = noise_limited_mag(
-            noise_pixels(psf),
-            background_e,
-            read_noise[:, None],
-            rows.zero_point_mag,
-            rows.exposure_time_s,
-            gain_e,
-        )
-        schedule = Schedule(
-            rows.mjd,
-            rows.band.astype(np.int64),
-            rows.exposure_time_s,
-            rows.zero_point_mag,
-            np.fmin(rows.limiting_mag, noise_limit),
-            gain_e,
-            noise_limit,
-            rows.seeing_fwhm_arcsec,
-        )
-        detector = Detector(
-            gain,
-            read_noise,
-            saturation * gain,
-            np.nan_to_num(rows.exposure_time_s),
-            camera.cosmic_ray_rate_per_mpix_s * 1e-6,
-            camera.hot_pixel_fraction,
-            camera.bad_column_fraction,
-            self._profile.psf.lanczos_order,
-            camera.silicon_um,
-            camera.pixel_um,
-            self._edges(Draws(seed, objects, Purpose.EDGE)),
-        )
         return Conditions(
-            schedule,
-            rows.n_epochs,
-            ccd,
-            rows.limiting_mag,
-            rows.airmass,
-            rows.seeing_fwhm_arcsec,
-            rows.sky_adu,
-            np.nan_to_num(background_e),
-            10.0 ** (-0.4 * error_mag),
-            psf,
-            detector,
+            schedule=_schedule(rows, noise_pixels(psf), background_e, read_noise, gain),
+            n_epochs=rows.n_epochs,
+            ccd=ccd,
+            limiting_mag=rows.limiting_mag,
+            airmass=rows.airmass,
+            seeing_fwhm_arcsec=rows.seeing_fwhm_arcsec,
+            sky_adu=rows.sky_adu,
+            background_e=np.nan_to_num(background_e),
+            throughput=10.0 ** (-0.4 * error_mag),
+            psf=psf,
+            detector=Detector(
+                gain_e_per_adu=gain,
+                read_noise_e=read_noise,
+                full_well_e=saturation * gain,
+                exposure_time_s=np.nan_to_num(rows.exposure_time_s),
+                edges=self._edges(Draws(seed, objects, Purpose.EDGE)),
+                **self._common,
+            ),
         )
 
     def _ccd(self, draws, rows):
@@ -124,3 +107,26 @@ class PointingBank:
         rows = np.flatnonzero(cut)
         edges[rows, side[rows]] += np.where(side[rows] % 2, -lost[rows], lost[rows])
         return edges
+
+
+def _schedule(rows, n_noise_pixels, background_e, read_noise_e, gain_e_per_adu) -> Schedule:
+    """The exposures with the depth that their own noise allows."""
+    gain = gain_e_per_adu[:, None]
+    noise_limit = noise_limited_mag(
+        n_noise_pixels,
+        background_e,
+        read_noise_e[:, None],
+        rows.zero_point_mag,
+        rows.exposure_time_s,
+        gain,
+    )
+    return Schedule(
+        mjd=rows.mjd,
+        band=rows.band.astype(np.int64),
+        exposure_time_s=rows.exposure_time_s,
+        zero_point_mag=rows.zero_point_mag,
+        limiting_mag=np.fmin(rows.limiting_mag, noise_limit),
+        gain_e_per_adu=gain,
+        noise_limit_mag=noise_limit,
+        seeing_fwhm_arcsec=rows.seeing_fwhm_arcsec,
+    )
