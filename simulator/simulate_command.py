@@ -24,7 +24,6 @@ from simulator.dataset.store import refuse_other_settings
 from simulator.options import Options, parse_classes
 from simulator.preview import check_preview, preview
 from skyreel.errors import Interrupted, SimulationError
-from survey_profiles.exposure_tables.plain import unused_rows
 
 MAX_THREADS = 256
 
@@ -170,7 +169,7 @@ def _exposures_used(simulator) -> str:
         f"{path}: {simulator.n_pointings:,} pointings; longer ones were cut into consecutive "
         f"ones of cadence.max_epochs = {cadence.max_epochs}."
     ]
-    for reason, count in unused_rows(path, simulator.profile).items():
+    for reason, count in simulator.unused_exposures.items():
         hint = f" (in use: --profile-set 'cadence.bands={in_use}')" if "band" in reason else ""
         if count:
             lines.append(f"{count:,} rows left out: {reason}{hint}.")

@@ -12,7 +12,7 @@ _HOMES = {
     "draw_pointings": "survey_profiles.conditions",
     "load_profile": "survey_profiles.loading",
     "profile_names": "survey_profiles.loading",
-    "read_exposures": "survey_profiles.exposure_tables.plain",
+    "read_exposures": "survey_profiles.exposure_tables",
 }
 __all__ = sorted(_HOMES)
 

@@ -7,11 +7,13 @@ import sys
 import time
 from functools import partial
 
+import numpy as np
 import pytest
 
 from simulator import cli
 from simulator.dataset.store import open_dataset
 from simulator.lightcurves import DEFAULT_CLASSES
+from tests.helpers.opsim import opsim, schedule
 
 QUICK = ["--n", "28", "--stamp-size", "9", "--threads", "1", "--quiet"]
 
@@ -120,6 +122,16 @@ def test_what_became_of_an_exposure_table_is_said(monkeypatch, tmp_path, capsys)
     printed = " ".join(capsys.readouterr().out.split())
     assert "2 pointings" in printed and "cadence.max_epochs = 30" in printed
     assert "40 rows left out: band not in use" in printed
+
+
+def test_an_opsim_schedule_is_used_from_the_command(monkeypatch, tmp_path, capsys):
+    path = opsim(tmp_path, schedule(np.random.default_rng(0)))
+    arguments = ["--survey", "lsst", "--exposures", path, "--out", tmp_path / "x.zarr", "--n", "4"]
+    arguments += ["--profile-set", 'cadence.bands=["g","r"]', "--profile-set"]
+    arguments += ["cadence.min_epochs=5", "--stamp-size", "9", "--threads", "1"]
+    assert simulate(monkeypatch, *arguments) == 0
+    assert "480 rows left out: band not in use" in " ".join(capsys.readouterr().out.split())
+    assert open_dataset(tmp_path / "x.zarr")["train"]["n_epochs"][:].min() >= 5
 
 
 def test_a_table_of_magnitudes_sets_the_brightness(monkeypatch, tmp_path):
