@@ -19,8 +19,9 @@ from rich.table import Table
 from rich.text import Text
 
 from simulator.dataset.plan import Plan, make_plan
+from simulator.dataset.reader import is_complete
 from simulator.dataset.run import execute, write_record, writer_for
-from simulator.dataset.store import refuse_other_settings
+from simulator.dataset.settings import refuse_other_settings
 from simulator.options import Options, parse_classes
 from simulator.preview import check_preview, preview
 from skyreel.errors import Interrupted, SimulationError
@@ -75,7 +76,10 @@ def _run(request):
         console.print(f"{preparing}.")
     with console.status(preparing):
         plan = _plan(request)
-        refuse_other_settings(plan.path, plan.settings())
+        other_versions = refuse_other_settings(plan.path, plan.settings())
+        if is_complete(plan.path) and not (request.dry_run or request.previews):
+            console.print(_already_complete(plan, other_versions))
+            return
         expected_bytes, expected_seconds = plan.estimate(threads)
     console.print(_headline(plan, expected_bytes, expected_seconds), _class_table(plan))
     plan.check_disk(expected_bytes)
@@ -185,10 +189,16 @@ def _class_table(plan: Plan) -> Table:
     return table
 
 
-def _summary(plan: Plan, outcome) -> str:
+def _already_complete(plan: Plan, other_versions: list[str]) -> str:
     size = sum(f.stat().st_size for f in plan.path.rglob("*") if f.is_file())
+    versions = f" Made with other versions: {'; '.join(other_versions)}." if other_versions else ""
+    return f"{plan.path} is complete: {plan.total:,} sequences, {size / 1e9:.2f} GB.{versions}"
+
+
+def _summary(plan: Plan, outcome) -> str:
     if not outcome.made:
-        return f"{plan.path} is complete: {outcome.total:,} sequences, {size / 1e9:.2f} GB."
+        return _already_complete(plan, [])
+    size = sum(f.stat().st_size for f in plan.path.rglob("*") if f.is_file())
     speed = outcome.made / max(outcome.seconds, 1e-9)
     continued = "" if outcome.made == outcome.total else f" ({outcome.total:,} in all)"
     return (

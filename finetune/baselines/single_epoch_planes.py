@@ -11,7 +11,7 @@ import numpy as np
 from astropy.stats import sigma_clipped_stats
 
 from classifier.dataset import DatasetSplit
-from simulator.dataset.store import open_dataset
+from simulator.dataset.reader import open_dataset
 from simulator.detector.defects import SATURATED
 from skyreel.errors import FinetuneError
 

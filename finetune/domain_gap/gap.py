@@ -17,7 +17,7 @@ from finetune.domain_gap.matched_samples import MatchedSamples, Pool, Shown, mat
 from finetune.domain_gap.measurements import free_psf, light_curves, measurements
 from finetune.domain_gap.quantities import GROUPS, QUANTITIES, SELECTION
 from finetune.homogenise import resampled
-from simulator.dataset.store import open_dataset
+from simulator.dataset.reader import open_dataset
 from skyreel.errors import DomainGapError
 
 POOL_PER_PARTNER = 4

@@ -24,7 +24,8 @@ from finetune.ingest.scan import MAX_SIZE_PIX, Gathered, files_digest, gather
 from finetune.readers import reader_named
 from finetune.readers.protocol import printable
 from simulator.dataset.plan import PACKAGES
-from simulator.dataset.store import DatasetWriter, refuse_other_settings
+from simulator.dataset.settings import refuse_other_settings
+from simulator.dataset.writer import DatasetWriter
 from skyreel.atomic_files import locked
 from skyreel.errors import IngestError, Interrupted, StoreError
 from skyreel.provenance import versions

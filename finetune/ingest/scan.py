@@ -15,7 +15,7 @@ from pathlib import Path
 from finetune.ingest.labels import Selection
 from finetune.ingest.real_arrays import UNLABELLED
 from finetune.readers.protocol import Reader, RealSequence, Skipped
-from simulator.dataset.store import CHUNK_OBJECTS
+from simulator.dataset.writer import CHUNK_OBJECTS
 from simulator.lightcurves import DEFAULT_CLASSES
 from skyreel.errors import IngestError
 

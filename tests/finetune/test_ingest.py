@@ -18,8 +18,8 @@ from finetune.readers.fits_cube import FitsCubes, read_sequence
 from finetune.readers.protocol import in_time_order
 from finetune.readers.rubin import RubinAlerts
 from finetune.readers.ztf import ZtfAlerts
-from simulator.dataset import store
-from simulator.dataset.store import open_dataset
+from simulator.dataset import writer
+from simulator.dataset.reader import open_dataset
 from simulator.detector.defects import BAD_PIXEL, OUTSIDE, SATURATED
 from survey_profiles import load_profile
 from tests.helpers.cubes import HEADER, epoch_table, random_cube, write_cube
@@ -263,7 +263,7 @@ def test_more_than_fits_into_memory_is_read_twice_and_comes_out_the_same(monkeyp
     (tmp_path / "in.zarr").rename(tmp_path / "kept.zarr")
     kept = open_dataset(tmp_path / "kept.zarr")["test"]
     monkeypatch.setattr(gathering, "KEPT_BYTES", 1000)
-    monkeypatch.setattr(store, "_MAX_SHARD_OBJECTS", 64)  # two shards
+    monkeypatch.setattr(writer, "_MAX_SHARD_OBJECTS", 64)  # two shards
     read_again = ingested(monkeypatch, tmp_path / "in")
     assert read_again["shard_done"].shape == (2,)
     for name in set(kept) - {"shard_done"}:

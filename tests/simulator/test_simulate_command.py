@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from simulator import cli
-from simulator.dataset.store import open_dataset
+from simulator.dataset.reader import open_dataset
 from simulator.lightcurves import DEFAULT_CLASSES
 from tests.helpers.opsim import opsim, schedule
 

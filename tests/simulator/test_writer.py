@@ -13,11 +13,12 @@ import pytest
 import xarray
 import zarr
 
-from simulator.dataset import store
+from simulator.dataset import writer
 from simulator.dataset.plan import make_plan
+from simulator.dataset.reader import open_dataset
 from simulator.dataset.run import execute, writer_for
 from simulator.dataset.schema import array_specs
-from simulator.dataset.store import open_dataset, shard_objects
+from simulator.dataset.writer import shard_objects
 from simulator.options import Options
 from skyreel.errors import SimulationError, StoreError
 
@@ -124,7 +125,7 @@ def test_what_is_not_ours_is_refused(tmp_path, content):
 @pytest.fixture
 def small_shards(monkeypatch):
     """Shards of 64 objects, so that a small run has many."""
-    monkeypatch.setattr(store, "_MAX_SHARD_OBJECTS", 64)
+    monkeypatch.setattr(writer, "_MAX_SHARD_OBJECTS", 64)
 
 
 @pytest.mark.parametrize("array", ["images", "mask", "mjd", "label", "redshift", "shard_done"])
@@ -171,8 +172,8 @@ SCRIPT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from simulator.dataset import store
-store._MAX_SHARD_OBJECTS = 64
+from simulator.dataset import writer
+writer._MAX_SHARD_OBJECTS = 64
 from tests.simulator.test_writer import make
 print("ready", flush=True)
 make(Path(sys.argv[1]), n=6000, threads=2)
