@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from skyreel.errors import Problem, ProfileError, nearest
-from survey_profiles.profile import Ccd, Profile
-from survey_profiles.sources import covers, flat_items, unsourced_keys
+from survey_profiles.instrument_schema import Ccd
+from survey_profiles.profile import Profile
+from survey_profiles.sources import covers, flat_items, holds_number, unsourced_keys
 
 USER_SOURCE = "set by the user"
 
@@ -21,7 +24,7 @@ def profile_names() -> tuple[str, ...]:
     return tuple(sorted(f.name[:-5] for f in files if f.name.endswith(".toml")))
 
 
-def profile_text(name_or_path) -> str:
+def profile_text(name_or_path: str | Path) -> str:
     """The TOML of a profile, comments included."""
     where, _ = _read(name_or_path)
     if where in profile_names():
@@ -29,7 +32,7 @@ def profile_text(name_or_path) -> str:
     return Path(name_or_path).read_text(encoding="utf-8")
 
 
-def load_profile(name_or_path, overrides=None) -> Profile:
+def load_profile(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Profile:
     """A validated profile.
 
     Parameters
@@ -47,6 +50,9 @@ def load_profile(name_or_path, overrides=None) -> Profile:
     """
     where, raw = _read(name_or_path)
     problems = [p for item in (overrides or {}).items() for p in _override(raw, *item)]
+    if "sources" not in raw:
+        numbers = [key for key, value in flat_items(raw) if holds_number(value)]
+        raw["sources"] = dict.fromkeys(numbers, USER_SOURCE)
     profile, found = _validated(raw)
     problems += found + cross_problems(raw)
     if problems:
@@ -83,7 +89,8 @@ def _override(raw, key, value):
     *path, last = key.split(".")
     table = raw
     for depth, part in enumerate(path):
-        table = table.setdefault(part, {}) if not depth and part == "hosts" else table.get(part)
+        optional = part in _optional_tables(path[:depth])
+        table = table.setdefault(part, {}) if optional else table.get(part)
         if not isinstance(table, dict):
             hint = nearest(key, [k for k, _ in flat_items(raw) if not k.startswith("sources.")])
             return [Problem(key, "no such table", f"allowed: keys of the profile. {hint}")]
@@ -97,7 +104,7 @@ def _override(raw, key, value):
 
 
 def _without_echoes(problems):
-    """Leave out what the CCDs repeat of a camera-wide value."""
+    """Leave out problems of CCDs that repeat a camera-wide value."""
     common = {(p.key, p.found) for p in problems}
 
     def echo(p):
@@ -153,13 +160,27 @@ def _shown(value, width=60) -> str:
 
 def _known_keys(loc):
     """Keys that the table at a location of the profile may have."""
+    model = _model_at(loc)
+    return list(model.model_fields) if model else []
+
+
+def _model_at(loc):
+    """The schema of the table at a location of the profile; None where there is none."""
     model = Profile
     for part in loc:
         if isinstance(part, int) or model is None:
             continue
         annotation = model.model_fields[part].annotation if part in model.model_fields else model
         model = _model_inside(annotation)
-    return list(model.model_fields) if model else []
+    return model
+
+
+def _optional_tables(loc):
+    """Tables at a location of the profile that a file may leave out."""
+    fields = _model_at(loc).model_fields if _model_at(loc) else {}
+    return [
+        name for name, field in fields.items() if _model_inside(field.default_factory) is not None
+    ]
 
 
 def _model_inside(annotation):
@@ -169,8 +190,8 @@ def _model_inside(annotation):
     return next((m for m in inside if m is not None), None)
 
 
-def cross_problems(raw) -> list[Problem]:
-    """What is wrong between tables, found in the raw file even where single values are wrong."""
+def cross_problems(raw: Mapping[str, Any]) -> list[Problem]:
+    """Contradictions between tables, found in the raw file even where single values are wrong."""
     return [*_source_problems(raw), *_band_problems(raw), *_depth_problems(raw)]
 
 

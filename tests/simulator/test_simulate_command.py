@@ -42,6 +42,13 @@ def test_one_line_makes_a_data_set_and_its_record(monkeypatch, tmp_path):
     assert run["made"] == 36
 
 
+def test_a_data_set_that_is_complete_is_said_to_be(monkeypatch, tmp_path, capsys):
+    arguments = ["--survey", "hits", "--out", tmp_path / "hits.zarr", *QUICK]
+    assert simulate(monkeypatch, *arguments) == 0
+    assert simulate(monkeypatch, *arguments[:-1]) == 0
+    assert "is complete: 36 sequences" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_dry_run_writes_nothing(monkeypatch, tmp_path, capsys):
     arguments = ["--survey", "lsst", "--n", "7000", "--out", tmp_path / "x.zarr", "--dry-run"]
     assert simulate(monkeypatch, *arguments, "--stamp-size", "9") == 0
