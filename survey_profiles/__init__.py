@@ -18,7 +18,7 @@ __all__ = sorted(_HOMES)
 
 
 def __getattr__(name):
-    """Import on first use, so that command-line help need not wait for anything heavy."""
+    """Import on first use: the help of a command waits for nothing heavy."""
     if name not in _HOMES:
         raise AttributeError(f"module 'survey_profiles' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -23,6 +23,7 @@ from finetune.ingest.report import progress, show, write_record
 from finetune.ingest.scan import MAX_SIZE_PIX, Gathered, files_digest, gather
 from finetune.readers import reader_named
 from finetune.readers.protocol import printable
+from simulator.dataset.inputs import input_files
 from simulator.dataset.plan import PACKAGES
 from simulator.dataset.settings import refuse_other_settings
 from simulator.dataset.writer import DatasetWriter
@@ -162,6 +163,7 @@ def write(gathered: Gathered, out: Path, *, size_pix, settings, command, source)
         attributes=_attributes(gathered, command, source),
         n_epochs=max(gathered.n_epochs),
         size_pix=gathered.size_pix(size_pix),
+        inputs=input_files({"psf_library": gathered.profile.psf.library}),
     )
     try:
         with writer, PhotometryFile(out) as photometry:

@@ -96,7 +96,7 @@ def stored_profile(root: zarr.Group) -> Profile:
             f"{folder_of(root)}: its survey profile is damaged ({reason})."
         ) from None
     library = profile.psf.library
-    if library is None or not (_copy_of(root, "psf_library") or Path(library).is_file()):
+    if library is None or not (_kept(root, "psf_library") or Path(library).is_file()):
         return profile
     psf = profile.psf.model_copy(update={"library": str(stored_input(root, "psf_library"))})
     return profile.model_copy(update={"psf": psf})
@@ -123,9 +123,10 @@ def stored_input(root: zarr.Group, role: str) -> Path | None:
         The file is missing or has changed.
     """
     given, digest = _recorded(root.attrs, role)
+    digest = _kept(root, role).get("sha256", digest)
     if given is None or digest is None:
         return None if given is None else Path(given)
-    copy = _copy_of(root, role)
+    copy = _kept(root, role).get("file")
     path = folder_of(root) / copy if copy else Path(given)
     subject = f"{folder_of(root)} was made with {role.replace('_', ' ')} from {path}"
     if not path.exists():
@@ -140,8 +141,9 @@ def folder_of(root: zarr.Group) -> Path:
     return Path(root.store.root)
 
 
-def _copy_of(root, role) -> str | None:
-    return root.attrs.get("inputs", {}).get(role, {}).get("file")
+def _kept(root, role) -> dict[str, Any]:
+    """What the data set says of the copy of an input file; empty where it keeps none."""
+    return root.attrs.get("inputs", {}).get(role, {})
 
 
 def _recorded(attributes: dict[str, Any], role) -> tuple[str | None, str | None]:
