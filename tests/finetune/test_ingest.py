@@ -22,6 +22,7 @@ from simulator.dataset import writer
 from simulator.dataset.reader import open_dataset
 from simulator.detector.defects import BAD_PIXEL, OUTSIDE, SATURATED
 from survey_profiles import load_profile
+from survey_profiles.loading import profile_text
 from tests.helpers.cubes import HEADER, epoch_table, random_cube, write_cube
 
 PROFILE = load_profile("hits")
@@ -294,6 +295,19 @@ def test_what_was_read_and_why_not_is_printed(monkeypatch, tmp_path, capsys):
     assert "Read 1 sequences of up to 4 epochs" in printed and "skipped 1" in printed
     assert ingest(monkeypatch, "in", "--size", "7") == 0
     assert "in.zarr is complete" in capsys.readouterr().out
+
+
+def test_real_sequences_keep_the_psf_library_of_their_survey(monkeypatch, tmp_path):
+    write_cube(tmp_path / "in/a.fits")
+    library = tmp_path / "psf.npz"
+    library.write_bytes(b"any bytes")
+    used = f'model = "library"\nlibrary = "{library}"'
+    survey = tmp_path / "mine.toml"
+    survey.write_text(profile_text("hits").replace('model = "moffat"', used, 1))
+    ingested(monkeypatch, tmp_path / "in", "--survey", survey)
+    library.unlink()
+    kept = Path(DatasetSplit(tmp_path / "in.zarr", "test").profile.psf.library)
+    assert kept.is_relative_to(tmp_path / "in.zarr") and kept.read_bytes() == b"any bytes"
 
 
 def test_help_does_not_wait_for_heavy_imports():
