@@ -38,6 +38,13 @@ def draw_pointings(profile: Profile, seed: int, count: int = 2048) -> Pointings:
     ------
     skyreel.errors.ProfileError
         Hardly any field gets so many exposures.
+
+    Examples
+    --------
+    >>> from survey_profiles import load_profile
+    >>> pointings = draw_pointings(load_profile("hits"), seed=1, count=4)
+    >>> len(pointings), pointings.mjd.shape == pointings.airmass.shape
+    (4, True)
     """
     kept, found = [], 0
     for attempt in range(MAX_ROUNDS):

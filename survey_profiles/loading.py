@@ -38,7 +38,8 @@ def load_profile(name_or_path: str | Path, overrides: Mapping[str, Any] | None =
     Parameters
     ----------
     name_or_path : str or Path
-        One of ``profile_names()``, or the path of a TOML file.
+        One of ``profile_names()``, or the path of a TOML file. Keys with a default may be left
+        out of a file; a file without a table ``sources`` has its numbers from the user.
     overrides : mapping of dotted key to value, optional
         Strings are read as TOML values (``"4.1"``, ``'["g", "r"]'``), or taken as they are
         where they are not TOML. A key of ``camera`` that CCDs have too is set for all CCDs.
@@ -47,6 +48,11 @@ def load_profile(name_or_path: str | Path, overrides: Mapping[str, Any] | None =
     ------
     ProfileError
         Unknown name, unreadable file, or anything that cannot describe a survey.
+
+    Examples
+    --------
+    >>> load_profile("hits", {"camera.read_noise_e": 5}).camera.read_noise_e
+    5.0
     """
     where, raw = _read(name_or_path)
     problems = [p for item in (overrides or {}).items() for p in _override(raw, *item)]
@@ -142,7 +148,7 @@ def _problem(raw, error) -> Problem:
     allowed = _WORDS.get(error["type"]) or _allowed(error)
     if error["type"] == "extra_forbidden":
         return Problem(key, "a key", f"{allowed} {nearest(loc[-1], _known_keys(loc[:-1]))}")
-    return Problem(key, _FOUND.get(error["type"]) or _shown(error["input"]), allowed)
+    return Problem(key, _FOUND.get(error["type"]) or _in_words(error["input"]), allowed)
 
 
 def _allowed(error) -> str:
@@ -153,7 +159,7 @@ def _allowed(error) -> str:
     return f"allowed: {text}."
 
 
-def _shown(value, width=60) -> str:
+def _in_words(value, width=60) -> str:
     text = "a table" if isinstance(value, dict) else repr(value)
     return text if len(text) <= width else f"{text[: width - 3]}..."
 

@@ -1,4 +1,4 @@
-"""Objects of a data set made again, bit for bit, from what the data set holds."""
+"""Regenerate objects of a data set, bit for bit, from what the data set holds."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def refuse_other_settings(path: str | Path, settings: Mapping[str, Any]) -> list
     """Check that a data set, where there is one at ``path``, was made with these settings.
 
     Versions of packages may differ once a data set is complete. An unfinished one is finished
-    with the versions it was begun with, as others may give other numbers.
+    with the versions it was started with, as others may give other numbers.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def refuse_other_settings(path: str | Path, settings: Mapping[str, Any]) -> list
     if shaping and not is_complete(path):
         needed = " ".join(f"{k.removeprefix(_VERSIONS)}=={found.get(k)}" for k in shaping)
         raise SimulationError(
-            f"{path} is unfinished and was begun with other versions of packages: "
+            f"{path} is unfinished and was started with other versions of packages: "
             f"{_in_words(shaping, found, asked)}. Finish it with those (pip install {needed}), "
             "or give another --out."
         )

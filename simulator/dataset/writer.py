@@ -4,7 +4,7 @@ A data set comes into being under another name and is renamed once its arrays ar
 From then on a run that stops can leave four things behind, and each is put right by the next:
 
 A. temporary files of an unfinished write (removed when the data set is opened again);
-B. some arrays of a shard written, others not (the shard has no mark, and is made again);
+B. some arrays of a shard written, others not (the shard has no mark and is made once more);
 C. all arrays written but no mark (likewise; the same bytes are written once more);
 D. everything marked (nothing to do).
 """

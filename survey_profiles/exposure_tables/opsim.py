@@ -1,6 +1,6 @@
 """Rubin OpSim schedules (SQLite, table ``observations``) as sequences at random positions.
 
-Positions are drawn near visits, in proportion to how often the sky there is observed. A
+Positions are drawn around visits, in proportion to how often the sky there is observed. A
 sequence is what falls on a position within one season window.
 """
 

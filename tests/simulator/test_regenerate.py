@@ -1,4 +1,4 @@
-"""Any object of a data set can be made again from what the data set holds."""
+"""Any object of a data set regenerates from what the data set holds."""
 
 import json
 import shutil

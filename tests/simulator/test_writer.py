@@ -117,16 +117,16 @@ def with_version(path, package, version):
 
 
 def test_a_finished_data_set_is_accepted_after_an_upgrade_and_an_unfinished_one_is_not(tmp_path):
-    finished, begun = tmp_path / "finished.zarr", tmp_path / "begun.zarr"
+    finished, started = tmp_path / "finished.zarr", tmp_path / "started.zarr"
     make(finished, n=8)
-    writer_for(plan_at(begun, n=8)).close()
-    for path in (finished, begun):
+    writer_for(plan_at(started, n=8)).close()
+    for path in (finished, started):
         with_version(path, "numpy", "1.0.0")
     assert make(finished, n=8).made == 0
     differing = refuse_other_settings(finished, plan_at(finished, n=8).settings())
     assert [text.split(" here")[0].split(" is ")[0] for text in differing] == ["versions.numpy"]
     with pytest.raises(SimulationError, match=r"unfinished .*\(pip install numpy==1\.0\.0"):
-        make(begun, n=8)
+        make(started, n=8)
 
 
 def test_a_package_that_only_writes_files_may_change_while_a_data_set_is_made(tmp_path):
