@@ -61,8 +61,7 @@ def input_files(named: Mapping[str, str | Path | None]) -> dict[str, InputFile]:
         if path is None or not Path(path).exists():
             continue
         path = Path(path).absolute()
-        files = path.rglob("*") if path.is_dir() else [path]
-        size = sum(file.stat().st_size for file in files if file.is_file())
+        size = sum(file.stat().st_size for file in _files(path))
         if path.is_file() and size > MAX_FILE_BYTES:
             raise SimulationError(
                 f"{path} ({role.replace('_', ' ')}) has {size / 1e9:.1f} GB; a data set keeps a "
@@ -71,6 +70,10 @@ def input_files(named: Mapping[str, str | Path | None]) -> dict[str, InputFile]:
             )
         found[role] = InputFile(path, digest_of(path), size)
     return found
+
+
+def _files(path):
+    return [f for f in path.rglob("*") if f.is_file()] if path.is_dir() else [path]
 
 
 def described(inputs: Mapping[str, InputFile]) -> dict[str, Any]:
@@ -102,10 +105,9 @@ def copy_inputs(folder: Path, inputs: Mapping[str, InputFile]) -> None:
         if place is None:
             continue
         given, copy = inputs[role].path, folder / place
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        if given.is_dir():
-            shutil.copytree(given, copy)
-        else:
-            shutil.copyfile(given, copy)
+        for file in _files(given):  # contents alone: a copy of a read-only file can be removed
+            target = copy / file.relative_to(given)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
         if digest_of(copy) != inputs[role].digest:
             raise SimulationError(f"{given} changed while it was copied. Run the command again.")
