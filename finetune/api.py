@@ -11,6 +11,7 @@ from skyreel.console import new_console
 
 if TYPE_CHECKING:
     from classifier.models.protocol import Model
+
     from finetune.domain_gap.gap import DomainGap
 
 

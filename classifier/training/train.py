@@ -38,7 +38,7 @@ from classifier.training.history import (
 )
 from classifier.training.options import NetworkOptions
 from classifier.training.sources import EndlessSource, StoredSource
-from skyreel.atomic_files import locked_folder, claim_folder, whole_file
+from skyreel.atomic_files import claim_folder, locked_folder, whole_file
 from skyreel.errors import ClassifierError
 from skyreel.provenance import versions
 

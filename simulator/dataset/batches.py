@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simulator.dataset.store import open_dataset
+from simulator.dataset.reader import open_dataset
 from skyreel.errors import SimulationError
 
 ARRAYS = ("images", "mjd", "n_epochs", "label")

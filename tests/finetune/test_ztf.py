@@ -16,7 +16,7 @@ from finetune.readers.alert_photometry import SCHEMA, photometry_path
 from finetune.readers.protocol import RealSequence, Skipped
 from finetune.readers.ztf import ZtfAlerts, start_mjd
 from finetune.readers.ztf_edges import SIZE_PIX, centre_of
-from simulator.dataset.store import open_dataset
+from simulator.dataset.reader import open_dataset
 from simulator.detector.defects import BAD_PIXEL, OUTSIDE, SATURATED
 from survey_profiles import load_profile
 from tests.finetune.test_ingest import ingest

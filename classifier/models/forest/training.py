@@ -36,7 +36,7 @@ from classifier.models.forest.growing import (
     smallest_as_good,
 )
 from classifier.models.model_card import CARD
-from skyreel.atomic_files import locked_folder, claim_folder, whole_file
+from skyreel.atomic_files import claim_folder, locked_folder, whole_file
 from skyreel.errors import ClassifierError
 from skyreel.provenance import versions
 

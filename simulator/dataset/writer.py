@@ -1,10 +1,10 @@
-"""A data set on disk: Zarr v3, written shard by shard, each there whole or not at all.
+"""Writing a data set: Zarr v3, shard by shard, each there whole or not at all.
 
 A data set comes into being under another name and is renamed once its arrays are laid out.
 From then on a run that stops can leave four things behind, and each is put right by the next:
 
 A. temporary files of an unfinished write (removed when the data set is opened again);
-B. some arrays of a shard written, others not (the shard has no mark, and is made again);
+B. some arrays of a shard written, others not (the shard has no mark and is made once more);
 C. all arrays written but no mark (likewise; the same bytes are written once more);
 D. everything marked (nothing to do).
 """
@@ -13,20 +13,24 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
+from simulator.dataset.inputs import FOLDER, InputFile, copy_inputs, described
+from simulator.dataset.reader import MARKS, is_free, open_root
 from simulator.dataset.schema import FORMAT_VERSION, PIXELS, ArraySpec
+from simulator.dataset.settings import refuse_other_settings
 from skyreel.atomic_files import folder_lock
-from skyreel.errors import SimulationError, StoreError
+from skyreel.errors import StoreError
 
 CHUNK_OBJECTS = 64
 _SHARD_BYTES = 96 * 2**20  # images of one shard, before compression
 _MAX_SHARD_OBJECTS = 4096
-_MARKS = "shard_done"
 _UNFINISHED = ".creating"
 
 
@@ -43,67 +47,88 @@ class DatasetWriter:
 
     Parameters
     ----------
-    path : path
-    settings : dict
-        Everything the data depends on. A data set made with others is refused.
-    attributes : dict
+    path : str or Path
+    settings : mapping
+        Everything the data depend on. A data set made with others is refused.
+    attributes : mapping
         What else describes the data.
     specs : sequence of ArraySpec
-    counts : dict of split to number of objects
+    counts : mapping of split to number of objects
     n_epochs, size_pix : int
+        Epochs of the longest sequence; rows and columns of a stamp.
+    inputs : mapping of role to InputFile, optional
+        Files to keep inside the data set.
 
     Raises
     ------
     SimulationError
         The path holds something else, or a data set made with other settings.
+    StoreError
+        The data set cannot be written, or another process is writing it.
     """
 
-    def __init__(self, path, *, settings, attributes, specs, counts, n_epochs, size_pix):
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        settings: Mapping[str, Any],
+        attributes: Mapping[str, Any],
+        specs: Sequence[ArraySpec],
+        counts: Mapping[str, int],
+        n_epochs: int,
+        size_pix: int,
+        inputs: Mapping[str, InputFile] | None = None,
+    ) -> None:
         self.path = Path(path)
         self.specs = tuple(specs)
         self.counts = dict(counts)
         self.shape = {"epoch": n_epochs, "y": size_pix, "x": size_pix}
         pixel_bytes = next(np.dtype(s.dtype).itemsize for s in self.specs if s.name == "images")
         self.per_shard = shard_objects(n_epochs, size_pix, pixel_bytes)
-        attributes = {**attributes, "settings": settings, "format_version": FORMAT_VERSION}
-        if _is_free(self.path):
-            self._create(attributes)
+        if is_free(self.path):
+            kept = {"inputs": described(inputs)} if inputs else {}
+            own = {"settings": settings, "format_version": FORMAT_VERSION}
+            self._create({**attributes, **kept, **own}, inputs or {})
         refuse_other_settings(self.path, settings)
         self._lock = folder_lock(self.path)
         for leftover in self.path.rglob("*.partial"):
-            leftover.unlink(missing_ok=True)
+            if leftover.relative_to(self.path).parts[0] != FOLDER:
+                leftover.unlink(missing_ok=True)
         self._root = open_root(self.path)
 
-    def __enter__(self):
+    def __enter__(self) -> DatasetWriter:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
         """Let another process write."""
         os.close(self._lock)
 
-    def _create(self, attributes):
+    def _create(self, attributes, inputs):
         unfinished = self.path.with_name(f"{self.path.name}{_UNFINISHED}")
         try:
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.parent.mkdir(parents=True, exist_ok=True)
             root = zarr.create_group(unfinished, attributes=attributes)
+            copy_inputs(unfinished, inputs)
             names = {key: attributes[key] for key in ("classes", "bands")}
             for split, count in self.counts.items():
                 self._create_split(root.create_group(split, attributes=names), count)
             unfinished.rename(self.path)
         except OSError as error:
+            reason = error.strerror or error
+            raise StoreError(f"{self.path}: cannot be written ({reason}).") from error
+        finally:
             shutil.rmtree(unfinished, ignore_errors=True)
-            raise StoreError(f"{self.path}: cannot be written ({error.strerror}).") from error
 
     def _create_split(self, group, count):
         for spec in self.specs:
             _create_array(group, spec, count, self.shape, self.per_shard)
         n_shards = -(-count // self.per_shard)
         group.create_array(
-            _MARKS,
+            MARKS,
             shape=(n_shards,),
             chunks=(1,),
             dtype="bool",
@@ -116,7 +141,7 @@ class DatasetWriter:
         """(split, shard, first object, end) of every shard still to be made."""
         todo = []
         for split, count in self.counts.items():
-            for shard in np.flatnonzero(~self._root[split][_MARKS][:]) if count else ():
+            for shard in np.flatnonzero(~self._root[split][MARKS][:]) if count else ():
                 first = int(shard) * self.per_shard
                 todo.append((split, int(shard), first, min(first + self.per_shard, count)))
         return todo
@@ -137,38 +162,7 @@ class DatasetWriter:
         rows = slice(first, first + len(arrays["label"]))
         for spec in self.specs:
             group[spec.name][rows] = arrays[spec.name]
-        group[_MARKS][shard] = True
-
-
-def refuse_other_settings(path, settings) -> None:
-    """Check that a data set, where there is one at ``path``, was made with these settings.
-
-    Raises
-    ------
-    SimulationError
-        Something else is there, or it was made with others; it says which differ.
-    """
-    if _is_free(path):
-        return
-    found, asked = flat(open_root(path, "r").attrs.get("settings", {})), flat(settings)
-    changed = sorted(key for key in {**found, **asked} if found.get(key) != asked.get(key))
-    if not changed:
-        return
-    named = "; ".join(
-        f"{key} is {_short(found.get(key))} there and {_short(asked.get(key))} here"
-        for key in changed[:4]
-    )
-    more = f" (and {len(changed) - 4} more)" if len(changed) > 4 else ""
-    raise SimulationError(
-        f"{path} was made with other settings: {named}{more}. Give the same ones to finish it, "
-        "or another --out."
-    )
-
-
-def _is_free(path) -> bool:
-    """Nothing there, or an empty folder."""
-    path = Path(path)
-    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
+        group[MARKS][shard] = True
 
 
 def _create_array(group, spec: ArraySpec, count, sizes, per_shard):
@@ -189,51 +183,3 @@ def _create_array(group, spec: ArraySpec, count, sizes, per_shard):
         attributes=attributes,
         **blocks,
     )
-
-
-def open_root(path, mode="r+"):
-    """The group of a data set; SimulationError where there is none."""
-    path = Path(path)
-    if not path.exists():
-        raise SimulationError(f"{path}: there is no such data set.")
-    if not path.is_dir():
-        raise SimulationError(f"{path} is a file; a data set is a folder. Give another path.")
-    try:
-        root = zarr.open_group(path, mode=mode)
-    except (FileNotFoundError, ValueError, KeyError):
-        raise SimulationError(f"{path} is a folder, but no data set of this program.") from None
-    if "format_version" not in root.attrs:
-        raise SimulationError(f"{path} is a Zarr group, but no data set of this program.")
-    if root.attrs["format_version"] != FORMAT_VERSION:
-        raise SimulationError(
-            f"{path} has data format {root.attrs['format_version']}; this version reads "
-            f"{FORMAT_VERSION}."
-        )
-    return root
-
-
-def open_dataset(path):
-    """A data set for reading: a Zarr group of ``train``, ``validation`` and ``test``.
-
-    Raises
-    ------
-    SimulationError
-        No data set there, or one of another format.
-    """
-    return open_root(path, mode="r")
-
-
-def flat(tree, prefix=""):
-    """Nested dictionaries as one, with dotted keys; lists are values."""
-    items = {}
-    for key, value in tree.items():
-        if isinstance(value, dict) and value:
-            items |= flat(value, f"{prefix}{key}.")
-        else:
-            items[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
-    return items
-
-
-def _short(value, longest=60):
-    text = "absent" if value is None else str(value)
-    return text if len(text) <= longest else text[: longest - 1] + "…"
