@@ -54,34 +54,10 @@ def setup(app: Any) -> dict[str, Any]:
 def write_all() -> None:
     """Write every generated file whose text has changed."""
     GENERATED.mkdir(exist_ok=True)
-    for name, text in pages().items():
-        path = GENERATED / f"{name}.md"
+    for make in (api, commands, profile_keys, simulated_arrays, real_arrays, alert_arrays):
+        path, text = GENERATED / f"{make.__name__}.md", "\n".join(make()) + "\n"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
-
-
-def pages() -> dict[str, str]:
-    """Markdown of every generated file by name."""
-    from finetune.ingest.real_arrays import real_specs
-    from finetune.readers.fits_cube import FitsCubes
-    from finetune.readers.rubin import RubinAlerts
-    from finetune.readers.ztf import ZtfAlerts
-    from simulator import Options, Simulator, load_profile
-    from simulator.dataset.schema import array_specs
-
-    real = real_specs(FitsCubes.extra)
-    alerts = {spec.name: spec for reader in (ZtfAlerts, RubinAlerts) for spec in reader.extra}
-    known = {spec.name for spec in real}
-    simulated = array_specs(Simulator(load_profile("hits"), Options()).parameters)
-    return {
-        "api": "\n".join(api()),
-        "commands": "\n".join(commands()),
-        "profile_keys": "\n".join(profile_keys()),
-        "simulated_arrays": array_table(simulated) + "| `shard_done` | shard | bool | - | "
-        "shards that are complete |\n",
-        "real_arrays": array_table(real),
-        "alert_arrays": array_table(spec for spec in alerts.values() if spec.name not in known),
-    }
 
 
 # --- Python -------------------------------------------------------------------------------------
@@ -126,16 +102,40 @@ def described(name: str) -> Iterator[str]:
 # --- arrays of a data set -----------------------------------------------------------------------
 
 
-def array_table(specs: Any) -> str:
-    """Markdown table of array specifications."""
-    lines = ["| array | dimensions | type | unit | meaning |", "| --- | --- | --- | --- | --- |"]
+def simulated_arrays() -> Iterator[str]:
+    """Table of the arrays of simulated sequences."""
+    from simulator import Options, Simulator, load_profile
+    from simulator.dataset.schema import array_specs
+
+    yield from array_table(array_specs(Simulator(load_profile("hits"), Options()).parameters))
+    yield "| `shard_done` | shard | bool | - | shards that are complete |"
+
+
+def real_arrays() -> Iterator[str]:
+    """Table of the arrays of real sequences."""
+    from finetune.ingest.real_arrays import real_specs
+    from finetune.readers.fits_cube import FitsCubes
+
+    yield from array_table(real_specs(FitsCubes.extra))
+
+
+def alert_arrays() -> Iterator[str]:
+    """Table of the arrays that only alerts have."""
+    from finetune.readers.fits_cube import FitsCubes
+    from finetune.readers.rubin import RubinAlerts
+    from finetune.readers.ztf import ZtfAlerts
+
+    known = {spec.name for spec in FitsCubes.extra}
+    alerts = {spec.name: spec for reader in (ZtfAlerts, RubinAlerts) for spec in reader.extra}
+    yield from array_table(spec for name, spec in alerts.items() if name not in known)
+
+
+def array_table(specs: Any) -> Iterator[str]:
+    """Lines of a Markdown table of array specifications."""
+    yield "| array | dimensions | type | unit | meaning |\n| --- | --- | --- | --- | --- |"
     for spec in specs:
-        dimensions = ", ".join(spec.dimensions)
-        lines.append(
-            f"| `{spec.name}` | {dimensions} | {spec.dtype} | {spec.unit or '-'} | "
-            f"{spec.description} |"
-        )
-    return "\n".join(lines) + "\n"
+        cells = (f"`{spec.name}`", ", ".join(spec.dimensions), spec.dtype, spec.unit or "-")
+        yield f"| {' | '.join(cells)} | {spec.description} |"
 
 
 # --- commands -----------------------------------------------------------------------------------
@@ -169,8 +169,9 @@ def command_section(name: str, command: Any) -> Iterator[str]:
 
 
 def is_common(parameter: Any) -> bool:
-    """Whether every command has this option."""
-    return parameter.name in ("help", "version", "install_completion", "show_completion")
+    """Whether every command has this option, or it is an old name."""
+    common = ("help", "version", "install_completion", "show_completion")
+    return parameter.name in common or getattr(parameter, "hidden", False)
 
 
 def metavar(parameter: Any) -> str:
@@ -193,8 +194,10 @@ def type_name(parameter: Any) -> str:
     """Placeholder for the type of an option; its place differs between versions of Typer."""
     if hasattr(parameter, "type"):
         return parameter.type.name.upper()
-    words = re.findall(r"[A-Za-z]+", parameter.display_type(None))
-    return next(w for w in words if w != "list").upper()
+    text = parameter.display_type(None).strip("<>")
+    if "|" in text:
+        return text
+    return next(word for word in re.findall(r"[A-Za-z]+", text) if word != "list").upper()
 
 
 def default(parameter: Any) -> str:
