@@ -22,7 +22,8 @@ _HOMES = {
     "Simulator": "simulator.simulator",
     "StoreError": "skyreel.errors",
     "load_profile": "survey_profiles",
-    "open_dataset": "simulator.dataset.store",
+    "open_dataset": "simulator.dataset.reader",
+    "regenerate": "simulator.dataset.regenerate",
     "register": "simulator.lightcurves",
     "simulator_of": "simulator.dataset.regenerate",
 }

@@ -76,6 +76,11 @@ class Simulator:
         """Sequences of exposures that objects are given."""
         return len(self._bank.pointings)
 
+    @property
+    def unused_exposures(self) -> dict[str, int]:
+        """Rows of the exposure table that are left out, by reason."""
+        return dict(self._bank.pointings.unused_rows)
+
     def depth_mag(self) -> float:
         """Median depth of the exposures in the reference band, or in all where it has none."""
         pointings = self._bank.pointings

@@ -29,7 +29,7 @@ class ArraySpec:
     description: str
 
     @property
-    def fill_value(self):
+    def fill_value(self) -> float | int | str:
         """NaN for floats, -1 for signed and 0 for unsigned numbers, nothing for strings."""
         if self.dtype == "string":
             return ""

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from simulator.dataset.plan import make_plan
+from simulator.dataset.reader import open_dataset
 from simulator.dataset.run import execute, writer_for
 from simulator.dataset.schema import EPOCHS, OBJECTS
-from simulator.dataset.store import open_dataset
 from simulator.options import Options
 from simulator.preview import preview
 from simulator.preview.animation import animation
