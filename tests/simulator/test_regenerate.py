@@ -214,12 +214,21 @@ def test_published_templates_make_every_class(real_data):
 
 
 @pytest.mark.real
-def test_a_data_set_keeps_the_published_templates(real_data, tmp_path):
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_data_set_keeps_the_published_templates(real_data, tmp_path, monkeypatch, copied):
+    if not copied:
+        monkeypatch.setattr(inputs, "MAX_FOLDER_BYTES", 1)
     reference = tmp_path / "sncosmo_data"
     shutil.copytree(real_data / "reference" / "sncosmo_data", reference)
     options = Options(classes={"SN": 1}, templates=str(reference), stamp_size_pix=9)
     plan = make_plan("lsst", options, tmp_path / "d.zarr", n=8)
     with writer_for(plan) as writer:
         execute(plan, writer, threads=1)
+    if not copied:
+        require_equal(tmp_path / "d.zarr")
     shutil.rmtree(reference)
-    require_equal(tmp_path / "d.zarr")
+    if copied:
+        require_equal(tmp_path / "d.zarr")
+    else:
+        with pytest.raises(SimulationError, match="sncosmo_data, which is not there"):
+            simulator_of(tmp_path / "d.zarr")
