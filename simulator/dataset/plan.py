@@ -19,6 +19,7 @@ from numcodecs import Blosc
 from simulator.dataset.inputs import InputFile, input_files
 from simulator.dataset.schema import ArraySpec, array_specs
 from simulator.options import MAGNITUDE_LAWS, SPLITS, Options
+from simulator.plugins import plugins_of
 from simulator.simulator import Simulator
 from skyreel.errors import SimulationError
 from skyreel.provenance import versions
@@ -74,7 +75,9 @@ class Plan:
                 profile["psf"]["library"] = file.label
             else:
                 options[role] = file.label
+        plugins = plugins_of(self.simulator.classes)
         return {
+            **({"plugins": plugins} if plugins else {}),
             "counts": self.counts,
             "options": options,
             "profile": profile,

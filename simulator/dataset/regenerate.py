@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from simulator.dataset.reader import open_dataset, stored_input, stored_profile
 from simulator.options import Options
+from simulator.plugins import check_plugins
 from simulator.simulator import Sequences, Simulator
 from skyreel.errors import SimulationError
 
@@ -27,6 +28,7 @@ def simulator_of(path: str | Path) -> Simulator:
     root = open_dataset(path)
     if "options" not in root.attrs:
         raise SimulationError(f"{path} was not simulated; real sequences cannot be regenerated.")
+    check_plugins(path, root.attrs["settings"].get("plugins", ()))
     options = dict(root.attrs["options"])
     options |= {role: str(stored_input(root, role)) for role in _FILES if options[role]}
     return Simulator(stored_profile(root), Options(**options))

@@ -15,6 +15,7 @@ import zarr
 
 from simulator.dataset.plan import Plan
 from simulator.dataset.writer import DatasetWriter
+from simulator.plugins import plugins_of
 from skyreel.errors import OutputError, StoreError
 from skyreel.json_io import write_json
 
@@ -143,6 +144,8 @@ def command_line(plan: Plan) -> str:
     for flag, value in (("--exposures", options.exposures), ("--templates", options.templates)):
         if value:
             parts += [flag, value]
+    for plugin in plugins_of(plan.simulator.classes):
+        parts += ["--plugin", plugin["path"]]
     for key, value in sorted(plan.overrides.items()):
         parts += ["--profile-set", f"{key}={value}"]
     return shlex.join(parts)

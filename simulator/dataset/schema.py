@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.detector.defects import MASK_BITS
-from simulator.simulator import parameter_dtype
+from simulator.sequences import parameter_dtype
 
 FORMAT_VERSION = 1
 PIXELS = ("object", "epoch", "y", "x")

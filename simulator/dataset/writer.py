@@ -25,7 +25,7 @@ from simulator.dataset.inputs import FOLDER, InputFile, copy_inputs, described
 from simulator.dataset.reader import MARKS, is_free, open_root
 from simulator.dataset.schema import FORMAT_VERSION, PIXELS, ArraySpec
 from simulator.dataset.settings import refuse_other_settings
-from skyreel.atomic_files import locked
+from skyreel.atomic_files import folder_lock
 from skyreel.errors import StoreError
 
 CHUNK_OBJECTS = 64
@@ -90,7 +90,7 @@ class DatasetWriter:
             own = {"settings": settings, "format_version": FORMAT_VERSION}
             self._create({**attributes, **kept, **own}, inputs or {})
         refuse_other_settings(self.path, settings)
-        self._lock = locked(self.path)
+        self._lock = folder_lock(self.path)
         for leftover in self.path.rglob("*.partial"):
             if leftover.relative_to(self.path).parts[0] != FOLDER:
                 leftover.unlink(missing_ok=True)

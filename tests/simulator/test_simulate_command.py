@@ -10,21 +10,17 @@ from functools import partial
 import numpy as np
 import pytest
 
-from simulator import cli
 from simulator.dataset.reader import open_dataset
 from simulator.lightcurves import DEFAULT_CLASSES
 from tests.helpers.opsim import opsim, schedule
+from tests.helpers.running import run
 
 QUICK = ["--n", "28", "--stamp-size", "9", "--threads", "1", "--quiet"]
 
 
 def simulate(monkeypatch, *arguments):
     """Exit code of ``simulate`` with these arguments."""
-    monkeypatch.setattr(sys, "argv", ["simulate", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-        sys.exit(0)
-    return stopped.value.code or 0
+    return run(monkeypatch, "simulate", *arguments)
 
 
 def test_one_line_makes_a_data_set_and_its_record(monkeypatch, tmp_path):
@@ -148,17 +144,6 @@ def test_a_table_of_magnitudes_sets_the_brightness(monkeypatch, tmp_path):
     assert simulate(monkeypatch, *arguments, "--out", out, *QUICK) == 0
     magnitudes = open_dataset(out)["train"]["mean_mag"][:]
     assert (magnitudes > 18.5).all() and (magnitudes < 19.6).all()
-
-
-def test_help_does_not_wait_for_heavy_imports():
-    listed = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "simulator.cli", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "numba" not in listed.stderr and "astropy" not in listed.stderr
-    assert "--survey" in listed.stdout
 
 
 def test_a_stop_by_the_user_says_how_to_go_on(tmp_path):
