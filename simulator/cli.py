@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from skyreel import commands
-from skyreel.commands import check_file, check_folder, command, n_cores, new_app
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
-    from simulator.dataset.plan import Plan
-    from simulator.dataset.run import Outcome
-    from simulator.simulator import Simulator
+from skyreel.commands import check_file, check_folder, command, new_app
 
 app = new_app()
 DEFAULT_CLASSES = "SN,RRL,CEP,EB,NV,GAL,AST"
@@ -65,163 +57,32 @@ def simulate(
     Run again with the same arguments to finish a run that stopped. Any object can be made
     again by itself from the profile, the seed and its index.
     """
-    from skyreel.console import new_console, status
-
-    console, cores = new_console(quiet), n_cores(threads)
-    out = out or Path(f"{Path(survey).stem}.zarr")
     check_folder(out, dataset=True)
     for path in preview or ():
         check_file(path, "--preview", PREVIEW_SUFFIXES, in_folder=True)
-    with status(console, "Preparing"):
-        from simulator.dataset.plan import make_plan
-        from simulator.dataset.reader import is_complete
-        from simulator.dataset.settings import refuse_other_settings
-        from simulator.options import Options, parse_classes
-        from simulator.plugins import load_plugins
+    from skyreel.console import new_console, status
 
-        load_plugins(plugin)
-        options = Options(
-            classes=parse_classes(classes),
-            magnitudes=magnitudes,
-            exposures=exposures,
-            templates=templates,
-            stamp_size_pix=stamp_size,
-            seed=seed,
-        )
-        plan = make_plan(
-            survey,
-            options,
-            out,
-            n=n,
-            validation=validation,
-            test=test,
-            overrides=commands.profile_overrides(profile_set),
-        )
-        other_versions = refuse_other_settings(plan.path, plan.settings())
-    if is_complete(plan.path) and not (dry_run or preview):
-        console.print(_already_complete(plan, other_versions))
-        return
-    _run(plan, preview or (), cores, console, dry_run=dry_run)
-
-
-def _run(plan: Plan, previews, threads: int, console: Console, *, dry_run: bool):
-    from simulator.preview import preview
-    from skyreel.console import status
-
-    with status(console, _estimating()):
-        expected_bytes, expected_seconds = plan.estimate(threads)
-    console.print(_headline(plan, expected_bytes, expected_seconds), _class_table(plan))
-    plan.check_disk(expected_bytes)
-    for path in previews:
-        preview(plan.simulator, path)
-        console.print(f"Preview: {path}")
-    if not dry_run:
-        _make(plan, threads, console, expected_bytes)
-
-
-def _estimating():
-    """Announce the compilation of the kernels, where Numba has no machine code of them yet."""
-    from simulator.scene.render import render
-
-    cache, source = Path(render.stats.cache_path), Path(render.py_func.__code__.co_filename)
-    compiled = any(
-        index.stat().st_mtime >= source.stat().st_mtime
-        for index in cache.glob(f"{source.stem}.*.nbi")
+    with status(new_console(quiet), "Loading the simulator"):
+        from simulator import api
+    api.simulate(
+        survey,
+        out=out,
+        n=n,
+        validation=validation,
+        test=test,
+        classes=classes,
+        magnitudes=magnitudes,
+        exposures=exposures,
+        templates=templates,
+        profile_overrides=commands.profile_overrides(profile_set),
+        plugins=plugin or (),
+        stamp_size_pix=stamp_size,
+        seed=seed,
+        threads=threads,
+        previews=preview or (),
+        dry_run=dry_run,
+        quiet=quiet,
     )
-    first = "; the kernels are compiled first, once, for about half a minute"
-    return "Estimating size and time" + ("" if compiled else first)
-
-
-def _make(plan: Plan, threads: int, console: Console, expected_bytes: float):
-    from simulator.dataset.run import execute, write_record, writer_for
-    from skyreel.console import Bars
-
-    with writer_for(plan) as writer, Bars(console) as bars:
-        pending = sum(end - first for _, _, first, end in writer.pending())
-        advance = bars.add(
-            plan.path.name,
-            plan.total,
-            earlier=plan.total - pending,
-            unit="seq",
-            each_bytes=expected_bytes / plan.total,
-        )
-        outcome = execute(plan, writer, threads=threads, on_progress=advance)
-    if outcome.made:
-        write_record(plan, outcome, expected_bytes)
-    console.print(_summary(plan, outcome))
-
-
-def _headline(plan: Plan, expected_bytes: float, expected_seconds: float) -> str:
-    simulator = plan.simulator
-    size, bands = simulator.options.stamp_size_pix, simulator.profile.cadence.bands
-    return (
-        f"{simulator.profile.title}: {plan.total:,} sequences of up to {simulator.n_epochs} "
-        f"epochs in {', '.join(bands)}, {size} x {size} pixels; "
-        f"about {expected_bytes / 1e9:.2f} GB and {_duration(expected_seconds)}."
-        f"{_exposures_used(simulator) if simulator.options.exposures else ''}"
-    )
-
-
-def _exposures_used(simulator: Simulator) -> str:
-    """How a table of exposures is used, in a few lines."""
-    path, cadence = simulator.options.exposures, simulator.profile.cadence
-    in_use = "[" + ",".join(f'"{band}"' for band in cadence.bands) + "]"
-    lines = [
-        f"{path}: {simulator.n_pointings:,} pointings; longer ones were cut into consecutive "
-        f"ones of cadence.max_epochs = {cadence.max_epochs}."
-    ]
-    for reason, count in simulator.unused_exposures.items():
-        hint = f" (in use: --profile-set 'cadence.bands={in_use}')" if "band" in reason else ""
-        if count:
-            lines.append(f"{count:,} rows left out: {reason}{hint}.")
-    return "".join(f"\n{line}" for line in lines)
-
-
-def _class_table(plan: Plan) -> Table:
-    from rich.table import Table
-
-    table = Table("class")
-    for split in plan.counts:
-        table.add_column(split, justify="right")
-    for name, counts in plan.class_counts().items():
-        table.add_row(name, *(f"{counts[split]:,}" for split in plan.counts))
-    return table
-
-
-def _already_complete(plan: Plan, other_versions: list[str]) -> str:
-    size = sum(f.stat().st_size for f in plan.path.rglob("*") if f.is_file())
-    versions = f" Made with other versions: {'; '.join(other_versions)}." if other_versions else ""
-    return f"{plan.path} is complete: {plan.total:,} sequences, {size / 1e9:.2f} GB.{versions}"
-
-
-def _summary(plan: Plan, outcome: Outcome) -> str:
-    if not outcome.made:
-        return _already_complete(plan, [])
-    size = sum(f.stat().st_size for f in plan.path.rglob("*") if f.is_file())
-    speed = outcome.made / max(outcome.seconds, 1e-9)
-    continued = "" if outcome.made == outcome.total else f" ({outcome.total:,} in all)"
-    return (
-        f"Made {outcome.made:,} sequences{continued} in {_duration(outcome.seconds)}, "
-        f"{speed:,.0f} a second; {size / 1e9:.2f} GB in {plan.path}.\n"
-        f"Open it with zarr.open_group({str(plan.path)!r}, mode='r')['train']; "
-        f"what was done is in {plan.path}.json.{_not_copied(plan)}"
-    )
-
-
-def _not_copied(plan: Plan) -> str:
-    """Input folders that are too large for the data set, one line each."""
-    return "".join(
-        f"\n{file.path} ({file.size_bytes / 1e9:.1f} GB) is too large to be copied into the data "
-        "set: keep it to regenerate sequences."
-        for file in plan.inputs.values()
-        if not file.is_copied
-    )
-
-
-def _duration(seconds):
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 if __name__ == "__main__":

@@ -44,15 +44,27 @@ def open_root(path: str | Path, mode: str = "r+") -> zarr.Group:
     return root
 
 
-def open_dataset(path: str | Path) -> zarr.Group:
-    """A data set for reading: a Zarr group of ``train``, ``validation`` and ``test``.
+class Dataset(zarr.Group):
+    """A data set opened for reading: a Zarr group of ``train``, ``validation`` and ``test``.
+
+    In a notebook it shows its contact sheet.
+    """
+
+    def _repr_html_(self) -> str:
+        from simulator.preview.stored import dataset_html
+
+        return dataset_html(self)
+
+
+def open_dataset(path: str | Path) -> Dataset:
+    """Open a data set, simulated or real, for reading.
 
     Raises
     ------
     SimulationError
         No data set there, or one of another format.
     """
-    return open_root(path, mode="r")
+    return Dataset(open_root(path, mode="r")._async_group)
 
 
 def is_free(path: str | Path) -> bool:
