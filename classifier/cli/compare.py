@@ -69,9 +69,14 @@ def compare(
         from classifier.evaluation.compared_models import compared_models
 
         found = compared_models(
-            asked, split_list(names), chosen, any_survey=any_survey, threads=cores
+            asked, _called(names), chosen, any_survey=any_survey, threads=cores
         )
     compare_models(found, chosen, out, cores, console)
+
+
+def _called(names):
+    """Names as given, empty ones too, which are refused."""
+    return () if names is None else tuple(map(str.strip, names.split(",")))
 
 
 def compare_models(
