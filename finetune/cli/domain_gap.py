@@ -12,6 +12,7 @@ import typer
 from skyreel import commands
 from skyreel.commands import check_folder, command, new_app, profile_overrides
 from skyreel.errors import DomainGapError
+from skyreel.provenance import command_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,7 +83,7 @@ def gap(
         load_plugins(plugin)
         chosen = DatasetSplit(real, split)
         chosen.refuse_empty()
-        profile = _profile(chosen, survey, profile_overrides(profile_set))
+        profile = profile_for(chosen, survey, profile_overrides(profile_set))
         from finetune.domain_gap.gap import Settings
 
         settings = Settings(
@@ -93,10 +94,17 @@ def gap(
             seed=seed,
             n_bootstrap=bootstrap,
         )
-    _compare(chosen, profile, settings, out, console)
+    compare_and_report(chosen, profile, settings, out, console, command_line("survey"))
 
 
-def _profile(split: DatasetSplit, survey: str | None, overrides: dict[str, str]) -> Profile:
+def profile_for(split: DatasetSplit, survey: str | None, overrides: dict[str, str]) -> Profile:
+    """The profile of a survey, or that of the data set, with some values replaced.
+
+    Raises
+    ------
+    DomainGapError
+        Its bands or its pixel scale are not those of the data set.
+    """
     from survey_profiles import load_profile
 
     if not survey and not overrides:
@@ -116,22 +124,33 @@ def _profile(split: DatasetSplit, survey: str | None, overrides: dict[str, str])
     return profile
 
 
-def _compare(
-    split: DatasetSplit, profile: Profile, settings: Settings, out: Path, console: Console
-):
+def compare_and_report(
+    split: DatasetSplit,
+    profile: Profile,
+    settings: Settings,
+    out: Path,
+    console: Console,
+    command: str,
+) -> DomainGap:
+    """Measure the gap, write the report and print a summary.
+
+    Raises
+    ------
+    UserError, OutputError
+    """
     from finetune.domain_gap.gap import expected_work, measure_gap
     from finetune.reports.domain_gap_page import page_of, record_of
     from simulator.dataset.plan import PACKAGES
     from skyreel.atomic_files import whole_file
     from skyreel.console import Bars
     from skyreel.json_io import write_json
-    from skyreel.provenance import command_line, versions
+    from skyreel.provenance import versions
 
     with Bars(console) as bars:
         advance = bars.add("simulated", expected_work(split, settings), unit="objects")
         found = measure_gap(split, profile, settings, advance)
     about = {
-        "command": command_line("survey"),
+        "command": command,
         "survey": profile.name,
         "title": profile.title,
         "settings": asdict(settings),
@@ -143,6 +162,7 @@ def _compare(
     for part in summary(found):
         console.print(part)
     console.print(f"The report is {out / PAGE}.")
+    return found
 
 
 def summary(gap: DomainGap) -> Iterator[Table]:
@@ -170,12 +190,13 @@ def _areas(gap):
 def _gaps(gap):
     from rich.table import Table
 
+    from finetune.domain_gap.distances import CONSISTENT
     from finetune.domain_gap.quantities import QUANTITIES, SELECTION
 
     distances = {**gap.distances, **gap.selection.distances}
     found = [(distances[q.name], q) for q in (*QUANTITIES, *SELECTION)]
     found = sorted(
-        (f for f in found if f[0].verdict not in ("alike", "consistent", "not measured")),
+        (f for f in found if f[0].verdict not in (CONSISTENT, "not measured")),
         key=lambda f: -f[0].excess,
     )
     table = Table(

@@ -11,10 +11,12 @@ from finetune.adaptation.methods import DEFAULT, METHODS
 from skyreel import commands
 from skyreel.commands import check_folder, command, list_option, n_cores, new_app, split_list
 from skyreel.errors import FinetuneError
+from skyreel.provenance import command_line
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from classifier.models.protocol import Model
     from finetune.options import Options
 
 app = new_app()
@@ -98,7 +100,7 @@ def finetune(
             seed=seed,
         )
         _check_inputs(options)
-    adapt_and_report(options, out, cores, console)
+    adapt_and_report(options, out, cores, console, command_line("finetune"))
 
 
 def _numbers(flag, text):
@@ -119,31 +121,34 @@ def _check_inputs(options):
     model_folder(options.model)
 
 
-def adapt_and_report(options: Options, out: Path, threads: int, console: Console) -> None:
-    """Adapt a network, score it on draws, and write the report.
+def adapt_and_report(
+    options: Options, out: Path, threads: int, console: Console, command: str
+) -> Model:
+    """Adapt a network, score it on draws, and write the report; the adapted model.
 
     Raises
     ------
     FinetuneError, ClassifierError, OutputError
     """
+    from classifier.models.registry import open_model
     from skyreel.console import Bars, status
-    from skyreel.provenance import command_line
 
     with status(console, "Loading the network"):
-        from finetune.experiment import MODEL, Trials
+        from finetune.experiment import MODEL, Experiment
         from finetune.reports import write_few_shot_report
 
-        trials = Trials(options, out, threads, command_line("finetune"))
-    real = trials.real
+        experiment = Experiment(options, out, threads, command)
+    real = experiment.real
     counts = ", ".join(f"{(real.labels == real.classes.index(c)).sum()} {c}" for c in real.present)
     console.print(f"{options.real}: {counts}; at most {real.selection.images} images of each.")
     with Bars(console) as bars:
-        trials.run(bars.step)
+        experiment.run(bars.step)
     write_few_shot_report(out, real.split, console=console)
     console.print(
         f"The model to use: {out / MODEL}. It is trained on all {(real.labels >= 0).sum()} "
         "sequences, so its scores on these are not meaningful."
     )
+    return open_model(out / MODEL, threads=threads)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the gap to real images taught the simulator: lopsided stars, offsets, an order of fields."""
+"""Parts of the simulator that close the domain gap: asymmetric stars, offsets, order of fields."""
 
 import numpy as np
 import pytest
