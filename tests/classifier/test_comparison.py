@@ -22,7 +22,7 @@ from classifier import cli
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import EvaluationError, Predictions, evaluate
 from classifier.evaluation.bootstrap import resampling_weights
-from classifier.evaluation.compared_models import ComparedModel, answers_of, compared_models
+from classifier.evaluation.compared_models import ComparedModel, predictions_of, compared_models
 from classifier.evaluation.comparison import (
     EARLY,
     SCORES,
@@ -436,7 +436,7 @@ def test_a_real_network_has_answers_and_a_map(small_dataset, tmp_path):
     }
     (folder / "model.json").write_text(json.dumps(card))
     (found,) = compared_models([folder], [], split, any_survey=False)
-    answers = answers_of(found, split, tmp_path / "p.parquet", threads=1)
+    answers = predictions_of(found, split, tmp_path / "p.parquet", threads=1)
     assert answers.probabilities.shape == (70, 3, 7)
     made = map_of(found.model, split, np.arange(20), threads=1)
     assert made.shows == "memory of 6 units after the last image"
@@ -511,7 +511,7 @@ def test_predictions_of_another_model_or_damaged_ones_are_made_again(
     split, path = DatasetSplit(small_dataset, "test"), tmp_path / "p.parquet"
 
     def answer():
-        return answers_of(ComparedModel("a", network), split, path, threads=1)
+        return predictions_of(ComparedModel("a", network), split, path, threads=1)
 
     made = answer()
     np.testing.assert_array_equal(answer().probabilities, made.probabilities)
@@ -530,10 +530,10 @@ def test_predictions_of_another_model_or_damaged_ones_are_made_again(
 
 def test_other_labels_are_not_answered_with_old_predictions(small_dataset, network, tmp_path):
     data, path = shutil.copytree(small_dataset, tmp_path / "copy.zarr"), tmp_path / "p.parquet"
-    answers_of(ComparedModel("a", network), DatasetSplit(data, "test"), path, threads=1)
+    predictions_of(ComparedModel("a", network), DatasetSplit(data, "test"), path, threads=1)
     label = zarr.open_group(data)["test"]["label"]
     label[:1] = (label[:1] + 1) % 7
-    again = answers_of(ComparedModel("a", network), DatasetSplit(data, "test"), path, threads=1)
+    again = predictions_of(ComparedModel("a", network), DatasetSplit(data, "test"), path, threads=1)
     assert network.calls == 2
     np.testing.assert_array_equal(again.label, label[:])
 
