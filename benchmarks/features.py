@@ -18,7 +18,7 @@ from numba import njit
 from benchmarks.machine import describe_machine
 from classifier.features import FEATURES, features_of_batch
 from classifier.features.autocorrelation import fill_autocorrelation
-from classifier.features.car import fill_car
+from classifier.features.damped_random_walk import fill_car
 from classifier.features.distribution import fill_distribution
 from classifier.features.names import FREQUENCIES, HARMONICS, RECORD
 from classifier.features.periods import fill_periods

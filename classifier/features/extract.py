@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from classifier.features.autocorrelation import fill_autocorrelation
-from classifier.features.car import fill_car
+from classifier.features.damped_random_walk import fill_car
 from classifier.features.distribution import fill_distribution
 from classifier.features.names import FEATURES, FREQUENCIES, HARMONIC_COLUMNS, HARMONICS, RECORD
 from classifier.features.periods import fill_periods

@@ -56,7 +56,7 @@ class FeatureTable:
     def settings(self) -> dict:
         """All that the features depend on."""
         return {
-            "data": data_identity(self.split),
+            "data": dataset_identity(self.split),
             "recipe": self.config.as_dict(),
             "every": self.every,
             "versions": {name: version(name) for name in ("skyreel", "numba", "numpy")},
@@ -184,7 +184,7 @@ class FeatureTable:
         return np.stack(columns, axis=1), table["index"].to_numpy()
 
 
-def data_identity(split: DatasetSplit) -> dict:
+def dataset_identity(split: DatasetSplit) -> dict:
     """What tells one split of one data set from others."""
     chosen = ("survey", "seed", "command", "kind", "source")
     described = {key: split.attributes[key] for key in chosen if key in split.attributes}

@@ -14,8 +14,7 @@ import numpy as np
 from numba import njit
 
 from classifier.features.distribution import cumulative_range, mean_of
-from classifier.features.names import FREQUENCIES, HARMONICS
-from classifier.features.periodogram import (
+from classifier.features.lomb_scargle import (
     INDEPENDENT_PER_POINT,
     OVERSAMPLING,
     highest_peak,
@@ -23,6 +22,7 @@ from classifier.features.periodogram import (
     power_of,
     window_sums,
 )
+from classifier.features.names import FREQUENCIES, HARMONICS
 from classifier.features.slopes import mean_square_step
 
 LEAST_POINTS = 4  # three points lie on a sine of any frequency

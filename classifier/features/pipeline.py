@@ -12,7 +12,7 @@ import numpy as np
 from classifier.dataset import DatasetSplit
 from classifier.features import FEATURES, features_of_batch
 from classifier.image_selection import ImageSelection, SelectedSplit
-from classifier.photometry import PsfModel, Settings, measure
+from classifier.photometry import PhotometrySettings, PsfModel, measure
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
 from skyreel.errors import ClassifierError, SimulationError
 
@@ -77,8 +77,8 @@ class FeaturePipeline:
         self.split, self.config = split, config
         self._shown = SelectedSplit(split, config)
         self._psf = psf_of(split)
-        templates = 0 if config.light_curves == "science" else Settings.templates
-        self._settings = Settings(templates=templates)
+        templates = 0 if config.light_curves == "science" else PhotometrySettings.templates
+        self._settings = PhotometrySettings(templates=templates)
 
     def light_curves(self, first: int, end: int):
         """Light curves of the images shown of objects ``first`` to ``end``."""
@@ -131,5 +131,5 @@ def median_magnitudes(curves, n_images):
 
 def observed_magnitudes(stamps, psf: PsfModel):
     """Median observed AB magnitude of all images of stamps (object,), float32; NaN if unknown."""
-    curves = measure(stamps, psf, Settings(templates=0))
+    curves = measure(stamps, psf, PhotometrySettings(templates=0))
     return median_magnitudes(curves, curves.n_epochs.astype(int))

@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numba import njit
 
-from classifier.photometry.difference import measure_differences
-from classifier.photometry.epoch import Batch, Frame, measure_epoch
+from classifier.photometry.difference_photometry import measure_differences
+from classifier.photometry.epoch_photometry import Batch, Frame, measure_epoch
 from classifier.photometry.light_curves import LightCurves
-from classifier.photometry.optimal import FLUX, N_KNOWN, SHAPE_VARIANCE, SKY, VARIANCE
+from classifier.photometry.optimal_photometry import FLUX, N_KNOWN, SHAPE_VARIANCE, SKY, VARIANCE
+from classifier.photometry.psf_fit import N_WORK, PROFILE
 from classifier.photometry.psf_model import N_SHAPE, UNKNOWN_WIDTH_SCATTER, WIDTH, X, Y
-from classifier.photometry.settings import Settings
-from classifier.photometry.shape_fit import N_WORK, PROFILE
+from classifier.photometry.settings import PhotometrySettings
 from simulator.scene.gaussians import pixel_centres
 from skyreel.errors import ClassifierError
 
@@ -27,14 +27,16 @@ _LEAST_SIZE_PIX = 7
 _CHUNK_OBJECTS = 64
 
 
-def measure(stamps, psf, settings: Settings | None = None, *, threads: int = 1) -> LightCurves:
+def measure(
+    stamps, psf, settings: PhotometrySettings | None = None, *, threads: int = 1
+) -> LightCurves:
     """Light curves of sequences.
 
     Parameters
     ----------
     stamps : classifier.dataset.StampBatch
     psf : PsfModel
-    settings : Settings
+    settings : PhotometrySettings
     threads : int
         Results do not depend on it.
 
@@ -43,7 +45,7 @@ def measure(stamps, psf, settings: Settings | None = None, *, threads: int = 1) 
     ClassifierError
         Stamps that are not square or too small to have a border.
     """
-    settings = settings or Settings()
+    settings = settings or PhotometrySettings()
     _check_size(stamps.images_adu.shape)
     batch, frame = _batch(stamps, psf, settings), _frame(stamps.images_adu.shape[-1])
     expected = psf.expected(stamps.seeing_fwhm_pix)

@@ -15,7 +15,7 @@ _CHOICES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class PhotometrySettings:
     """How stamps are measured.
 
     Parameters

@@ -12,15 +12,15 @@ from scipy import stats
 from scipy.optimize import minimize
 
 from classifier.features import FEATURES, features_of
-from classifier.features.car import minus_log_likelihood
-from classifier.features.names import FREQUENCIES, HARMONICS
-from classifier.features.periodogram import (
+from classifier.features.damped_random_walk import minus_log_likelihood
+from classifier.features.lomb_scargle import (
     highest_peak,
     phase_steps,
     power_of,
     trigonometric_sums,
     window_sums,
 )
+from classifier.features.names import FREQUENCIES, HARMONICS
 from classifier.features.periods import false_alarm_probability, take_sine
 from tests.helpers.light_curves import random_curve
 

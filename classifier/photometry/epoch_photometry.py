@@ -8,9 +8,9 @@ import numpy as np
 from numba import njit
 
 from classifier.photometry.light_curves import Flag
-from classifier.photometry.optimal import FLUX, PIXEL_VARIANCE, SKY, first_sky
+from classifier.photometry.optimal_photometry import FLUX, PIXEL_VARIANCE, SKY, first_sky
+from classifier.photometry.psf_fit import PROFILE, fit_shape
 from classifier.photometry.psf_model import BETA, N_SHAPE, WIDTH, X, Y, draw_star
-from classifier.photometry.shape_fit import PROFILE, fit_shape
 
 _MASKED, _NO_CALIBRATION, _NO_SKY = (
     int(flag) for flag in (Flag.MASKED, Flag.NO_CALIBRATION, Flag.NO_SKY)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from classifier.photometry.optimal import (
+from classifier.photometry.optimal_photometry import (
     FLUX,
     SHAPE_VARIANCE,
     SKY,

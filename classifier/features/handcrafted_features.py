@@ -7,11 +7,11 @@ from dataclasses import fields, replace
 import numpy as np
 
 from classifier.dataset import StampBatch
+from classifier.features.handcrafted_curves import CURVE_FEATURES, Points
 from classifier.features.pipeline import psf_of
-from classifier.features.sequence_curves import CURVE_FEATURES, Points
 from classifier.image_selection import SelectedSplit
 from classifier.network_inputs import Inputs, countable, inputs_of
-from classifier.photometry import Settings, measure
+from classifier.photometry import PhotometrySettings, measure
 
 _BLOCK_OBJECTS = 128
 
@@ -22,7 +22,7 @@ def feature_names(*, brightness: bool = True) -> tuple[str, ...]:
     return names if brightness else tuple(name for name in names if name != "brightness")
 
 
-def real_only_features(shown: SelectedSplit, *, brightness: bool = True) -> np.ndarray:
+def handcrafted_features(shown: SelectedSplit, *, brightness: bool = True) -> np.ndarray:
     """Features (object, image, feature) after 1, 2, ... images, float32.
 
     NaN where an object has not so many images; counted are those that a network counts
@@ -52,7 +52,7 @@ def real_only_features(shown: SelectedSplit, *, brightness: bool = True) -> np.n
 
 
 def _after_every_image(stamps, psf):
-    curves = measure(stamps, psf, Settings(templates=0))
+    curves = measure(stamps, psf, PhotometrySettings(templates=0))
     day = stamps.mjd - stamps.mjd[:, :1]
     after = []
     for k in range(1, day.shape[1] + 1):

@@ -16,9 +16,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from classifier.photometry.epoch import LARGEST_ADU
+from classifier.photometry.epoch_photometry import LARGEST_ADU
 from classifier.photometry.light_curves import Flag
-from classifier.photometry.optimal import (
+from classifier.photometry.optimal_photometry import (
     FLUX,
     PIXEL_VARIANCE,
     SHAPE_VARIANCE,
