@@ -1,4 +1,4 @@
-"""Hand-made features of sequences after every number of images."""
+"""Hand-made features of light curve and surroundings, after every number of images."""
 
 from __future__ import annotations
 
@@ -17,35 +17,36 @@ _BLOCK_OBJECTS = 128
 
 
 def feature_names(*, brightness: bool = True) -> tuple[str, ...]:
-    """Names of the features, in order; without ``brightness`` none tells how bright a star is."""
+    """Names of the features, in order; without ``brightness`` none depends on the median flux."""
     names = (*CURVE_FEATURES, *SURROUNDING_FEATURES)
     return names if brightness else tuple(name for name in names if name != "brightness")
 
 
-def handcrafted_features(shown: SelectedSplit, *, brightness: bool = True) -> np.ndarray:
+def handcrafted_features(selected: SelectedSplit, *, brightness: bool = True) -> np.ndarray:
     """Features (object, image, feature) after 1, 2, ... images, float32.
 
-    NaN where an object has not so many images; counted are those that a network counts
-    (`classifier.network_inputs.countable`). A feature that cannot be told yet is 0; an image
-    that cannot be measured leaves the features as they were.
+    NaN where an object has fewer images. Images are counted as for a network
+    (`classifier.network_inputs.countable`). A feature that is not defined yet is 0; an image
+    that cannot be measured does not change the features.
 
     Parameters
     ----------
-    shown : SelectedSplit
-        Sequences as the model they are compared with is shown them.
+    selected : SelectedSplit
+        Sequences with the image selection of the model they are compared with.
     brightness : bool
-        Whether the median flux is among the features: how bright the objects of a class are
-        depends on how they were chosen.
+        Whether the median flux is a feature. It depends on how the objects of a class were
+        chosen.
 
     Raises
     ------
     ClassifierError
-        No objects, stamps that cannot be read, or a survey whose PSFs cannot be.
+        No objects, or stamps or PSFs that cannot be read.
     """
-    shown.split.refuse_empty()
-    psf, found = psf_of(shown.split), []
-    for first, end in shown.split.blocks(_BLOCK_OBJECTS):
-        found.append(_after_every_image(countable(shown.stamps(first, end)), psf))
+    split, found = selected.split, []
+    split.refuse_empty()
+    psf = psf_of(split)
+    for first, end in split.blocks(_BLOCK_OBJECTS):
+        found.append(_after_every_image(countable(selected.stamps(first, end)), psf))
     values = np.concatenate(found)
     kept = [feature_names().index(name) for name in feature_names(brightness=brightness)]
     return values[..., kept]
@@ -60,27 +61,27 @@ def _after_every_image(stamps, psf):
         points = Points.of(*(values[:, :k] for values in arrays))
         after.append(np.stack([of(points) for of in CURVE_FEATURES.values()], axis=1))
     values = np.concatenate([np.stack(after, axis=1), surrounding_features(stamps)], axis=2)
-    there = np.arange(day.shape[1]) < stamps.n_epochs[:, None].astype(int)
-    return np.where(there[..., None], values, np.nan).astype(np.float32)
+    exists = np.arange(day.shape[1]) < stamps.n_epochs[:, None].astype(int)
+    return np.where(exists[..., None], values, np.nan).astype(np.float32)
 
 
 SURROUNDING_FEATURES = ("inner_ring", "outer_ring", "off_centre")
-_BETA = 3.8  # Moffat, as in `classifier.models.recurrent.psf_photometry`
+_BETA = 3.8  # of the Moffat profile in the definition of the ring features
 _RINGS_FWHM = ((0.8, 1.3), (1.3, 2.0))
 _WINDOW_FWHM = 1.3
 _SMALLEST = 1e-12
 
 
-def surrounding_features(stamps: StampBatch):
-    """Features (object, image, 3) after every image; those of an image of no use change nothing.
+def surrounding_features(stamps: StampBatch) -> np.ndarray:
+    """Features (object, image, 3) after every image; an unusable image does not change them.
 
-    0 before the first image of use.
+    0 before the first usable image.
     """
     n, longest = stamps.mjd.shape
-    alone = inputs_of(_apart(stamps))
+    alone = inputs_of(_single_images(stamps))
     weight = (alone.shown / alone.noise**2)[:, 0]
     rings, flux = _light_beyond_star(alone)
-    total = _so_far(weight, n, longest)
+    total = _cumulative(weight, n, longest)
     noise = np.where(total > 0, 1 / np.sqrt(np.maximum(total, _SMALLEST)), 0.0)
     mean_flux = _mean(flux, weight, n, longest)
     found = []
@@ -91,8 +92,8 @@ def surrounding_features(stamps: StampBatch):
     return np.stack([*found, _off_centre(alone, weight, n, longest)], axis=-1)
 
 
-def _apart(stamps):
-    """Every image as an object of its own, object by object."""
+def _single_images(stamps):
+    """Every image as a sequence of its own, object by object."""
     longest = stamps.mjd.shape[1]
     moved = {}
     for field in fields(stamps):
@@ -101,8 +102,8 @@ def _apart(stamps):
             moved[field.name] = array.reshape(-1, 1, *array.shape[2:])
         else:
             moved[field.name] = np.repeat(array, longest)
-    there = np.arange(longest) < stamps.n_epochs[:, None].astype(int)
-    return replace(stamps, **{**moved, "n_epochs": there.ravel().astype(np.int16)})
+    exists = np.arange(longest) < stamps.n_epochs[:, None].astype(int)
+    return replace(stamps, **{**moved, "n_epochs": exists.ravel().astype(np.int16)})
 
 
 def _radius2(size):
@@ -111,7 +112,7 @@ def _radius2(size):
 
 
 def _light_beyond_star(alone: Inputs):
-    """((light, pixels) in every ring, flux of the star), each (image,)."""
+    """((light, number of pixels) in every ring, flux of the star), each (image,)."""
     images, usable = alone.images[:, 0], alone.usable[:, 0]
     _, radius2 = _radius2(images.shape[-1])
     fwhm = alone.seeing[:, 0, None, None]
@@ -129,24 +130,24 @@ def _light_beyond_star(alone: Inputs):
 
 
 def _off_centre(alone, weight, n, longest):
-    """Logarithm of the distance in pixels of the centre of light from that of the stamp."""
+    """Logarithm of the distance [pix] of the light's centroid from the centre of the stamp."""
     images = alone.images[:, 0]
     axis, radius2 = _radius2(images.shape[-1])
-    coadd = _so_far(images * weight[:, None, None], n, longest)
+    coadd = _cumulative(images * weight[:, None, None], n, longest)
     fwhm = _mean(alone.seeing[:, 0], weight, n, longest)
     window = radius2 < (_WINDOW_FWHM * fwhm[..., None, None]) ** 2
     light = np.maximum(coadd, 0) * window
     total = np.maximum(light.sum(axis=(2, 3)), _SMALLEST)
     x, y = (light * axis).sum(axis=(2, 3)), (light * axis[:, None]).sum(axis=(2, 3))
-    seen = _so_far(weight, n, longest) > 0
+    seen = _cumulative(weight, n, longest) > 0
     return np.where(seen, np.log(np.hypot(x, y) / total + 0.05), 0.0)
 
 
-def _so_far(values, n, longest):
-    """Sums over the images up to every one, (object, image, ...)."""
+def _cumulative(values, n, longest):
+    """Cumulative sums over images, (object, image, ...)."""
     return np.cumsum(values.reshape(n, longest, *values.shape[1:]), axis=1, dtype=np.float64)
 
 
 def _mean(values, weight, n, longest):
-    total = np.maximum(_so_far(weight, n, longest), _SMALLEST)
-    return _so_far(values * weight, n, longest) / total
+    total = np.maximum(_cumulative(weight, n, longest), _SMALLEST)
+    return _cumulative(values * weight, n, longest) / total
