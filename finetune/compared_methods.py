@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from classifier.dataset import DatasetSplit
+from classifier.features.handcrafted_features import handcrafted_features
 from classifier.features.pipeline import FeatureConfig
-from classifier.features.sequence_features import real_only_features
 from classifier.image_selection import SelectedSplit
 from classifier.models.ensemble import TreeTrainingSet, joined
 from classifier.models.recurrent import built
@@ -117,7 +117,7 @@ class ComparedMethods:
 
     @cached_property
     def _real_only_features(self):
-        return real_only_features(SelectedSplit(self.real.split, self.real.selection))
+        return handcrafted_features(SelectedSplit(self.real.split, self.real.selection))
 
     def real_only(self, draw: Draw):
         """What trees say that were grown on a draw alone."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import write_predictions
-from classifier.features.feature_table import data_identity
+from classifier.features.feature_table import dataset_identity
 from classifier.models.ensemble import NETWORK, save_ensemble
 from classifier.models.model_card import CARD
 from classifier.models.recurrent.network import Network
@@ -90,12 +90,12 @@ class Trials:
 
     def _settings(self):
         chosen = {**asdict(self.options), "real": None, "simulated": None, "model": None}
-        found = {"options": chosen, "real": data_identity(self.real.split)}
+        found = {"options": chosen, "real": dataset_identity(self.real.split)}
         found["model"] = self.network.card
         if self.options.simulated:
             simulated = DatasetSplit(self.options.simulated, "train")
             simulated.labels_among(self.network.classes)  # refuses classes it does not know
-            found["simulated"] = data_identity(simulated)
+            found["simulated"] = dataset_identity(simulated)
         return {**found, "versions": versions("skyreel", "keras", "numpy", "scikit-learn")}
 
     def run(self, on_step: OnStep = lambda name, done, total: None) -> None:
@@ -172,7 +172,7 @@ class Trials:
         fine_tuner = self.methods.fine_tuner(options.method)
         fine_tuner.learn(real.inputs.of(known), real.labels[known], seed=options.seed)
         told = {
-            "real": data_identity(real.split),
+            "real": dataset_identity(real.split),
             "objects": len(known),
             "homogenised": options.homogenised,
             "command": self.command,

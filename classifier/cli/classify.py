@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import evaluate, summary_table, write_predictions, write_report
-from classifier.features.feature_table import data_identity
+from classifier.features.feature_table import dataset_identity
 from classifier.image_selection import SelectedSplit
 from classifier.models.registry import check_fit, open_model
 from classifier.reports.object_page import draw_object_summary, object_summary_path, rows_of
@@ -69,7 +69,7 @@ def _predict(work, model, split, out, report):
     attributes = {
         "model": str(model.folder),
         "trained_on": model.card["trained_on"],
-        "data": {"path": str(work.data), **data_identity(split)},
+        "data": {"path": str(work.data), **dataset_identity(split)},
         "versions": versions("skyreel", "numpy"),
     }
     write_predictions(out, predictions, attributes)

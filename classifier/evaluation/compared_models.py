@@ -22,7 +22,7 @@ from classifier.evaluation import (
     write_predictions,
 )
 from classifier.evaluation.comparison import check_classes
-from classifier.features.feature_table import data_identity
+from classifier.features.feature_table import dataset_identity
 from classifier.models.model_card import model_identity
 from classifier.models.protocol import Model
 from classifier.models.registry import check_fit, open_model
@@ -123,7 +123,7 @@ def _identity(compared, split):
     about = {
         "model_sha256": compared.identity,
         "trained_on": compared.model.card.get("trained_on"),
-        "data": data_identity(split),
+        "data": dataset_identity(split),
         "versions": {"skyreel": version("skyreel")},
     }
     return json.loads(json.dumps(about, default=str))

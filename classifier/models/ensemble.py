@@ -21,7 +21,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import Predictions
-from classifier.features.sequence_features import feature_names, real_only_features
+from classifier.features.handcrafted_features import feature_names, handcrafted_features
 from classifier.image_selection import ImageSelection
 from classifier.models.forest.growing import probabilities, refuse_one_class
 from classifier.models.model_card import CARD, read_card
@@ -45,7 +45,7 @@ def real_only_predictions(
     Parameters
     ----------
     features : numpy.ndarray, shape (object, image, feature)
-        From `real_only_features`.
+        From `handcrafted_features`.
     n_images : numpy.ndarray of int, shape (object,)
         Images an object has; one without any is neither taught nor classified.
     labels : numpy.ndarray of int, shape (object,)
@@ -102,7 +102,7 @@ def joined(network, trees, weight: float) -> np.ndarray:
 class TreeTrainingSet:
     """What trees are grown on.
 
-    ``features`` (object, image, feature) as of `real_only_features`, ``n_images`` and ``labels``
+    ``features`` (object, image, feature) as of `handcrafted_features`, ``n_images`` and ``labels``
     (object,) of the taught objects.
     """
 
@@ -212,7 +212,7 @@ class Ensemble:
         ClassifierError
         """
         found = self.network.predict(split, threads=threads, on_progress=on_progress)
-        features = real_only_features(self.network.shown(split))
+        features = handcrafted_features(self.network.shown(split))
         length = found.probabilities.shape[1]
         features = _longer(features[:, :length], length)
         trees = self.taught.scores(features, found.n_images, self.classes)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from classifier.dataset import DatasetSplit
-from classifier.features.feature_table import data_identity
+from classifier.features.feature_table import dataset_identity
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.model_card import CARD
 from classifier.models.recurrent import built, full_choices
@@ -100,7 +100,7 @@ class NetworkTraining:
 
     def _settings(self):
         return {
-            "data": {name: data_identity(split) for name, split in self.splits.items()},
+            "data": {name: dataset_identity(split) for name, split in self.splits.items()},
             "showing": self.selection.as_dict(),
             "options": self.options.as_dict(),
             "versions": _used_versions(),
@@ -260,7 +260,7 @@ class NetworkTraining:
             "size_pix": train.size_pix,
             "showing": self.selection.as_dict(),
             "options": self.options.as_dict(),
-            "trained_on": data_identity(train),
+            "trained_on": dataset_identity(train),
             "profile": train.attributes["profile"],
             "best": asdict(best),
             "seconds": round(looks[-1].seconds, 1),

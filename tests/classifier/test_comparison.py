@@ -24,7 +24,7 @@ from classifier.evaluation import EvaluationError, Predictions, evaluate
 from classifier.evaluation.bootstrap import resampling_weights
 from classifier.evaluation.compared_models import ComparedModel, predictions_of, compared_models
 from classifier.evaluation.comparison import (
-    EARLY,
+    EARLY_IMAGES,
     SCORES,
     compare,
     most_confident_mistakes,
@@ -114,7 +114,7 @@ def test_what_cannot_be_compared_is_refused_in_one_sentence():
     a = made_up(n=30)
     with pytest.raises(EvaluationError, match="no predictions to compare"):
         compare({})
-    with pytest.raises(EvaluationError, match=r"a knows the classes SN, RRL.*b SN, QSO"):
+    with pytest.raises(EvaluationError, match=r"a has the classes SN, RRL.*b SN, QSO"):
         compare({"a": a, "b": made_up(n=30, classes=("SN", "QSO"))})
     with pytest.raises(EvaluationError, match="no object has a label, and an image"):
         compare({"a": a, "b": replace(a, object_id=np.arange(30).astype(str))})
@@ -135,7 +135,7 @@ def test_scores_are_those_of_the_evaluation():
             np.testing.assert_allclose(
                 found.scores[name][score], alone.summary()[score], rtol=1e-12
             )
-        early = [k for k in EARLY if k <= predictions.longest]
+        early = [k for k in EARLY_IMAGES if k <= predictions.longest]
         assert early == [1, 3, 6]
         for k in early:
             assert found.scores[name][f"accuracy_after_{k}"].value == pytest.approx(
@@ -212,7 +212,7 @@ def test_mistakes_are_those_of_largest_probability_first():
         ("A", "B"), p[:, None], label, np.ones(5), np.array([1, 2, np.nan, 4, 5]), list("vwxyz")
     )
     found = most_confident_mistakes(predictions)
-    assert [(m.object_id, m.truth, m.answer) for m in found] == [
+    assert [(m.object_id, m.true_class, m.predicted_class) for m in found] == [
         ("y", "B", "A"),
         ("x", "A", "B"),
         ("w", "B", "A"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from classifier.dataset import DatasetSplit
-from classifier.features.sequence_features import feature_names, real_only_features
+from classifier.features.handcrafted_features import feature_names, handcrafted_features
 from classifier.models.ensemble import (
     FLOOR,
     NETWORK,
@@ -62,7 +62,7 @@ def ensemble(small_dataset, tmp_path_factory):
     network = NetworkTraining(small_dataset, folder / NETWORK, options, "train").run()
     split = DatasetSplit(small_dataset, "validation")
     shown = network.shown(split)
-    features = real_only_features(shown)
+    features = handcrafted_features(shown)
     taught = TreeTrainingSet(
         features, shown.stamps(0, len(split)).n_epochs.astype(int), split.labels, 3
     )
@@ -74,7 +74,7 @@ def test_a_committee_is_opened_like_any_model_and_says_what_both_say(ensemble, s
     model, split = open_model(ensemble), DatasetSplit(small_dataset, "test")
     found, network = model.predict(split), model.network.predict(split)
     trees = model.taught.scores(
-        real_only_features(model.network.shown(split)), network.n_images, model.classes
+        handcrafted_features(model.network.shown(split)), network.n_images, model.classes
     )
     np.testing.assert_allclose(
         found.probabilities, joined(network.probabilities, trees, 1.0), rtol=1e-5
@@ -85,7 +85,7 @@ def test_a_committee_is_opened_like_any_model_and_says_what_both_say(ensemble, s
 
 def test_what_an_object_is_given_does_not_depend_on_the_others(ensemble, small_dataset):
     model, split = open_model(ensemble), DatasetSplit(small_dataset, "test")
-    features = real_only_features(model.network.shown(split))
+    features = handcrafted_features(model.network.shown(split))
     n_images = np.isfinite(features[..., 0]).sum(axis=1)
     every = model.taught.scores(features, n_images, model.classes)
     some = model.taught.scores(features[10:20], n_images[10:20], model.classes)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from classifier.dataset import DatasetSplit
-from classifier.features.feature_table import FeatureTable, data_identity
+from classifier.features.feature_table import FeatureTable, dataset_identity
 from classifier.features.pipeline import FeatureConfig
 from classifier.models.forest.forest import (
     FORMAT_VERSION,
@@ -128,7 +128,7 @@ class ForestTraining:
     def _settings(self):
         options = self.options
         return {
-            "data": {name: data_identity(split) for name, split in self.splits.items()},
+            "data": {name: dataset_identity(split) for name, split in self.splits.items()},
             "recipe": self.config.as_dict(),
             "grid": options.grid(),
             "seed": options.seed,
@@ -241,7 +241,7 @@ class ForestTraining:
             "largest": largest,
             "trees": shape.trees,
             "depth": shape.depth,
-            "trained_on": data_identity(train),
+            "trained_on": dataset_identity(train),
             "profile": train.attributes["profile"],
             "seed": self.options.seed,
             "seconds": round(seconds, 1),

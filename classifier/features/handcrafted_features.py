@@ -1,4 +1,4 @@
-"""Hand-made features of sequences after every number of images."""
+"""Hand-made features of light curve and surroundings, after every number of images."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from classifier.dataset import StampBatch
+from classifier.features.handcrafted_curves import CURVE_FEATURES, Points
 from classifier.features.pipeline import psf_of
-from classifier.features.sequence_curves import CURVE_FEATURES, Points
 from classifier.features.surroundings import (
     N_SUMS,
     SURROUNDING_FEATURES,
@@ -19,53 +19,53 @@ from classifier.features.surroundings import (
 )
 from classifier.image_selection import SelectedSplit
 from classifier.network_inputs import countable
-from classifier.photometry import PsfModel, Settings, measure
+from classifier.photometry import PhotometrySettings, PsfModel, measure
 
 _BLOCK_OBJECTS = 128
 
 
 def feature_names(*, brightness: bool = True) -> tuple[str, ...]:
-    """Names of the features, in order; without ``brightness`` none tells how bright a star is."""
+    """Names of the features, in order; without ``brightness`` none depends on the median flux."""
     names = (*CURVE_FEATURES, *SURROUNDING_FEATURES)
     return names if brightness else tuple(name for name in names if name != "brightness")
 
 
-def real_only_features(
-    shown: SelectedSplit, *, brightness: bool = True, beta: float | None = None
+def handcrafted_features(
+    selected: SelectedSplit, *, brightness: bool = True, beta: float | None = None
 ) -> np.ndarray:
     """Features (object, image, feature) after 1, 2, ... images, float32.
 
-    NaN where an object has not so many images; counted are those that a network counts
-    (`classifier.network_inputs.countable`). A feature that cannot be told yet is 0; an image
-    that cannot be measured leaves the features as they were.
+    NaN where an object has fewer images. Images are counted as for a network
+    (`classifier.network_inputs.countable`). A feature that is not defined yet is 0; an image
+    that cannot be measured does not change the features.
 
     Parameters
     ----------
-    shown : SelectedSplit
-        Sequences as the model they are compared with is shown them.
+    selected : SelectedSplit
+        Sequences with the image selection of the model they are compared with.
     brightness : bool
-        Whether the median flux is among the features: how bright the objects of a class are
-        depends on how they were chosen.
+        Whether the median flux is a feature. It depends on how the objects of a class were
+        chosen.
     beta : float or None
         Of the Moffat profile of a star; None: the survey's median.
 
     Raises
     ------
     ClassifierError
-        No objects, stamps that cannot be read, or a survey whose PSFs cannot be.
+        No objects, or stamps or PSFs that cannot be read.
     """
-    shown.split.refuse_empty()
-    psf, found = psf_of(shown.split), []
-    beta = shown.split.profile.psf.beta_median if beta is None else beta
-    for first, end in shown.split.blocks(_BLOCK_OBJECTS):
-        found.append(_after_every_image(countable(shown.stamps(first, end)), psf, beta))
+    split, found = selected.split, []
+    split.refuse_empty()
+    psf, beta = psf_of(split), split.profile.psf.beta_median if beta is None else beta
+    for first, end in split.blocks(_BLOCK_OBJECTS):
+        found.append(_after_every_image(countable(selected.stamps(first, end)), psf, beta))
     values = np.concatenate(found)
     kept = [feature_names().index(name) for name in feature_names(brightness=brightness)]
     return values[..., kept]
 
 
 def _after_every_image(stamps, psf, beta):
-    curves = measure(stamps, psf, Settings(templates=0))
+    curves = measure(stamps, psf, PhotometrySettings(templates=0))
     arrays = (stamps.mjd, curves.flux_njy, curves.flux_error_njy)
     lengths = range(1, stamps.mjd.shape[1] + 1)
     after = [_curve_features(*(values[:, :k] for values in arrays)) for k in lengths]
@@ -86,7 +86,7 @@ STATE_NAMES = (N_POINTS, "points", "light_sums", "coadd")
 
 @dataclass(frozen=True)
 class RunningFeatures:
-    """`real_only_features` of objects whose images come one at a time.
+    """`handcrafted_features` of objects whose images come one at a time.
 
     The measured fluxes and a few sums of an object are kept, never its images one by one.
 
@@ -126,7 +126,7 @@ class RunningFeatures:
         """
         n_points, points, sums, coadd = (states[name].copy() for name in STATE_NAMES)
         rows = np.flatnonzero(n_points < self.images)
-        curves = measure(stamps, self.psf, Settings(templates=0))
+        curves = measure(stamps, self.psf, PhotometrySettings(templates=0))
         flux, error = curves.flux_njy[:, 0], curves.flux_error_njy[:, 0]
         measured = np.isfinite(flux) & np.isfinite(error)
         point = np.stack([stamps.mjd[:, 0], flux, error], axis=1)
