@@ -75,6 +75,10 @@ class StampBatch:
     def __len__(self) -> int:
         return len(self.n_epochs)
 
+    def of(self, rows: np.ndarray) -> StampBatch:
+        """Some of the objects."""
+        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
     def rearranged(self, epochs: np.ndarray, n_epochs: np.ndarray) -> StampBatch:
         """The same objects with other epochs: epoch ``epochs[i, j]`` of object i becomes its j.
 

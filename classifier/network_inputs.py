@@ -158,9 +158,7 @@ def inputs_of(stamps: StampBatch) -> Inputs:
         usable=usable,
         noise=kept(noise, 1),
         njy_per_e=kept(scale / stamps.gain_e_per_adu[:, None], 0),
-        seeing=kept(
-            _known_seeing(stamps.seeing_fwhm_pix, good), stamps.assumed_fwhm_pix[:, None]
-        ),
+        seeing=kept(_known_seeing(stamps.seeing_fwhm_pix, good), stamps.assumed_fwhm_pix[:, None]),
         days=kept(stamps.mjd - first_mjd, 0),
         shown=shown.astype(np.float32),
         n_images=n_images,

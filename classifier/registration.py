@@ -50,9 +50,7 @@ def registered(stamps: StampBatch, wanted: np.ndarray, drawn_pix: np.ndarray) ->
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def windowed_offset(
-    image: np.ndarray, sky: float, variance: float, sigma_pix: float
-) -> np.ndarray:
+def windowed_offset(image: np.ndarray, sky: float, variance: float, sigma_pix: float) -> np.ndarray:
     """Offset (x, y) in pixels of the source from the central pixel, NaN where none is found.
 
     ``variance`` is that of an empty pixel. No source is found below a signal to noise of 10, if

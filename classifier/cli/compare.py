@@ -11,7 +11,7 @@ from rich.table import Table
 
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import read_attributes
-from classifier.evaluation.compared_models import MADE, predictions_of, compared_models
+from classifier.evaluation.compared_models import MADE, compared_models, predictions_of
 from classifier.evaluation.comparison import compare
 from classifier.evaluation.embedding import MOST_OBJECTS, balanced, map_of
 from classifier.reports.comparison_page import Report, page_of, record_of

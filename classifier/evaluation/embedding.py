@@ -63,4 +63,3 @@ def tsne(values) -> np.ndarray | None:
     perplexity = min(_PERPLEXITY, (len(values) - 1) / 3)
     with threadpool_limits(1):
         return TSNE(init="pca", perplexity=perplexity, random_state=0).fit_transform(values)
-

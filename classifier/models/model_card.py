@@ -16,18 +16,19 @@ _ALWAYS = ("format_version", "kind", "classes", "survey")
 _ARRAYS = (".npz", ".skops")
 _RENAMED = {"showing": "selection", "recipe": "feature_config", "turned": "rotate"}
 _RENAMED_KINDS = {"committee": "ensemble"}
-_ASSUMED_PSF = {"fwhm_pix": 4.0, "beta": 3.8}  # of networks whose card has no such key
+_ASSUMED_PSF = {"fwhm_pix": 4.0, "beta": 3.8}  # of networks of version 0.1, for HiTS
 
 
 def upgraded(values: Any) -> Any:
-    """A card, or settings of a training, with the keys and kinds that are written now."""
+    """A card, or the settings of a training, with the keys and kinds that are written now."""
     if not isinstance(values, dict):
         return values
     found = {_RENAMED.get(key, key): upgraded(value) for key, value in values.items()}
     if found.get("kind") in _RENAMED_KINDS:
         found["kind"] = _RENAMED_KINDS[found["kind"]]
-    if {"network", "choices", "size_pix"} <= found.keys() and "assumed_psf" not in found:
-        beta = dict(found["choices"]).get("beta", _ASSUMED_PSF["beta"])
+    network = found if "size_pix" in found else found.get("options") or {}
+    if {"network", "choices"} <= network.keys() and "assumed_psf" not in found:
+        beta = dict(network["choices"]).get("beta", _ASSUMED_PSF["beta"])
         found["assumed_psf"] = {**_ASSUMED_PSF, "beta": beta}
     return found
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from classifier.dataset import DatasetSplit, StampBatch
     from classifier.evaluation import Predictions
     from classifier.image_selection import ImageSelection
-    from classifier.network_inputs import Inputs
+    from classifier.network_inputs import AssumedPsf, Inputs
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,14 @@ class Steppable(Model, Protocol):
 
     Attributes
     ----------
+    assumed_psf : classifier.network_inputs.AssumedPsf
+        Assumed where the seeing of an object's first images is unknown.
     state_identity : str
-        Changes with everything that makes the states mean something else.
+        Differs between models whose states are not exchangeable.
     """
+
+    @property
+    def assumed_psf(self) -> AssumedPsf: ...
 
     @property
     def states(self) -> Mapping[str, StateArray]: ...

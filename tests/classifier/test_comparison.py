@@ -22,7 +22,7 @@ from classifier import cli
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import EvaluationError, Predictions, evaluate
 from classifier.evaluation.bootstrap import resampling_weights
-from classifier.evaluation.compared_models import ComparedModel, predictions_of, compared_models
+from classifier.evaluation.compared_models import ComparedModel, compared_models, predictions_of
 from classifier.evaluation.comparison import (
     EARLY_IMAGES,
     SCORES,
@@ -39,7 +39,7 @@ from classifier.evaluation.embedding import (
 )
 from classifier.features.pipeline import FeaturePipeline
 from classifier.image_selection import ImageSelection
-from classifier.models.recurrent import built
+from classifier.models.recurrent import build_network
 from classifier.models.recurrent.network import save_weights
 from classifier.models.registry import open_model
 from classifier.reports.comparison_figures import as_svg, maps, recall_bars
@@ -421,7 +421,7 @@ def test_the_features_on_a_map_are_the_ones_that_matter_most_in_the_table_of_the
 def test_a_real_network_has_answers_and_a_map(small_dataset, tmp_path):
     split, folder = DatasetSplit(small_dataset, "test"), tmp_path / "tiny"
     choices = {"filters": (4, 4, 4, 4), "embedding": 4, "units": 6}
-    variants = built("compact", size_pix=21, n_classes=7, **choices)
+    variants = build_network("compact", size_pix=21, n_classes=7, **choices)
     save_weights(variants.whole, folder / "weights.npz")
     card = {
         "format_version": 1,

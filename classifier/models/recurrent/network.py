@@ -97,7 +97,8 @@ class Network:
         card = read_card(folder, kind=KIND, version=FORMAT_VERSION, keys=_CARD_KEYS)
         try:
             selection, size_pix = ImageSelection.of_dict(card["selection"]), int(card["size_pix"])
-            classes, assumed = tuple(str(name) for name in card["classes"]), AssumedPsf.of_card(card)
+            classes = tuple(str(name) for name in card["classes"])
+            assumed = AssumedPsf.of_card(card)
             variants = build_network(
                 card["network"], size_pix=size_pix, n_classes=len(classes), **card["choices"]
             )

@@ -97,11 +97,12 @@ def build_variants(
         key: keras.Input((None, part.shape[-1]), name=key, dtype="float32")
         for key, part in parts.items()
     }
+    read_logits, _, _ = read([*part_inputs.values()], None)
     return ModelVariants(
         whole=keras.Model(inputs, logits, name=name),
         hidden_states=keras.Model(inputs, hidden_states, name=f"{name}_hidden_states"),
         encoder=keras.Model(inputs, parts, name=f"{name}_encoder"),
-        reader=keras.Model(part_inputs, read([*part_inputs.values()], None)[0], name=f"{name}_reader"),
+        reader=keras.Model(part_inputs, read_logits, name=f"{name}_reader"),
         step=_step_model(name, encode, read, size_pix, states),
         states=dict(states),
     )
