@@ -47,7 +47,9 @@ def step_rate(name, size, steps, precision, split) -> float:
     """Sequences a second of training steps, data in memory."""
     options = NetworkOptions(network=name, batch=size, precision=precision)
     n_classes = len(split.classes)
-    variants = build_network(name, size_pix=split.size_pix, n_classes=n_classes, dtype=POLICIES[precision])
+    variants = build_network(
+        name, size_pix=split.size_pix, n_classes=n_classes, dtype=POLICIES[precision]
+    )
     compile_for(variants.whole, options)
     ready = list(itertools.islice(batches_of(split, StoredSource, size).starting_at(0), 4))
     fed = [for_keras(*batch) for batch in ready]

@@ -43,7 +43,7 @@ from survey_profiles.profile import Profile
 
 KIND = "ensemble"
 FORMAT_VERSION = 1
-NETWORK, TREES, OLD_TREES = "network", "trees.npz", "taught.npz"
+NETWORK, TREE_FILE, _OLD_TREE_FILE = "network", "trees.npz", "taught.npz"
 FLOOR = 0.01
 _AGAIN = "Run finetune again."
 _FROM_NETWORK = ("classes", "survey", "size_pix", "selection", "trained_on", "adapted", "versions")
@@ -81,7 +81,10 @@ class Ensemble:
         """
         folder = Path(folder)
         card = read_card(folder, kind=KIND, version=FORMAT_VERSION, keys=("weight", "seed"))
-        path = next((p for p in (folder / TREES, folder / OLD_TREES) if p.exists()), folder / TREES)
+        path = next(
+            (p for p in (folder / TREE_FILE, folder / _OLD_TREE_FILE) if p.exists()),
+            folder / TREE_FILE,
+        )
         arrays = read_arrays(path, _AGAIN)
         network = Network.open(folder / NETWORK)
         try:
@@ -244,7 +247,7 @@ def save_ensemble(
         "n_images": training.n_images,
         "labels": training.labels,
     }
-    write_arrays(folder / TREES, arrays)
+    write_arrays(folder / TREE_FILE, arrays)
     about = {name: network_card[name] for name in _FROM_NETWORK if name in network_card}
     about |= {"weight": weight, "seed": training.seed, "profile": profile}
     write_card(folder, {"format_version": FORMAT_VERSION, "kind": KIND, **about})

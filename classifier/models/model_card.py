@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from skyreel.atomic_files import SETTINGS, whole_file
+from skyreel.atomic_files import SETTINGS
 from skyreel.errors import ClassifierError
+from skyreel.json_io import write_json
 
 CARD = "model.json"
 _ALWAYS = ("format_version", "kind", "classes", "survey")
@@ -82,8 +83,7 @@ def write_card(folder: Path, card: dict[str, Any]) -> None:
     ------
     OutputError
     """
-    with whole_file(folder / CARD) as path:
-        path.write_text(json.dumps(card, indent=1))
+    write_json(folder / CARD, card)
 
 
 def model_identity(folder: str | Path, card: dict[str, Any]) -> str:
