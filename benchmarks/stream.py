@@ -22,6 +22,7 @@ from benchmarks.machine import describe_machine
 from classifier.image_selection import ImageSelection
 from classifier.models.recurrent import NETWORKS, build_network
 from classifier.models.recurrent.network import Network
+from classifier.network_inputs import AssumedPsf
 from classifier.stream import Conditions, Stream
 
 SIZE_PIX, CLASSES = 21, ("SN", "RRL", "CEP", "EB", "NV", "GAL", "AST")
@@ -33,7 +34,9 @@ LSST_ALERTS_PER_S = 10_000 / 37  # 10,000 alerts an image, an image every 37 s
 def fresh_network(name: str) -> Network:
     """A network without training."""
     variants = build_network(name, size_pix=SIZE_PIX, n_classes=len(CLASSES))
-    return Network(Path(name), CLASSES, "none", ImageSelection(), SIZE_PIX, {}, variants)
+    return Network(
+        Path(name), CLASSES, "none", ImageSelection(), SIZE_PIX, AssumedPsf(4.0, 3.8), {}, variants
+    )
 
 
 class Alerts:

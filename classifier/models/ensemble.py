@@ -81,10 +81,8 @@ class Ensemble:
         """
         folder = Path(folder)
         card = read_card(folder, kind=KIND, version=FORMAT_VERSION, keys=("weight", "seed"))
-        path = next(
-            (p for p in (folder / TREE_FILE, folder / _OLD_TREE_FILE) if p.exists()),
-            folder / TREE_FILE,
-        )
+        path, old = folder / TREE_FILE, folder / _OLD_TREE_FILE
+        path = old if old.exists() and not path.exists() else path
         arrays = read_arrays(path, _AGAIN)
         network = Network.open(folder / NETWORK)
         try:

@@ -32,13 +32,13 @@ from classifier.evaluation.comparison import (
 )
 from classifier.evaluation.embedding import (
     balanced,
-    best_features,
     map_of,
-    normal_ranks,
     tsne,
 )
 from classifier.features.pipeline import FeaturePipeline
 from classifier.image_selection import ImageSelection
+from classifier.models.forest.forest import normal_ranks
+from classifier.models.protocol import Embedding
 from classifier.models.recurrent import build_network
 from classifier.models.recurrent.network import save_weights
 from classifier.models.registry import open_model
@@ -328,7 +328,10 @@ def run(monkeypatch, name, *arguments):
 
 @dataclass
 class Recurrent:
-    """A model with the face of a network: its memory are noisy labels."""
+    """A model with the interface of a network; its embedding are noisy labels."""
+
+    packages = ("keras",)
+    states = None
 
     folder: Path
     survey: str = "hits"
@@ -354,10 +357,10 @@ class Recurrent:
         labels = split.labels_among(self.classes)
         return Predictions(self.classes, p, labels, n_images, np.full(n, 22.5), split.object_ids)
 
-    def hidden_states(self, split, rows):
-        memory = np.random.default_rng(1).normal(size=(len(rows), 8))
-        memory[np.arange(len(rows)), split.labels[rows]] += 5
-        return memory
+    def embedding(self, split, rows, *, threads=1):
+        values = np.random.default_rng(1).normal(size=(len(rows), 8))
+        values[np.arange(len(rows)), split.labels[rows]] += 5
+        return Embedding(values, "hidden state of 8 units after the last image")
 
 
 @pytest.fixture(scope="module")
@@ -408,7 +411,7 @@ def test_the_features_on_a_map_are_the_ones_that_matter_most_in_the_table_of_the
         "classifier.dataset.DatasetSplit.blocks", lambda self: [(0, 30), (30, 40), (40, 70)]
     )
     rows = np.array([0, 7, 29, 41, 42, 69])
-    values, names = best_features(model, split, rows, threads=2)
+    values, names = model.best_features(split, rows, threads=2)
     shares = [float(last[name]) for name in names]
     assert shares == sorted(map(float, last.values()), reverse=True)[:6]
     pipeline = FeaturePipeline(split, model.config)
@@ -439,7 +442,7 @@ def test_a_real_network_has_answers_and_a_map(small_dataset, tmp_path):
     answers = predictions_of(found, split, tmp_path / "p.parquet", threads=1)
     assert answers.probabilities.shape == (70, 3, 7)
     made = map_of(found.model, split, np.arange(20), threads=1)
-    assert made.shows == "memory of 6 units after the last image"
+    assert made.shows == "hidden state of 6 units after the last image"
     assert made.position.shape == (20, 2)
 
 

@@ -25,8 +25,8 @@ from classifier.features.handcrafted_features import (
     surrounding_features,
 )
 from classifier.image_selection import ImageSelection, SelectedSplit
-from classifier.models import ensemble as learner
-from classifier.models.ensemble import real_only_predictions
+from classifier.models.forest import extra_trees
+from classifier.models.forest.extra_trees import real_only_predictions
 from skyreel.errors import ClassifierError
 from tests.helpers.stars import as_stamps, draw, expose, flux_of, hits_psf
 
@@ -181,7 +181,7 @@ def test_features_after_some_images_know_nothing_of_later_ones(small_dataset, sh
 
 @pytest.fixture
 def few_trees(monkeypatch):
-    monkeypatch.setattr(learner, "TREES", 25)
+    monkeypatch.setattr(extra_trees, "N_TREES", 25)
 
 
 def four_kinds(seed=1, n=60, longest=4):

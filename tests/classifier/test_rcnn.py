@@ -3,12 +3,11 @@
 import keras
 import numpy as np
 import pytest
-from classifier.models.recurrent.image_stack import ImageStack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from classifier.models.recurrent.rcnn import rcnn
+from classifier.models.recurrent.rcnn import ImageStack, rcnn
 
 # Keras 3.15 reads its variables in a way NumPy 2.4 warns of
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -130,7 +129,7 @@ def test_any_stamp_size_and_number_of_classes(size_pix, n_classes, pooled):
     variants = network(size_pix=size_pix, n_classes=n_classes)
     arrays = sequences([2, 1], size_pix=size_pix)
     assert answers(variants.whole, arrays).shape == (2, 2, n_classes)
-    assert answers(variants.memory, arrays).shape == (2, 2, SMALL["units"])
+    assert answers(variants.hidden_states, arrays).shape == (2, 2, SMALL["units"])
     dense = variants.whole.get_layer("dense").kernel.shape
     assert dense == (pooled**2 * SMALL["filters"], SMALL["dense"])
 
@@ -148,13 +147,13 @@ def test_image_by_image_gives_the_answers_of_the_whole_sequence(choices):
         )
         np.testing.assert_allclose(got, expected[:, j], rtol=ROUNDING, atol=ROUNDING)
         assert {name: value.shape[1:] for name, value in states.items()} == variants.states
-    memory = answers(variants.memory, arrays)[:, -1]
-    np.testing.assert_allclose(states["lstm_h"], memory, atol=ROUNDING)
+    hidden = answers(variants.hidden_states, arrays)[:, -1]
+    np.testing.assert_allclose(states["lstm_h"], hidden, atol=ROUNDING)
 
 
 def test_the_answer_is_read_from_the_memory(variants):
     arrays = sequences([4, 2])
-    read = variants.whole.get_layer("logits")(variants.memory(arrays))
+    read = variants.whole.get_layer("logits")(variants.hidden_states(arrays))
     np.testing.assert_array_equal(ops.convert_to_numpy(read), answers(variants.whole, arrays))
 
 

@@ -149,9 +149,11 @@ def test_predictions_are_probabilities_after_every_image(network, small_dataset)
 
 def test_what_is_remembered_is_one_row_per_object(network, small_dataset):
     split = DatasetSplit(small_dataset, "test")
-    some = network.hidden_states(split, [4, 9, 1])
+    some = network.embedding(split, np.array([4, 9, 1])).values
     assert some.shape == (3, 12)
-    np.testing.assert_allclose(network.hidden_states(split, [9])[0], some[1], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        network.embedding(split, np.array([9])).values[0], some[1], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_precision_of_training_does_not_change_what_is_kept(small_dataset, tmp_path):

@@ -8,7 +8,7 @@ import zarr
 
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import read_predictions
-from classifier.models import ensemble as learner
+from classifier.models.forest import extra_trees
 from classifier.models.forest.training import ForestOptions, ForestTraining
 from classifier.models.registry import open_model
 from classifier.training import sources
@@ -54,7 +54,7 @@ def real(small_dataset, tmp_path_factory):
 
 def smaller(patch):
     """Fewer trees, and fewer simulated sequences."""
-    patch.setattr(learner, "TREES", 20)
+    patch.setattr(extra_trees, "N_TREES", 20)
     make = methods.simulated_sequences
     patch.setattr(
         methods,

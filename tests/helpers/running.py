@@ -45,7 +45,7 @@ def untrained(folder, profile, *, size_pix=21, images=6, seed=3):
         "network": "compact",
         "choices": SMALL,
         "size_pix": size_pix,
-        "showing": ImageSelection(images=images).as_dict(),
+        "selection": ImageSelection(images=images).as_dict(),
         "trained_on": {},
         "versions": {},
         "profile": profile.model_dump(mode="json"),
