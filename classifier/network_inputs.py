@@ -26,12 +26,12 @@ LEAST_PIXELS = 0.5
 
 @dataclass(frozen=True)
 class AssumedPsf:
-    """The PSF a model assumes where it is not told more.
+    """The PSF that a model assumes.
 
     Parameters
     ----------
     fwhm_pix : float
-        Of images whose seeing is unknown, as are all of the object's before it.
+        Where the seeing of an image and of those of the object before it is unknown.
     beta : float
         Of the Moffat profile.
     """
@@ -79,7 +79,7 @@ class Inputs:
         FWHM of the PSF in pixels.
     days : (object, image)
         Time since the first image.
-    shown : (object, image)
+    present : (object, image)
         1 where there is an image, 0 where padded.
     n_images : int (object,)
     """
@@ -90,7 +90,7 @@ class Inputs:
     njy_per_e: np.ndarray
     seeing: np.ndarray
     days: np.ndarray
-    shown: np.ndarray
+    present: np.ndarray
     n_images: np.ndarray
 
     def __len__(self) -> int:
@@ -144,11 +144,11 @@ def inputs_of(stamps: StampBatch) -> Inputs:
     noise = noise_adu(stamps, sky) * scale
     good = _good(stamps, noise, pixels)
     order, n_images = np.argsort(~good, axis=1, kind="stable"), good.sum(axis=1)
-    rows, shown = np.arange(len(stamps))[:, None], np.arange(good.shape[1]) < n_images[:, None]
+    rows, present = np.arange(len(stamps))[:, None], np.arange(good.shape[1]) < n_images[:, None]
 
     def kept(values, otherwise):
         chosen = values[rows, order]
-        return np.where(shown & np.isfinite(chosen), chosen, otherwise).astype(np.float32)
+        return np.where(present & np.isfinite(chosen), chosen, otherwise).astype(np.float32)
 
     first_mjd = np.where(n_images > 0, stamps.mjd[rows, order][:, 0], 0)[:, None]
     scale = scale.astype(np.float32)
@@ -160,7 +160,7 @@ def inputs_of(stamps: StampBatch) -> Inputs:
         njy_per_e=kept(scale / stamps.gain_e_per_adu[:, None], 0),
         seeing=kept(_known_seeing(stamps.seeing_fwhm_pix, good), stamps.assumed_fwhm_pix[:, None]),
         days=kept(stamps.mjd - first_mjd, 0),
-        shown=shown.astype(np.float32),
+        present=present.astype(np.float32),
         n_images=n_images,
     )
 

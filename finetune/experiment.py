@@ -195,7 +195,7 @@ class Experiment:
         card = fine_tuner.save(folder / NETWORK if weight else folder, adapted)
         if weight:
             trees = self.methods.tree_training_set(known, options.seed)
-            save_ensemble(folder, card, trees, weight, real.split.attributes["profile"])
+            save_ensemble(folder, card, trees, weight, real.split.profile)
         fine_tuner.reset()
 
     def _record(self, seconds) -> dict[str, Any]:

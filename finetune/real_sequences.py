@@ -102,7 +102,7 @@ class RealSet:
 
     def predictions(self, scores: np.ndarray) -> Predictions:
         """Probabilities (object, image, class) of any method as predictions."""
-        scores = np.where(self.inputs.shown[..., None] > 0, scores, np.nan)
+        scores = np.where(self.inputs.present[..., None] > 0, scores, np.nan)
         return Predictions(
             self.classes,
             scores,

@@ -39,7 +39,7 @@ def light_terms(stamps: StampBatch, beta: float) -> tuple[np.ndarray, np.ndarray
     """
     shape = stamps.mjd.shape
     single = inputs_of(_single_images(stamps))
-    weight = (single.shown / single.noise**2)[:, 0]
+    weight = (single.present / single.noise**2)[:, 0]
     rings, flux = _light_beyond_star(single, beta)
     values = [flux, *(light for light, _ in rings), *(np.sqrt(pixels) for _, pixels in rings)]
     terms = [weight, *(value * weight for value in (*values, single.seeing[:, 0]))]

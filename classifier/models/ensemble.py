@@ -230,11 +230,11 @@ def save_ensemble(
     network_card: dict[str, Any],
     training: TreeTrainingSet,
     weight: float,
-    profile: dict[str, Any],
+    profile: Profile,
 ) -> None:
     """Write trees and card beside the network, which is in ``folder / NETWORK`` already.
 
-    ``profile`` is the survey profile of the training objects, as in the attributes of a data set.
+    ``profile`` is the survey profile of the training objects.
 
     Raises
     ------
@@ -247,5 +247,5 @@ def save_ensemble(
     }
     write_arrays(folder / TREE_FILE, arrays)
     about = {name: network_card[name] for name in _FROM_NETWORK if name in network_card}
-    about |= {"weight": weight, "seed": training.seed, "profile": profile}
+    about |= {"weight": weight, "seed": training.seed, "profile": profile.model_dump(mode="json")}
     write_card(folder, {"format_version": FORMAT_VERSION, "kind": KIND, **about})

@@ -104,7 +104,7 @@ def model_identity(folder: str | Path, card: dict[str, Any]) -> str:
 def stored_settings(folder: Path) -> dict[str, Any] | None:
     """Settings of the training that a folder was begun with, with today's keys; None if none."""
     try:
-        found = json.loads((folder / SETTINGS).read_text())
-    except (OSError, ValueError):
+        found = upgraded(json.loads((folder / SETTINGS).read_text()))
+    except (OSError, TypeError, ValueError):
         return None
-    return upgraded(found) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else None

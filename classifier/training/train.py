@@ -94,9 +94,11 @@ class NetworkTraining:
         claim(self.folder, self._settings(), complete=self.is_complete(), upgrade=upgraded)
 
     def _known_assumed_psf(self):
-        """Of a training that this one continues."""
-        settings = stored_settings(self.folder)
-        return None if settings is None else AssumedPsf.of_card(settings)
+        """Of a training that this one continues; None if there is none."""
+        try:
+            return AssumedPsf.of_card(stored_settings(self.folder) or {})
+        except (KeyError, TypeError, ValueError):
+            return None
 
     def _source(self):
         options, train = self.options, self.splits["train"]
@@ -292,7 +294,7 @@ def for_keras(
     An image weighs one over the number of labelled sequences; padding and unlabelled ones weigh 0.
     """
     known = labels >= 0
-    weights = inputs.shown * known[:, None] / max(int(known.sum()), 1)
+    weights = inputs.present * known[:, None] / max(int(known.sum()), 1)
     repeated = np.broadcast_to(np.maximum(labels, 0)[:, None], weights.shape)
     return inputs.arrays(), repeated, weights.astype(np.float32)
 

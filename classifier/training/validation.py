@@ -59,7 +59,7 @@ class ValidationSet:
         )
         rows, correct = np.arange(len(inputs)), logits.argmax(axis=-1) == labels[:, None]
         true = softmax(logits)[rows, :, labels]
-        loss = -(np.log(np.maximum(true, 1e-12)) * inputs.shown).sum(axis=1).mean()
+        loss = -(np.log(np.maximum(true, 1e-12)) * inputs.present).sum(axis=1).mean()
 
         def after(k):
             return float(correct[rows, np.minimum(inputs.n_images, k) - 1].mean())

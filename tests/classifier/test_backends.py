@@ -22,7 +22,6 @@ import numpy as np
 from classifier.network_inputs import inputs_of
 from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.network import Network
-from classifier.image_selection import SelectedSplit
 from classifier.dataset import DatasetSplit
 assert keras.backend.backend() == sys.argv[4], keras.backend.backend()
 network = Network.open(sys.argv[1])

@@ -98,7 +98,7 @@ def curve(n=4, length=9, seed=3):
         "seeing": rng.uniform(3, 6, (n, length)),
         "noise": rng.uniform(10, 30, (n, length)),
         "days": days - days[:, :1],
-        "shown": np.ones((n, length)),
+        "present": np.ones((n, length)),
     }
     return {name: value.astype("float32") for name, value in made.items()}
 
@@ -128,7 +128,7 @@ def test_columns_of_an_image_do_not_depend_on_later_ones_and_padding_is_zero():
     later = {name: value.copy() for name, value in made.items()}
     for name in ("flux", "error", "seeing"):
         later[name][:, 5:] *= 2
-    later["shown"][:, 7:] = 0
+    later["present"][:, 7:] = 0
     after = numpy(LightCurve()(**later)[0])
     np.testing.assert_array_equal(after[:, :5], before[:, :5])
     assert (after[:, 7:] == 0).all() and np.isfinite(after).all()
@@ -146,7 +146,7 @@ def test_image_by_image_gives_the_same_answers_as_the_whole_sequence(small, inpu
         image = {name: value[:, j : j + 1] for name, value in inputs.arrays().items()}
         answer, renewed = small.step({**image, **states})
         states = {f"state_{name}": numpy(value) for name, value in renewed.items()}
-        seen = inputs.shown[:, j] > 0
+        seen = inputs.present[:, j] > 0
         np.testing.assert_allclose(numpy(answer)[seen], whole[seen, j], rtol=1e-4, atol=1e-5)
 
 

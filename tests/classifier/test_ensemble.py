@@ -69,7 +69,7 @@ def folder(small_dataset, tmp_path_factory):
     features = handcrafted_features(selected, beta=network.assumed_psf.beta)
     n_images = selected.stamps(0, len(split)).n_epochs.astype(int)
     training = TreeTrainingSet(features, n_images, split.labels, 3)
-    save_ensemble(folder, network.card, training, 1.0, split.attributes["profile"])
+    save_ensemble(folder, network.card, training, 1.0, split.profile)
     return folder
 
 

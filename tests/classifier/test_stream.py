@@ -182,6 +182,31 @@ def test_a_stream_saved_midway_goes_on_as_if_nothing_had_been(network, stamps, t
     )
 
 
+def test_a_stream_saved_by_version_0_1_is_continued(compact, stamps, tmp_path):
+    first, whole = Stream(compact), Stream(compact)
+    followed(first, stamps, range(4), range(2))
+    followed(whole, stamps, range(4), range(2))
+    first.save(tmp_path / "stream.npz")
+    with np.load(tmp_path / "stream.npz") as file:
+        arrays = {key: file[key] for key in file.files}
+    about = json.loads(str(arrays["about"]))
+    about = {"format_version": 1, "network": about["model"], "identity": about["identity"]}
+    arrays |= {"about": np.array(json.dumps(about))}
+    arrays["kept_answer"] = arrays.pop("kept_prediction")
+    arrays["kept_memory"] = arrays.pop("kept_hidden_state")
+    np.savez(tmp_path / "old.npz", **arrays)
+    found = followed(Stream.load(tmp_path / "old.npz", compact), stamps, range(4), [2])
+    np.testing.assert_array_equal(found, followed(whole, stamps, range(4), [2]))
+
+
+def test_a_model_that_needs_all_images_at_once_is_refused():
+    class Forest:
+        name, card, states = "trees", {"kind": "forest"}, None
+
+    with pytest.raises(ClassifierError, match="trees is a forest, which needs all images"):
+        Stream(Forest())
+
+
 def test_an_empty_stream_can_be_saved(compact, tmp_path):
     Stream(compact).save(tmp_path / "stream.npz")
     assert len(Stream.load(tmp_path / "stream.npz", compact)) == 0

@@ -157,7 +157,7 @@ def sequences(small_dataset, network):
     shown = SelectedSplit(split, replace(network.selection, images=22))
     inputs = inputs_of(shown.stamps(0, len(split)))
     kept = np.arange(22) < np.maximum(np.arange(len(inputs)) % 23, 1)[:, None]
-    return thinned(inputs, kept & (inputs.shown > 0)), split.labels
+    return thinned(inputs, kept & (inputs.present > 0)), split.labels
 
 
 @settings(deadline=None, max_examples=10)
@@ -170,7 +170,7 @@ def test_variants_are_fewer_images_of_the_same_sequences_in_order(sequences, see
     for i, row in enumerate(rows):
         n, n_before = made.n_images[i], inputs.n_images[row]
         assert min(n_before, 5) <= n <= n_before
-        np.testing.assert_array_equal(made.shown[i], np.arange(22) < n)
+        np.testing.assert_array_equal(made.present[i], np.arange(22) < n)
         before = inputs.noise[row, :n_before].tolist()  # no two images have the same
         places = [before.index(noise) for noise in made.noise[i, :n].tolist()]
         assert places == sorted(set(places))

@@ -265,7 +265,7 @@ def test_a_forest_and_an_ensemble_are_no_networks(
 ):
     options = ForestOptions(images=2, trees=5, depth=4, light_curves="science")
     ForestTraining(small_dataset, tmp_path / "forest", options, threads=1).run()
-    for model, kind in ((tmp_path / "forest", "forest"), (tuned / "model", "committee")):
+    for model, kind in ((tmp_path / "forest", "forest"), (tuned / "model", "ensemble")):
         asked = ["--model", model, "--real", real, "--out", tmp_path / "out"]
         assert finetune(monkeypatch, *asked) == 2
         assert f"is a {kind}; give a network" in one_sentence(capsys)

@@ -32,7 +32,7 @@ class Views(keras.layers.Layer):
     --------------
     images, residual : (object, image, row, column)
         nJy; units of the noise.
-    noise, shown : (object, image)
+    noise, present : (object, image)
 
     Returns
     -------
@@ -44,9 +44,9 @@ class Views(keras.layers.Layer):
     def __init__(self, **kwargs: Any):
         super().__init__(**{"dtype": "float32", **kwargs})
 
-    def call(self, images: Any, residual: Any, noise: Any, shown: Any) -> Any:
+    def call(self, images: Any, residual: Any, noise: Any, present: Any) -> Any:
         pair = ops.stack([images / noise[..., None, None], residual], axis=-1)
-        pair = ops.arcsinh(pair / 3) * shown[..., None, None, None]
+        pair = ops.arcsinh(pair / 3) * present[..., None, None, None]
         return ops.reshape(pair, (-1, *images.shape[2:], self.CHANNELS))
 
     def compute_output_shape(self, images_shape: tuple, **_: Any) -> tuple:
@@ -99,22 +99,22 @@ def compact(
     mixed = layers.Dense(96, activation="relu", dtype="float32", name="mixed")
     gru = layers.GRU(units, return_sequences=True, return_state=True, dtype="float32", name="gru")
     with_columns = layers.Concatenate(dtype="float32", name="with_columns")
-    dense = layers.Dense(96, activation="relu", dtype="float32", name="answer")  # in saved files
+    dense = layers.Dense(96, activation="relu", dtype="float32", name="answer")  # of saved files
     logits = layers.Dense(n_classes, dtype="float32", name="logits")
 
     def encode(inputs, states):
-        noise, shown = inputs["noise"], inputs["shown"]
+        noise, present = inputs["noise"], inputs["present"]
         *measured, residual = photometry(
             inputs["images"], inputs["usable"], noise, inputs["njy_per_e"], inputs["seeing"]
         )
-        encoded = views(inputs["images"], residual, noise, shown)
+        encoded = views(inputs["images"], residual, noise, present)
         for layer in encoder:
             encoded = layer(encoded)
         sums = states and states["light_curve"]
         columns, sums = light_curve(
-            *measured, inputs["seeing"], noise, inputs["days"], shown, state=sums
+            *measured, inputs["seeing"], noise, inputs["days"], present, state=sums
         )
-        return [in_sequence(encoded, shown), columns], {"light_curve": sums}
+        return [in_sequence(encoded, present), columns], {"light_curve": sums}
 
     def read(encoded, states):
         start = states and states["hidden_state"]

@@ -30,7 +30,7 @@ class LightCurve(keras.layers.Layer):
     --------------
     flux, error, width, width_weight : (object, image)
         As from `PsfPhotometry`.
-    seeing, noise, days, shown : (object, image)
+    seeing, noise, days, present : (object, image)
         As in `classifier.network_inputs.Inputs`.
     state : (object, 10) or None
         Running sums of earlier images; None at the start of a sequence.
@@ -63,17 +63,17 @@ class LightCurve(keras.layers.Layer):
         seeing: Any,
         noise: Any,
         days: Any,
-        shown: Any,
+        present: Any,
         state: Any = None,
     ) -> tuple[Any, Any]:
         if state is None:
             state = ops.zeros_like(flux[:, :1]) * ops.zeros((1, self.STATE), dtype="float32")
         kept = [state[:, i : i + 1] for i in range(self.STATE)]
-        count = shown + 0 * flux
+        count = present + 0 * flux
         images = _running(count, kept[0])
         has = ops.cast(images > count, "float32")
         reference = ops.where(kept[0] > 0, kept[1], flux[:, :1])
-        weight = shown / (ops.square(error) + ops.square(self.scatter * flux) + 1e-6)
+        weight = present / (ops.square(error) + ops.square(self.scatter * flux) + 1e-6)
         offset = flux - reference
         sums = [weight, weight * offset, weight * ops.square(offset)]
         w, wy, wyy = (_running(term, kept[2 + i]) for i, term in enumerate(sums))
@@ -82,7 +82,7 @@ class LightCurve(keras.layers.Layer):
         mean_error = has / ops.sqrt(earlier)
         last = [_before(x, kept[5 + i]) for i, x in enumerate((flux, error, days))]
         extent, extent_weight = (
-            _running(shown * term, kept[8 + i]) for i, term in enumerate((width, width_weight))
+            _running(present * term, kept[8 + i]) for i, term in enumerate((width, width_weight))
         )
         chi2 = ops.relu(wyy - ops.square(wy) / ops.maximum(w, _LEAST))
         spread = ops.sqrt(chi2 / ops.maximum(w, _LEAST)) / (ops.abs(mean) + 2 * error)
@@ -104,7 +104,7 @@ class LightCurve(keras.layers.Layer):
         ]
         renewed = [images, reference, w, wy, wyy, flux, error, days, extent, extent_weight]
         new_state = ops.concatenate([value[:, -1:] for value in renewed], axis=1)
-        return ops.stack(columns, axis=-1) * shown[..., None], new_state
+        return ops.stack(columns, axis=-1) * present[..., None], new_state
 
     def _change(self, flux, error, other, other_error, has):
         change = (flux - other) * has

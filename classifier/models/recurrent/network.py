@@ -165,7 +165,7 @@ class Network:
     def probabilities(self, inputs: Inputs) -> np.ndarray:
         """Class probabilities (object, image, class), NaN where an object has no image."""
         logits = self._applied(self.variants.whole, inputs)
-        return np.where(inputs.shown[..., None] > 0, softmax(logits), np.nan).astype(np.float32)
+        return np.where(inputs.present[..., None] > 0, softmax(logits), np.nan).astype(np.float32)
 
     def embedding(self, split: DatasetSplit, rows: np.ndarray, *, threads: int = 1) -> Embedding:
         """Hidden states of some objects after their last image, (object, unit).

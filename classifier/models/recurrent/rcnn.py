@@ -154,8 +154,8 @@ def rcnn(
     def encode(inputs, states):
         before = states and {name: states[name] for name in stack.states(size_pix)}
         stacks, days, kept = stack(inputs["images"], inputs["days"], state=before)
-        rows = to_rows(stacks, ops.reshape(inputs["shown"], (-1,)))
-        features = sequence(rows, inputs["shown"])
+        rows = to_rows(stacks, ops.reshape(inputs["present"], (-1,)))
+        features = sequence(rows, inputs["present"])
         return [joined([features, days]) if times else features], kept
 
     def read(encoded, states):

@@ -17,20 +17,20 @@ from classifier.models.recurrent.backend import keras
 
 @keras.saving.register_keras_serializable(package="skyreel")
 class InSequence(keras.layers.Layer):
-    """Rows (object * image, feature) as sequences (object, image, feature) like ``shown``."""
+    """Rows (object * image, feature) as sequences (object, image, feature) like ``present``."""
 
     def __init__(self, **kwargs: Any):
         super().__init__(**{"dtype": "float32", **kwargs})
 
-    def call(self, rows: Any, shown: Any) -> Any:
-        return ops.reshape(rows, (-1, ops.shape(shown)[1], rows.shape[-1]))
+    def call(self, rows: Any, present: Any) -> Any:
+        return ops.reshape(rows, (-1, ops.shape(present)[1], rows.shape[-1]))
 
-    def compute_output_shape(self, rows_shape: tuple, shown_shape: tuple) -> tuple:
-        return (*shown_shape, rows_shape[-1])
+    def compute_output_shape(self, rows_shape: tuple, present_shape: tuple) -> tuple:
+        return (*present_shape, rows_shape[-1])
 
 
 _PER_PIXEL = ("images", "usable")
-_PER_IMAGE = ("noise", "njy_per_e", "seeing", "days", "shown")
+_PER_IMAGE = ("noise", "njy_per_e", "seeing", "days", "present")
 
 
 @dataclass(frozen=True)
