@@ -11,6 +11,7 @@ from classifier.evaluation.compared_models import ComparedModel, predictions_of
 from classifier.evaluation.embedding import map_of
 from classifier.features.handcrafted_features import feature_names, handcrafted_features
 from classifier.models.ensemble import FLOOR, NETWORK, TREE_FILE, joined, save_ensemble
+from classifier.models.forest import extra_trees
 from classifier.models.forest.extra_trees import TreeTrainingSet
 from classifier.models.model_card import CARD
 from classifier.models.registry import open_model
@@ -49,6 +50,13 @@ def test_images_that_are_not_there_stay_so():
     network[1, 2:] = np.nan
     found = joined(network, np.nan_to_num(network), 1.0)
     np.testing.assert_array_equal(np.isnan(found), np.isnan(network))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_trees():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extra_trees, "N_TREES", 20)
+        yield
 
 
 @pytest.fixture(scope="module")
