@@ -24,13 +24,13 @@ LINES = {
     "compact": ("compact", {}, {}),
     "compact, not told the times": ("compact", {"times": False}, {}),
     "compact, not told seeing and noise": ("compact", {"conditions": False}, {}),
-    "compact, sequences not turned": ("compact", {}, {"turned": False}),
+    "compact, sequences not turned": ("compact", {}, {"rotate": False}),
     "rcnn/4": ("rcnn", {}, {}),
     "rcnn/4, single images (n_w = 1)": ("rcnn", {"window": 1}, {}),
     "rcnn/4, batch normalisation": ("rcnn", {"normalisation": "batch"}, {}),
     "rcnn/4, no normalisation": ("rcnn", {"normalisation": "none"}, {}),
     "rcnn/4, not told the times": ("rcnn", {"times": False}, {}),
-    "rcnn/4, sequences not turned": ("rcnn", {}, {"turned": False}),
+    "rcnn/4, sequences not turned": ("rcnn", {}, {"rotate": False}),
 }
 VALIDATION = 14_000
 

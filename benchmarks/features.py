@@ -18,7 +18,7 @@ from numba import njit
 from benchmarks.machine import describe_machine
 from classifier.features import FEATURES, features_of_batch
 from classifier.features.autocorrelation import fill_autocorrelation
-from classifier.features.car import fill_car
+from classifier.features.damped_random_walk import fill_damped_random_walk
 from classifier.features.distribution import fill_distribution
 from classifier.features.names import FREQUENCIES, HARMONICS, RECORD
 from classifier.features.periods import fill_periods
@@ -78,7 +78,7 @@ def _periods(days, magnitude, error, records, harmonics):
 @njit(nogil=True)
 def _car(days, magnitude, error, records, harmonics):
     for i in range(len(days)):
-        fill_car(records[i], days[i], magnitude[i], error[i])
+        fill_damped_random_walk(records[i], days[i], magnitude[i], error[i])
 
 
 GROUPS = {

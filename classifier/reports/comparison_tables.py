@@ -7,7 +7,12 @@ from itertools import cycle
 
 import numpy as np
 
-from classifier.evaluation.comparison import SCORES, Comparison, counts, most_confident_mistakes
+from classifier.evaluation.comparison import (
+    SCORES,
+    Comparison,
+    is_significant,
+    most_confident_mistakes,
+)
 from classifier.reports.html import cell, heading, table
 from classifier.reports.plot_style import MODEL_LOOKS
 
@@ -51,7 +56,7 @@ def difference_table(comparison: Comparison) -> str:
     rows = [
         [
             f"{names[a]} −<br>{names[b]}",
-            *(_number(found[key], key, counts(found[key]), "+") for key in keys),
+            *(_number(found[key], key, is_significant(found[key]), "+") for key in keys),
         ]
         for (a, b), found in comparison.differences.items()
     ]
@@ -84,8 +89,8 @@ def mistake_tables(comparison: Comparison) -> str:
         rows = [
             [
                 escape(m.object_id),
-                cell(m.truth, "text"),
-                cell(m.answer, "text"),
+                cell(m.true_class, "text"),
+                cell(m.predicted_class, "text"),
                 cell(f"{m.probability:.3f}"),
                 cell(_magnitude(m.magnitude)),
             ]

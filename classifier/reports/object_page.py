@@ -17,7 +17,7 @@ from classifier.evaluation import Predictions
 from classifier.features.pipeline import psf_of
 from classifier.image_selection import SelectedSplit
 from classifier.network_inputs import inputs_of
-from classifier.photometry import Flag, Settings, measure
+from classifier.photometry import Flag, PhotometrySettings, measure
 from classifier.reports.object_figure import ObjectSummary, portrait
 from classifier.reports.plot_style import DPI
 from skyreel.atomic_files import whole_file
@@ -92,7 +92,7 @@ def object_summary_of(shown: SelectedSplit, row: int, predictions: Predictions) 
             f"{split.path}/{split.name}: object {name} has {n} images in the band "
             f"{shown.selection.band}, and predictions after {seen}; there is no portrait of it."
         )
-    curves = measure(stamps, psf_of(split), Settings(templates=0))
+    curves = measure(stamps, psf_of(split), PhotometrySettings(templates=0))
     label = int(predictions.label[found[0]])
     return ObjectSummary(
         name=name,

@@ -101,7 +101,7 @@ def shown_as(split: DatasetSplit, few: FewShot) -> SelectedSplit:
     """
     try:
         selection = ImageSelection.of_dict(
-            few.run.get("selection") or few.run.get("showing") or _card(few.run)["showing"]
+            few.run.get("selection") or few.run.get("showing") or _card(few.run)["selection"]
         )
     except (ClassifierError, KeyError, TypeError, ValueError):
         selection = ImageSelection(images=split.longest, band=split.profile.reference_band)

@@ -268,7 +268,7 @@ def _caption(m: Missed):
     bright = f" {m.magnitude:.1f} mag." if np.isfinite(m.magnitude) else ""
     before = f" Before: {m.before} ({m.probability_before:.2f})." if m.before else ""
     return (
-        f"{m.object_id}: true class {m.truth}, answer {m.answer} ({m.probability:.2f}), "
+        f"{m.object_id}: true class {m.true_class}, answer {m.predicted_class} ({m.probability:.2f}), "
         f"{times}.{before}{bright}"
     )
 

@@ -142,12 +142,12 @@ def flipped_byte(path):
 DAMAGE = {
     "removed": (lambda p: p.unlink(), "there is no such file"),
     "a folder": (lambda p: (p.unlink(), p.mkdir()), "there is no such file"),
-    "empty": (lambda p: cut(p, 0), "damaged, or no Parquet file"),
-    "cut to half": (lambda p: cut(p, 2000), "damaged, or no Parquet file"),
-    "without its last byte": (lambda p: cut(p, -1), "damaged, or no Parquet file"),
-    "text": (lambda p: p.write_text("object,label\n"), "damaged, or no Parquet file"),
-    "one byte changed": (flipped_byte, "damaged, or no Parquet file"),
-    "another table": (other_table, "holds no predictions of ours"),
+    "empty": (lambda p: cut(p, 0), "damaged or not a Parquet file"),
+    "cut to half": (lambda p: cut(p, 2000), "damaged or not a Parquet file"),
+    "without its last byte": (lambda p: cut(p, -1), "damaged or not a Parquet file"),
+    "text": (lambda p: p.write_text("object,label\n"), "damaged or not a Parquet file"),
+    "one byte changed": (flipped_byte, "damaged or not a Parquet file"),
+    "another table": (other_table, "not one of predictions"),
     "a later format": (another_format, "has format 99"),
     "columns missing": (lambda p: without(p, "p_RRL", "label"), "lacks the columns label, p_RRL"),
     "a row missing": (without_first_row, "rows, not one for each of 1 to"),
@@ -161,7 +161,7 @@ DAMAGE = {
     ),
     "text for a probability": (
         lambda p: changed_column(p, "p_SN", lambda c: ["much"] * len(c)),
-        "another type than ours",
+        "an unexpected type",
     ),
     "an unknown label": (
         lambda p: changed_column(p, "label", lambda c: ["QSO", *c[1:]]),

@@ -22,7 +22,7 @@ CONFIG = FeatureConfig(images=8, light_curves="science")
 
 
 def table(split, path, **changes):
-    options = {"recipe": CONFIG, "every": True, **changes}
+    options = {"config": CONFIG, "every": True, **changes}
     return FeatureTable(path, split, **options)
 
 

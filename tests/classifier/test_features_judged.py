@@ -12,16 +12,16 @@ from scipy import stats
 from scipy.optimize import minimize
 
 from classifier.features import FEATURES, features_of
-from classifier.features.car import minus_log_likelihood
-from classifier.features.names import FREQUENCIES, HARMONICS
-from classifier.features.periodogram import (
+from classifier.features.damped_random_walk import minus_log_likelihood
+from classifier.features.lomb_scargle import (
     highest_peak,
     phase_steps,
     power_of,
     trigonometric_sums,
     window_sums,
 )
-from classifier.features.periods import false_alarm_probability, take_sine
+from classifier.features.names import FREQUENCIES, HARMONICS
+from classifier.features.periods import false_alarm_probability, subtract_sine
 from tests.helpers.light_curves import random_curve
 
 FEETS_CURVES = 200
@@ -241,7 +241,7 @@ def test_a_sine_is_fitted_like_lstsq_even_where_points_share_their_phases(seed, 
     turns = rng.integers(0, phases, n_points) / phases + rng.integers(0, 5, n_points)
     magnitude = rng.normal(size=n_points)
     residual = magnitude.copy()
-    a, b = take_sine(residual, turns)
+    a, b = subtract_sine(residual, turns)
     angle = 2 * np.pi * (turns - np.floor(turns))
     columns = np.column_stack((np.sin(angle), np.cos(angle)))
     centred = columns - columns.mean(axis=0)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier.photometry import PsfModel, Settings, measure
-from classifier.photometry.optimal import (
+from classifier.photometry import PhotometrySettings, PsfModel, measure
+from classifier.photometry.optimal_photometry import (
     FLUX,
     N_KNOWN,
     PIXEL_VARIANCE,
@@ -35,9 +35,9 @@ from tests.helpers.stars import (
 
 SIGNAL_TO_NOISE = (3, 10, 30, 100, 300)
 N_INJECTED = 4000
-STILL = Settings(centre="fixed", psf_width="data set", templates=0)
-CENTRED = Settings(psf_width="data set", templates=0)
-FITTED = Settings(templates=0)
+STILL = PhotometrySettings(centre="fixed", psf_width="data set", templates=0)
+CENTRED = PhotometrySettings(psf_width="data set", templates=0)
+FITTED = PhotometrySettings(templates=0)
 # A fitted position follows noise to where it is brightest: the flux gains half a variance over
 # flux for each axis, times the share of the prior that the data override. For these stars
 # that is at most 0.03 standard deviations an axis.

@@ -6,7 +6,7 @@ import galsim
 import numpy as np
 import pytest
 
-from classifier.photometry import Flag, Settings, measure
+from classifier.photometry import Flag, PhotometrySettings, measure
 from tests.helpers.stars import SEEING_PIX, SIZE_PIX, as_stamps, draw, expose, flux_of, hits_psf
 
 N_EPOCHS, TEMPLATES = 8, 5
@@ -105,7 +105,7 @@ def test_a_template_is_the_first_five_images_of_the_band_before_the_image(psf):
     fluxes = [1000.0, 9e9, 2000.0, 3000.0, 1000.0, 1000.0, 1000.0, 5000.0]
     fluxes[1] = 7000.0
     stamps = noiseless(psf, fluxes, [0, 1, 0, 0, 0, 0, 0, 0])
-    curves = measure(stamps, psf, Settings(centre="fixed", psf_width="data set"))
+    curves = measure(stamps, psf, PhotometrySettings(centre="fixed", psf_width="data set"))
     before = [f for k, f in enumerate(fluxes) if k != 1]
     expected = [np.nan, np.nan] + [before[k] - np.mean(before[: min(k, 5)]) for k in range(1, 7)]
     np.testing.assert_allclose(curves.difference_flux_njy[0], expected, rtol=2e-3, atol=1.0)
@@ -133,10 +133,11 @@ def test_masked_pixels_are_filled_with_the_star(psf):
 def test_more_templates_make_smaller_errors_and_none_no_differences(psf):
     stamps = noiseless(psf, [100.0] * N_EPOCHS, [0] * N_EPOCHS)
     one, five = (
-        measure(stamps, psf, Settings(templates=k)).difference_flux_error_njy[0, -1] for k in (1, 5)
+        measure(stamps, psf, PhotometrySettings(templates=k)).difference_flux_error_njy[0, -1]
+        for k in (1, 5)
     )
     assert five / one == pytest.approx(np.sqrt(1.2 / 2.0), rel=0.02)
-    none = measure(stamps, psf, Settings(templates=0))
+    none = measure(stamps, psf, PhotometrySettings(templates=0))
     assert np.isnan(none.difference_flux_njy).all()
     assert np.isfinite(none.flux_njy).all()
 

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from classifier.photometry import Flag, Settings, measure
+from classifier.photometry import Flag, PhotometrySettings, measure
 from simulator.scene.gaussians import pixel_centres
 from skyreel.errors import ClassifierError
 from tests.helpers.stars import (
@@ -21,8 +21,8 @@ from tests.helpers.stars import (
     noiseless,
 )
 
-STILL = Settings(centre="fixed", psf_width="data set", templates=0)
-FITTED = Settings(templates=0)
+STILL = PhotometrySettings(centre="fixed", psf_width="data set", templates=0)
+FITTED = PhotometrySettings(templates=0)
 
 
 @pytest.fixture(scope="module")
@@ -222,8 +222,10 @@ def test_a_position_is_held_within_a_pixel(psf):
 def test_the_data_sets_sky_is_used_where_it_is_known(psf, varied):
     sky = varied.sky_adu.copy()
     sky[:, ::2] = np.nan
-    mixed = measure(replace(varied, sky_adu=sky), psf, Settings(sky="data set"))
-    given, border = (measure(varied, psf, Settings(sky=s)) for s in ("data set", "border"))
+    mixed = measure(replace(varied, sky_adu=sky), psf, PhotometrySettings(sky="data set"))
+    given, border = (
+        measure(varied, psf, PhotometrySettings(sky=s)) for s in ("data set", "border")
+    )
     np.testing.assert_array_equal(mixed.flux_njy[:, ::2], border.flux_njy[:, ::2])
     np.testing.assert_array_equal(mixed.flux_njy[:, 1::2], given.flux_njy[:, 1::2])
 
@@ -242,7 +244,7 @@ def test_the_data_sets_sky_is_used_where_it_is_known(psf, varied):
 )
 def test_settings_that_are_not_allowed_say_what_is(wrong):
     with pytest.raises(ClassifierError, match=f"photometry: {next(iter(wrong))} = .*; allowed: "):
-        Settings(**wrong)
+        PhotometrySettings(**wrong)
 
 
 def test_stamps_that_are_not_square_are_refused(psf, varied):

@@ -38,6 +38,7 @@ def stamps_of_images(images, mjd=None):
         zero_point_mag=np.full(shape, 25.1),
         gain_e_per_adu=np.full(shape[0], GAIN),
         read_noise_e=np.full(shape[0], READ_E),
+        assumed_fwhm_pix=np.full(shape[0], FWHM_PIX),
     )
 
 

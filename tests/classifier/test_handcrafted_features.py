@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from classifier.dataset import DatasetSplit
 from classifier.features import sequence_features as making
-from classifier.features.sequence_curves import (
+from classifier.features.handcrafted_curves import (
     CURVE_FEATURES,
     Points,
     power,
@@ -19,14 +19,14 @@ from classifier.features.sequence_curves import (
     trend,
     von_neumann,
 )
-from classifier.features.sequence_features import (
+from classifier.features.handcrafted_features import (
     feature_names,
-    real_only_features,
+    handcrafted_features,
     surrounding_features,
 )
 from classifier.image_selection import ImageSelection, SelectedSplit
-from classifier.models import ensemble as learner
-from classifier.models.ensemble import real_only_predictions
+from classifier.models.forest import extra_trees
+from classifier.models.forest.extra_trees import real_only_predictions
 from skyreel.errors import ClassifierError
 from tests.helpers.stars import as_stamps, draw, expose, flux_of, hits_psf
 
@@ -158,22 +158,22 @@ def shown(small_dataset):
 
 
 def test_features_are_known_for_as_many_images_as_there_are(shown):
-    values = real_only_features(shown)
+    values = handcrafted_features(shown)
     n_images = shown.stamps(0, len(shown)).n_epochs.astype(int)
     assert values.shape == (len(shown), 8, len(feature_names()))
     there = np.arange(8) < n_images[:, None]
     np.testing.assert_array_equal(
         np.isfinite(values), np.broadcast_to(there[..., None], values.shape)
     )
-    without = real_only_features(shown, brightness=False)
+    without = handcrafted_features(shown, brightness=False)
     np.testing.assert_array_equal(without, values[..., 1:])
     assert "brightness" not in feature_names(brightness=False)
 
 
 def test_features_after_some_images_know_nothing_of_later_ones(small_dataset, shown, monkeypatch):
     monkeypatch.setattr(making, "_BLOCK_OBJECTS", 32)
-    few = real_only_features(SelectedSplit(shown.split, replace(shown.selection, images=3)))
-    np.testing.assert_allclose(few, real_only_features(shown)[:, :3], rtol=1e-4, atol=1e-4)
+    few = handcrafted_features(SelectedSplit(shown.split, replace(shown.selection, images=3)))
+    np.testing.assert_allclose(few, handcrafted_features(shown)[:, :3], rtol=1e-4, atol=1e-4)
 
 
 # --- trees --------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def test_features_after_some_images_know_nothing_of_later_ones(small_dataset, sh
 
 @pytest.fixture
 def few_trees(monkeypatch):
-    monkeypatch.setattr(learner, "TREES", 25)
+    monkeypatch.setattr(extra_trees, "N_TREES", 25)
 
 
 def four_kinds(seed=1, n=60, longest=4):
@@ -255,7 +255,7 @@ def test_ten_real_objects_per_class_are_enough_for_most_of_hits(real_data, tmp_p
         folder = real_data / "hits" / "sequences"
         assert ingest(patch, folder, "--out", tmp_path / "real.zarr", "--quiet") == 0
     split = DatasetSplit(tmp_path / "real.zarr", "test")
-    values = real_only_features(SelectedSplit(split, ImageSelection()))
+    values = handcrafted_features(SelectedSplit(split, ImageSelection()))
     n_images = np.isfinite(values[..., 0]).sum(axis=1)
     last = values[np.arange(len(split)), n_images - 1][:, None]
     one, found = np.ones(len(split), dtype=int), []
