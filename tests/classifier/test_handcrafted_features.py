@@ -1,4 +1,4 @@
-"""The learner of real objects alone: features that mean what they say, trees true to a draw."""
+"""Hand-made features for few objects, and the trees of few real objects (real-only baseline)."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifier.dataset import DatasetSplit
-from classifier.features import sequence_features as making
+from classifier.features import handcrafted_features as module
 from classifier.features.handcrafted_curves import (
     CURVE_FEATURES,
     Points,
@@ -28,6 +28,7 @@ from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models import ensemble as learner
 from classifier.models.ensemble import real_only_predictions
 from skyreel.errors import ClassifierError
+from tests.helpers.ingestion import ingest
 from tests.helpers.stars import as_stamps, draw, expose, flux_of, hits_psf
 
 CLASSES = ("SN", "RRL", "EB", "NV")
@@ -171,7 +172,7 @@ def test_features_are_known_for_as_many_images_as_there_are(shown):
 
 
 def test_features_after_some_images_know_nothing_of_later_ones(small_dataset, shown, monkeypatch):
-    monkeypatch.setattr(making, "_BLOCK_OBJECTS", 32)
+    monkeypatch.setattr(module, "_BLOCK_OBJECTS", 32)
     few = handcrafted_features(SelectedSplit(shown.split, replace(shown.selection, images=3)))
     np.testing.assert_allclose(few, handcrafted_features(shown)[:, :3], rtol=1e-4, atol=1e-4)
 
@@ -249,8 +250,6 @@ def test_what_cannot_be_learned_from_is_refused_in_one_sentence():
 @pytest.mark.real
 def test_ten_real_objects_per_class_are_enough_for_most_of_hits(real_data, tmp_path):
     """Twelve draws of ten gave 0.964 with a scatter of 0.021 of one; five here, less 3.6 errors."""
-    from tests.finetune.test_ingest import ingest
-
     with pytest.MonkeyPatch.context() as patch:
         folder = real_data / "hits" / "sequences"
         assert ingest(patch, folder, "--out", tmp_path / "real.zarr", "--quiet") == 0

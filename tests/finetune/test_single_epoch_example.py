@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from finetune.baselines import few_shot_trials, first_planes
-from tests.finetune.test_ingest import ingest
-from tests.finetune.test_single_epoch import CLASSES, SIZE, stamps, star
 from tests.helpers.alert_packets import stamp, write_packets, ztf_packet
+from tests.helpers.alert_stamps import CLASSES, SIZE, stamps, star
+from tests.helpers.ingestion import ingest
 
 EXAMPLE = str(Path(__file__).parents[2] / "examples" / "ztf_single_epoch.py")
 

@@ -20,21 +20,7 @@ from simulator.dataset.schema import array_specs
 from simulator.dataset.store import open_dataset, shard_objects
 from simulator.options import Options
 from skyreel.errors import SimulationError, StoreError
-
-SMALL = {"cadence.max_epochs": "6", "cadence.min_epochs": "1"}
-
-
-def plan_at(path, n=300, seed=1, **changes):
-    options = Options(seed=seed, stamp_size_pix=9)
-    return make_plan(
-        "hits", options, path, n=n, validation=20, test=10, overrides={**SMALL, **changes}
-    )
-
-
-def make(path, threads=1, **changes):
-    plan = plan_at(path, **changes)
-    with writer_for(plan) as writer:
-        return execute(plan, writer, threads=threads)
+from tests.helpers.datasets import make, plan_at
 
 
 def digest(folder):
@@ -173,7 +159,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from simulator.dataset import store
 store._MAX_SHARD_OBJECTS = 64
-from tests.simulator.test_writer import make
+from tests.helpers.datasets import make
 print("ready", flush=True)
 make(Path(sys.argv[1]), n=6000, threads=2)
 """
