@@ -1,4 +1,4 @@
-"""What each part of the networks is worth: ``python -m benchmarks.ablation --data D``.
+"""Gain from each part of the networks: ``python -m benchmarks.ablation --data D``.
 
 Every line is a training of its own with the same sequences (simulated on the fly), steps, schedule
 and seed, and one thing changed; accuracy is that of the validation split, at the end. ``rcnn`` is
@@ -22,14 +22,14 @@ from classifier.training.train import NetworkTraining
 QUARTER = {"filters": 16, "dense": 256, "units": 128}
 LINES = {
     "compact": ("compact", {}, {}),
-    "compact, not told the times": ("compact", {"times": False}, {}),
-    "compact, not told seeing and noise": ("compact", {"conditions": False}, {}),
+    "compact, without times": ("compact", {"times": False}, {}),
+    "compact, without seeing and noise": ("compact", {"conditions": False}, {}),
     "compact, sequences not turned": ("compact", {}, {"turned": False}),
     "rcnn/4": ("rcnn", {}, {}),
     "rcnn/4, single images (n_w = 1)": ("rcnn", {"window": 1}, {}),
     "rcnn/4, batch normalisation": ("rcnn", {"normalisation": "batch"}, {}),
     "rcnn/4, no normalisation": ("rcnn", {"normalisation": "none"}, {}),
-    "rcnn/4, not told the times": ("rcnn", {"times": False}, {}),
+    "rcnn/4, without times": ("rcnn", {"times": False}, {}),
     "rcnn/4, sequences not turned": ("rcnn", {}, {"turned": False}),
 }
 VALIDATION = 14_000

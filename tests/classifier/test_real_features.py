@@ -1,4 +1,4 @@
-"""Real HiTS sequences from their files to features, with the code that simulated ones pass."""
+"""Features of real HiTS sequences, computed as for simulated ones."""
 
 import numpy as np
 import pytest
