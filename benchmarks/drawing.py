@@ -2,8 +2,8 @@
 
 Run from the repository root: ``python -m benchmarks.drawing``. Stars and galaxies of unit flux:
 corners of the ranges and random ones from a fixed seed. Exits with 1 where a pixel is off by
-0.5 % of the peak or the flux in the stamp by 0.2 %. GalSim is the reference, with tightened parameters and
-is timed with its own defaults.
+0.5 % of the peak or the flux in the stamp by 0.2 %. GalSim is the reference, with
+tightened parameters; it is timed with its defaults.
 """
 
 from __future__ import annotations

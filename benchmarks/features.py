@@ -1,4 +1,4 @@
-"""Light-curve features per second and core: this package, feets and light-curve; cost of each group.
+"""Light-curve features per second and core: ours, feets, light-curve; cost of each group.
 
 Run from the repository root: ``python -m benchmarks.features``. All curves have ``--points``
 points in HiTS-like nights; times are the best of several rounds after compilation. Ratios are of

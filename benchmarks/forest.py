@@ -2,8 +2,8 @@
 
 Trains a forest on the training split, its size chosen on the validation split, and scores it on
 the test split after every number of images; then grows others with other seeds, of the same
-size, for the predictions after all images. With ``--real`` they are scored on real sequences too, on
-which nothing was chosen.
+size, for the predictions after all images. With ``--real`` they are also scored on real sequences,
+on which nothing was chosen.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def _seeds(arguments, training, shape, largest, sets):
     for name, evaluations in found.items():
         scalars = over_runs(evaluations).scalars
         print(
-            line(f"{name}, {arguments.seeds} seeds, with their standard deviation", scalars),
+            line(f"{name}, {arguments.seeds} seeds, standard deviation", scalars),
             flush=True,
         )
 

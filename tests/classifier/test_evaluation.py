@@ -1,4 +1,4 @@
-"""Scores agree with scikit-learn, errors with theory; both do not depend on the order of objects."""
+"""Scores agree with scikit-learn, errors with theory; the order of objects is irrelevant."""
 
 from dataclasses import fields, replace
 from itertools import pairwise
