@@ -2,7 +2,8 @@
 
 Run from the repository root: ``python -m benchmarks.supernovae --out supernovae.png``. With
 ``--templates DIR`` (an sncosmo data cache) the references are the full Hsiao V3 spectra and the
-SN II spectra of Sako et al. (2011) and Vincenzi et al. (2019); without it, the packaged Hsiao series.
+SN II spectra of Sako et al. (2011) and Vincenzi et al. (2019); without it, the packaged Hsiao
+series.
 """
 
 from __future__ import annotations

@@ -389,7 +389,7 @@ WRONG = {
     "probabilities that do not add up": (lambda: with_probability(0.0), "add up to 1"),
     "a label that is no class": (lambda: {"label": np.full(300, 4)}, "label 4; allowed"),
     "too many images": (lambda: {"n_images": np.full(300, 7)}, "n_images 7; allowed"),
-    "an object twice": (lambda: {"object_id": np.zeros(300, int)}, "there 300 times"),
+    "an object twice": (lambda: {"object_id": np.zeros(300, int)}, "occurs 300 times"),
     "a magnitude too few": (lambda: {"magnitude": np.zeros(299)}, "magnitude has shape"),
     "a class twice": (lambda: {"classes": ("A", "A", "B", "C")}, "its own name"),
     "a class too few": (lambda: {"classes": ("A", "B", "C")}, "for 3 classes"),
