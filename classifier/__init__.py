@@ -14,7 +14,7 @@ _HOMES = {
     "Forest": "classifier.models.forest.forest",
     "Network": "classifier.models.recurrent.network",
     "Predictions": "classifier.evaluation",
-    "Split": "classifier.dataset",
+    "DatasetSplit": "classifier.dataset",
     "Stream": "classifier.stream",
     "evaluate": "classifier.evaluation",
     "features_of": "classifier.features",
