@@ -92,8 +92,8 @@ def compare(pictures):
     rows = []
     for picture in pictures:
         image = ours(picture, SIZE_PIX)
-        apart = disagreement(image, galsims(picture, SIZE_PIX))
-        rows.append((*apart, seconds_of_galsim(picture), seconds_of_kernel(picture)))
+        difference = disagreement(image, galsims(picture, SIZE_PIX))
+        rows.append((*difference, seconds_of_galsim(picture), seconds_of_kernel(picture)))
     return np.array(rows)
 
 
