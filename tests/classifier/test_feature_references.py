@@ -71,7 +71,7 @@ def undecided(found, time):
     """Features that rounding decides: tau of no walk, and where the last point folds to."""
     names = {"CAR_tau", "CAR_mean"} if found["CAR_sigma"] == 0.0 else set()
     cycles_of_two_periods = (time[-1] - time[0]) / (2 * found["PeriodLS"])
-    if abs(cycles_of_two_periods - round(turns_of_two_periods)) < 1e-9:
+    if abs(cycles_of_two_periods - round(cycles_of_two_periods)) < 1e-9:
         names |= {"Psi_CS", "Psi_eta"}
     return names
 

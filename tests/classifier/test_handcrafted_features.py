@@ -247,6 +247,7 @@ def test_an_unusable_training_set_is_refused_in_one_sentence():
         real_only_predictions(features, n_images + 1, label, taught, CLASSES, seed=0)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_ten_real_objects_per_class_are_enough_for_most_of_hits(real_data, tmp_path):
     """Twelve draws of ten gave 0.964 with a scatter of 0.021 of one; five here, less 3.6 errors."""

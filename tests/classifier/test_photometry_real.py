@@ -7,7 +7,7 @@ from classifier.photometry import Flag, measure
 from tests.helpers.real_stars import read_sequences
 from tests.helpers.stars import hits_psf
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 CALIBRATION_SCATTER = 0.006  # of real exposures, from the scatter of bright stars
 NJY_ZERO_POINT_MAG = 31.4

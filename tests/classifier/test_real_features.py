@@ -18,6 +18,7 @@ def real_split(real_data, tmp_path_factory):
     return DatasetSplit(out, "test")
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_real_variables_vary_more_than_real_constant_stars(real_split):
     pipeline = FeaturePipeline(real_split, FeatureConfig(images=30, light_curves="both"))
@@ -34,6 +35,7 @@ def test_real_variables_vary_more_than_real_constant_stars(real_split):
     assert np.isfinite(differences).all()
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_nearly_every_real_epoch_that_can_be_used_is_measured(real_split):
     pipeline = FeaturePipeline(real_split, FeatureConfig(images=30))

@@ -85,6 +85,7 @@ class StoppedError(Exception):
 SMALL_RCNN = {"filters": 4, "dense": 8, "units": 6, "plain_steps": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stop_at", "changes"),
     [
@@ -113,6 +114,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(small_dataset, tmp_path
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_the_weights_of_another(network, small_dataset, tmp_path):
     gone_on = trained(
         small_dataset,
@@ -154,6 +156,7 @@ def test_what_is_remembered_is_one_row_per_object(network, small_dataset):
     np.testing.assert_allclose(network.hidden_states(split, [9])[0], some[1], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_precision_of_training_does_not_change_what_is_kept(small_dataset, tmp_path):
     network = trained(small_dataset, tmp_path / "half", precision="bfloat16", iterations=4)
     assert {w.dtype for w in weights(network)} == {np.dtype("float32")}
@@ -191,6 +194,7 @@ def test_a_finished_model_stays_one_when_packages_change(network, small_dataset,
     assert trained(small_dataset, network.folder).name == network.name
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_ends_the_training_with_a_sentence(small_dataset, tmp_path):
     with pytest.raises(ClassifierError, match="no longer a number after iteration 4"):
         trained(
@@ -217,6 +221,7 @@ def test_seeds_beyond_the_simulators_addresses_are_refused(small_dataset, tmp_pa
         trained(small_dataset, tmp_path / "out", seed=123_456_789, on_the_fly=True)
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_one_sentence(small_dataset, tmp_path):
     def stop(done, total, numbers):
         if done == 5:

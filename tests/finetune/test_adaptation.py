@@ -313,6 +313,7 @@ def test_what_comes_into_the_last_layer_makes_the_answers(network, taught):
     np.testing.assert_allclose(logits, whole, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_reader_leaves_the_encoder_and_all_does_not(network, taught, sequences):
     before, loss_before = values(network.variants.whole), loss(network, *taught)
     asked, encoder = [], set(values(network.variants.encoder))
@@ -345,6 +346,7 @@ def test_reader_leaves_the_encoder_and_all_does_not(network, taught, sequences):
     assert len(asked) == 1  # by the one that needs any, for all that it is taught
 
 
+@pytest.mark.slow
 def test_the_parts_of_the_thesis_network_learn_too(network, taught):
     keras.utils.set_random_seed(0)
     variants = built("rcnn", size_pix=21, n_classes=7, **SMALL_RCNN)

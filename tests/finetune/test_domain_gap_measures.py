@@ -229,6 +229,7 @@ def told(shift, n=150, k=3):
     )
 
 
+@pytest.mark.slow
 def test_nobody_tells_samples_of_one_distribution_apart():
     found = told(0.0)
     assert found.auc == pytest.approx(0.5, abs=4 * found.error)

@@ -187,6 +187,7 @@ def test_running_again_does_nothing_anew(tuned, asked, monkeypatch):
     assert set(written) == {p for p in tuned.rglob("*") if p.is_file()}
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(
     tuned, asked, monkeypatch, tmp_path, capsys
 ):

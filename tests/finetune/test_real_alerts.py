@@ -16,7 +16,7 @@ from simulator.dataset.store import open_dataset
 from simulator.detector.defects import OUTSIDE
 from tests.helpers.ingestion import ingest
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -133,6 +133,7 @@ def test_help_of_the_example_needs_no_learning_library():
 # --- real alerts --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_ten_real_alerts_of_a_class_teach_what_the_document_says(real_data, tmp_path, monkeypatch):
     out = tmp_path / "real.zarr"

@@ -113,7 +113,13 @@ def small_shards(monkeypatch):
     monkeypatch.setattr(store, "_MAX_SHARD_OBJECTS", 64)
 
 
-@pytest.mark.parametrize("array", ["images", "mask", "mjd", "label", "redshift", "shard_done"])
+OTHER_ARRAYS = ("mask", "mjd", "label", "redshift")
+
+
+@pytest.mark.parametrize(
+    "array",
+    ["images", "shard_done", *(pytest.param(a, marks=pytest.mark.slow) for a in OTHER_ARRAYS)],
+)
 def test_a_write_that_fails_anywhere_can_be_resumed(tmp_path, monkeypatch, small_shards, array):
     make(tmp_path / "whole" / "d.zarr")
     broken = tmp_path / "broken" / "d.zarr"
@@ -165,6 +171,7 @@ make(Path(sys.argv[1]), n=6000, threads=2)
 """
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_and_resumed_it_ends_byte_identical(tmp_path):
     script = SCRIPT.format(tests=str(Path(__file__).parents[2]))
     whole, broken = tmp_path / "whole" / "d.zarr", tmp_path / "broken" / "d.zarr"
