@@ -1,5 +1,7 @@
 """Features of a data set in one file: whole or absent, independent of blocks and threads."""
 
+import json
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -74,6 +76,18 @@ def test_a_finished_file_is_not_computed_again(split, tmp_path):
     written = made.path.stat().st_mtime_ns
     made.make(threads=1)
     assert made.path.stat().st_mtime_ns == written
+
+
+def test_a_file_of_version_0_1_is_read(split, tmp_path):
+    made = table(split, tmp_path / "f.parquet", every=False)
+    made.make(threads=1)
+    settings = made.settings()
+    settings["recipe"] = settings.pop("feature_config")
+    old = pq.read_table(made.path).replace_schema_metadata(
+        {"skyreel_features": json.dumps(settings)}
+    )
+    pq.write_table(old, made.path)
+    assert made.is_complete()
 
 
 def test_a_file_of_other_settings_is_kept(split, tmp_path):

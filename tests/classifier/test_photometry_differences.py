@@ -142,6 +142,14 @@ def test_more_templates_make_smaller_errors_and_zero_templates_no_differences(ps
     assert np.isfinite(none.flux_njy).all()
 
 
+def test_the_error_floor_is_a_share_of_the_flux(psf):
+    stamps = noiseless(psf, [1e5] * N_EPOCHS, [0] * N_EPOCHS)
+    first = measure(stamps, psf).difference_flux_error_njy[0, 1] ** 2
+    wide = measure(stamps, psf, PhotometrySettings(flux_error_floor=0.1))
+    added = (0.1**2 - 0.006**2) * 2 * wide.flux_njy[0, 1] ** 2  # image and one template
+    assert wide.difference_flux_error_njy[0, 1] ** 2 - first == pytest.approx(added, rel=0.01)
+
+
 def test_a_bright_galaxy_is_flagged_as_extended(psf):
     profile = galsim.Exponential(half_light_radius=4.0)
     stamps = sequences(

@@ -240,6 +240,8 @@ def test_the_data_sets_sky_is_used_where_it_is_known(psf, varied):
         {"centre_scatter_pix": np.nan},
         {"least_light": 1.0},
         {"templates": -1},
+        {"flux_error_floor": -0.1},
+        {"extended_flux_error_floor": 1.0},
     ],
 )
 def test_refused_settings_name_the_allowed_ones(wrong):
