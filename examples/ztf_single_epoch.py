@@ -27,7 +27,9 @@ def parse(argv):
     parser.add_argument("--trials", type=int, default=50, help="draws for every K (default 50)")
     parser.add_argument("--disjoint", choices=("field", "object"), default="field")
     parser.add_argument(
-        "--without-brightness", action="store_true", help="no feature tells how bright a source is"
+        "--without-brightness",
+        action="store_true",
+        help="no feature depends on the brightness of a source",
     )
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(argv)
@@ -73,7 +75,7 @@ def read(path, classes):
 
 def recall_table(results, classes, labels):
     """Mean recall and recall of every class, mean and standard deviation over draws."""
-    table = Table(title="recall after one image: trees taught k alerts of every class")
+    table = Table(title="recall after one image: trees trained on k alerts of every class")
     table.add_column("k", justify="right")
     table.add_column("mean recall", justify="right")
     for i, name in enumerate(classes):

@@ -203,23 +203,23 @@ def four_kinds(seed=1, n=60, longest=4):
 
 
 def test_probabilities_exist_for_every_image_and_add_up_to_one(few_trees):
-    features, n_images, label, taught = four_kinds()
+    features, n_images, label, training_rows = four_kinds()
     classes = ("SN", "CEP", "RRL", "EB", "NV")
     seven = np.array([0, 2, 3, 4])[label]
-    scores = real_only_predictions(features, n_images, seven, taught, classes, seed=0)
+    scores = real_only_predictions(features, n_images, seven, training_rows, classes, seed=0)
     there = np.arange(features.shape[1]) < n_images[:, None]
     np.testing.assert_allclose(scores[there].sum(axis=1), 1, atol=1e-5)
     assert np.isnan(scores[~there]).all() and (scores[there][:, 1] == 0).all()
-    tested = np.setdiff1d(np.arange(len(label)), taught)
+    tested = np.setdiff1d(np.arange(len(label)), training_rows)
     last = scores[tested, n_images[tested] - 1]
     assert (last.argmax(axis=1) == seven[tested]).mean() > 0.8  # noise features cost some
 
 
 def test_labels_outside_the_training_set_are_not_used(few_trees):
-    features, n_images, label, taught = four_kinds()
+    features, n_images, label, training_rows = four_kinds()
     hidden = np.full_like(label, -1)
-    hidden[taught] = label[taught]
-    arguments = (taught, CLASSES)
+    hidden[training_rows] = label[training_rows]
+    arguments = (training_rows, CLASSES)
     known = real_only_predictions(features, n_images, label, *arguments, seed=3)
     blind = real_only_predictions(features, n_images, hidden, *arguments, seed=3)
     np.testing.assert_array_equal(known, blind)
@@ -228,23 +228,23 @@ def test_labels_outside_the_training_set_are_not_used(few_trees):
 
 
 def test_predictions_do_not_depend_on_later_images(few_trees):
-    features, n_images, label, taught = four_kinds()
+    features, n_images, label, training_rows = four_kinds()
     first = np.minimum(n_images, 2)
-    few = real_only_predictions(features, first, label, taught, CLASSES, seed=0)
-    many = real_only_predictions(features, n_images, label, taught, CLASSES, seed=0)
+    few = real_only_predictions(features, first, label, training_rows, CLASSES, seed=0)
+    many = real_only_predictions(features, n_images, label, training_rows, CLASSES, seed=0)
     np.testing.assert_array_equal(few[:, :2], many[:, :2])
 
 
 def test_an_unusable_training_set_is_refused_in_one_sentence():
-    features, n_images, label, taught = four_kinds()
+    features, n_images, label, training_rows = four_kinds()
     with pytest.raises(ClassifierError, match="two classes"):
         same = np.flatnonzero(label == 1)[:3]
         real_only_predictions(features, n_images, label, same, CLASSES, seed=0)
     with pytest.raises(ClassifierError, match="without a label"):
-        hidden = np.where(np.arange(len(label)) == taught[0], -1, label)
-        real_only_predictions(features, n_images, hidden, taught, CLASSES, seed=0)
+        hidden = np.where(np.arange(len(label)) == training_rows[0], -1, label)
+        real_only_predictions(features, n_images, hidden, training_rows, CLASSES, seed=0)
     with pytest.raises(ClassifierError, match="features are not known"):
-        real_only_predictions(features, n_images + 1, label, taught, CLASSES, seed=0)
+        real_only_predictions(features, n_images + 1, label, training_rows, CLASSES, seed=0)
 
 
 @pytest.mark.slow
@@ -262,8 +262,8 @@ def test_ten_real_objects_per_class_are_enough_for_most_of_hits(real_data, tmp_p
     for seed in range(5):
         rng = np.random.default_rng(seed)
         members = [rng.permutation(np.flatnonzero(split.labels == k)) for k in range(4)]
-        taught = np.concatenate([rows[:10] for rows in members])
-        scores = real_only_predictions(last, one, split.labels, taught, CLASSES, seed=seed)
+        training_rows = np.concatenate([rows[:10] for rows in members])
+        scores = real_only_predictions(last, one, split.labels, training_rows, CLASSES, seed=seed)
         answer = scores[:, 0].argmax(axis=1)
         found.append(np.mean([(answer[rows[10:]] == k).mean() for k, rows in enumerate(members)]))
     assert np.mean(found) > 0.93

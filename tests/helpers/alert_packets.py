@@ -24,7 +24,7 @@ def candid_of(jd, rcid=15, number=8):
 
 
 def stamp(image, packed=True, **header):
-    """An image as FITS, with gzip unless told otherwise."""
+    """An image as FITS, compressed by default."""
     file = io.BytesIO()
     hdu = fits.PrimaryHDU(np.asarray(image, dtype=np.float32))
     hdu.header.update(header)
