@@ -24,13 +24,13 @@ LINES = {
     "compact": ("compact", {}, {}),
     "compact, without times": ("compact", {"times": False}, {}),
     "compact, without seeing and noise": ("compact", {"conditions": False}, {}),
-    "compact, sequences not rotated": ("compact", {}, {"turned": False}),
+    "compact, sequences not rotated": ("compact", {}, {"rotate": False}),
     "rcnn/4": ("rcnn", {}, {}),
     "rcnn/4, single images (n_w = 1)": ("rcnn", {"window": 1}, {}),
     "rcnn/4, batch normalisation": ("rcnn", {"normalisation": "batch"}, {}),
     "rcnn/4, no normalisation": ("rcnn", {"normalisation": "none"}, {}),
     "rcnn/4, without times": ("rcnn", {"times": False}, {}),
-    "rcnn/4, sequences not rotated": ("rcnn", {}, {"turned": False}),
+    "rcnn/4, sequences not rotated": ("rcnn", {}, {"rotate": False}),
 }
 VALIDATION = 14_000
 
@@ -69,7 +69,9 @@ def main() -> None:
     print(f"{chosen.iterations} steps of 64 sequences, seed {chosen.seed}")
     for line in chosen.lines:
         with tempfile.TemporaryDirectory() as folder:
-            record, seconds = trained(line, chosen.data, Path(folder), chosen.iterations, chosen.seed)
+            record, seconds = trained(
+                line, chosen.data, Path(folder), chosen.iterations, chosen.seed
+            )
         error = np.sqrt(record.accuracy * (1 - record.accuracy) / VALIDATION)
         print(
             f"{line}: accuracy {record.accuracy:.3f} +- {error:.3f}, after 10 images "

@@ -56,6 +56,7 @@ def simulated(profile, n_objects, **options):
         seeing_fwhm_pix=seeing,
         gain_e_per_adu=objects["gain_e_per_adu"],
         read_noise_e=objects["read_noise_e"],
+        assumed_fwhm_pix=np.nanmedian(seeing, axis=1),
         **named,
     )
     return stamps, epochs["magnitude"]

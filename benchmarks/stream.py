@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.machine import describe_machine
 from classifier.image_selection import ImageSelection
-from classifier.models.recurrent import NETWORKS, built
+from classifier.models.recurrent import NETWORKS, build_network
 from classifier.models.recurrent.network import Network
 from classifier.stream import Conditions, Stream
 
@@ -32,7 +32,7 @@ LSST_ALERTS_PER_S = 10_000 / 37  # 10,000 alerts an image, an image every 37 s
 
 def fresh_network(name: str) -> Network:
     """A network without training."""
-    variants = built(name, size_pix=SIZE_PIX, n_classes=len(CLASSES))
+    variants = build_network(name, size_pix=SIZE_PIX, n_classes=len(CLASSES))
     return Network(Path(name), CLASSES, "none", ImageSelection(), SIZE_PIX, {}, variants)
 
 

@@ -6,9 +6,10 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -70,10 +71,17 @@ def alone_in(folder) -> Iterator[None]:
         os.close(descriptor)
 
 
-def claim(folder: Path, settings: dict, *, complete: bool) -> None:
+def claim(
+    folder: Path,
+    settings: dict[str, Any],
+    *,
+    complete: bool,
+    upgrade: Callable[[dict[str, Any]], dict[str, Any]] = lambda found: found,
+) -> None:
     """Mark a folder as that of one run, or check that it is.
 
-    Versions of packages may differ once the run is ``complete``.
+    Versions of packages may differ once the run is ``complete``. ``upgrade`` brings settings that
+    an earlier version wrote to today's keys before they are compared.
 
     Raises
     ------
@@ -85,7 +93,7 @@ def claim(folder: Path, settings: dict, *, complete: bool) -> None:
     marker = folder / SETTINGS
     if marker.is_file():
         try:
-            found = json.loads(marker.read_text())
+            found = upgrade(json.loads(marker.read_text()))
         except ValueError:
             raise ClassifierError(f"{marker} is damaged. Give another --out.") from None
         differing = [

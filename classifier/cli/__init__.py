@@ -167,7 +167,7 @@ def train(
             "learning_rate": learning_rate,
             "schedule": schedule,
             "precision": precision,
-            "turned": turned,
+            "rotate": turned,
             "validate_every": validate_every,
             "validation": validation,
             "choices": choice or None,

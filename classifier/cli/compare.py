@@ -11,10 +11,9 @@ from rich.table import Table
 
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import read_attributes
-from classifier.evaluation.compared_models import MADE, answers_of, compared_models
+from classifier.evaluation.compared_models import MADE, compared_models, predictions_of
 from classifier.evaluation.comparison import compare
 from classifier.evaluation.embedding import MOST_OBJECTS, balanced, map_of
-from classifier.models.forest.forest import Forest
 from classifier.reports.comparison_page import Report, page_of, record_of
 from skyreel.atomic_files import alone_in, whole_file
 from skyreel.commands import Work, interruptible, progress_bars
@@ -54,7 +53,7 @@ def _report(folder, found, split, threads, bars):
     for compared in found:
         task = bars.add_task(f"{compared.name}: classifying", total=len(split))
         path = paths[compared.name] = predictions_path(folder, compared)
-        predictions[compared.name] = answers_of(
+        predictions[compared.name] = predictions_of(
             compared,
             split,
             path,
@@ -96,7 +95,7 @@ def _about(split, comparison, found, paths):
     if left_out:
         objects += f" ({left_out:,} left out: no label, or no image for some model)"
     packages = ["skyreel", "numpy", "scikit-learn"]
-    packages += ["keras"] * any(not isinstance(c.model, Forest) for c in found)
+    packages += sorted({package for compared in found for package in compared.model.packages})
     return {
         "Models": "; ".join(comparison.scores),
         "Data": f"{split.path}, split {split.name}",

@@ -11,7 +11,7 @@ from skyreel.commands import Work, interruptible, progress_bars
 from skyreel.errors import ClassifierError, OutputError, ProfileError, SimulationError, StoreError
 from skyreel.provenance import command_line
 
-_FLAGS = {"choices": "choice"}
+_FLAGS = {"choices": "choice", "rotate": "turned"}
 MODELS = ("compact", "rcnn", "forest")
 TRAIN, VALIDATION, TEST = 1_024, 4_096, 14_000
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from classifier.dataset import StampBatch
 from classifier.features.handcrafted_curves import CURVE_FEATURES, Points
 from classifier.features.pipeline import psf_of
+from classifier.features.surroundings import (
+    N_SUMS,
+    SURROUNDING_FEATURES,
+    features_of_sums,
+    light_terms,
+    surrounding_features,
+)
 from classifier.image_selection import SelectedSplit
-from classifier.network_inputs import Inputs, countable, inputs_of
-from classifier.photometry import PhotometrySettings, measure
+from classifier.network_inputs import countable
+from classifier.photometry import PhotometrySettings, PsfModel, measure
 
 _BLOCK_OBJECTS = 128
 
@@ -22,7 +30,9 @@ def feature_names(*, brightness: bool = True) -> tuple[str, ...]:
     return names if brightness else tuple(name for name in names if name != "brightness")
 
 
-def handcrafted_features(selected: SelectedSplit, *, brightness: bool = True) -> np.ndarray:
+def handcrafted_features(
+    selected: SelectedSplit, *, brightness: bool = True, beta: float | None = None
+) -> np.ndarray:
     """Features (object, image, feature) after 1, 2, ... images, float32.
 
     NaN where an object has fewer images. Images are counted as for a network
@@ -36,6 +46,8 @@ def handcrafted_features(selected: SelectedSplit, *, brightness: bool = True) ->
     brightness : bool
         Whether the median flux is a feature. It depends on how the objects of a class were
         chosen.
+    beta : float or None
+        Of the Moffat profile of a star; None: the survey's median.
 
     Raises
     ------
@@ -44,110 +56,90 @@ def handcrafted_features(selected: SelectedSplit, *, brightness: bool = True) ->
     """
     split, found = selected.split, []
     split.refuse_empty()
-    psf = psf_of(split)
+    psf, beta = psf_of(split), split.profile.psf.beta_median if beta is None else beta
     for first, end in split.blocks(_BLOCK_OBJECTS):
-        found.append(_after_every_image(countable(selected.stamps(first, end)), psf))
+        found.append(_after_every_image(countable(selected.stamps(first, end)), psf, beta))
     values = np.concatenate(found)
     kept = [feature_names().index(name) for name in feature_names(brightness=brightness)]
     return values[..., kept]
 
 
-def _after_every_image(stamps, psf):
+def _after_every_image(stamps, psf, beta):
     curves = measure(stamps, psf, PhotometrySettings(templates=0))
-    day = stamps.mjd - stamps.mjd[:, :1]
-    after = []
-    for k in range(1, day.shape[1] + 1):
-        arrays = (day, curves.flux_njy, curves.flux_error_njy)
-        points = Points.of(*(values[:, :k] for values in arrays))
-        after.append(np.stack([of(points) for of in CURVE_FEATURES.values()], axis=1))
-    values = np.concatenate([np.stack(after, axis=1), surrounding_features(stamps)], axis=2)
-    exists = np.arange(day.shape[1]) < stamps.n_epochs[:, None].astype(int)
-    return np.where(exists[..., None], values, np.nan).astype(np.float32)
+    arrays = (stamps.mjd, curves.flux_njy, curves.flux_error_njy)
+    lengths = range(1, stamps.mjd.shape[1] + 1)
+    after = [_curve_features(*(values[:, :k] for values in arrays)) for k in lengths]
+    values = np.concatenate([np.stack(after, axis=1), surrounding_features(stamps, beta)], axis=2)
+    there = np.arange(stamps.mjd.shape[1]) < stamps.n_epochs[:, None].astype(int)
+    return np.where(there[..., None], values, np.nan).astype(np.float32)
 
 
-SURROUNDING_FEATURES = ("inner_ring", "outer_ring", "off_centre")
-_BETA = 3.8  # of the Moffat profile in the definition of the ring features
-_RINGS_FWHM = ((0.8, 1.3), (1.3, 2.0))
-_WINDOW_FWHM = 1.3
-_SMALLEST = 1e-12
+def _curve_features(mjd, flux_njy, error_njy):
+    """Features (object, feature) of light curves (object, image)."""
+    points = Points.of(mjd - mjd[:, :1], flux_njy, error_njy)
+    return np.stack([of(points) for of in CURVE_FEATURES.values()], axis=1)
 
 
-def surrounding_features(stamps: StampBatch) -> np.ndarray:
-    """Features (object, image, 3) after every image; an unusable image does not change them.
+N_POINTS = "n_points"
+STATE_NAMES = (N_POINTS, "points", "light_sums", "coadd")
 
-    0 before the first usable image.
+
+@dataclass(frozen=True)
+class RunningFeatures:
+    """`handcrafted_features` of objects whose images come one at a time.
+
+    The measured fluxes and a few sums of an object are kept, never its images one by one.
+
+    Parameters
+    ----------
+    psf : PsfModel
+    beta : float
+        Of the Moffat profile of a star.
+    images : int
+        Further images of an object leave its features as they are.
     """
-    n, longest = stamps.mjd.shape
-    alone = inputs_of(_single_images(stamps))
-    weight = (alone.shown / alone.noise**2)[:, 0]
-    rings, flux = _light_beyond_star(alone)
-    total = _cumulative(weight, n, longest)
-    noise = np.where(total > 0, 1 / np.sqrt(np.maximum(total, _SMALLEST)), 0.0)
-    mean_flux = _mean(flux, weight, n, longest)
-    found = []
-    for light, pixels in rings:
-        room = _mean(np.sqrt(pixels), weight, n, longest)
-        against = np.abs(mean_flux) + 3 * noise * room + _SMALLEST
-        found.append(np.arcsinh(10 * _mean(light, weight, n, longest) / against))
-    return np.stack([*found, _off_centre(alone, weight, n, longest)], axis=-1)
 
+    psf: PsfModel
+    beta: float
+    images: int
 
-def _single_images(stamps):
-    """Every image as a sequence of its own, object by object."""
-    longest = stamps.mjd.shape[1]
-    moved = {}
-    for field in fields(stamps):
-        array = getattr(stamps, field.name)
-        if array.ndim > 1:
-            moved[field.name] = array.reshape(-1, 1, *array.shape[2:])
-        else:
-            moved[field.name] = np.repeat(array, longest)
-    exists = np.arange(longest) < stamps.n_epochs[:, None].astype(int)
-    return replace(stamps, **{**moved, "n_epochs": exists.ravel().astype(np.int16)})
+    @staticmethod
+    def shapes(images: int, size_pix: int) -> dict[str, tuple[tuple[int, ...], type]]:
+        """Shape without the object axis, and dtype, of every state; all start as zeros.
 
+        ``points`` are MJD, flux and its error in nJy; an error of 0 marks an image that could not
+        be measured. ``n_points`` counts the images.
+        """
+        return {
+            N_POINTS: ((), np.int32),
+            "points": ((images, 3), np.float64),
+            "light_sums": ((N_SUMS,), np.float64),
+            "coadd": ((size_pix, size_pix), np.float64),
+        }
 
-def _radius2(size):
-    axis = np.arange(size) - 0.5 * (size - 1)
-    return axis, axis[:, None] ** 2 + axis**2
+    def step(
+        self, stamps: StampBatch, states: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Features (object, feature), float32, after one more image of every object; new states.
 
-
-def _light_beyond_star(alone: Inputs):
-    """((light, number of pixels) in every ring, flux of the star), each (image,)."""
-    images, usable = alone.images[:, 0], alone.usable[:, 0]
-    _, radius2 = _radius2(images.shape[-1])
-    fwhm = alone.seeing[:, 0, None, None]
-    scale2 = fwhm**2 / (4 * (2 ** (1 / _BETA) - 1))
-    profile = (_BETA - 1) / (np.pi * scale2) * (1 + radius2 / scale2) ** -_BETA
-    squares = np.maximum((usable * profile**2).sum(axis=(1, 2)), _SMALLEST)
-    flux = (usable * profile * images).sum(axis=(1, 2)) / squares
-    beyond = (images - flux[:, None, None] * profile) * usable
-    rings = []
-    for inner, outer in _RINGS_FWHM:
-        within = (radius2 >= (inner * fwhm) ** 2) & (radius2 < (outer * fwhm) ** 2)
-        light = (beyond * within).sum(axis=(1, 2))
-        rings.append((light, (usable * within).sum(axis=(1, 2))))
-    return rings, flux
-
-
-def _off_centre(alone, weight, n, longest):
-    """Logarithm of the distance [pix] of the light's centroid from the centre of the stamp."""
-    images = alone.images[:, 0]
-    axis, radius2 = _radius2(images.shape[-1])
-    coadd = _cumulative(images * weight[:, None, None], n, longest)
-    fwhm = _mean(alone.seeing[:, 0], weight, n, longest)
-    window = radius2 < (_WINDOW_FWHM * fwhm[..., None, None]) ** 2
-    light = np.maximum(coadd, 0) * window
-    total = np.maximum(light.sum(axis=(2, 3)), _SMALLEST)
-    x, y = (light * axis).sum(axis=(2, 3)), (light * axis[:, None]).sum(axis=(2, 3))
-    seen = _cumulative(weight, n, longest) > 0
-    return np.where(seen, np.log(np.hypot(x, y) / total + 0.05), 0.0)
-
-
-def _cumulative(values, n, longest):
-    """Cumulative sums over images, (object, image, ...)."""
-    return np.cumsum(values.reshape(n, longest, *values.shape[1:]), axis=1, dtype=np.float64)
-
-
-def _mean(values, weight, n, longest):
-    total = np.maximum(_cumulative(weight, n, longest), _SMALLEST)
-    return _cumulative(values * weight, n, longest) / total
+        ``stamps`` have an image axis of length 1, and usable images only.
+        """
+        n_points, points, sums, coadd = (states[name].copy() for name in STATE_NAMES)
+        rows = np.flatnonzero(n_points < self.images)
+        curves = measure(stamps, self.psf, PhotometrySettings(templates=0))
+        flux, error = curves.flux_njy[:, 0], curves.flux_error_njy[:, 0]
+        measured = np.isfinite(flux) & np.isfinite(error)
+        point = np.stack([stamps.mjd[:, 0], flux, error], axis=1)
+        point[~measured, 1:] = 0.0
+        points[rows, n_points[rows]] = point[rows]
+        terms, images = light_terms(stamps, self.beta)
+        sums[rows] += terms[rows, 0]
+        coadd[rows] += images[rows, 0]
+        n_points[rows] += 1
+        curve = np.zeros((len(stamps), len(CURVE_FEATURES)))
+        for k in np.unique(n_points):
+            some = n_points == k
+            curve[some] = _curve_features(*np.moveaxis(points[some, :k], 2, 0))
+        values = np.concatenate([curve, features_of_sums(sums, coadd)], axis=1)
+        found = (n_points, points, sums, coadd)
+        return values.astype(np.float32), dict(zip(STATE_NAMES, found, strict=True))

@@ -22,7 +22,7 @@ from classifier import cli
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import EvaluationError, Predictions, evaluate
 from classifier.evaluation.bootstrap import resampling_weights
-from classifier.evaluation.compared_models import ComparedModel, answers_of, compared_models
+from classifier.evaluation.compared_models import ComparedModel, compared_models, predictions_of
 from classifier.evaluation.comparison import (
     EARLY_IMAGES,
     SCORES,
@@ -39,7 +39,7 @@ from classifier.evaluation.embedding import (
 )
 from classifier.features.pipeline import FeaturePipeline
 from classifier.image_selection import ImageSelection
-from classifier.models.recurrent import built
+from classifier.models.recurrent import build_network
 from classifier.models.recurrent.network import save_weights
 from classifier.models.registry import open_model
 from classifier.reports.comparison_figures import as_svg, maps, recall_bars
@@ -421,7 +421,7 @@ def test_the_features_on_a_map_are_the_ones_that_matter_most_in_the_table_of_the
 def test_a_real_network_has_answers_and_a_map(small_dataset, tmp_path):
     split, folder = DatasetSplit(small_dataset, "test"), tmp_path / "tiny"
     choices = {"filters": (4, 4, 4, 4), "embedding": 4, "units": 6}
-    variants = built("compact", size_pix=21, n_classes=7, **choices)
+    variants = build_network("compact", size_pix=21, n_classes=7, **choices)
     save_weights(variants.whole, folder / "weights.npz")
     card = {
         "format_version": 1,
@@ -436,7 +436,7 @@ def test_a_real_network_has_answers_and_a_map(small_dataset, tmp_path):
     }
     (folder / "model.json").write_text(json.dumps(card))
     (found,) = compared_models([folder], [], split, any_survey=False)
-    answers = answers_of(found, split, tmp_path / "p.parquet", threads=1)
+    answers = predictions_of(found, split, tmp_path / "p.parquet", threads=1)
     assert answers.probabilities.shape == (70, 3, 7)
     made = map_of(found.model, split, np.arange(20), threads=1)
     assert made.shows == "memory of 6 units after the last image"
@@ -512,7 +512,7 @@ def test_predictions_of_another_model_or_damaged_ones_are_made_again(
     split, path = DatasetSplit(small_dataset, "test"), tmp_path / "p.parquet"
 
     def answer():
-        return answers_of(ComparedModel("a", network), split, path, threads=1)
+        return predictions_of(ComparedModel("a", network), split, path, threads=1)
 
     made = answer()
     np.testing.assert_array_equal(answer().probabilities, made.probabilities)
@@ -531,10 +531,10 @@ def test_predictions_of_another_model_or_damaged_ones_are_made_again(
 
 def test_other_labels_are_not_answered_with_old_predictions(small_dataset, network, tmp_path):
     data, path = shutil.copytree(small_dataset, tmp_path / "copy.zarr"), tmp_path / "p.parquet"
-    answers_of(ComparedModel("a", network), DatasetSplit(data, "test"), path, threads=1)
+    predictions_of(ComparedModel("a", network), DatasetSplit(data, "test"), path, threads=1)
     label = zarr.open_group(data)["test"]["label"]
     label[:1] = (label[:1] + 1) % 7
-    again = answers_of(ComparedModel("a", network), DatasetSplit(data, "test"), path, threads=1)
+    again = predictions_of(ComparedModel("a", network), DatasetSplit(data, "test"), path, threads=1)
     assert network.calls == 2
     np.testing.assert_array_equal(again.label, label[:])
 

@@ -10,11 +10,11 @@ from classifier.features.handcrafted_features import feature_names, handcrafted_
 from classifier.models.ensemble import (
     FLOOR,
     NETWORK,
-    TREES,
-    TreeTrainingSet,
+    TREE_FILE,
     joined,
     save_ensemble,
 )
+from classifier.models.forest.extra_trees import TreeTrainingSet
 from classifier.models.model_card import CARD
 from classifier.models.registry import open_model
 from classifier.training.options import NetworkOptions
@@ -100,12 +100,15 @@ def damaged_card(folder):
 def other_features(folder):
     n = len(feature_names())
     np.savez(
-        folder / TREES, features=np.zeros((3, 2, n + 1)), n_images=np.ones(3), labels=np.zeros(3)
+        folder / TREE_FILE,
+        features=np.zeros((3, 2, n + 1)),
+        n_images=np.ones(3),
+        labels=np.zeros(3),
     )
 
 
 def no_trees(folder):
-    (folder / TREES).unlink()
+    (folder / TREE_FILE).unlink()
 
 
 def no_network(folder):

@@ -127,7 +127,7 @@ def test_eight_ways_to_turn_are_all_different_and_keep_the_light(stamps):
     images = stamps.images_adu.copy()
     images[:, :, 3, 15] = np.nan  # off the centre
     one = inputs_of(replace(stamps, images_adu=images)).of(slice(0, 1))
-    eight = Inputs.joined([one] * 8).turned(np.arange(8))
+    eight = Inputs.joined([one] * 8).rotated(np.arange(8))
     seen = {eight.images[i, 0].tobytes() for i in range(8)}
     assert len(seen) == 8
     for i in range(8):
@@ -151,7 +151,7 @@ def test_batch_i_is_the_same_wherever_one_begins(small_dataset, source_of):
 
 def test_a_pass_over_a_split_shows_every_object_once_in_a_new_order(small_dataset):
     split = DatasetSplit(small_dataset, "train")
-    batches = Batches(StoredSource(split, ImageSelection(), 1, 30), turned=False)
+    batches = Batches(StoredSource(split, ImageSelection(), 1, 30), rotate=False)
     run = batches.starting_at(0)
     passes = [[next(run)[0] for _ in range(7)] for _ in range(2)]
     sums = [np.concatenate([b.images.sum(axis=(1, 2, 3)) for b in one]) for one in passes]

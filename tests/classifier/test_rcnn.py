@@ -3,11 +3,11 @@
 import keras
 import numpy as np
 import pytest
+from classifier.models.recurrent.image_stack import ImageStack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from classifier.models.recurrent.image_stack import ImageStack
 from classifier.models.recurrent.rcnn import rcnn
 
 # Keras 3.15 reads its variables in a way NumPy 2.4 warns of

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from classifier.dataset import DatasetSplit
 from classifier.image_selection import ImageSelection
-from classifier.models.recurrent import built
+from classifier.models.recurrent import build_network
 from classifier.models.recurrent.network import Network
 from classifier.network_inputs import inputs_of
 from classifier.stream import Conditions, Stream
@@ -32,7 +32,7 @@ def network_of(name, tmp_path, split, seed=1):
     import keras
 
     keras.utils.set_random_seed(seed)
-    variants = built(name, size_pix=21, n_classes=len(split.classes), **CHOICES[name])
+    variants = build_network(name, size_pix=21, n_classes=len(split.classes), **CHOICES[name])
     return Network(
         tmp_path / name,
         split.classes,

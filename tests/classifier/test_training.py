@@ -8,7 +8,7 @@ import pytest
 
 from classifier.dataset import DatasetSplit
 from classifier.image_selection import ImageSelection, SelectedSplit
-from classifier.models.recurrent import built
+from classifier.models.recurrent import build_network
 from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.network import (
     Network,
@@ -172,7 +172,7 @@ def test_loss_is_summed_over_images_and_averaged_over_labelled_sequences(small_d
     labels = split.labels[:8].copy()
     labels[1] = -1
     keras.utils.set_random_seed(0)
-    variants = built("compact", size_pix=21, n_classes=7, **SMALL)
+    variants = build_network("compact", size_pix=21, n_classes=7, **SMALL)
     compile_for(variants.whole, NetworkOptions(**QUICK))
     chances = softmax(keras.ops.convert_to_numpy(variants.whole(inputs.arrays())))
     terms = -np.log(chances[np.arange(8), :, np.maximum(labels, 0)]) * inputs.shown
@@ -345,9 +345,9 @@ def test_choices_of_a_network_are_written_name_equals_value(small_dataset, tmp_p
 
 def test_weights_travel_by_name(tmp_path):
     keras.utils.set_random_seed(1)
-    one = built("compact", size_pix=21, n_classes=7, **SMALL)
+    one = build_network("compact", size_pix=21, n_classes=7, **SMALL)
     save_weights(one.whole, tmp_path / "w.npz")
-    other = built("compact", size_pix=21, n_classes=7, **SMALL)
+    other = build_network("compact", size_pix=21, n_classes=7, **SMALL)
     load_weights(other.whole, tmp_path / "w.npz")
     for a, b in zip(one.whole.weights, other.whole.weights, strict=True):
         np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (a, b)))

@@ -104,22 +104,22 @@ def nested(deep):
 @pytest.mark.parametrize(
     ("field", "content", "reason"),
     [
-        ('{"type": "array", "items": "null"}', varint(2**60), "hardly any bytes"),
+        ('{"type": "array", "items": "null"}', varint(2**60), "too few bytes"),
         (
             '{"type": "array", "items": {"type": "record", "name": "e", "fields": []}}',
             varint(2**60),
-            "hardly any bytes",
+            "too few bytes",
         ),
         (
             '{"type": "array", "items": ["null", {"type": "record", "name": "e", "fields": '
             '[{"name": "x", "type": "null"}]}]}',
             b"\x02" * 100,
-            "hardly any bytes",
+            "too few bytes",
         ),
         (
             '{"type": "array", "items": {"type": "fixed", "name": "f", "size": 0}}',
             varint(2**60),
-            "hardly any bytes",
+            "too few bytes",
         ),
         ('["null", "a"]', b"\x02" * 100_000, "within itself"),
         (nested(40), b"\x02" * 99, "deeper or longer"),
@@ -368,10 +368,10 @@ def test_one_bad_packet_among_good_ones_is_in_the_table(monkeypatch, tmp_path, c
     [
         (["nowhere", "--from", "ztf"], "nowhere: there is no such file or folder"),
         (["empty", "--from", "ztf"], "holds no *.avro or"),
-        (["bad", "--from", "ztf"], "nothing can be used. bad/a.avro: it is not an Avro file."),
-        (["bad", "--from", "zft"], "Did you mean ztf?"),
+        (["bad", "--from", "ztf"], "no sequence can be used. bad/a.avro: it is not an Avro file."),
+        (["bad", "--from", "zft"], "Did you mean 'ztf'?"),
         (["good", "--from", "rubin"], "it is not a Rubin alert"),
-        (["good", "--from", "ztf", "--classes", "SN"], "its class, unlabelled, was not asked for"),
+        (["good", "--from", "ztf", "--classes", "SN"], "its class, unlabelled, is not selected"),
         (["good", "--from", "ztf", "--labels", "none.csv"], "none.csv: labels cannot be read"),
     ],
 )

@@ -163,7 +163,7 @@ def test_a_sequence_that_breaks_its_promises_cannot_be_made():
         ({"epochs": {"mjd": np.zeros(2)}}, "do not increase"),
         ({"epochs": {"mjd": np.array([0, np.nan])}}, "not known"),
         ({"epochs": {"mjd": np.arange(2.0), "airmass": np.ones(3)}}, "airmass has shape"),
-        ({"mask": np.zeros((2, 3, 4), np.uint8)}, "alike"),
+        ({"mask": np.zeros((2, 3, 4), np.uint8)}, "both"),
         ({"images": np.zeros((0, 3, 3), np.float32)}, "0 epochs"),
     ):
         with pytest.raises(SequenceError, match=reason):
@@ -187,9 +187,9 @@ def test_bad_files_are_left_out_and_the_rest_is_kept(monkeypatch, tmp_path):
     [
         (["nowhere"], "nowhere: there is no such file or folder"),
         (["empty"], "holds no *.fits.gz or *.fits file"),
-        (["rubbish"], "nothing can be used."),
+        (["rubbish"], "no sequence can be used."),
         (["rubbish/a.fits"], "it is not a FITS file."),
-        (["good", "--from", "hist"], "Did you mean hits?"),
+        (["good", "--from", "hist"], "Did you mean 'hits'?"),
         (["good", "--size", "8"], "--size 8; allowed are odd numbers"),
         (["good", "--size", "-1"], "--size -1; allowed are odd numbers"),
         (["good", "--survey", "zft"], "ztf"),

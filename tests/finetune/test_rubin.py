@@ -58,7 +58,7 @@ def test_every_number_of_a_packet_arrives(tmp_path):
     assert (found.more_images["variance_images"] == 25).all() and not found.mask.any()
     assert found.object_id == "77" and found.objects["ccd_number"] == 148
     assert np.isnan(found.objects["gain_e_per_adu"]) and found.objects["ra_deg"] == 149.8
-    assert "sky left off" in found.notes[0]
+    assert "does not determine the gain" in found.notes[0]
 
 
 def test_times_are_those_of_the_start_in_utc():

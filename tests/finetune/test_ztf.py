@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from classifier.dataset import DatasetSplit
 from classifier.features import curve_table
-from finetune.ingest.photometry_table import SCHEMA
-from finetune.readers.alert_photometry import photometry_path
+from finetune.readers.alert_photometry import SCHEMA, photometry_path
 from finetune.readers.ztf import start_mjd
 from finetune.readers.ztf_edges import SIZE_PIX, centre_of
 from simulator.dataset.store import open_dataset
@@ -117,7 +116,7 @@ def test_stamps_cut_by_an_edge_are_padded_where_they_were_cut(tmp_path, place):
     np.testing.assert_array_equal(outside, np.isnan(found.images[0]))
     assert outside.sum() == SIZE_PIX**2 - image.size
     (note,) = found.notes
-    assert "cut by the detector's edge" in note
+    assert "padded at the edge of the detector" in note
 
 
 @pytest.mark.parametrize("at_the_low_side", [True, False])
