@@ -60,9 +60,9 @@ def plot_history(path: Path, looks: list[ValidationRecord], title: str) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    from classifier.reports.plot_style import DPI, STYLE
+    from skyreel.report.theme import DPI, RC_PARAMS
 
-    with matplotlib.style.context(["default", STYLE]):
+    with matplotlib.style.context(["default", RC_PARAMS]):
         figure = Figure(figsize=(8, 3.2), layout="constrained")
         losses, accuracies = figure.subplots(1, 2)
         x = [look.iteration for look in looks]
