@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import evaluate, summary_table, write_predictions, write_report
 from classifier.features.feature_table import data_identity
 from classifier.image_selection import SelectedSplit
 from classifier.models.registry import check_fit, open_model
-from classifier.reports.object_page import draw_object_summary, object_summary_path, rows_of
+from classifier.reports.evaluation_page import PAGE
+from classifier.reports.object_page import draw_object_summary, object_summary_path
+from classifier.reports.object_summary import rows_of
 from skyreel.commands import Work, check_report, interruptible, progress_bars
 from skyreel.errors import ClassifierError
 from skyreel.provenance import versions
@@ -40,9 +44,9 @@ def classify_split(work: Work, *, model, split: str, report, any_survey: bool, p
         try:
             draw_object_summary(picture, shown, row, predictions)
         except ClassifierError as error:
-            work.console.print(f"No portrait: {error}")
+            work.console.print(f"Not drawn: {error}")
         else:
-            work.console.print(f"Portrait of {name}: {picture}")
+            work.console.print(f"Object summary of {name}: {picture}")
 
 
 def evaluate_test(work: Work, model) -> None:
@@ -75,13 +79,17 @@ def _predict(work, model, split, out, report):
     write_predictions(out, predictions, attributes)
     console.print(f"Predictions after every image of {len(split):,} objects: {out}")
     if (predictions.label >= 0).any():
-        _score(predictions, report, console, f"{model.name} on {split.path}")
+        selected = SelectedSplit(split, model.selection)
+        title = f"{model.name} on {Path(split.path).name}, {split.name}"
+        facts = {"Model": str(model.folder), "Data": str(split.path), "Survey": split.survey}
+        facts |= {"Versions": ", ".join(f"{k} {v}" for k, v in attributes["versions"].items())}
+        _score(predictions, report, console, title, selected=selected, facts=facts)
     return predictions
 
 
-def _score(predictions, report, console, title):
+def _score(predictions, report, console, title, **more):
     evaluation = evaluate(predictions)
     console.print(summary_table(evaluation))
     if report is not None:
-        write_report(evaluation, report, title)
-        console.print(f"Scores and plots: {report}")
+        write_report(evaluation, report, title, predictions=predictions, **more)
+        console.print(f"The report: {Path(report) / PAGE}")

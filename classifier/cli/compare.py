@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,12 +14,12 @@ from classifier.evaluation.compared_models import MADE, answers_of, compared_mod
 from classifier.evaluation.comparison import compare
 from classifier.evaluation.embedding import MOST_OBJECTS, balanced, map_of
 from classifier.models.forest.forest import Forest
-from classifier.reports.comparison_page import Report, page_of, record_of
-from skyreel.atomic_files import alone_in, whole_file
+from classifier.reports.comparison_page import Report, write_comparison
+from classifier.reports.evaluation_page import PAGE
+from skyreel.atomic_files import alone_in
 from skyreel.commands import Work, interruptible, progress_bars
 from skyreel.errors import ClassifierError
 
-PAGE, RECORD = "index.html", "comparison.json"
 _PRINTED = ("accuracy", "mean_recall", "log_loss")
 _SEED = 0  # of the objects on the maps
 
@@ -44,7 +43,7 @@ def compare_models(work: Work, *, models, names=(), split: str, any_survey: bool
     with alone_in(work.out):
         with progress_bars(work.console) as bars:
             report = _report(work.out, found, chosen, threads, bars)
-        _write(work.out, report)
+        write_comparison(report, work.out)
     work.console.print(_table(report.comparison))
     work.console.print(f"The whole comparison: {work.out / PAGE}")
 
@@ -72,7 +71,7 @@ def _report(folder, found, split, threads, bars):
         bars.advance(task)
     title = f"{_number_of(found)} on {Path(split.path).name}, {split.name}"
     about = _about(split, comparison, found, paths.values())
-    return Report(comparison, found, maps, mapped[order], title, about)
+    return Report(comparison, found, maps, mapped[order], title, about, split)
 
 
 def predictions_path(folder: Path, compared) -> Path:
@@ -114,13 +113,6 @@ def _about(split, comparison, found, paths):
 def _other_surveys(split, found):
     others = [f"{c.name}: {c.model.survey}" for c in found if c.model.survey != split.survey]
     return f" (but trained on another: {', '.join(others)})" if others else ""
-
-
-def _write(folder, report):
-    with whole_file(folder / RECORD) as path:
-        path.write_text(json.dumps(record_of(report), indent=1, allow_nan=False))
-    with whole_file(folder / PAGE) as path:
-        path.write_text(page_of(report), encoding="utf-8")
 
 
 def _table(comparison):

@@ -21,9 +21,9 @@ _HOMES = {
     "plot_comparison": "classifier.reports.evaluation_figures",
     "read_attributes": "classifier.evaluation.prediction_table",
     "read_predictions": "classifier.evaluation.prediction_table",
-    "summary_table": "classifier.reports.evaluation_report",
+    "summary_table": "classifier.reports.evaluation_files",
     "write_predictions": "classifier.evaluation.prediction_table",
-    "write_report": "classifier.reports.evaluation_report",
+    "write_report": "classifier.reports.evaluation_page",
 }
 __all__ = sorted(_HOMES)
 

@@ -1,9 +1,9 @@
 """Figures of a report: drawn with these functions, their numbers can be read as CSV.
 
-Every function that draws also keeps what it has drawn (`plotted`), so that the CSV of a figure holds
-exactly its points. The CSV is embedded in the page (a ``data:`` address): the page stays one file
-that can be sent and opened anywhere, and a figure never loses its data. Figures are SVG inside the
-page, in the colours of `skyreel.report.theme`, which change on a dark page.
+Every function that draws also keeps what it has drawn (`plotted`), so that the CSV of a figure
+holds exactly its points. The CSV is embedded in the page (a ``data:`` address): the page stays one
+file that can be sent and opened anywhere, and a figure never loses its data. Figures are SVG inside
+the page, in the colours of `skyreel.report.theme`, which change on a dark page.
 """
 
 from __future__ import annotations
@@ -48,6 +48,12 @@ class Series:
     y: np.ndarray
     error: np.ndarray | None = None
     count: np.ndarray | None = None
+    quantities: tuple[str, str] | None = None
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """What ``x`` and ``y`` are: as given, else the labels of the axes."""
+        return self.quantities or axis_labels(self.axes)
 
 
 _PLOTTED: WeakKeyDictionary[Drawing, list[Series]] = WeakKeyDictionary()
@@ -58,10 +64,21 @@ def plotted(drawing: Drawing) -> list[Series]:
     return _PLOTTED.setdefault(drawing, [])
 
 
-def keep(axes: Axes, label: str, x: ArrayLike, y: ArrayLike, error=None, count=None) -> None:
-    """Add to the data of a figure what was drawn in it by other means."""
+def keep(
+    axes: Axes,
+    label: str,
+    x: ArrayLike,
+    y: ArrayLike,
+    error: ArrayLike | None = None,
+    count: ArrayLike | None = None,
+    quantities: tuple[str, str] | None = None,
+) -> None:
+    """Add to the data of a figure what was drawn in it by other means.
+
+    ``quantities`` name ``x`` and ``y``; without them the axes' labels do.
+    """
     arrays = [None if v is None else np.asarray(v) for v in (x, y, error, count)]
-    plotted(axes.figure).append(Series(axes, label, *arrays))
+    plotted(axes.figure).append(Series(axes, label, *arrays, quantities=quantities))
 
 
 def styled(draw: Callable[..., None]) -> Callable[..., Drawing]:
@@ -149,7 +166,7 @@ def as_csv(drawing: Drawing) -> str:
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow(_COLUMNS)
     for series in plotted(drawing):
-        x_label, y_label = axis_labels(series.axes)
+        x_label, y_label = series.labels
         for k in range(len(series.x)):
             rows.writerow(
                 [
@@ -241,7 +258,7 @@ def points(
     keep(axes, label, x, y, error, count)
 
 
-def histogram(axes: Axes, counts, edges, *, label: str = "", unit: str = "", **style) -> None:
+def histogram(axes: Axes, counts, edges, *, label: str = "", **style) -> None:
     """Counts (or shares) in bins with these edges."""
     counts, edges = np.asarray(counts), np.asarray(edges)
     axes.stairs(counts, edges, label=label or None, **style)
@@ -284,12 +301,17 @@ def scatter(axes: Axes, x, y, *, label: str = "", **style) -> None:
     keep(axes, label, x, y)
 
 
-def panels(figure: Drawing, n: int, *, most: int, width: float, height: float) -> list[Axes]:
-    """``n`` panels that share both axes, at most so many in a row, each of this size in inches."""
+def panels(
+    figure: Drawing, n: int, *, most: int, width: float, height: float, shared: bool = True
+) -> list[Axes]:
+    """``n`` panels, at most so many in a row, each of this size in inches.
+
+    ``shared``: they have the same axes.
+    """
     columns = min(most, n)
     rows = -(-n // columns)
     figure.set_size_inches(max(width * columns + 0.5, 3.4), height * rows + 0.7)
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    grid = figure.subplots(rows, columns, sharex=shared, sharey=shared, squeeze=False).ravel()
     for k, axes in enumerate(grid):
         if k >= n:
             axes.remove()
