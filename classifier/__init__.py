@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from skyreel.lazy import attach
 
 _HOMES = {
     "ClassifierError": "skyreel.errors",
@@ -14,7 +14,7 @@ _HOMES = {
     "Forest": "classifier.models.forest.forest",
     "Network": "classifier.models.recurrent.network",
     "Predictions": "classifier.evaluation",
-    "Split": "classifier.dataset",
+    "DatasetSplit": "classifier.dataset",
     "Stream": "classifier.stream",
     "evaluate": "classifier.evaluation",
     "features_of": "classifier.features",
@@ -22,15 +22,4 @@ _HOMES = {
     "measure": "classifier.photometry",
     "open_model": "classifier.models.registry",
 }
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name):
-    """Import on first use, so that command-line help need not wait for anything heavy."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'classifier' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__():
-    return sorted([*globals(), *_HOMES])
+__getattr__, __dir__, __all__ = attach(__name__, _HOMES)

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from skyreel.lazy import attach
 
 _HOMES = {
     "Options": "simulator.options",
@@ -22,15 +22,4 @@ _HOMES = {
     "register": "simulator.lightcurves",
     "simulator_of": "simulator.dataset.regenerate",
 }
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name):
-    """Import on first use, so that command-line help need not wait for anything heavy."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'simulator' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__():
-    return sorted([*globals(), *_HOMES])
+__getattr__, __dir__, __all__ = attach(__name__, _HOMES)

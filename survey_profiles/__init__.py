@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from skyreel.lazy import attach
 
 _HOMES = {
     "ExposureTableError": "skyreel.errors",
@@ -14,15 +14,4 @@ _HOMES = {
     "profile_names": "survey_profiles.loading",
     "read_exposures": "survey_profiles.exposure_tables.plain",
 }
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name):
-    """Import on first use, so that command-line help need not wait for anything heavy."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'survey_profiles' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__():
-    return sorted([*globals(), *_HOMES])
+__getattr__, __dir__, __all__ = attach(__name__, _HOMES)

@@ -8,7 +8,7 @@ Estimate(value=0.953, error=0.002)
 
 from __future__ import annotations
 
-from importlib import import_module
+from skyreel.lazy import attach
 
 _HOMES = {
     "Estimate": "classifier.evaluation.evaluation",
@@ -25,15 +25,4 @@ _HOMES = {
     "write_predictions": "classifier.evaluation.prediction_table",
     "write_report": "classifier.reports.evaluation_page",
 }
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name):
-    """Import on first use: who only makes predictions need not wait for Matplotlib."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'classifier.evaluation' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__():
-    return sorted([*globals(), *_HOMES])
+__getattr__, __dir__, __all__ = attach(__name__, _HOMES)

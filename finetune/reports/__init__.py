@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from skyreel.lazy import attach
 
 _HOMES = {
     "FewShot": "finetune.reports.few_shot_results",
@@ -15,15 +15,4 @@ _HOMES = {
     "read_few_shot": "finetune.reports.few_shot_results",
     "write_few_shot_report": "finetune.reports.few_shot_report",
 }
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name):
-    """Import on first use: who only adapts need not wait for Matplotlib."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'finetune.reports' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__():
-    return sorted([*globals(), *_HOMES])
+__getattr__, __dir__, __all__ = attach(__name__, _HOMES)
