@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the stand-ins")
     parser.add_argument("--model", default="hits-compact")
     parser.add_argument("--surveys", nargs="+", default=list(SURVEYS), choices=list(SURVEYS))
-    parser.add_argument("--methods", nargs="+", default=["head", "committee"], choices=METHODS)
+    parser.add_argument("--methods", nargs="+", default=["head", "ensemble"], choices=METHODS)
     parser.add_argument("--sizes", nargs="+", type=int, default=[1, 2, 5, 10])
     parser.add_argument("--objects", type=int, default=600, help="stand-ins of each survey")
     parser.add_argument("--draws", type=int, default=4)
@@ -122,7 +122,7 @@ def main() -> None:
 
 def _print(name, size, label, scores, real, draws):
     found = [
-        [recall(s, real, d.tested, k) for k in AFTER] for s, d in zip(scores, draws, strict=True)
+        [recall(s, real, d.test, k) for k in AFTER] for s, d in zip(scores, draws, strict=True)
     ]
     mean, spread = np.mean(found, axis=0), np.std(found, axis=0, ddof=1)
     numbers = "  ".join(f"{m:.3f} +- {s:.3f}" for m, s in zip(mean, spread, strict=True))

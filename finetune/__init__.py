@@ -1,1 +1,1 @@
-"""Real sequences: read from what surveys publish, kept in the layout of simulated ones."""
+"""Networks adapted to a few real sequences, and what that needs: readers, baselines, reports."""

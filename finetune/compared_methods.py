@@ -1,4 +1,4 @@
-"""Who learns the same draws: the network by several methods, and what it is compared with."""
+"""Methods compared on the same draws: adapted networks, and the baselines beside them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from classifier.dataset import DatasetSplit
 from classifier.features.pipeline import FeatureConfig
@@ -21,10 +22,10 @@ from finetune.adaptation.augmented_forest import (
     MOST_SIMULATED,
     NOISY,
     AugmentedForest,
-    measured,
+    measured_features,
 )
 from finetune.adaptation.fine_tuner import FineTuner
-from finetune.adaptation.methods import Steps, method_named
+from finetune.adaptation.methods import GradientMethod, method_named
 from finetune.adaptation.simulated_sequences import simulated_sequences
 from finetune.few_shot import Draw
 from finetune.homogenise import Homogenising
@@ -32,67 +33,66 @@ from finetune.options import Options
 from finetune.real_sequences import RealSet
 
 Scores = Callable[[Draw], np.ndarray]
-SIMULATED = 4096
-RESAMPLED = 0.5
-FRESH = Steps(part="all", simulated=0.0, learning_rate=1e-3, batch=16)
-"""How a network with fresh weights learns a few sequences."""
+"""Trains on a draw and gives probabilities (object, image, class) of all real objects."""
+NETWORK, REAL_ONLY, FOREST, SCRATCH = "network", "real-only", "forest", "scratch"
+WITHOUT_ZERO = (REAL_ONLY, SCRATCH)
+"""Methods that need training objects: they have no predictions before adaptation."""
+_SIMULATED = 4096
+_RESAMPLED_SHARE = 0.5
+_FROM_SCRATCH = GradientMethod(part="all", simulated=0.0, learning_rate=1e-3, batch=16)
 
 
 @dataclass(frozen=True)
 class ComparedMethods:
-    """Everything that is taught draws of the same real set."""
+    """Every method of one experiment, on one set of real sequences."""
 
     network: Network
     real: RealSet
     options: Options
     threads: int
-    _trees: dict = field(default_factory=dict, repr=False)
+    _real_only: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     def all(self) -> Iterator[tuple[str, Scores]]:
-        """Names, and what gives probabilities (object, image, class) having learnt a draw."""
+        """Names and functions of the methods."""
         options = self.options
-        yield "network", self.scores_of(options.method)
+        yield NETWORK, self.scores_of(options.method)
         for name in options.also:
-            yield f"network {name}", self.scores_of(name)
+            yield f"{NETWORK} {name}", self.scores_of(name)
         if options.homogenised:
-            yield "network, stamps as published", self._as_published()
-        yield "real-only", self.real_only
+            yield f"{NETWORK}, stamps as published", self._as_published()
+        yield REAL_ONLY, self.real_only
         if options.simulated:
-            yield "forest", self._forest_scores
+            yield FOREST, self._forest_scores
         if options.scratch:
-            yield "scratch", self._scratch
+            yield SCRATCH, self._from_scratch
 
     def fine_tuner(self, method: str) -> FineTuner:
-        """The network, to be adapted by a method."""
+        """The network with a method that adapts it."""
         return FineTuner(
             self.network, method_named(method), self.options.iterations, self.simulated
         )
 
-    def simulated(self, n: int = SIMULATED) -> tuple[Inputs, np.ndarray]:
-        """Simulated sequences that look as the real ones are shown, and their labels.
+    def simulated(self, n: int = _SIMULATED) -> tuple[Inputs, np.ndarray]:
+        """About ``n`` simulated sequences with the image selection of the real ones; their labels.
 
         Raises
         ------
         FinetuneError
             The network's survey cannot be simulated.
         """
-        share = RESAMPLED if self.options.homogenised else 0.0
+        share = _RESAMPLED_SHARE if self.options.homogenised else 0.0
         return simulated_sequences(
             self.network, self.real.selection, n, seed=self.options.seed, resampled=share
         )
 
     def scores_of(self, name: str) -> Scores:
-        """What the network says having learnt a draw by a method."""
-        fine_tuner, weight, real = self.fine_tuner(name), method_named(name).trees, self.real
+        """The network adapted by a method; as it is where a draw has no training objects."""
+        fine_tuner, weight = self.fine_tuner(name), method_named(name).tree_weight
 
-        def scores(draw: Draw):
+        def scores(draw: Draw) -> np.ndarray:
             if draw.per_class:
-                fine_tuner.learn(
-                    real.inputs.of(draw.taught),
-                    real.labels[draw.taught],
-                    seed=self.options.seed + draw.trial,
-                )
-            found = self.network.probabilities(real.inputs)
+                self._fit(fine_tuner, draw)
+            found = self.network.probabilities(self.real.inputs)
             fine_tuner.reset()
             if draw.per_class and weight:
                 return joined(found, self.real_only(draw), weight)
@@ -100,16 +100,20 @@ class ComparedMethods:
 
         return scores
 
+    def _fit(self, fine_tuner, draw):
+        rows, seed = draw.training, self.options.seed + draw.trial
+        fine_tuner.fit(self.real.inputs.of(rows), self.real.labels[rows], seed=seed)
+
     def _as_published(self) -> Scores:
-        """The method on the same images of the same objects, not registered."""
+        """The same method on the same images of the same objects, without registration."""
         options = self.options
-        alike = Homogenising(registration=False)
-        real = RealSet.read(options.real, options.split, self.network, alike)
+        homogenising = Homogenising(registration=False)
+        real = RealSet.read(options.real, options.split, self.network, homogenising)
         others = ComparedMethods(self.network, real, options, self.threads)
         return others.scores_of(options.method)
 
-    def taught(self, rows, seed: int) -> TreeTrainingSet:
-        """What trees on some of the real objects are grown on."""
+    def tree_training_set(self, rows: ArrayLike, seed: int) -> TreeTrainingSet:
+        """Training set of trees: features and labels of some of the real objects."""
         real = self.real
         return TreeTrainingSet(
             self._real_only_features[rows], real.inputs.n_images[rows], real.labels[rows], seed
@@ -119,14 +123,14 @@ class ComparedMethods:
     def _real_only_features(self):
         return real_only_features(SelectedSplit(self.real.split, self.real.selection))
 
-    def real_only(self, draw: Draw):
-        """What trees say that were grown on a draw alone."""
-        if draw.name not in self._trees:
-            taught = self.taught(draw.taught, self.options.seed + draw.trial)
-            self._trees[draw.name] = taught.scores(
+    def real_only(self, draw: Draw) -> np.ndarray:
+        """The real-only baseline: trees trained on the training objects of a draw alone."""
+        if draw.name not in self._real_only:
+            trees = self.tree_training_set(draw.training, self.options.seed + draw.trial)
+            self._real_only[draw.name] = trees.scores(
                 self._real_only_features, self.real.inputs.n_images, self.real.classes
             )
-        return self._trees[draw.name]
+        return self._real_only[draw.name]
 
     @cached_property
     def _forest(self) -> AugmentedForest:
@@ -134,16 +138,17 @@ class ComparedMethods:
         simulated = DatasetSplit(self.options.simulated, "train")
         config = self.real.config(FeatureConfig(band=self.network.selection.band))
         return AugmentedForest(
-            measured(simulated, config, classes, most=MOST_SIMULATED),
-            measured(self.real.split, config, classes, copies=NOISY),
+            measured_features(simulated, config, classes, most=MOST_SIMULATED),
+            measured_features(self.real.split, config, classes, copies=NOISY),
             classes,
         )
 
-    def _forest_scores(self, draw: Draw):
+    def _forest_scores(self, draw):
         seed = self.options.seed + draw.trial
-        return self._forest.scores(draw.taught, seed=seed, threads=self.threads)
+        return self._forest.scores(draw.training, seed=seed, threads=self.threads)
 
-    def _scratch(self, draw: Draw):
+    def _from_scratch(self, draw):
+        """A network of the same architecture with initial weights drawn at random."""
         keras.utils.set_random_seed(self.options.seed + draw.trial)
         card = self.network.card
         variants = built(
@@ -152,12 +157,7 @@ class ComparedMethods:
             n_classes=len(self.network.classes),
             **card["choices"],
         )
-        fresh = replace(self.network, variants=variants)
-        fine_tuner = FineTuner(fresh, FRESH, self.options.iterations, self.simulated)
-        real = self.real
-        fine_tuner.learn(
-            real.inputs.of(draw.taught),
-            real.labels[draw.taught],
-            seed=self.options.seed + draw.trial,
-        )
-        return fresh.probabilities(real.inputs)
+        network = replace(self.network, variants=variants)
+        iterations = self.options.iterations
+        self._fit(FineTuner(network, _FROM_SCRATCH, iterations, self.simulated), draw)
+        return network.probabilities(self.real.inputs)

@@ -1,16 +1,16 @@
-"""One call of the command ``finetune``: draws, contenders taught on each, the model, the report.
+"""One adaptation experiment in a folder: draws, predictions of every method, the adapted model.
 
-Predictions of every contender on every draw are files of their own, whole or absent, so a run
-that was stopped goes on where it was.
+Predictions of every method on every draw are files of their own, whole or absent, so an
+interrupted experiment continues where it stopped.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,28 +22,39 @@ from classifier.models.model_card import CARD
 from classifier.models.recurrent.network import Network
 from classifier.models.registry import check_fit, model_folder, open_model
 from finetune.adaptation.methods import method_named
-from finetune.compared_methods import ComparedMethods
+from finetune.compared_methods import WITHOUT_ZERO, ComparedMethods
 from finetune.few_shot import Draw, drawn
 from finetune.homogenise import Homogenising
 from finetune.options import Options
 from finetune.real_sequences import RealSet
-from skyreel.atomic_files import alone_in, claim, whole_file, write_arrays
+from skyreel.atomic_files import alone_in, claim, write_arrays
 from skyreel.errors import FinetuneError
+from skyreel.json_io import write_json
 from skyreel.provenance import versions
 
 MODEL = "model"
-_MAPPED = 1024
+RUN, DRAWS, PREDICTIONS, STATES = "run.json", "draws.json", "predictions", "states.npz"
+_EMBEDDED = 1024  # simulated sequences in the joint embedding of hidden states
 OnStep = Callable[[str, int, int], None]
 
 
 @dataclass
-class Trials:
-    """Everything one folder is to hold.
+class Experiment:
+    """Everything that one folder holds.
+
+    Parameters
+    ----------
+    options : Options
+    folder : Path
+        Made if it does not exist.
+    threads : int
+    command : str
+        The command line, kept in the results.
 
     Raises
     ------
     FinetuneError, ClassifierError
-        It cannot be done as asked, or the folder holds something else.
+        The options cannot be followed, or the folder holds something else.
     """
 
     options: Options
@@ -55,24 +66,12 @@ class Trials:
     methods: ComparedMethods = field(init=False)
     draws: list[Draw] = field(init=False)
 
-    def __post_init__(self):
-        options = self.options
-        opened = open_model(options.model, threads=self.threads)
-        if not isinstance(opened, Network):
-            raise FinetuneError(
-                f"--model {options.model} is a {opened.card['kind']}; give a network. A forest is "
-                "adapted beside it with --simulated."
-            )
-        check_fit(
-            options.model,
-            opened,
-            DatasetSplit(options.real, options.split),
-            any_survey=options.any_survey,
-        )
+    def __post_init__(self) -> None:
+        options, self.folder = self.options, Path(self.folder)
+        self.network = self._network()
         homogenising = Homogenising(registration=options.homogenised, length=options.homogenised)
-        self.network = opened
-        self.real = RealSet.read(options.real, options.split, opened, homogenising)
-        self.methods = ComparedMethods(opened, self.real, options, self.threads)
+        self.real = RealSet.read(options.real, options.split, self.network, homogenising)
+        self.methods = ComparedMethods(self.network, self.real, options, self.threads)
         self.draws = [
             drawn(
                 self.real.labels,
@@ -86,7 +85,19 @@ class Trials:
             if k
             for trial in range(options.trials)
         ]
-        claim(self.folder, self._settings(), complete=(self.folder / "run.json").is_file())
+        claim(self.folder, self._settings(), complete=(self.folder / RUN).is_file())
+
+    def _network(self):
+        options = self.options
+        opened = open_model(options.model, threads=self.threads)
+        if not isinstance(opened, Network):
+            raise FinetuneError(
+                f"--model {options.model} is a {opened.card['kind']}; give a network. A forest is "
+                "adapted beside it with --simulated."
+            )
+        split = DatasetSplit(options.real, options.split)
+        check_fit(options.model, opened, split, any_survey=options.any_survey)
+        return opened
 
     def _settings(self):
         chosen = {**asdict(self.options), "real": None, "simulated": None, "model": None}
@@ -94,12 +105,17 @@ class Trials:
         found["model"] = self.network.card
         if self.options.simulated:
             simulated = DatasetSplit(self.options.simulated, "train")
-            simulated.labels_among(self.network.classes)  # refuses classes it does not know
+            simulated.labels_among(self.network.classes)  # refuses unknown classes
             found["simulated"] = data_identity(simulated)
         return {**found, "versions": versions("skyreel", "keras", "numpy", "scikit-learn")}
 
     def run(self, on_step: OnStep = lambda name, done, total: None) -> None:
-        """Do what is not done yet; ``on_step`` is told (what, how much more, of how much).
+        """Do what is not done yet.
+
+        Parameters
+        ----------
+        on_step : callable
+            Called with (name of the method, draws done since the last call, draws in all).
 
         Raises
         ------
@@ -110,48 +126,46 @@ class Trials:
             self._write_draws()
             for name, scores in self.methods.all():
                 todo = list(self._missing(name))
-                for place, (path, draw) in enumerate(todo):
-                    if not place:
-                        on_step(name, 0, len(todo))
-                    write_predictions(
-                        path, self.real.predictions(scores(draw)), {"command": self.command}
-                    )
+                if todo:
+                    on_step(name, 0, len(todo))
+                for path, draw in todo:
+                    found = self.real.predictions(scores(draw))
+                    write_predictions(path, found, {"command": self.command})
                     on_step(name, 1, len(todo))
             self._write_states()
             self._write_model()
-            self._write_run(time.perf_counter() - start)
+            if not (self.folder / RUN).is_file():
+                write_json(self.folder / RUN, self._record(time.perf_counter() - start))
 
     def _write_draws(self):
-        told = [
+        draws = [
             {
                 "per_class": d.per_class,
                 "trial": d.trial,
-                "taught": self.real.names(d.taught),
-                "tested": self.real.names(d.tested),
+                "training": self.real.names(d.training),
+                "test": self.real.names(d.test),
             }
             for d in self.draws
         ]
-        with whole_file(self.folder / "draws.json") as path:
-            path.write_text(json.dumps(told, indent=1))
+        write_json(self.folder / DRAWS, draws)
 
     def _missing(self, name) -> Iterator[tuple[Path, Draw]]:
-        """Predictions to be made: file and draw."""
+        """Predictions that are not written yet: file and draw."""
         before = Draw(0, 0, np.zeros(0, dtype=int), np.flatnonzero(self.real.labels >= 0))
-        taught_only = name in ("real-only", "scratch")
-        for draw in ([] if taught_only else [before]) + self.draws:
-            path = self.folder / "predictions" / name / f"{draw.name}.parquet"
+        for draw in ([] if name in WITHOUT_ZERO else [before]) + self.draws:
+            path = self.folder / PREDICTIONS / name / f"{draw.name}.parquet"
             if not path.is_file():
                 yield path, draw
 
     def _write_states(self):
-        """What the network remembers of simulated and real sequences, before it is adapted."""
-        path = self.folder / "states.npz"
+        """Hidden states of simulated and real sequences in the network before adaptation."""
+        path = self.folder / STATES
         if path.is_file():
             return
         try:
-            inputs, labels = self.methods.simulated(_MAPPED)
+            inputs, labels = self.methods.simulated(_EMBEDDED)
         except FinetuneError:
-            return  # a survey that cannot be simulated here has no map
+            return  # a survey that cannot be simulated has no joint embedding
         known = np.flatnonzero(self.real.labels >= 0)
         write_arrays(
             path,
@@ -164,46 +178,36 @@ class Trials:
         )
 
     def _write_model(self):
-        """The model to use: taught every labelled object."""
+        """The model to use: adapted to every labelled object."""
         folder, real, options = self.folder / MODEL, self.real, self.options
         if (folder / CARD).is_file():
             return
-        known, weight = np.flatnonzero(real.labels >= 0), method_named(options.method).trees
+        known, weight = np.flatnonzero(real.labels >= 0), method_named(options.method).tree_weight
         fine_tuner = self.methods.fine_tuner(options.method)
-        fine_tuner.learn(real.inputs.of(known), real.labels[known], seed=options.seed)
-        told = {
+        fine_tuner.fit(real.inputs.of(known), real.labels[known], seed=options.seed)
+        adapted = {
             "real": data_identity(real.split),
             "objects": len(known),
             "homogenised": options.homogenised,
             "command": self.command,
         }
-        card = fine_tuner.save(folder / NETWORK if weight else folder, told)
+        card = fine_tuner.save(folder / NETWORK if weight else folder, adapted)
         if weight:
-            taught = self.methods.taught(known, options.seed)
-            save_ensemble(folder, card, taught, weight)
+            trees = self.methods.tree_training_set(known, options.seed)
+            save_ensemble(folder, card, trees, weight)
         fine_tuner.reset()
 
-    def _write_run(self, seconds):
+    def _record(self, seconds) -> dict[str, Any]:
         options = self.options
-        told = {
-            "per_class": list(options.per_class),
-            "trials": options.trials,
-            "classes": list(self.real.classes),
-            "present": list(self.real.present),
+        copied = ("per_class", "trials", "real", "split", "method", "homogenised", "disjoint")
+        return {
+            **{name: getattr(options, name) for name in (*copied, "seed", "iterations")},
+            "classes": self.real.classes,
+            "present": self.real.present,
             "model": str(options.model),
-            "model_folder": str(model_folder(options.model)),
-            "real": str(options.real),
-            "split": options.split,
-            "method": options.method,
-            "homogenised": options.homogenised,
-            "disjoint": options.disjoint,
-            "seed": options.seed,
-            "iterations": options.iterations,
-            "showing": self.real.selection.as_dict(),
+            "model_folder": model_folder(options.model),
+            "selection": self.real.selection.as_dict(),
             "command": self.command,
             "seconds": round(seconds, 1),
             "versions": versions("skyreel", "keras", "numpy"),
         }
-        if not (self.folder / "run.json").is_file():
-            with whole_file(self.folder / "run.json") as path:
-                path.write_text(json.dumps(told, indent=1))

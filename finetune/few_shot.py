@@ -1,8 +1,8 @@
-"""Which real objects a model is taught, and which it is tested on.
+"""Draws of training objects and test objects from a few labelled real sequences.
 
-Draws are stratified by class and never overlap; where fields are known, no tested object lies in
-a field of a taught one, so that nothing about a field (its nights, its sky) can be learnt by
-heart.
+Draws are stratified by class, and training and test objects never overlap. Where fields are
+known, no test object lies in the field of a training object: a model cannot score by recognising
+the nights or the sky of a field.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skyreel.errors import FinetuneError
 
@@ -19,38 +20,46 @@ _TRIES = 2000
 
 @dataclass(frozen=True)
 class Draw:
-    """Rows of the objects to be taught and of those to be tested, both sorted."""
+    """Rows of the training objects and of the test objects, int (object,), both sorted."""
 
     per_class: int
     trial: int
-    taught: np.ndarray
-    tested: np.ndarray
+    training: np.ndarray
+    test: np.ndarray
 
     @property
     def name(self) -> str:
-        """Name in files."""
+        """Stem of file names."""
         return f"k{self.per_class}_t{self.trial}"
 
 
-def drawn(labels, fields, *, per_class: int, trial: int, seed: int, disjoint: str) -> Draw:
+def drawn(
+    labels: ArrayLike,
+    fields: ArrayLike | None,
+    *,
+    per_class: int,
+    trial: int,
+    seed: int,
+    disjoint: str,
+) -> Draw:
     """One draw.
 
     Parameters
     ----------
     labels : int (object,)
-        -1 where unknown; these are neither taught nor tested.
+        -1 where unknown; such objects are in neither set.
     fields : int (object,) or None
         -1 where unknown: such an object is a field of its own.
     per_class : int
-        Objects taught of every class there is; 0: none, and all are tested.
+        Training objects of every class that has objects; 0: none, and all are test objects.
     trial, seed : int
     disjoint : str
-        "field", or "object".
+        What training and test objects must not share: "field", or only "object".
 
     Raises
     ------
     FinetuneError
-        A class has too few objects for some to be taught and some to be tested.
+        A class has too few objects for both sets.
     """
     labels = np.asarray(labels)
     classes, counts = np.unique(labels[labels >= 0], return_counts=True)
@@ -59,18 +68,19 @@ def drawn(labels, fields, *, per_class: int, trial: int, seed: int, disjoint: st
     draws = np.random.default_rng([seed, per_class, trial])
     groups = _groups(labels, fields if disjoint == "field" else None)
     for _ in range(_TRIES if counts.min() > per_class else 0):
-        taught, tested = _attempt(draws, labels, classes, groups, per_class)
-        if all((labels[tested] == label).any() for label in classes):
-            return Draw(per_class, trial, taught, tested)
+        training, test = _attempt(draws, labels, classes, groups, per_class)
+        if all((labels[test] == label).any() for label in classes):
+            return Draw(per_class, trial, training, test)
+    by_field = disjoint == "field"
     raise FinetuneError(
-        f"--per-class {per_class}: no way was found to teach so many objects of every class and to "
-        f"test others{' of other fields' if disjoint == 'field' else ''}. Give fewer"
-        f"{', or --disjoint object' if disjoint == 'field' else ''}."
+        f"--per-class {per_class}: there are not enough objects of every class to train on so many "
+        f"and to test on others{' of other fields' if by_field else ''}. Give fewer"
+        f"{', or --disjoint object' if by_field else ''}."
     )
 
 
 def _groups(labels, fields):
-    """A number for every object; objects that share it are never taught and tested at once."""
+    """A number (object,); objects that share it are never in both sets."""
     own = -1 - np.arange(len(labels))
     if fields is None:
         return own
@@ -94,12 +104,12 @@ def _attempt(draws, labels, classes, groups, per_class):
         for label in classes:
             found[label] += int((inside == label).sum())
     within = np.isin(groups, opened)
-    taught = [
+    training = [
         draws.permutation(np.flatnonzero(within & (labels == label)))[:per_class]
         for label in classes
     ]
-    taught = np.sort(np.concatenate(taught))
-    if taught.size < per_class * classes.size:
-        return taught, np.zeros(0, dtype=int)
-    closed = np.isin(groups, groups[taught])
-    return taught, np.flatnonzero(~closed & (labels >= 0))
+    training = np.sort(np.concatenate(training))
+    if training.size < per_class * classes.size:
+        return training, np.zeros(0, dtype=int)
+    closed = np.isin(groups, groups[training])
+    return training, np.flatnonzero(~closed & (labels >= 0))

@@ -1,46 +1,47 @@
-"""Real sequences without what gives a class away for the wrong reason.
+"""Real sequences without differences between classes that come from processing alone.
 
 Published stamps of one class may have gone through another pipeline than those of the others:
 HiTS supernovae were resampled onto a fixed position, its stars were not, and constant stars have
-fewer images. A network can learn that instead of the sky. So stamps of every class are resampled
-onto their source (`classifier.registration`), and sequences are cut to a common length.
+fewer images. A network can learn that difference. So stamps of every class are resampled onto
+their source (`classifier.registration`), and sequences are cut to a common length.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from classifier.dataset import DatasetSplit
+from classifier.dataset import DatasetSplit, StampBatch
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.registration import registered
 
-_STREAM = 20190302  # keeps these draws apart from others
+_STREAM = 20190302  # random shifts have a stream of their own
 LENGTH_QUANTILE = 0.05
-"""A common length is one that all objects but this share have."""
+"""Share of the objects of a class that may have fewer images than the common length."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Homogenising:
-    """What is made alike.
+    """What is made the same for all classes.
 
     Parameters
     ----------
     registration : bool
-        Resample stamps onto their source where that has not been done before.
+        Stamps that were not resampled before are resampled onto their source.
     length : bool
-        Show at most as many images of a sequence as nearly all objects of every class have.
+        At most as many images of a sequence are used as nearly all objects of every class have.
     """
 
     registration: bool = True
     length: bool = True
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return self.registration or self.length
 
     def selection(self, split: DatasetSplit, selection: ImageSelection) -> ImageSelection:
-        """What to show, cut to the common length of the labelled objects of a split."""
+        """The selection, cut to the common length of the labelled objects of a split."""
         return (
             replace(selection, images=common_length(split, selection)) if self.length else selection
         )
@@ -49,21 +50,20 @@ class Homogenising:
 class HomogenisedSplit(DatasetSplit):
     """A split whose stamps are registered when they are read.
 
-    Objects of which the array ``resampled`` says that they were registered before stay as they
-    are. A stamp without a source that can be found is moved by a shift drawn at random; the same
-    one each time.
+    Objects whose entry in the array ``resampled`` is True are left as they are. A stamp in which
+    no source is found is moved by a random shift, the same one at every reading.
 
     Raises
     ------
     ClassifierError
-        As of `classifier.dataset.DatasetSplit`.
+        As `classifier.dataset.DatasetSplit`.
     """
 
-    def __init__(self, path, name: str):
+    def __init__(self, path: str | Path, name: str) -> None:
         super().__init__(path, name)
         self._native = ~resampled(self)
 
-    def stamps(self, first: int, end: int):
+    def stamps(self, first: int, end: int) -> StampBatch:
         """Objects ``first`` to ``end``, registered."""
         stamps = super().stamps(first, end)
         drawn_pix = np.zeros((*stamps.mjd.shape, 2))
@@ -74,16 +74,16 @@ class HomogenisedSplit(DatasetSplit):
 
 
 def resampled(split: DatasetSplit) -> np.ndarray:
-    """(object,): whether stamps were resampled before they were published; False if unknown."""
+    """Bool (object,): whether stamps were resampled before publication; False if unknown."""
     found = split.values("resampled")
     return np.zeros(len(split), dtype=bool) if found is None else found.astype(bool)
 
 
 def common_length(split: DatasetSplit, selection: ImageSelection) -> int:
-    """Images that all but one in twenty objects of the class with fewest have, at least 1."""
-    shown, n_images = SelectedSplit(split, selection), []
+    """Number of images that 95 % of the objects of every class have, at least 1."""
+    selected, n_images = SelectedSplit(split, selection), []
     for first, end in split.blocks():
-        n_images.append(shown.stamps(first, end).n_epochs)
+        n_images.append(selected.stamps(first, end).n_epochs)
     n_images, labels = np.concatenate(n_images), split.labels
     lengths = [
         np.quantile(n_images[labels == label], LENGTH_QUANTILE, method="lower")

@@ -1,44 +1,56 @@
-"""What can be chosen about an adaptation and its trials."""
+"""Options of an adaptation experiment."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from finetune.adaptation.methods import DEFAULT, method_named
-from finetune.adaptation.simulated_sequences import MOST_SEED
+from finetune.adaptation.methods import DEFAULT, canonical_name
 from finetune.few_shot import MODES
 from skyreel.errors import FinetuneError
+
+MOST_SEED = 70_999_999
+"""Of the simulator's 72 million seeds the first million are left to trainings."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What can be chosen.
+    """What is adapted to which real sequences, and how it is evaluated.
 
     Parameters
     ----------
     model : str
+        Name of a shipped network, or folder of a network.
     real : path
+        Data set of real labelled sequences.
     split : str
+        Its split.
     per_class : tuple of int
+        Numbers of training objects per class; 0, before adaptation, is added.
     trials : int
+        Draws of each number.
     method : str
+        A name of `finetune.adaptation.methods.METHODS`.
     also : tuple of str
-        Other methods to report beside it.
+        Other methods to evaluate beside it.
     simulated : path or None
-        Simulated data set the forest learns from; None: no forest.
+        Simulated data set the random forest is trained on; None: no forest.
     scratch : bool
-        Whether a network with fresh weights learns the same objects.
+        Whether a network is also trained from scratch on the training objects.
     homogenised : bool
+        Whether stamps and lengths are homogenised (`finetune.homogenise`).
     any_survey : bool
         Whether the real sequences may be of another survey than the network's.
     disjoint : str
+        What training and test objects must not share: "field" or "object".
     iterations : int
+        Of methods with gradient descent.
     seed : int
 
     Raises
     ------
     FinetuneError
+        A value is not allowed.
     """
 
     model: str
@@ -56,10 +68,9 @@ class Options:
     iterations: int = 1000
     seed: int = 0
 
-    def __post_init__(self):
-        for flag, names in (("--method", (self.method,)), ("--also", self.also)):
-            for name in names:
-                method_named(name, flag)
+    def __post_init__(self) -> None:
+        self._set("method", canonical_name(self.method, "--method"))
+        self._set("also", tuple(canonical_name(name, "--also") for name in self.also))
         if self.disjoint not in MODES:
             raise FinetuneError(f"--disjoint {self.disjoint!r}; allowed: {', '.join(MODES)}.")
         if not self.per_class or min(self.per_class) < 0:
@@ -69,5 +80,7 @@ class Options:
                 raise FinetuneError(f"--{name} {getattr(self, name)}: at least 1.")
         if not 0 <= self.seed <= MOST_SEED:
             raise FinetuneError(f"--seed {self.seed}; allowed are 0 to {MOST_SEED}.")
-        sizes = tuple(sorted({0, *self.per_class}))
-        object.__setattr__(self, "per_class", sizes)
+        self._set("per_class", tuple(sorted({0, *self.per_class})))
+
+    def _set(self, name, value):
+        object.__setattr__(self, name, value)

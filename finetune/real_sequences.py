@@ -1,14 +1,16 @@
-"""Real labelled sequences as every contender is to see them: read once, kept in memory."""
+"""Real labelled sequences as all compared methods get them: read once, kept in memory."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import Predictions
-from classifier.features.pipeline import observed_magnitudes, psf_of
+from classifier.features.pipeline import FeatureConfig, observed_magnitudes, psf_of
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.recurrent.network import Network
 from classifier.network_inputs import Inputs, inputs_of
@@ -25,15 +27,16 @@ class RealSet:
     Attributes
     ----------
     split : DatasetSplit
-    showing : ImageSelection
-        What is shown of them.
+    selection : ImageSelection
+        Which of their images are used.
     inputs : Inputs
-        Of all objects.
+        Network inputs of all objects.
     labels : int (object,)
-        Among ``classes``; -1 where unknown or without images.
+        Indices into ``classes``; -1 where unknown or without images.
     classes : tuple of str
-        Of the model.
+        Of the network.
     magnitude : float (object,)
+        Observed, AB.
     fields : int (object,) or None
     """
 
@@ -46,7 +49,9 @@ class RealSet:
     fields: np.ndarray | None
 
     @classmethod
-    def read(cls, path, name: str, network: Network, homogenising: Homogenising) -> RealSet:
+    def read(
+        cls, path: str | Path, name: str, network: Network, homogenising: Homogenising
+    ) -> RealSet:
         """Read a split for a network.
 
         Raises
@@ -60,18 +65,19 @@ class RealSet:
         split = kind(path, name)
         split.refuse_empty()
         labels = split.labels_among(network.classes)
-        if np.unique(labels[labels >= 0]).size < 2:
+        n_classes = np.unique(labels[labels >= 0]).size
+        if n_classes < 2:
             raise FinetuneError(
-                f"{path}/{name} has labelled objects of "
-                f"{np.unique(labels[labels >= 0]).size} classes; adapting needs two or more."
+                f"{path}/{name} has labelled objects of {n_classes} classes; adapting needs two or "
+                "more."
             )
         selection = homogenising.selection(split, network.selection)
         _refuse_large(split, selection)
         network.shown(split)  # refuses what does not fit
-        shown, psf = SelectedSplit(split, selection), psf_of(split)
+        selected, psf = SelectedSplit(split, selection), psf_of(split)
         inputs, magnitude = [], []
         for first, end in split.blocks():
-            stamps = shown.stamps(first, end)
+            stamps = selected.stamps(first, end)
             inputs.append(inputs_of(stamps))
             magnitude.append(observed_magnitudes(stamps, psf))
         joined = Inputs.joined(inputs)
@@ -90,12 +96,12 @@ class RealSet:
         """Classes that have objects."""
         return tuple(self.classes[label] for label in np.unique(self.labels[self.labels >= 0]))
 
-    def names(self, rows) -> list[str]:
+    def names(self, rows: ArrayLike) -> list[str]:
         """Names of some objects."""
         return [str(name) for name in self.split.object_ids[rows]]
 
-    def predictions(self, scores) -> Predictions:
-        """Scores (object, image, class) of any contender, as predictions."""
+    def predictions(self, scores: np.ndarray) -> Predictions:
+        """Probabilities (object, image, class) of any method as predictions."""
         scores = np.where(self.inputs.shown[..., None] > 0, scores, np.nan)
         return Predictions(
             self.classes,
@@ -106,12 +112,10 @@ class RealSet:
             self.split.object_ids,
         )
 
-    def config(self, config):
-        """A recipe of features that shows what is shown here."""
-        shown = {
-            name: getattr(self.selection, name) for name in ("images", "start_fractions", "band")
-        }
-        return replace(config, **shown)
+    def config(self, config: FeatureConfig) -> FeatureConfig:
+        """A feature configuration that uses the same images."""
+        used = {name: getattr(self.selection, name) for name in ("images", "start_fractions")}
+        return replace(config, band=self.selection.band, **used)
 
 
 def _refuse_large(split, selection):

@@ -1,1 +1,1 @@
-"""Models taught a few real sequences."""
+"""Methods that adapt trained models to a few real sequences."""

@@ -1,4 +1,4 @@
-"""Many sequences of few: real ones turned, begun later, and with images left out."""
+"""Augmentation of a few sequences: rotated and flipped, begun later, with images left out."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ LATEST_START = 3
 _LEAST_IMAGES = 5
 
 
-def variants(inputs: Inputs, rows, draws: np.random.Generator) -> Inputs:
-    """Every object of ``rows`` (with repetitions) rotated and mirrored, and thinned, at random.
+def variants(inputs: Inputs, rows: np.ndarray, draws: np.random.Generator) -> Inputs:
+    """Objects ``rows`` (with repetitions), each randomly rotated, flipped and thinned.
 
-    A variant begins up to three images late and lacks up to three images in ten; one that would
-    have fewer than five images stays whole.
+    A variant begins up to three images late and lacks up to 30 % of its images; one that would
+    have fewer than five images keeps all.
     """
     chosen = inputs.of(rows).turned(draws.integers(8, size=len(rows)))
     n, length = chosen.shown.shape
-    there = chosen.shown > 0
+    present = chosen.shown > 0
     kept = draws.random((n, length)) >= draws.uniform(0, MOST_LEFT_OUT, n)[:, None]
-    kept &= there & (np.arange(length) >= draws.integers(LATEST_START + 1, size=n)[:, None])
+    kept &= present & (np.arange(length) >= draws.integers(LATEST_START + 1, size=n)[:, None])
     whole = kept.sum(axis=1) < _LEAST_IMAGES
-    kept[whole] = there[whole]
+    kept[whole] = present[whole]
     return thinned(chosen, kept)
 
 
-def thinned(inputs: Inputs, kept) -> Inputs:
+def thinned(inputs: Inputs, kept: np.ndarray) -> Inputs:
     """Sequences without the images that are not ``kept``, bool (object, image)."""
     order, rows = np.argsort(~kept, axis=1, kind="stable"), np.arange(len(inputs))[:, None]
     arrays = {name: values[rows, order] for name, values in inputs.arrays().items()}
@@ -36,3 +36,23 @@ def thinned(inputs: Inputs, kept) -> Inputs:
     days = (arrays["days"] - arrays["days"][:, :1]) * shown
     arrays |= {"shown": shown.astype(np.float32), "days": days.astype(np.float32)}
     return Inputs(**arrays, n_images=n_images)
+
+
+def balanced_rows(labels: np.ndarray, n: int, draws: np.random.Generator) -> np.ndarray:
+    """``n`` rows or more, equally many of every class; every object at least once."""
+    classes = np.unique(labels)
+    each = max(-(-n // classes.size), *(int((labels == c).sum()) for c in classes))
+    return np.concatenate(
+        [np.resize(draws.permutation(np.flatnonzero(labels == c)), each) for c in classes]
+    )
+
+
+def augmented(
+    inputs: Inputs, labels: np.ndarray, *, thin: bool, n: int, seed: int
+) -> tuple[Inputs, np.ndarray]:
+    """``n`` variants or more, equally many of every class, and the object (variant,) of each."""
+    draws = np.random.default_rng([seed, 5])
+    rows = balanced_rows(labels, n, draws)
+    if thin:
+        return variants(inputs, rows, draws), rows
+    return inputs.of(rows).turned(draws.integers(8, size=len(rows))), rows

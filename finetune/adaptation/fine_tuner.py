@@ -1,113 +1,106 @@
-"""A trained network that is taught, tested, and begun again from what it was."""
+"""A trained network that is fine-tuned on real sequences, used, and reset."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from classifier.models.model_card import CARD
 from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.network import WEIGHTS, Network, save_weights
 from classifier.network_inputs import Inputs
-from finetune.adaptation.augmentation import variants
-from finetune.adaptation.gradient import (
-    VARIANTS,
-    train_by_gradient,
-    training_rows,
-    training_set_for,
-)
+from finetune.adaptation.augmentation import augmented
+from finetune.adaptation.gradient import TrainingSet, train_by_gradient
 from finetune.adaptation.head import Head
-from finetune.adaptation.methods import Head as HeadMethod
-from finetune.adaptation.methods import Steps
-from skyreel.atomic_files import whole_file
+from finetune.adaptation.methods import Method
+from skyreel.json_io import write_json
 
-Sequences = tuple[Inputs, np.ndarray]
-_HEAD_VARIANTS = 256
+_HEAD_VARIANTS, _GRADIENT_VARIANTS = 256, 1024
 
 
 @dataclass
 class FineTuner:
-    """A network and the way it is adapted.
+    """A network and the method that adapts it.
 
     Parameters
     ----------
     network : Network
         Its weights change.
-    method : HeadMethod or Steps
+    method : HeadMethod or GradientMethod
     iterations : int
-        Of methods that take steps.
+        Of gradient descent.
     simulated : callable
-        Gives simulated sequences and their labels; asked once, if the method needs any.
+        Gives simulated sequences and their labels; called once, if the method needs any.
     """
 
     network: Network
-    method: HeadMethod | Steps
+    method: Method
     iterations: int
-    simulated: Callable[[], Sequences]
-    _before: list = field(init=False, repr=False)
-    _lessons: object = field(init=False, default=None, repr=False)
+    simulated: Callable[[], tuple[Inputs, np.ndarray]]
+    _initial: list[np.ndarray] = field(init=False, repr=False)
+    _simulated: TrainingSet | None = field(init=False, default=None, repr=False)
     _head: Head | None = field(init=False, default=None, repr=False)
 
-    def __post_init__(self):
-        self._before = [keras.ops.convert_to_numpy(v) for v in self.network.variants.whole.weights]
+    def __post_init__(self) -> None:
+        self._initial = [keras.ops.convert_to_numpy(v) for v in self.network.variants.whole.weights]
 
     def reset(self) -> None:
-        """Forget everything it was taught here."""
-        for variable, value in zip(self.network.variants.whole.weights, self._before, strict=True):
+        """Restore the initial weights."""
+        for variable, value in zip(self.network.variants.whole.weights, self._initial, strict=True):
             variable.assign(value)
 
-    def learn(
+    def fit(
         self,
         inputs: Inputs,
-        labels,
+        labels: ArrayLike,
         *,
         seed: int,
         on_step: Callable[[int, float], None] = lambda done, loss: None,
     ) -> None:
-        """Learn from some real sequences, having forgotten any taught before.
+        """Adapt the network, from its initial weights, to some real sequences.
 
         Parameters
         ----------
         inputs : Inputs
         labels : int (object,)
-            Among the network's classes.
+            Indices into the network's classes.
         seed : int
-        on_step
-            Told the steps done and the loss, by methods that take steps.
+            Of augmentation and batches.
+        on_step : callable
+            Called with the steps done and the loss, in gradient descent.
 
         Raises
         ------
         FinetuneError
+            The loss is not finite, or simulated sequences are needed and cannot be made.
         """
         self.reset()
-        labels = np.asarray(labels)
-        if self.method.part == "head":
-            made, rows = training_variants(inputs, labels, self.method, _HEAD_VARIANTS, seed)
+        labels, method = np.asarray(labels), self.method
+        n = _HEAD_VARIANTS if method.part == "head" else _GRADIENT_VARIANTS
+        made, rows = augmented(inputs, labels, thin=method.thinned, n=n, seed=seed)
+        if method.part == "head":
             per_class = float(np.median(np.unique(labels, return_counts=True)[1]))
-            penalty = self.method.penalty_for(per_class)
             self._head = self._head or Head(self.network)
-            self._head.fit(made, labels[rows], penalty=penalty)
+            self._head.fit(made, labels[rows], penalty=method.penalty_for(per_class))
             return
-        if self.method.simulated and self._lessons is None:
-            self._lessons = training_set_for(self.network, self.method, *self.simulated())
-        made, rows = training_variants(inputs, labels, self.method, VARIANTS, seed)
-        real = training_set_for(self.network, self.method, made, labels[rows])
+        if method.simulated and self._simulated is None:
+            self._simulated = TrainingSet.of(self.network, method, *self.simulated())
         train_by_gradient(
             self.network,
-            self.method,
-            real,
-            self._lessons,
+            method,
+            TrainingSet.of(self.network, method, made, labels[rows]),
+            self._simulated,
             iterations=self.iterations,
             seed=seed,
             on_step=on_step,
         )
 
     def save(self, folder: Path, adapted: dict) -> dict:
-        """Write what it is now as a model folder, with ``adapted`` in the card; its card.
+        """Write the adapted network as a model folder, with ``adapted`` in its card; the card.
 
         Raises
         ------
@@ -115,17 +108,8 @@ class FineTuner:
         """
         save_weights(self.network.variants.whole, folder / WEIGHTS)
         method = {"part": self.method.part, **asdict(self.method)}
-        told = {"method": method, "iterations": self.iterations, **adapted}
-        card = {**self.network.card, "showing": self.network.selection.as_dict(), "adapted": told}
-        with whole_file(folder / CARD) as path:
-            path.write_text(json.dumps(card, indent=1))
+        adapted = {"method": method, "iterations": self.iterations, **adapted}
+        selection = self.network.selection.as_dict()
+        card = {**self.network.card, "showing": selection, "adapted": adapted}
+        write_json(folder / CARD, card)
         return card
-
-
-def training_variants(inputs: Inputs, labels, method, n: int, seed: int):
-    """About ``n`` variants, at least one of each object and alike of each class, and their rows."""
-    draws = np.random.default_rng([seed, 5])
-    rows = training_rows(labels, n, draws)
-    if method.thinned:
-        return variants(inputs, rows, draws), rows
-    return inputs.of(rows).turned(draws.integers(8, size=len(rows))), rows

@@ -1,18 +1,19 @@
-"""The last layer of a network fitted anew to a few sequences, held by what it was.
+"""The last layer of a network, fitted to a few sequences with a penalty on its change.
 
-What the network makes of an image stays; only the weights W and b that turn its last features f
+The features of an image stay as they are; only the weights W and b that turn the last features f
 into the logits f W + b are fitted, by
 
     minimise  mean cross-entropy  +  penalty (|W - W0|^2 + |b - b0|^2),
 
-a multinomial logistic regression with a Gaussian prior about the weights it was trained to
-(compare Li et al. 2018, "Explicit inductive bias for transfer learning"). The problem is convex:
-there is one answer, and neither a learning rate nor an order of batches to choose.
+a multinomial logistic regression with a Gaussian prior about the trained weights W0 and b0
+(compare Li et al. 2018, "Explicit inductive bias for transfer learning", arXiv:1802.01483). The
+problem is convex, so the solution does not depend on a learning rate or an order of batches.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 
 from classifier.models.recurrent.backend import keras
@@ -21,10 +22,18 @@ from classifier.network_inputs import Inputs
 
 LAST = "logits"
 _MOST_STEPS = 200
-_AT_ONCE = 256
+_BATCH = 256
 
 
-def fitted_head(features, labels, weights, kernel, bias, *, penalty: float):
+def fitted_head(
+    features: ArrayLike,
+    labels: ArrayLike,
+    weights: ArrayLike,
+    kernel: np.ndarray,
+    bias: np.ndarray,
+    *,
+    penalty: float,
+) -> tuple[np.ndarray, np.ndarray]:
     """Kernel (feature, class) and bias (class,) fitted to rows of features.
 
     Parameters
@@ -32,9 +41,9 @@ def fitted_head(features, labels, weights, kernel, bias, *, penalty: float):
     features : shape (row, feature)
     labels : int, shape (row,)
     weights : shape (row,)
-        Shares of the rows in the mean; they are made to add up to one.
+        Weights of the rows in the mean; they are normalised.
     kernel, bias
-        Where the fit begins, and what holds it.
+        Trained weights, where the fit begins and the penalty is zero.
     penalty : float
         Above 0.
     """
@@ -62,20 +71,20 @@ def fitted_head(features, labels, weights, kernel, bias, *, penalty: float):
 
 
 class Head:
-    """The last layer of a network, and what comes into it."""
+    """The last layer of a network, and the features it is applied to."""
 
-    def __init__(self, network: Network):
+    def __init__(self, network: Network) -> None:
         whole = network.variants.whole
         self._layer = whole.get_layer(LAST)
         self._features = keras.Model(whole.input, self._layer.input)
 
     def features(self, inputs: Inputs) -> np.ndarray:
-        """What comes into the last layer, (object, image, feature)."""
+        """Inputs of the last layer, (object, image, feature)."""
         parts = [
             keras.ops.convert_to_numpy(
-                self._features.predict_on_batch(inputs.of(slice(a, a + _AT_ONCE)).arrays())
+                self._features.predict_on_batch(inputs.of(slice(a, a + _BATCH)).arrays())
             )
-            for a in range(0, len(inputs), _AT_ONCE)
+            for a in range(0, len(inputs), _BATCH)
         ]
         return np.concatenate(parts)
 
@@ -85,8 +94,8 @@ class Head:
         kernel, bias = (keras.ops.convert_to_numpy(v) for v in self._layer.weights)
         return kernel, bias
 
-    def fit(self, inputs: Inputs, labels, *, penalty: float) -> None:
-        """Fit the layer to sequences, every image of which counts the same."""
+    def fit(self, inputs: Inputs, labels: ArrayLike, *, penalty: float) -> None:
+        """Fit the layer to sequences with labels (object,); every image has the same weight."""
         features, shown = self.features(inputs), inputs.shown > 0
         repeated = np.broadcast_to(np.asarray(labels)[:, None], shown.shape)
         kernel, bias = fitted_head(

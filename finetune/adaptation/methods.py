@@ -1,55 +1,55 @@
-"""Ways to adapt a network, by name; docs/finetune.md says how the default was chosen."""
+"""Methods that adapt a network, by name; docs/finetune.md says how the default was chosen."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 
-from skyreel.errors import FinetuneError
+from skyreel.errors import FinetuneError, nearest
 
 
 @dataclass(frozen=True, kw_only=True)
-class Head:
-    """The last layer fitted anew, held by what it was: no steps and no simulated sequences.
+class HeadMethod:
+    """The last layer is fitted with a penalty on its change; see `finetune.adaptation.head`.
 
     Parameters
     ----------
     penalty : float
-        On the change of the weights with one object per class.
-    falling : float
-        With k objects per class it is ``penalty`` over k to this power.
-    trees : float
-        Weight of trees on light curves of the taught objects (`classifier.models.ensemble`);
-        0: none.
+        On the squared change of the weights, with one object per class.
+    penalty_exponent : float
+        With k objects per class the penalty is ``penalty`` / k ** ``penalty_exponent``.
+    tree_weight : float
+        Weight of trees on light curves of the training objects (`classifier.models.ensemble`);
+        0: no trees.
     """
 
     penalty: float = 3.0
-    falling: float = 1.5
-    trees: float = 0.0
+    penalty_exponent: float = 1.5
+    tree_weight: float = 0.0
     part = "head"
     simulated = 0.0
     thinned = True
 
     def penalty_for(self, per_class: float) -> float:
         """The penalty with so many objects per class."""
-        return self.penalty / max(per_class, 1.0) ** self.falling
+        return self.penalty / max(per_class, 1.0) ** self.penalty_exponent
 
 
 @dataclass(frozen=True, kw_only=True)
-class Steps:
+class GradientMethod:
     """Gradient descent.
 
     Parameters
     ----------
     part : str
-        What learns: "all", or "reader", the recurrent part and what follows it.
+        What is trained: "all", or "reader", the recurrent part and what follows it.
     simulated : float
-        Share of every batch that is simulated, so that nothing is forgotten.
+        Share of simulated sequences in a batch; they keep the network from forgetting.
     thinned : bool
-        Teach variants that begin later and lack images, not only turned ones.
+        Whether augmented sequences also begin later and lack images; all are rotated and flipped.
     learning_rate : float
-        At first; it falls to a hundredth (cosine).
+        Initial; it falls to a hundredth of that (cosine).
     batch : int
+        Sequences.
     """
 
     part: str = "reader"
@@ -57,29 +57,36 @@ class Steps:
     thinned: bool = True
     learning_rate: float = 5e-4
     batch: int = 64
-    trees = 0.0
+    tree_weight = 0.0
 
 
-METHODS = {
-    "committee": Head(trees=1.0),
-    "head": Head(),
-    "reader": Steps(),
-    "mixed": Steps(part="all"),
-    "plain": Steps(part="all", simulated=0.0, thinned=False),
+Method = HeadMethod | GradientMethod
+METHODS: dict[str, Method] = {
+    "ensemble": HeadMethod(tree_weight=1.0),
+    "head": HeadMethod(),
+    "reader": GradientMethod(),
+    "mixed": GradientMethod(part="all"),
+    "plain": GradientMethod(part="all", simulated=0.0, thinned=False),
 }
-DEFAULT = "committee"
+DEFAULT = "ensemble"
+ALIASES = {"committee": "ensemble"}
+"""Former names, still accepted and still found in old run files."""
 
 
-def method_named(name: str, flag: str = "--method") -> Head | Steps:
-    """The method of this name.
+def canonical_name(name: str, flag: str = "--method") -> str:
+    """The present name of a method.
 
     Raises
     ------
     FinetuneError
-        There is none.
+        There is no such method.
     """
-    if name not in METHODS:
-        near = get_close_matches(name.lower(), METHODS, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(METHODS)}."
-        raise FinetuneError(f"{flag} {name}: there is no such method. {hint}")
-    return METHODS[name]
+    found = ALIASES.get(name, name)
+    if found not in METHODS:
+        raise FinetuneError(f"{flag} {name}: there is no such method. {nearest(name, METHODS)}")
+    return found
+
+
+def method_named(name: str) -> Method:
+    """The method of this name; FinetuneError if there is none."""
+    return METHODS[canonical_name(name)]

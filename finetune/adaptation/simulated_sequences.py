@@ -1,4 +1,4 @@
-"""Sequences simulated for the survey and the classes in a network's card, so like its training."""
+"""Sequences simulated for the survey and the classes in a network's card."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import numpy as np
 from classifier.image_selection import ImageSelection
 from classifier.models.recurrent.network import Network
 from classifier.network_inputs import Inputs
-from classifier.training.sources import MOST_SEEDS, EndlessSource
+from classifier.training.sources import EndlessSource
 from simulator.options import Options
 from simulator.simulator import Simulator
 from skyreel.errors import FinetuneError, SimulationError
 from survey_profiles.profile import Profile
 
 _BATCH = 64
-_SEED_OFFSET = 1_000_000  # other sequences than training saw with small seeds
-MOST_SEED = MOST_SEEDS - 1 - _SEED_OFFSET
+SEED_OFFSET = 1_000_000  # other sequences than those of trainings with small seeds
 
 
 def simulator_for(network: Network) -> Simulator:
@@ -45,9 +44,7 @@ def simulated_sequences(
 
     ``resampled`` is the share whose stamps are registered on their source.
     """
-    source = EndlessSource(
-        simulator_for(network), selection, _SEED_OFFSET + seed, _BATCH, resampled
-    )
+    source = EndlessSource(simulator_for(network), selection, SEED_OFFSET + seed, _BATCH, resampled)
     parts, found = [], 0
     while found < n:
         parts.append(source.block(len(parts), 0))

@@ -1,4 +1,4 @@
-"""Trees on a few objects of every class, tested on the others, over many draws."""
+"""The single-epoch baseline: trees trained on a few objects of every class, over many draws."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from classifier.models.ensemble import real_only_predictions
 from finetune.few_shot import drawn
 
 
 @dataclass(frozen=True)
-class Trials:
-    """Scores of repeated draws with equally many taught objects.
+class DrawScores:
+    """Confusion matrices of repeated draws with equally many training objects.
 
     Attributes
     ----------
     per_class : int
-    counts : int (trial, class, predicted class)
-        Tested objects.
+        Training objects per class.
+    counts : int (draw, class, predicted class)
+        Test objects.
     """
 
     per_class: int
@@ -27,51 +29,51 @@ class Trials:
 
     @property
     def recall(self) -> np.ndarray:
-        """Recall (trial, class)."""
+        """Recall (draw, class)."""
         n = self.counts.sum(axis=2)
         return np.diagonal(self.counts, axis1=1, axis2=2) / n
 
     @property
     def mean_recall(self) -> np.ndarray:
-        """Mean recall (trial,) over the classes."""
+        """Mean recall (draw,) over the classes."""
         return self.recall.mean(axis=1)
 
     @property
     def confusion(self) -> np.ndarray:
-        """Share (class, predicted class) of a class's tested objects, mean over the trials."""
+        """Share (class, predicted class) of the test objects of a class, mean over the draws."""
         return (self.counts / self.counts.sum(axis=2, keepdims=True)).mean(axis=0)
 
 
-def few_shot_trials(
-    features,
-    labels,
-    fields,
+def few_shot_scores(
+    features: ArrayLike,
+    labels: ArrayLike,
+    fields: ArrayLike | None,
     classes: Sequence[str],
     *,
     per_class: int,
     trials: int,
     seed: int = 0,
     disjoint: str = "field",
-) -> Trials:
-    """Grow trees on ``per_class`` objects of every class and test them on the rest.
+) -> DrawScores:
+    """Train trees on ``per_class`` objects of every class and test them on the others.
 
     Parameters
     ----------
-    features : numpy.ndarray, shape (object, feature)
-    labels : numpy.ndarray of int, shape (object,)
-        Indices into ``classes``; -1: neither taught nor tested.
-    fields : numpy.ndarray of int, shape (object,), or None
-        Of the survey; with ``disjoint`` "field" no tested object is of a taught one's field.
+    features : float (object, feature)
+    labels : int (object,)
+        Indices into ``classes``; -1: not used.
+    fields : int (object,) or None
+        Fields of the survey, see `finetune.few_shot.drawn`.
     classes : sequence of str
         Each must have objects.
     per_class, trials, seed : int
     disjoint : str
-        "field", or "object".
+        What training and test objects must not share: "field" or "object".
 
     Raises
     ------
     FinetuneError
-        Too few objects for some to be taught and some to be tested.
+        Too few objects of a class for training and test.
     ClassifierError
         Objects of one class alone.
     """
@@ -81,8 +83,8 @@ def few_shot_trials(
     for trial in range(trials):
         draw = drawn(labels, fields, per_class=per_class, trial=trial, seed=seed, disjoint=disjoint)
         scores = real_only_predictions(
-            features, one, labels, draw.taught, classes, seed=seed + trial
+            features, one, labels, draw.training, classes, seed=seed + trial
         )
-        chosen = scores[draw.tested, 0].argmax(axis=1)
-        np.add.at(counts[trial], (labels[draw.tested], chosen), 1)
-    return Trials(per_class, counts)
+        chosen = scores[draw.test, 0].argmax(axis=1)
+        np.add.at(counts[trial], (labels[draw.test], chosen), 1)
+    return DrawScores(per_class, counts)

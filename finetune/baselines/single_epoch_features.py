@@ -1,9 +1,9 @@
-"""Hand-made features of the three stamps of one alert, each of one number.
+"""Hand-made features of the three stamps of one alert.
 
-All are of pixels alone: nothing of a packet enters but the sign that ``isdiffpos`` gave to the
-difference (so that it is science less template). None tells the depth, the band, the sky or the
-seeing of the image as such; widths are relative to other sources of the same stamp. They are
-logarithms or shares, because trees that cut at random places do best where values spread evenly.
+All are measured on pixels; of the packet only the sign ``isdiffpos`` of the difference image is
+used (so that it is science less template). None depends on the depth, the band, the sky or the
+seeing of the image: widths are relative to other sources of the same stamp. Features are
+logarithms or shares, because trees with random thresholds do best on evenly spread values.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter, maximum_filter
 
 from finetune.baselines.single_epoch_planes import Planes
 
-_SOURCE_PIX = 3.0  # radius of the aperture
+_APERTURE_PIX = 3.0  # radius of the aperture
 _AROUND_PIX = 8.0
 _SIGMA = 4.0
 _TEMPLATE_SIGMA = 5.0
@@ -25,66 +25,69 @@ _LEAST_SHARE = 1e-3
 
 @dataclass(frozen=True)
 class Alert:
-    """What several features share."""
+    """Quantities that several features share; planes are in units of their noise per pixel."""
 
     planes: Planes
 
     @cached_property
-    def radius(self):
+    def radius(self) -> np.ndarray:
+        """Distance (row, column) from the central pixel [pix]."""
         return radius_of(self.planes.science)
 
     @cached_property
-    def source(self):
-        """Pixels of the aperture."""
-        return (self.radius <= _SOURCE_PIX) & self.planes.usable
+    def aperture(self) -> np.ndarray:
+        """Usable pixels of the aperture, bool (row, column)."""
+        return (self.radius <= _APERTURE_PIX) & self.planes.usable
 
     @cached_property
-    def around(self):
+    def around(self) -> np.ndarray:
+        """Usable pixels within 8 of the centre, bool (row, column)."""
         return (self.radius <= _AROUND_PIX) & self.planes.usable
 
     @cached_property
-    def room(self):
-        """Noise of the light in the aperture."""
-        return np.sqrt(max(self.source.sum(), 1))
+    def flux_noise(self) -> float:
+        """Noise of the flux in the aperture."""
+        return np.sqrt(max(self.aperture.sum(), 1))
 
     @cached_property
-    def flux(self):
-        """Light of the difference in the aperture, signed, in noise of a pixel."""
-        return self.planes.difference[self.source].sum()
+    def flux(self) -> float:
+        """Signed flux of the difference in the aperture."""
+        return self.planes.difference[self.aperture].sum()
 
     @cached_property
-    def light(self):
-        """The difference, turned to be positive at the source."""
+    def difference(self) -> np.ndarray:
+        """The difference (row, column), with the sign that makes the source positive."""
         return self.planes.difference * (-1 if self.flux < 0 else 1)
 
     @cached_property
-    def template_flux(self):
-        return self.planes.template[self.source].sum()
+    def template_flux(self) -> float:
+        """Flux of the template in the aperture."""
+        return self.planes.template[self.aperture].sum()
 
 
-def signal(a: Alert):
-    """Signal to noise of the difference in the aperture."""
-    return np.log10(np.abs(a.flux) / a.room + 1)
+def signal(a: Alert) -> float:
+    """Signal-to-noise of the difference in the aperture."""
+    return np.log10(np.abs(a.flux) / a.flux_noise + 1)
 
 
-def polarity(a: Alert):
-    """Net light over absolute light of the difference: 1 brighter, -1 fainter, near 0 a dipole."""
-    total = np.abs(a.planes.difference[a.source]).sum()
+def polarity(a: Alert) -> float:
+    """Net over absolute flux of the difference: 1 brighter, -1 fainter, near 0 a dipole."""
+    total = np.abs(a.planes.difference[a.aperture]).sum()
     return a.flux / max(total, 1.0)
 
 
-def width(a: Alert):
+def width(a: Alert) -> float:
     """FWHM of the difference over that of other sources in the science image.
 
-    0 (in the logarithm) where there is no other source or no light.
+    0 (in the logarithm) where there is no other source or no flux.
     """
-    ratio = fwhm_pix(a.light) / star_fwhm_pix(a.planes.science, a.planes.clean)
+    ratio = fwhm_pix(a.difference) / star_fwhm_pix(a.planes.science, a.planes.clean)
     return np.log(ratio) if np.isfinite(ratio) else 0.0
 
 
-def elongation(a: Alert):
+def elongation(a: Alert) -> float:
     """Axis ratio of the second moments of the difference, pixels above 2 sigma within 8."""
-    light = np.where(a.around & (a.light > 2), a.light, 0.0)
+    light = np.where(a.around & (a.difference > 2), a.difference, 0.0)
     rows, columns = np.nonzero(light)
     if rows.size < 3:
         return 0.0
@@ -93,71 +96,71 @@ def elongation(a: Alert):
     return 0.5 * np.log(large / small)
 
 
-def off_centre(a: Alert):
-    """Distance of the brightest place of the difference within 8 pixels from the middle."""
-    seen = np.where(a.around, smoothed(a.light), -np.inf)
+def off_centre(a: Alert) -> float:
+    """Distance of the maximum of the difference within 8 pixels from the centre."""
+    seen = np.where(a.around, smoothed(a.difference), -np.inf)
     return np.log(a.radius.flat[seen.argmax()] + 0.5)
 
 
-def opposite(a: Alert):
-    """Depth of the deepest hole within 8 pixels, beyond what noise makes, over the peak."""
-    seen = smoothed(a.light)[a.around]
+def negative_peak(a: Alert) -> float:
+    """Depth of the minimum within 8 pixels, beyond 4 sigma, over the height of the maximum."""
+    seen = smoothed(a.difference)[a.around]
     if not seen.size:
         return 0.0
-    hole = max(-seen.min() - _SIGMA, 0.0)
-    return np.log1p(10 * min(hole / max(seen.max(), 1.0), 10.0))
+    depth = max(-seen.min() - _SIGMA, 0.0)
+    return np.log1p(10 * min(depth / max(seen.max(), 1.0), 10.0))
 
 
-def residuals(a: Alert):
-    """Share of pixels beyond 8 where the smoothed difference is above 4 sigma, either sign."""
+def residuals(a: Alert) -> float:
+    """Share of pixels beyond 8 where the smoothed difference exceeds 4 sigma, either sign."""
     away = (a.radius > _AROUND_PIX) & a.planes.usable
     return _log_share((np.abs(smoothed(a.planes.difference)) > _SIGMA) & away, away)
 
 
-def likeness(a: Alert):
-    """Correlation of difference and science within 5 pixels: a source of light looks alike."""
+def correlation(a: Alert) -> float:
+    """Correlation of difference and science within 5 pixels; high for a real source."""
     within = (a.radius <= 5) & a.planes.usable
-    pair = a.light[within], a.planes.science[within]
+    pair = a.difference[within], a.planes.science[within]
     if within.sum() < 3 or min(values.std() for values in pair) == 0:
         return 0.0
     return np.corrcoef(*pair)[0, 1]
 
 
-def new_light(a: Alert):
-    """New / (|new| + before): 1 where nothing was before, 1/2 where it doubled, -1/2 where it went.
+def new_light(a: Alert) -> float:
+    """New / (|new| + before): 1 for a new source, 1/2 where flux doubled, -1/2 where it vanished.
 
-    New is the difference and before the science less it, at least the noise of the aperture.
+    New is the difference; before is the science less it, at least the noise of the aperture.
     """
     new = a.flux * a.planes.per_science
-    before = a.planes.science[a.source].sum() - new
-    return new / (np.abs(new) + max(before, a.room))
+    before = a.planes.science[a.aperture].sum() - new
+    return new / (np.abs(new) + max(before, a.flux_noise))
 
 
-def template_signal(a: Alert):
-    """Signal to noise of the template at the place."""
-    return np.arcsinh(a.template_flux / a.room)
+def template_signal(a: Alert) -> float:
+    """Signal-to-noise of the template in the aperture."""
+    return np.arcsinh(a.template_flux / a.flux_noise)
 
 
-def template_spread(a: Alert):
-    """Template light in a ring of 4 to 8 pixels over that in the aperture: hosts, neighbours."""
+def template_spread(a: Alert) -> float:
+    """Template flux in a ring of 4 to 8 pixels over that in the aperture: hosts, neighbours."""
     ring = (a.radius > 4) & (a.radius <= _AROUND_PIX) & a.planes.usable
     against = np.abs(a.template_flux) + 3 * np.sqrt(max(ring.sum(), 1))
     return np.arcsinh(5 * a.planes.template[ring].sum() / against)
 
 
-def nearest(a: Alert):
-    """Distance of the template's nearest source from the middle; half the stamp if none."""
+def nearest(a: Alert) -> float:
+    """Distance of the template's nearest source from the centre; half the stamp if none."""
     found = np.hypot(*peaks(a.planes.template, _TEMPLATE_SIGMA).T)
     return np.log(min(found.min(initial=np.inf), a.planes.template.shape[0] / 2) + 0.5)
 
 
-def crowding(a: Alert):
+def crowding(a: Alert) -> float:
     """Share of the template above 5 sigma."""
     return _log_share((a.planes.template > _TEMPLATE_SIGMA) & a.planes.usable, a.planes.usable)
 
 
-def lost(a: Alert):
-    """Share of the stamp that is off the detector, bad, saturated, or without a number."""
+def masked(a: Alert) -> float:
+    """Share of the stamp that is outside the detector, bad, saturated, or not finite."""
     return _log_share(~a.planes.clean, np.ones_like(a.planes.clean))
 
 
@@ -173,15 +176,15 @@ _FUNCTIONS = {
         width,
         elongation,
         off_centre,
-        opposite,
+        negative_peak,
         residuals,
-        likeness,
+        correlation,
         new_light,
         template_signal,
         template_spread,
         nearest,
         crowding,
-        lost,
+        masked,
     )
 }
 FEATURES = tuple(_FUNCTIONS)
@@ -189,7 +192,7 @@ BRIGHTNESS_FEATURES = ("signal", "template_signal")
 
 
 def feature_columns(*, brightness: bool = True) -> list[int]:
-    """Columns of the features; without ``brightness`` none tells how bright a source is."""
+    """Columns of the features; without ``brightness``, those that measure it are left out."""
     left_out = () if brightness else BRIGHTNESS_FEATURES
     return [i for i, name in enumerate(FEATURES) if name not in left_out]
 
@@ -203,28 +206,28 @@ def single_epoch_features(planes: Planes) -> np.ndarray:
 SMOOTHING_PIX = 1.0  # sigma of a Gaussian; ZTF's PSF has a FWHM of 2 pixels and more
 WIDTH_RADIUS_PIX = 5.0
 WIDTHS_PIX = (1.0, 12.0)  # FWHMs outside are noise
-_APART_PIX = 6
+_ISOLATION_PIX = 6
 _STAR_SIGMA = 15.0
 _STARS = 5
 # Noise of a plane of independent pixels after smoothing, over that before.
 SMOOTHED_NOISE = 1 / (2 * np.sqrt(np.pi) * SMOOTHING_PIX)
 
 
-def radius_of(plane) -> np.ndarray:
-    """Distance of every pixel from the middle one, in pixels."""
+def radius_of(plane: np.ndarray) -> np.ndarray:
+    """Distance (row, column) of every pixel from the central one [pix]."""
     rows, columns = (np.arange(n) - n // 2 for n in plane.shape)
     return np.hypot(rows[:, None], columns)
 
 
-def smoothed(plane) -> np.ndarray:
-    """The plane after a narrow Gaussian, in units of the noise that is left."""
+def smoothed(plane: np.ndarray) -> np.ndarray:
+    """The plane smoothed by a narrow Gaussian, in units of its noise after smoothing."""
     return gaussian_filter(plane, SMOOTHING_PIX, mode="constant") / SMOOTHED_NOISE
 
 
-def fwhm_pix(plane, row=0, column=0) -> float:
-    """Width of a source: of the Gaussian with the same effective area, 1 / sum(share^2).
+def fwhm_pix(plane: np.ndarray, row: int = 0, column: int = 0) -> float:
+    """FWHM of the Gaussian with the effective area 1 / sum(share^2) of a source.
 
-    The squared noise of the pixels, 1 each, is taken off the sum; NaN without light.
+    The squared noise of the pixels, 1 each, is subtracted from the sum; NaN without flux.
     """
     rows, columns = (np.arange(n) - n // 2 for n in plane.shape)
     within = np.hypot(rows[:, None] - row, columns - column) <= WIDTH_RADIUS_PIX
@@ -236,8 +239,8 @@ def fwhm_pix(plane, row=0, column=0) -> float:
     return float(np.clip(width, *WIDTHS_PIX))
 
 
-def peaks(plane, sigma: float) -> np.ndarray:
-    """Pixels (peak, 2) above ``sigma`` that are the brightest within 2, brightest first."""
+def peaks(plane: np.ndarray, sigma: float) -> np.ndarray:
+    """Local maxima (peak, 2) above ``sigma``, from the centre [pix], brightest first."""
     seen = smoothed(plane)
     row, column = np.nonzero((seen >= sigma) & (seen == maximum_filter(seen, size=5)))
     order = np.argsort(-seen[row, column], kind="stable")
@@ -245,17 +248,17 @@ def peaks(plane, sigma: float) -> np.ndarray:
     return np.stack([row, column], axis=1)[order] - middle
 
 
-def star_fwhm_pix(science, clean) -> float:
-    """Median width of bright, unsaturated sources other than the one in the middle; NaN if none.
+def star_fwhm_pix(science: np.ndarray, clean: np.ndarray) -> float:
+    """Median FWHM of bright, unsaturated sources other than the central one; NaN if none.
 
-    Sources count that are 8 pixels or more from the middle, not cut by the edge, the brightest
+    Sources are used that are 8 pixels or more from the centre, not cut by the edge, the brightest
     within 6 pixels, and without masked pixels.
     """
-    alone = smoothed(science) == maximum_filter(smoothed(science), size=2 * _APART_PIX + 1)
+    alone = smoothed(science) == maximum_filter(smoothed(science), size=2 * _ISOLATION_PIX + 1)
     half = np.array(science.shape) // 2
     found = []
     for row, column in peaks(science, _STAR_SIGMA):
-        if np.hypot(row, column) < 8 or (np.abs([row, column]) > half - _APART_PIX).any():
+        if np.hypot(row, column) < 8 or (np.abs([row, column]) > half - _ISOLATION_PIX).any():
             continue
         at = row + half[0], column + half[1]
         box = clean[at[0] - 3 : at[0] + 4, at[1] - 3 : at[1] + 4]

@@ -1,14 +1,16 @@
-"""Science, template and difference of the first alert of every object, less their background.
+"""Background-subtracted science, template and difference of the first alert of every object.
 
-Axis order is (object, row, column); the alert is in the middle pixel, number n // 2 from 0.
+Axis order is (object, row, column); the source is in the central pixel, number n // 2 from 0.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from astropy.stats import sigma_clipped_stats
+from numpy.typing import ArrayLike
 
 from classifier.dataset import DatasetSplit
 from simulator.dataset.store import open_dataset
@@ -17,7 +19,7 @@ from skyreel.errors import FinetuneError
 
 SMALLEST_PIX = 21
 _PLANES = ("images", "template_images", "difference_images")
-_LEAST_SHARE = 0.2  # of pixels with a number, below which a plane tells nothing
+_LEAST_SHARE = 0.2  # of usable pixels, below which planes are not used
 _TINY = 1e-6
 
 
@@ -25,18 +27,18 @@ _TINY = 1e-6
 class Planes:
     """One object's stamps in units of their own noise.
 
-    ``science``, ``template`` and ``difference`` (row, column) are what exceeds the background,
-    over the noise of one pixel, both by sigma clipping at 3; 0 where a pixel is not ``usable``.
+    ``science``, ``template`` and ``difference`` (row, column) are the counts above the background
+    over the noise of one pixel, both by clipping at 3 sigma; 0 where a pixel is not ``usable``.
 
     Attributes
     ----------
     usable : bool (row, column)
-        Pixels with a number in all three planes that are not bad or off the detector.
+        Pixels that are finite in all three planes, and neither bad nor outside the detector.
     clean : bool (row, column)
-        Pixels that are not saturated either.
+        Usable pixels that are not saturated.
     per_science : float
-        Noise of the difference over that of the science image: turns a difference in units of
-        its own noise into units of the science image's.
+        Noise of the difference over that of the science image: converts the difference to units
+        of the science image.
     """
 
     science: np.ndarray
@@ -47,17 +49,15 @@ class Planes:
     per_science: float
 
     @classmethod
-    def of(cls, images, mask) -> Planes | None:
-        """Planes of counts (3, row, column): science, template, science less template.
-
-        None where a plane has hardly any pixel with a number, or all its pixels are alike.
+    def of(cls, images: ArrayLike, mask: np.ndarray) -> Planes | None:
+        """Planes of counts; None where few pixels are usable, or all pixels of a plane are equal.
 
         Parameters
         ----------
-        images : array_like, shape (3, row, column)
-            In ADU; NaN where not measured.
-        mask : numpy.ndarray of uint8, shape (row, column)
-            Bits as in a data set; of the science image.
+        images : float (3, row, column)
+            Science, template, and science less template [ADU]; NaN where not measured.
+        mask : uint8 (row, column)
+            Of the science image, bits as in a data set.
         """
         images = np.asarray(images, dtype=float)
         usable = np.isfinite(images).all(axis=0) & ((mask & ~np.uint8(SATURATED)) == 0)
@@ -67,15 +67,15 @@ class Planes:
         noises = np.array([noise for _, _, noise in levels])
         if not (noises > _TINY).all():
             return None
-        shown = [
+        scaled = [
             np.where(usable, (image - median) / noise, 0.0)
             for image, (_, median, noise) in zip(images, levels, strict=True)
         ]
-        return cls(*shown, usable, usable & (mask == 0), noises[2] / noises[0])
+        return cls(*scaled, usable, usable & (mask == 0), noises[2] / noises[0])
 
 
-def first_planes(path, name: str = "test") -> tuple[DatasetSplit, list[Planes | None]]:
-    """A split, and the planes of the first image of each of its objects.
+def first_planes(path: str | Path, name: str = "test") -> tuple[DatasetSplit, list[Planes | None]]:
+    """A split, and the planes of the first image of every object.
 
     Raises
     ------

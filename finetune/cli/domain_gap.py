@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from classifier.dataset import DatasetSplit
+from finetune.domain_gap.distances import CONSISTENT
 from finetune.domain_gap.gap import Settings, expected_work, measure_gap
 from finetune.domain_gap.quantities import QUANTITIES, SELECTION
 from finetune.reports.domain_gap_page import page_of, record_of
@@ -199,11 +200,12 @@ def _gaps(gap):
     distances = {**gap.distances, **gap.selection.distances}
     found = [(distances[q.name], q) for q in (*QUANTITIES, *SELECTION)]
     found = sorted(
-        (f for f in found if f[0].verdict not in ("alike", "not measured")),
+        (f for f in found if f[0].verdict not in (CONSISTENT, "not measured")),
         key=lambda f: -f[0].excess,
     )
     table = Table(
-        title=f"{len(found)} of {len(distances)} measurements are not alike", title_justify="left"
+        title=f"{len(found)} of {len(distances)} quantities are not consistent",
+        title_justify="left",
     )
     for name in ("measurement", "real", "simulated", "distance", "verdict"):
         left = name in ("measurement", "verdict")

@@ -125,14 +125,14 @@ def adapt_and_report(work, options) -> None:
     ------
     FinetuneError, ClassifierError, OutputError
     """
-    from finetune.experiment import MODEL, Trials
+    from finetune.experiment import MODEL, Experiment
     from finetune.reports import write_few_shot_report
     from skyreel.commands import progress_bars
     from skyreel.provenance import command_line
 
     work.check_output()
-    trials = Trials(options, work.out, work.cores(), command_line("finetune"))
-    real, console = trials.real, work.console
+    experiment = Experiment(options, work.out, work.cores(), command_line("finetune"))
+    real, console = experiment.real, work.console
     counts = ", ".join(f"{(real.labels == real.classes.index(c)).sum()} {c}" for c in real.present)
     console.print(f"{options.real}: {counts}; at most {real.selection.images} images of each.")
     with progress_bars(console) as progress:
@@ -143,7 +143,7 @@ def adapt_and_report(work, options) -> None:
                 tasks[name] = progress.add_task(name, total=total)
             progress.advance(tasks[name], done)
 
-        trials.run(on_step)
+        experiment.run(on_step)
     write_few_shot_report(work.out, real.split, console=console)
     taught = (real.labels >= 0).sum()
     console.print(

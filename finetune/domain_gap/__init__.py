@@ -1,1 +1,1 @@
-"""How far a simulation is from real images of its survey, and what would bring it nearer."""
+"""The domain gap: how far simulated images of a survey differ from real ones, and in what."""

@@ -1,9 +1,12 @@
-"""When an object was observed, under which conditions, and how its light varied."""
+"""Statistics of a sequence beside its pixels: conditions, cadence and the light curve."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from classifier.dataset import StampBatch
+from classifier.photometry.light_curves import LightCurves
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
 from finetune.domain_gap.image_statistics import mean, median, scatter
 
@@ -12,22 +15,22 @@ _NIGHT_GAP_D = 0.5
 _H_PER_D = 24.0
 
 
-def asinh_magnitude(flux_njy):
-    """AB magnitude that stays finite where flux is zero (Lupton, Gunn & Szalay 1999)."""
+def asinh_magnitude(flux_njy: ArrayLike) -> np.ndarray:
+    """AB magnitudes that are finite at zero flux too (Lupton, Gunn & Szalay 1999)."""
     scaled = np.asarray(flux_njy, dtype=float) / (2.0 * NJY_SOFTENING)
     return NJY_ZERO_POINT_MAG - 2.5 / np.log(10.0) * (np.arcsinh(scaled) + np.log(NJY_SOFTENING))
 
 
-def matching_magnitudes(curves):
-    """(object, 2): asinh magnitudes of the median flux and of the brightest difference."""
+def matching_magnitudes(curves: LightCurves) -> np.ndarray:
+    """Shape (object, 2): asinh magnitudes of the median flux and of the brightest difference."""
     flux = median(curves.flux_njy)
     with np.errstate(invalid="ignore"):
         rise = _highest(curves.difference_flux_njy)
     return np.stack([asinh_magnitude(flux), asinh_magnitude(rise)], axis=1)
 
 
-def conditions(stamps, noise) -> dict[str, np.ndarray]:
-    """Per object: level and scatter of sky, seeing and zero point."""
+def conditions(stamps: StampBatch, noise: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Per object: level and scatter of sky, seeing and zero point; ``noise`` of `border_noise`."""
     with np.errstate(divide="ignore", invalid="ignore"):
         sky, seeing = np.log(noise["sky_adu"]), np.log(stamps.seeing_fwhm_pix)
     zero_point = np.where(np.isfinite(stamps.mjd), stamps.zero_point_mag, np.nan)
@@ -41,8 +44,8 @@ def conditions(stamps, noise) -> dict[str, np.ndarray]:
     }
 
 
-def cadence(stamps) -> dict[str, np.ndarray]:
-    """Per object: span, night_gap, visit_gap and images_a_night."""
+def cadence(stamps: StampBatch) -> dict[str, np.ndarray]:
+    """Per object: span [d], night_gap [d], visit_gap [h] and images_a_night."""
     mjd = stamps.mjd
     gaps = np.diff(mjd, axis=1)
     with np.errstate(invalid="ignore"):
@@ -58,7 +61,7 @@ def cadence(stamps) -> dict[str, np.ndarray]:
     }
 
 
-def variation(curves) -> dict[str, np.ndarray]:
+def variation(curves: LightCurves) -> dict[str, np.ndarray]:
     """Per object: scatter_over_error, amplitude, smoothness and brightest_at."""
     flux, error = curves.flux_njy, curves.flux_error_njy
     centred = flux - mean(flux)[:, None]

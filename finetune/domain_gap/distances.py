@@ -1,7 +1,7 @@
-"""Distances between a measurement's real and simulated distributions, with their errors.
+"""Distances between the real and the simulated distribution of a quantity, with errors.
 
-Objects are drawn again with their partners, so that an error knows how few real objects
-there are.
+Errors are of a bootstrap that resamples real objects together with their matched simulations, so
+they include the small number of real objects.
 """
 
 from __future__ import annotations
@@ -13,17 +13,33 @@ from scipy.stats import ks_2samp, wasserstein_distance
 
 from classifier.evaluation.bootstrap import resampling_weights
 
+CONSISTENT = "consistent"
 _LEAST_OBJECTS = 8
-_FARTHEST_SPREADS = 10.0  # from the simulated median: what lies beyond counts as this far
+_MOST_SPREADS = 10.0  # values farther from the simulated median are clipped to this
+_CONSISTENT_ERRORS, _CONSISTENT, _MILD, _STRONG = 2.0, 0.05, 0.3, 1.0  # upper limits of verdicts
 
 
 @dataclass(frozen=True)
 class Distance:
-    """How far real is from simulated.
+    """Distance of a real from a simulated distribution.
 
-    ``wasserstein`` and ``shift`` (real median less simulated) are in units of ``spread``, half
-    the range of the middle 68 % of the simulated; ``chance`` is the mean distance of as many
-    simulated objects from the others.
+    Attributes
+    ----------
+    wasserstein, wasserstein_error : float
+        Wasserstein-1 distance and bootstrap error, in units of ``spread``.
+    chance : float
+        Mean distance of as many simulated objects from the other simulated ones.
+    ks, ks_error : float
+        Kolmogorov-Smirnov statistic and bootstrap error.
+    shift : float
+        Real median less simulated median, in units of ``spread``.
+    real_median, simulated_median : float
+    spread, real_spread : float
+        Half the central 68 % range of the simulated and of the real values.
+    n_real : int
+        Real objects with a value.
+    real_known, simulated_known : float
+        Shares of objects with a value.
     """
 
     wasserstein: float
@@ -42,28 +58,35 @@ class Distance:
 
     @property
     def excess(self) -> float:
-        """Distance beyond that of samples of one distribution."""
+        """Distance beyond that of two samples of one distribution."""
         return max(self.wasserstein - self.chance, 0.0)
 
     @property
     def verdict(self) -> str:
-        """In words."""
+        """The discrepancy in words."""
         if not np.isfinite(self.wasserstein):
             return "not measured"
-        if self.excess < 2.0 * self.wasserstein_error or self.excess < 0.05:
-            return "alike"
-        return "near" if self.excess < 0.3 else "apart" if self.excess < 1.0 else "far apart"
+        if self.excess < _CONSISTENT_ERRORS * self.wasserstein_error or self.excess < _CONSISTENT:
+            return CONSISTENT
+        if self.excess < _MILD:
+            return "mild discrepancy"
+        return "strong discrepancy" if self.excess < _STRONG else "very strong discrepancy"
 
 
-def distance(real, simulated, of, *, n_bootstrap, seed) -> Distance:
-    """Distance of ``real`` (object,) from ``simulated`` (partner,), matched ``of`` objects."""
+def distance(
+    real: np.ndarray, simulated: np.ndarray, of: np.ndarray, *, n_bootstrap: int, seed: int
+) -> Distance:
+    """Distance of ``real`` (object,) from ``simulated`` (simulation,); NaN: not measured.
+
+    ``of`` (simulation,) is the real object that each simulation is matched to.
+    """
     known, sim_known = np.isfinite(real), np.isfinite(simulated)
     shares = float(known.mean()), float(sim_known.mean())
     if known.sum() < _LEAST_OBJECTS or sim_known.sum() < _LEAST_OBJECTS:
         return Distance(*[float("nan")] * 10, int(known.sum()), *shares)
     low, middle, high = np.percentile(simulated[sim_known], [16, 50, 84])
     spread = _spread(simulated[sim_known], low, high)
-    reach = _FARTHEST_SPREADS * spread
+    reach = _MOST_SPREADS * spread
     real, simulated = (np.clip(v, middle - reach, middle + reach) for v in (real, simulated))
     weights = resampling_weights(np.zeros(real.size), n_bootstrap=n_bootstrap, seed=seed)
     wasserstein, ks = [], []
@@ -100,7 +123,7 @@ def _spread(values, low, high):
 
 
 def _chance(simulated, of, n_objects, spread, seed, draws=20):
-    """Mean distance of one partner of every object from the partners of others."""
+    """Mean distance of one simulation of every object from all other simulations."""
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(draws):

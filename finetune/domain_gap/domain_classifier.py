@@ -1,4 +1,8 @@
-"""How well a small classifier tells real objects from simulated ones: 0.5 is not at all."""
+"""A classifier two-sample test: how well trees separate real from simulated objects.
+
+An area under the ROC curve of 0.5 means that they cannot (Lopez-Paz & Oquab 2017,
+arXiv:1610.06545).
+"""
 
 from __future__ import annotations
 
@@ -18,9 +22,16 @@ _REPEATS = 3  # of every permutation
 
 @dataclass(frozen=True)
 class TwoSampleTest:
-    """Areas under the curve, and by how much each falls without a measurement.
+    """Result of a classifier two-sample test.
 
-    ``importance`` (quantity, 2) is the mean loss of area and its deviation over folds.
+    Attributes
+    ----------
+    auc, error : float
+        Area under the ROC curve, and its bootstrap error.
+    by_class : dict of str to (float, float)
+        The same among the objects of one class.
+    importance : numpy.ndarray (quantity, 2) or None
+        Permutation importance (change of AUC), mean and standard deviation over folds.
     """
 
     auc: float
@@ -29,17 +40,31 @@ class TwoSampleTest:
     importance: np.ndarray | None = None
 
 
-def tell(values, is_real, group, class_names, *, seed, n_bootstrap=200, importances=False):
-    """Train on four fifths of the objects, each with its partners, and score the others.
+def two_sample_test(
+    values: np.ndarray,
+    is_real: np.ndarray,
+    group: np.ndarray,
+    class_names: np.ndarray,
+    *,
+    seed: int,
+    n_bootstrap: int = 200,
+    importances: bool = False,
+) -> TwoSampleTest:
+    """Cross-validated separation of real and simulated objects.
+
+    A real object and its matched simulations are always in the same of five folds.
 
     Parameters
     ----------
-    values : array (row, quantity)
+    values : float (row, quantity)
         NaN where not measured.
-    is_real : bool array (row,)
-    group : int array (row,)
-        The real object that a row is, or is the partner of.
-    class_names : str array (row,)
+    is_real : bool (row,)
+    group : int (row,)
+        The real object that a row is, or is matched to.
+    class_names : str (row,)
+    seed, n_bootstrap : int
+    importances : bool
+        Whether permutation importances are computed.
     """
     score, importance = np.full(len(values), np.nan), []
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
@@ -72,7 +97,7 @@ def tell(values, is_real, group, class_names, *, seed, n_bootstrap=200, importan
 
 
 def _model(seed):
-    """Shallow trees: a sample of some thousand objects bears no more."""
+    """Shallow trees, as suit some thousand objects."""
     return HistGradientBoostingClassifier(
         max_iter=150,
         learning_rate=0.06,

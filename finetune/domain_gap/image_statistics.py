@@ -1,7 +1,7 @@
-"""The noise of a stamp's border: level, tails and correlation, whatever star shines into it.
+"""Statistics of pixels: noise of the border, shape of the star, and the outskirts of the stack.
 
-The median of every ring about the centre is taken off first. Arrays are (object, epoch, row,
-column).
+The median of every ring about the centre is subtracted from the border first, which removes the
+wings of the star. Images are (object, epoch, row, column); counts are in ADU.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ from functools import lru_cache
 
 import numpy as np
 
+from classifier.dataset import StampBatch
+from classifier.photometry.light_curves import LightCurves
+
 _BORDER_FROM = 0.36  # of the stamp's size, as in photometry
-_CLIPPED_SIGMAS = 3.0  # of pixels whose products tell of correlation
+_CLIPPED_SIGMAS = 3.0  # clipping of pixels before their correlation
 _UNCLIPPED = 1.0136  # sigma of a normal distribution over that of its part within three sigma
 _TAIL_SIGMAS = 20.0
 
 
 @lru_cache
 def border_rings(size: int) -> tuple[np.ndarray, ...]:
-    """Masks (row, column) of rings one pixel wide that make up the border; the last is the rest."""
+    """Masks (row, column) of rings one pixel wide in the border; the last reaches the corners."""
     axis = np.arange(size) - 0.5 * (size - 1)
     radius = np.hypot(axis[:, None], axis)
     edges = np.arange(_BORDER_FROM * size, 0.5 * size, 1.0)
@@ -27,8 +30,8 @@ def border_rings(size: int) -> tuple[np.ndarray, ...]:
     return tuple((radius > low) & (radius <= high) for low, high in zip(edges, upper, strict=True))
 
 
-def flattened(images):
-    """(border pixels less the median of their ring, NaN elsewhere; median of the border)."""
+def flattened(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Border pixels less the median of their ring (NaN elsewhere), and the border's median."""
     rings = border_rings(images.shape[-1])
     flat = np.full(images.shape, np.nan, dtype=np.float32)
     for ring in rings:
@@ -37,7 +40,7 @@ def flattened(images):
     return flat, nanmedian(images[..., np.logical_or.reduce(rings)])
 
 
-def border_noise(stamps) -> dict[str, np.ndarray]:
+def border_noise(stamps: StampBatch) -> dict[str, np.ndarray]:
     """Per image, (object, epoch): noise_ratio, noise_tail, two correlations and the sky [ADU]."""
     flat, sky_adu = flattened(stamps.images_adu)
     sigma = _clipped_sigma(flat.reshape(*flat.shape[:2], -1))
@@ -58,7 +61,7 @@ def border_noise(stamps) -> dict[str, np.ndarray]:
 
 
 def _clipped_sigma(pixels):
-    """Standard deviation of what lies within three; not of ranks, for counts may be whole."""
+    """Standard deviation of pixels within three; not a quantile, as counts may be integers."""
     sigma = sigma_of_mad(pixels)
     for _ in range(2):
         with np.errstate(invalid="ignore"):
@@ -79,7 +82,7 @@ def _correlation(units, axis):
 
 
 def _mean(values):
-    """Mean over the pixels of a stamp that are known."""
+    """Mean over the finite pixels of a stamp."""
     known = np.isfinite(values)
     total = np.where(known, values, 0.0).sum(axis=(-2, -1))
     return total / np.where(known.any(axis=(-2, -1)), known.sum(axis=(-2, -1)), np.nan)
@@ -89,29 +92,29 @@ _SIGMA_PER_MAD = 1.4826
 _LEAST = 3
 
 
-def nanmedian(values):
+def nanmedian(values: np.ndarray) -> np.ndarray:
     """Median along the last axis."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return np.nanmedian(values, axis=-1)
 
 
-def sigma_of_mad(values):
+def sigma_of_mad(values: np.ndarray) -> np.ndarray:
     """1.4826 times the median absolute deviation along the last axis."""
     return _SIGMA_PER_MAD * nanmedian(np.abs(values - nanmedian(values)[..., None]))
 
 
-def mean(values):
+def mean(values: np.ndarray) -> np.ndarray:
     """Mean along the last axis, of three values or more."""
     return _with_enough(values, np.nanmean)
 
 
-def scatter(values):
+def scatter(values: np.ndarray) -> np.ndarray:
     """Standard deviation along the last axis, of three values or more."""
     return _with_enough(values, lambda v, axis: np.nanstd(v, axis=axis, ddof=1))
 
 
-def median(values):
+def median(values: np.ndarray) -> np.ndarray:
     """Median along the last axis, of three values or more."""
     return _with_enough(values, np.nanmedian)
 
@@ -131,14 +134,14 @@ _INNER, _OUTER = 1.0, 1.8  # their radii in the same units
 _LEAST_SIGNAL_TO_NOISE = 30.0
 
 
-def bright(curves):
-    """(object, epoch): whether the star is bright enough for its shape to be seen."""
+def bright(curves: LightCurves) -> np.ndarray:
+    """Bool (object, epoch): whether the star is bright enough to measure its shape."""
     with np.errstate(invalid="ignore"):
         return curves.signal_to_noise > _LEAST_SIGNAL_TO_NOISE
 
 
-def star_shapes(stamps, curves) -> dict[str, np.ndarray]:
-    """Per image, (object, epoch): e1, e2, inner_wings, outer_wings, third moments; NaN if faint."""
+def star_shapes(stamps: StampBatch, curves: LightCurves) -> dict[str, np.ndarray]:
+    """Per image, (object, epoch): e1, e2, inner_wings, outer_wings, third moments; NaN: faint."""
     rows, epochs = np.nonzero(bright(curves))
     sky, x0, y0, fwhm = (
         getattr(curves, name)[rows, epochs][:, None, None].astype(np.float32)
@@ -185,7 +188,7 @@ def _spread(values, rows, epochs, shape):
     return spread
 
 
-def outskirts(stamps, noise) -> dict[str, np.ndarray]:
+def outskirts(stamps: StampBatch, noise: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Per object: second_source, roughness and slope, each ln; ``noise`` of `border_noise`."""
     stack = _stack(stamps, noise)
     flat, _ = flattened(stack[:, None])

@@ -1,62 +1,103 @@
-"""Simulated partners of real objects: same class, near in magnitude, with as many images.
+"""Matched simulations of real objects: same class, similar magnitude, as many images.
 
-A pool of objects is simulated and only its light curves are kept; the chosen ones are made
-again, as any object of the simulator can be, and measured in the images that are shown.
+A pool of objects is simulated and only its light curves are kept; the chosen objects are then
+regenerated, as any object of the simulator can be, and measured in the selected images.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from classifier.dataset import stamp_batch_of
+from classifier.dataset import StampBatch, stamp_batch_of
+from classifier.image_selection import ImageSelection
+from classifier.photometry import PsfModel
 from finetune.domain_gap.curve_statistics import matching_magnitudes
 from finetune.domain_gap.measurements import light_curves, measurements
 from simulator.lightcurves import light_curve_class
 from simulator.options import Options
 from simulator.simulator import Simulator
 from skyreel.errors import DomainGapError
+from survey_profiles.profile import Profile
 
-NEAR_MAG = 0.3
+MATCH_MAG = 0.3
+"""Differences up to this count a tenth, so that crowded magnitudes are not preferred."""
 _BLOCK = 512
-_SHORT_MAG = 2.0  # an image too few is as bad as so many magnitudes
-_ELSEWHERE_MAG = 0.5  # the same for other exposures, where the real ones are wanted
+_SHORT_MAG = 2.0  # cost of one image too few
+_OTHER_EXPOSURES_MAG = 0.5  # cost of other exposures than the real object's, where these are used
 _SAME_D = 1e-4
 _RISE_WEIGHT = 0.3  # of the brightest difference beside the median, for classes that appear
+Tick = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Shown:
-    """Real objects as they are shown: what partners must be like. Arrays (object, ...)."""
+class RealObjects:
+    """Real objects to be matched, (object, ...).
+
+    Attributes
+    ----------
+    class_names : str (object,)
+    resampled : bool (object,)
+    n_images : int (object,)
+    magnitudes : float (object, 2)
+        See `curve_statistics.matching_magnitudes`.
+    first_mjd : float (object,)
+        Time of the first image; NaN where simulations may have any exposures.
+    """
 
     class_names: np.ndarray
     resampled: np.ndarray
     n_images: np.ndarray
-    magnitudes: np.ndarray  # (object, 2), see `curves.matching_magnitudes`
-    first_mjd: np.ndarray  # of the first image; NaN where partners may have any exposures
+    magnitudes: np.ndarray
+    first_mjd: np.ndarray
 
 
 @dataclass(frozen=True)
 class MatchedSamples:
-    """Measurements of partners, (partner, quantity), and the real object ``of`` each."""
+    """Quantities (simulation, quantity) of matched simulations.
+
+    ``of`` (simulation,) is the real object each is matched to, ``off_mag`` (simulation,) its
+    magnitude less that object's.
+    """
 
     values: np.ndarray
     of: np.ndarray
-    off_mag: np.ndarray  # magnitude less the real object's, (partner,)
+    off_mag: np.ndarray
 
 
-class Pool:
-    """Simulated objects of one class, shown as the real ones are."""
+class SimulatedPool:
+    """Simulated objects of one class, with the image selection of the real ones.
+
+    Parameters
+    ----------
+    profile : Profile
+    class_name : str
+    magnitudes : float (object,)
+        Of the real objects; magnitudes are drawn from them, or from the survey's law where there
+        are none or where objects of the class appear and fade.
+    selection : ImageSelection
+    n, seed : int
+    exposures : path or None
+        Table of exposures; None: drawn from the profile.
+    """
 
     def __init__(
-        self, profile, class_name, magnitudes, image_selection, *, n, seed, exposures=None
-    ):
-        self._profile, self._showing, self._n = profile, image_selection, n
+        self,
+        profile: Profile,
+        class_name: str,
+        magnitudes: np.ndarray,
+        selection: ImageSelection,
+        *,
+        n: int,
+        seed: int,
+        exposures: str | None = None,
+    ) -> None:
+        self._profile, self._selection, self._n = profile, selection, n
         with tempfile.TemporaryDirectory() as folder:
             options = Options(
                 classes={class_name: 1},
@@ -66,17 +107,17 @@ class Pool:
             )
             self._simulator = Simulator(profile, options)
 
-    def blocks(self, rows):
-        """Stamps shown of some of the objects, block by block."""
+    def blocks(self, rows: np.ndarray) -> Iterator[StampBatch]:
+        """Selected stamps of some of the objects, block by block."""
         for first in range(0, len(rows), _BLOCK):
             found = self._simulator.batch("train", rows[first : first + _BLOCK])
             arrays = {**found.epochs, **found.objects}
             stamps = stamp_batch_of(found.images, found.mask, arrays, self._profile)
             starts = np.zeros(len(stamps), dtype=int)
-            yield self._showing.of(stamps, starts, self._profile, self._simulator.band_names)
+            yield self._selection.of(stamps, starts, self._profile, self._simulator.band_names)
 
-    def survey(self, psf, tick):
-        """(number of images, matching magnitudes, time of the first image) of every object."""
+    def survey(self, psf: PsfModel, tick: Tick) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Number of images, matching magnitudes and time of the first image of every object."""
         images, magnitudes, first_mjd = [], [], []
         for stamps in self.blocks(np.arange(self._n)):
             images.append(np.asarray(stamps.n_epochs))
@@ -85,8 +126,10 @@ class Pool:
             tick(len(stamps))
         return tuple(np.concatenate(parts) for parts in (images, magnitudes, first_mjd))
 
-    def measured(self, rows, n_images, psf, tick):
-        """Measurements of objects, each of its first ``n_images`` images or all it has."""
+    def measured(
+        self, rows: np.ndarray, n_images: np.ndarray, psf: PsfModel, tick: Tick
+    ) -> np.ndarray:
+        """Quantities of objects ``rows``, each in its first ``n_images`` images or all it has."""
         values, first = [], 0
         for stamps in self.blocks(rows):
             end = first + len(stamps)
@@ -100,9 +143,9 @@ class Pool:
 
 
 def _magnitude_table(folder, class_name, magnitudes):
-    """The real magnitudes as a table for the simulator; the survey's law for what appears.
+    """The real magnitudes as a table for the simulator, or "survey".
 
-    Of what is not there in most images the median magnitude is not the source's.
+    The median magnitude of an object that is absent from most images is not that of the source.
     """
     known = magnitudes[np.isfinite(magnitudes)]
     if _appears(class_name) or not known.size:
@@ -112,14 +155,26 @@ def _magnitude_table(folder, class_name, magnitudes):
     return str(path)
 
 
-def match_samples(shown: Shown, pools, psf, *, per_object, tick: Callable) -> MatchedSamples:
-    """Partners of real objects.
+def match_samples(
+    real: RealObjects,
+    pools: Mapping[tuple[str, bool], SimulatedPool],
+    psf: PsfModel,
+    *,
+    per_object: int,
+    tick: Tick,
+) -> MatchedSamples:
+    """Matched simulations of real objects.
 
     Parameters
     ----------
-    pools : mapping of (class name, resampled) to Pool
+    real : RealObjects
+    pools : mapping of (class name, resampled) to SimulatedPool
+    psf : PsfModel
+        Of the photometry.
     per_object : int
-        How many each real object gets; no simulated object is the partner of two.
+        Simulations of each real object; none is matched to two.
+    tick : callable
+        Called with the number of objects measured since the last call.
 
     Raises
     ------
@@ -127,22 +182,22 @@ def match_samples(shown: Shown, pools, psf, *, per_object, tick: Callable) -> Ma
         A pool has too few objects.
     """
     values, owners, off = [], [], []
-    for key, pool in pools.items():
-        mine = np.flatnonzero((shown.class_names == key[0]) & (shown.resampled == key[1]))
+    for (name, was_resampled), pool in pools.items():
+        mine = np.flatnonzero((real.class_names == name) & (real.resampled == was_resampled))
         n_images, pool_mag, pool_mjd = pool.survey(psf, tick)
-        elsewhere = np.abs(pool_mjd - shown.first_mjd[mine][:, None]) > _SAME_D
+        other_exposures = np.abs(pool_mjd - real.first_mjd[mine][:, None]) > _SAME_D
         rows, of = match(
-            shown.magnitudes[mine],
-            shown.n_images[mine],
+            real.magnitudes[mine],
+            real.n_images[mine],
             pool_mag,
             n_images,
             per_object=per_object,
-            appears=_appears(key[0]),
-            extra_mag=_ELSEWHERE_MAG * elsewhere,
+            appears=_appears(name),
+            extra_mag=_OTHER_EXPOSURES_MAG * other_exposures,
         )
-        values.append(pool.measured(rows, shown.n_images[mine][of], psf, tick))
+        values.append(pool.measured(rows, real.n_images[mine][of], psf, tick))
         owners.append(mine[of])
-        off.append(pool_mag[rows, 0] - shown.magnitudes[mine][of, 0])
+        off.append(pool_mag[rows, 0] - real.magnitudes[mine][of, 0])
     return MatchedSamples(*(np.concatenate(parts) for parts in (values, owners, off)))
 
 
@@ -151,27 +206,32 @@ def _appears(class_name):
 
 
 def match(
-    magnitudes, n_images, pool_magnitudes, pool_images, *, per_object, appears, extra_mag=0.0
-):
-    """(rows of the pool, number of the real object that each is the partner of).
+    magnitudes: np.ndarray,
+    n_images: np.ndarray,
+    pool_magnitudes: np.ndarray,
+    pool_images: np.ndarray,
+    *,
+    per_object: int,
+    appears: bool,
+    extra_mag: float | np.ndarray = 0.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the pool, and the real object that each is matched to.
 
-    The sum of all differences is the smallest there is (an assignment); differences up to
-    ``NEAR_MAG`` count little, so that partners are not drawn from where a class is crowded.
-    ``extra_mag`` (object, pool) says how much else is against a pair.
+    The sum of all costs is minimal (an assignment). Costs are in magnitudes: the difference in
+    magnitude, ``_SHORT_MAG`` per missing image, and ``extra_mag`` (object, pool).
     """
     n_real, n_pool = len(magnitudes), len(pool_magnitudes)
     if n_pool < n_real * per_object:
         raise DomainGapError(
-            f"{n_real} real objects want {per_object} partners each and {n_pool} of their class "
-            "were simulated; ask for a larger pool or fewer partners."
+            f"{n_real} real objects need {per_object} matched simulations each, and {n_pool} of "
+            "their class were simulated; ask for a larger pool or fewer simulations."
         )
     distance = np.abs(pool_magnitudes[None, :, 0] - magnitudes[:, None, 0])
-    cost = np.where(distance < NEAR_MAG, 0.1 * distance, distance)
+    cost = np.where(distance < MATCH_MAG, 0.1 * distance, distance)
     if appears:
         rise = np.abs(pool_magnitudes[None, :, 1] - magnitudes[:, None, 1])
-        cost = cost + _RISE_WEIGHT * np.where(rise < NEAR_MAG, 0.1 * rise, rise)
+        cost = cost + _RISE_WEIGHT * np.where(rise < MATCH_MAG, 0.1 * rise, rise)
     cost = np.nan_to_num(cost, nan=50.0) + extra_mag
     cost = cost + _SHORT_MAG * np.maximum(n_images[:, None] - pool_images, 0)
     of, rows = linear_sum_assignment(np.repeat(cost, per_object, axis=0))
-    of = of // per_object
-    return rows, of
+    return rows, of // per_object

@@ -1,4 +1,4 @@
-"""All measurements of a batch of objects, real or simulated, as they are shown to a classifier."""
+"""All quantities of a batch of objects, real or simulated, in the images a classifier gets."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from classifier.dataset import StampBatch
 from classifier.photometry import Flag, PsfModel
 from classifier.photometry import measure as photometry
+from classifier.photometry.light_curves import LightCurves
 from finetune.domain_gap.curve_statistics import cadence, conditions, variation
 from finetune.domain_gap.image_statistics import (
     border_noise,
@@ -19,13 +21,14 @@ from finetune.domain_gap.image_statistics import (
     star_shapes,
 )
 from finetune.domain_gap.quantities import NAMES
+from survey_profiles.profile import Profile
 
-# Priors of the fit, wider than any survey's, so that what is found is the image's own.
+# Priors of the PSF fit, wider than those of any survey: the images decide.
 _WIDTH_SCATTER, _BETA_SCATTER = 0.25, 0.3
 _CENTRED_SIGNAL_TO_NOISE = 15.0
 
 
-def free_psf(profile) -> PsfModel:
+def free_psf(profile: Profile) -> PsfModel:
     """The profile's PSF with wide priors on its width and wings."""
     model = PsfModel.of(profile)
     return replace(
@@ -35,21 +38,15 @@ def free_psf(profile) -> PsfModel:
     )
 
 
-def light_curves(stamps, psf):
-    """Photometry as `measurements` wants it."""
+def light_curves(stamps: StampBatch, psf: PsfModel) -> LightCurves:
+    """Photometry of stamps, for `measurements`."""
     return photometry(stamps, psf)
 
 
-def measurements(stamps, curves, profile) -> np.ndarray:
-    """(object, quantity), in the order of `quantities.NAMES`; NaN where it cannot be measured.
+def measurements(stamps: StampBatch, curves: LightCurves, profile: Profile) -> np.ndarray:
+    """Quantities (object, quantity), in the order of `quantities.NAMES`; NaN: not measurable.
 
-    Parameters
-    ----------
-    stamps : classifier.dataset.StampBatch
-        Only the images shown.
-    curves : classifier.photometry.LightCurves
-        Of these stamps.
-    profile : survey_profiles.profile.Profile
+    ``curves`` are the photometry of ``stamps``.
     """
     noise = border_noise(stamps)
     found = {
@@ -94,7 +91,7 @@ def _psf(stamps, curves):
         "e2_scatter": scatter(shapes["e2"]),
         "inner_wings": median(shapes["inner_wings"]),
         "outer_wings": median(shapes["outer_wings"]),
-        "lopsided": np.hypot(mean(shapes["third_x"]), mean(shapes["third_y"])),
+        "asymmetry": np.hypot(mean(shapes["third_x"]), mean(shapes["third_y"])),
     }
 
 

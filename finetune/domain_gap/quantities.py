@@ -1,4 +1,4 @@
-"""What is measured of every object, and which number of a profile each measurement is about."""
+"""The quantities measured of every object, and the profile keys that each one depends on."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Quantity:
-    """One measurement of an object.
+    """One measured quantity of an object.
 
-    ``hint`` names the keys of a profile, or the part of the simulator, that a gap points to.
+    ``text`` describes it with its unit; ``hint`` names suggested parameters of the profile, or the
+    part of the simulator, where real and simulated values differ.
     """
 
     name: str
@@ -35,8 +36,8 @@ _ERRORS = "weather.calibration_scatter_mag, or the class's light curves"
 QUANTITIES = (
     *_of(
         "noise",
-        ("noise_ratio", "variance of border pixels over what gain and read noise predict", _NOISE),
-        ("noise_ratio_scatter", "scatter of that ratio over images (in ln)", _NOISE),
+        ("noise_ratio", "variance of border pixels over that of gain and read noise", _NOISE),
+        ("noise_ratio_scatter", "scatter of the noise ratio over epochs (ln)", _NOISE),
         (
             "noise_tail",
             "mean square of border pixels over their robust variance (ln)",
@@ -53,14 +54,14 @@ QUANTITIES = (
     *_of(
         "psf",
         ("width_over_seeing", "fitted over catalogued width (ln)", "psf.pixel_broadening_pix"),
-        ("width_scatter", "scatter of that over images", "psf.fwhm_exposure_scatter"),
+        ("width_scatter", "scatter of the FWHM over epochs", "psf.fwhm_exposure_scatter"),
         ("e1", "ellipticity along the axes, mean (weighted moments)", _ELLIPTICITY),
         ("e2", "ellipticity along the diagonals, mean (weighted moments)", _ELLIPTICITY),
-        ("e1_scatter", "scatter of e1 over images", _SCATTER_E),
-        ("e2_scatter", "scatter of e2 over images", _SCATTER_E),
+        ("e1_scatter", "scatter of e1 over epochs", _SCATTER_E),
+        ("e2_scatter", "scatter of e2 over epochs", _SCATTER_E),
         ("inner_wings", "light at 1 FWHM over the core's (ln)", _BETA),
         ("outer_wings", "light at 1.8 FWHM over the core's", _BETA),
-        ("lopsided", "third moments of the star, over its width cubed", "the PSF model"),
+        ("asymmetry", "third moments of the star, over its width cubed (coma)", "the PSF model"),
     ),
     *_of(
         "centring",
@@ -81,7 +82,11 @@ QUANTITIES = (
     ),
     *_of(
         "surroundings",
-        ("second_source", "largest excess in the outskirts of the stack, in sigma (ln)", _FAINT),
+        (
+            "second_source",
+            "largest excess in the outskirts of the stack, in sigma (ln(1 + x))",
+            _FAINT,
+        ),
         (
             "roughness",
             "scatter of the stack's outskirts over its noise (ln)",
@@ -94,7 +99,7 @@ QUANTITIES = (
         ),
         (
             "extended_share",
-            "share of images that are not a single star's",
+            "share of images that no single star fits",
             "hosts.other_fraction, hosts.sn_fraction, or the PSF model",
         ),
     ),
@@ -141,14 +146,14 @@ QUANTITIES = (
         ),
         (
             "brightest_at",
-            "place of the brightest image in the sequence, 0 to 1",
+            "position of the brightest image in the sequence, 0 to 1",
             "the class's light curves",
         ),
     ),
 )
 
-# Partners have the magnitudes of the real objects and as many images, so these are compared
-# with objects that the survey's own law has drawn, and tell real from simulated to nobody.
+# Matched simulations share magnitude and number of images with the real objects. So these two are
+# compared with objects drawn from the survey's own law, and left out of the two-sample test.
 SELECTION = _of(
     "selection",
     (

@@ -22,6 +22,7 @@ from classifier.reports.html import (
     table,
 )
 from classifier.reports.plot_style import DPI, STYLE
+from finetune.domain_gap.distances import CONSISTENT
 from finetune.domain_gap.quantities import GROUPS, QUANTITIES, SELECTION
 from simulator.preview.style import ALERT, INK
 
@@ -118,7 +119,7 @@ def _row(quantity, d):
     text, verdict = escape(quantity.text), cell(d.verdict, "text")
     if not np.isfinite(d.wasserstein):
         return [text, verdict, *(cell("") for _ in range(5))]
-    if d.verdict != "alike":
+    if d.verdict != CONSISTENT:
         text += f"<br><small>look at {escape(quantity.hint)}</small>"
     return [
         text,

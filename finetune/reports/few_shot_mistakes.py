@@ -100,7 +100,9 @@ def shown_as(split: DatasetSplit, few: FewShot) -> SelectedSplit:
         The split has no exposures in the band.
     """
     try:
-        selection = ImageSelection.of_dict(few.run.get("showing") or _card(few.run)["showing"])
+        selection = ImageSelection.of_dict(
+            few.run.get("selection") or few.run.get("showing") or _card(few.run)["showing"]
+        )
     except (ClassifierError, KeyError, TypeError, ValueError):
         selection = ImageSelection(images=split.longest, band=split.profile.reference_band)
     return SelectedSplit(split, replace(selection, images=min(selection.images, few.longest)))

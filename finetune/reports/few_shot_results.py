@@ -163,7 +163,9 @@ def _tested(draws, names, path):
     for draw in draws:
         try:
             k, trial = int(draw["per_class"]), int(draw["trial"])
-            taught, tested = (np.array(draw[key]).astype(str) for key in ("taught", "tested"))
+            training = draw["training"] if "training" in draw else draw["taught"]  # before 0.2
+            test = draw["test"] if "test" in draw else draw["tested"]
+            taught, tested = (np.array(part).astype(str) for part in (training, test))
         except (KeyError, TypeError, ValueError):
             raise FinetuneError(f"{path} is damaged. Run finetune again.") from None
         both = np.intersect1d(taught, tested)

@@ -1,4 +1,4 @@
-"""Networks and forests taught a few sequences: what changes, what must not, and how far."""
+"""Networks and forests adapted to a few sequences: what changes, what must not, and how far."""
 
 import json
 from dataclasses import replace
@@ -20,24 +20,26 @@ from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.network import WEIGHTS, load_weights
 from classifier.models.registry import open_model
 from classifier.network_inputs import Inputs, inputs_of
+from classifier.training.sources import MOST_SEEDS
 from finetune.adaptation.augmentation import (
     LATEST_START,
     MOST_LEFT_OUT,
+    augmented,
+    balanced_rows,
     thinned,
     variants,
 )
 from finetune.adaptation.augmented_forest import (
     AugmentedForest,
-    Measured,
-    measured,
+    MeasuredFeatures,
+    measured_features,
     with_noise,
 )
-from finetune.adaptation.fine_tuner import FineTuner, training_variants
-from finetune.adaptation.gradient import training_rows
+from finetune.adaptation.fine_tuner import FineTuner
 from finetune.adaptation.head import LAST, Head, fitted_head
-from finetune.adaptation.methods import METHODS, Steps, method_named
-from finetune.adaptation.methods import Head as HeadMethod
-from finetune.adaptation.simulated_sequences import simulator_for
+from finetune.adaptation.methods import METHODS, GradientMethod, HeadMethod, method_named
+from finetune.adaptation.simulated_sequences import SEED_OFFSET, simulator_for
+from finetune.options import MOST_SEED
 from skyreel.errors import FinetuneError
 from survey_profiles import load_profile
 from tests.helpers.running import SMALL, untrained
@@ -140,7 +142,7 @@ def test_huge_features_and_what_is_the_same_for_all_classes_do_no_harm():
 
 
 def test_the_penalty_falls_with_the_number_of_objects():
-    method = HeadMethod(penalty=3.0, falling=1.5)
+    method = HeadMethod(penalty=3.0, penalty_exponent=1.5)
     assert method.penalty_for(1) == 3.0 and method.penalty_for(0) == 3.0
     assert method.penalty_for(4) == pytest.approx(3 / 8)
 
@@ -202,9 +204,9 @@ def test_the_longest_and_the_shortest_sequences_stay_possible(sequences):
 @given(
     counts=st.lists(st.integers(1, 40), min_size=1, max_size=5), n=st.integers(1, 200), seed=SEEDS
 )
-def test_every_class_is_taught_as_often_and_every_object_at_all(counts, n, seed):
+def test_classes_are_balanced_and_no_object_is_left_out(counts, n, seed):
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
-    rows = training_rows(labels, n, np.random.default_rng(seed))
+    rows = balanced_rows(labels, n, np.random.default_rng(seed))
     times = np.bincount(rows, minlength=labels.size)
     by_class = [times[labels == c] for c in range(len(counts))]
     assert len({int(t.sum()) for t in by_class}) == 1 and rows.size >= n
@@ -216,13 +218,13 @@ def test_every_class_is_taught_as_often_and_every_object_at_all(counts, n, seed)
 def test_variants_of_every_method_keep_their_labels(sequences, name):
     inputs, labels = sequences
     few = np.flatnonzero(inputs.n_images > 5)[:12]
-    made, rows = training_variants(inputs.of(few), labels[few], method_named(name), 30, 0)
+    thin = method_named(name).thinned
+    made, rows = augmented(inputs.of(few), labels[few], thin=thin, n=30, seed=0)
     assert len(made) == rows.size >= 30
     first = inputs.noise[few][rows]
     for i in range(len(made)):
         assert made.noise[i, 0] in first[i]
-    thin = (made.n_images < inputs.n_images[few][rows]).any()
-    assert thin == method_named(name).thinned
+    assert (made.n_images < inputs.n_images[few][rows]).any() == thin
 
 
 # --- networks -----------------------------------------------------------------------------------
@@ -237,14 +239,14 @@ def network(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def forgetful(network):
+def reset(network):
     """Every test begins with the same weights."""
     yield
     load_weights(network.variants.whole, network.folder / WEIGHTS)
 
 
 @pytest.fixture
-def taught(sequences):
+def training(sequences):
     """(inputs, labels) of twelve sequences, of three classes."""
     inputs, labels = sequences
     long = inputs.n_images >= 6
@@ -261,9 +263,9 @@ def loss(network, inputs: Inputs, labels):
     return -np.log(chances).mean()
 
 
-def adapted(network, method, taught, *, iterations=12, simulated=None, seed=0, **options):
+def adapted(network, method, training, *, iterations=12, simulated=None, seed=0, **options):
     fine_tuner = FineTuner(network, method, iterations, simulated)
-    fine_tuner.learn(*taught, seed=seed, **options)
+    fine_tuner.fit(*training, seed=seed, **options)
     return fine_tuner
 
 
@@ -280,10 +282,10 @@ def test_encoder_and_reader_are_the_whole_network(sequences, name, choices):
     assert not parts[0] & parts[1] and parts[0] | parts[1] == set(values(variants.whole))
 
 
-def test_only_the_last_layer_of_head_changes_and_its_loss_falls(network, taught):
-    before, loss_before = values(network.variants.whole), loss(network, *taught)
-    fine_tuner = adapted(network, HeadMethod(penalty=0.01), taught)
-    after, loss_after = values(network.variants.whole), loss(network, *taught)
+def test_only_the_last_layer_of_head_changes_and_its_loss_falls(network, training):
+    before, loss_before = values(network.variants.whole), loss(network, *training)
+    fine_tuner = adapted(network, HeadMethod(penalty=0.01), training)
+    after, loss_after = values(network.variants.whole), loss(network, *training)
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
     assert changed == {v.path for v in network.variants.whole.get_layer(LAST).weights}
     assert loss_after < 0.8 * loss_before
@@ -292,29 +294,29 @@ def test_only_the_last_layer_of_head_changes_and_its_loss_falls(network, taught)
         np.testing.assert_array_equal(value, before[name])
 
 
-def test_learning_twice_is_learning_once(network, taught):
-    fine_tuner = adapted(network, HeadMethod(), taught)
+def test_a_fit_does_not_depend_on_the_fit_before_it(network, training):
+    fine_tuner = adapted(network, HeadMethod(), training)
     once = values(network.variants.whole)
-    fine_tuner.learn(taught[0].of(slice(0, 8)), taught[1][:8], seed=5)
+    fine_tuner.fit(training[0].of(slice(0, 8)), training[1][:8], seed=5)
     assert any(
         not np.array_equal(v, once[name]) for name, v in values(network.variants.whole).items()
     )
-    fine_tuner.learn(*taught, seed=0)
+    fine_tuner.fit(*training, seed=0)
     for name, value in values(network.variants.whole).items():
         np.testing.assert_allclose(value, once[name], rtol=1e-6, atol=1e-7)
     fine_tuner.reset()
 
 
-def test_what_comes_into_the_last_layer_makes_the_answers(network, taught):
+def test_features_and_weights_of_the_last_layer_give_the_logits(network, training):
     head = Head(network)
     kernel, bias = head.weights
-    logits = head.features(taught[0]) @ kernel + bias
-    whole = keras.ops.convert_to_numpy(network.variants.whole(taught[0].arrays()))
+    logits = head.features(training[0]) @ kernel + bias
+    whole = keras.ops.convert_to_numpy(network.variants.whole(training[0].arrays()))
     np.testing.assert_allclose(logits, whole, rtol=1e-4, atol=1e-5)
 
 
-def test_reader_leaves_the_encoder_and_all_does_not(network, taught, sequences):
-    before, loss_before = values(network.variants.whole), loss(network, *taught)
+def test_reader_leaves_the_encoder_and_all_does_not(network, training, sequences):
+    before, loss_before = values(network.variants.whole), loss(network, *training)
     asked, encoder = [], set(values(network.variants.encoder))
 
     def simulated():
@@ -326,68 +328,70 @@ def test_reader_leaves_the_encoder_and_all_does_not(network, taught, sequences):
         seen = []
         fine_tuner = adapted(
             network,
-            Steps(part=part, simulated=share, **STEPS),
-            taught,
+            GradientMethod(part=part, simulated=share, **STEPS),
+            training,
             simulated=simulated,
             on_step=lambda done, loss, seen=seen: seen.append((done, loss)),
         )
         after = values(network.variants.whole)
         changed = {name for name in before if not np.array_equal(before[name], after[name])}
         assert bool(changed & encoder) == (part == "all") and changed - encoder
-        assert loss(network, *taught) < loss_before
+        assert loss(network, *training) < loss_before
         assert [done for done, _ in seen] == list(range(1, 13))
         assert np.isfinite([loss for _, loss in seen]).all()
         if share:
-            fine_tuner.learn(*taught, seed=0)
+            fine_tuner.fit(*training, seed=0)
         fine_tuner.reset()
         for name, value in values(network.variants.whole).items():
             np.testing.assert_array_equal(value, before[name])
-    assert len(asked) == 1  # by the one that needs any, for all that it is taught
+    assert len(asked) == 1  # once, by the method that needs any
 
 
-def test_the_parts_of_the_thesis_network_learn_too(network, taught):
+def test_the_parts_of_the_thesis_network_are_fitted_too(network, training):
     keras.utils.set_random_seed(0)
     variants = built("rcnn", size_pix=21, n_classes=7, **SMALL_RCNN)
     other, before = replace(network, variants=variants), values(variants.whole)
-    adapted(other, HeadMethod(penalty=0.1), taught).reset()
-    adapted(other, Steps(part="reader", simulated=0.0, **STEPS), taught, iterations=2)
+    adapted(other, HeadMethod(penalty=0.1), training).reset()
+    adapted(other, GradientMethod(part="reader", simulated=0.0, **STEPS), training, iterations=2)
     changed = {
         name for name, v in values(variants.whole).items() if not np.array_equal(v, before[name])
     }
     assert changed and changed <= set(values(variants.reader))
 
 
-def test_a_saved_pupil_is_a_model_that_says_the_same(network, taught, tmp_path):
-    fine_tuner = adapted(network, HeadMethod(penalty=0.01), taught)
+def test_a_saved_adapted_network_gives_the_same_probabilities(network, training, tmp_path):
+    fine_tuner = adapted(network, HeadMethod(penalty=0.01), training)
     fine_tuner.save(tmp_path / "adapted", {"objects": 12})
     opened = open_model(tmp_path / "adapted")
-    np.testing.assert_array_equal(opened.probabilities(taught[0]), network.probabilities(taught[0]))
+    np.testing.assert_array_equal(
+        opened.probabilities(training[0]), network.probabilities(training[0])
+    )
     fine_tuner.reset()
-    assert abs(opened.probabilities(taught[0]) - network.probabilities(taught[0])).max() > 0.01
-    told = json.loads((tmp_path / "adapted" / "model.json").read_text())["adapted"]
-    assert told["objects"] == 12 and told["method"]["part"] == "head"
-    assert told["method"]["penalty"] == 0.01 and opened.selection == network.selection
+    assert abs(opened.probabilities(training[0]) - network.probabilities(training[0])).max() > 0.01
+    adapted_by = json.loads((tmp_path / "adapted" / "model.json").read_text())["adapted"]
+    assert adapted_by["objects"] == 12 and adapted_by["method"]["part"] == "head"
+    assert adapted_by["method"]["penalty"] == 0.01 and opened.selection == network.selection
 
 
-def test_teaching_ends_once_a_lesson_is_known_by_heart(network, taught):
-    inputs, labels = taught
+def test_training_ends_early_once_its_loss_is_small(network, training):
+    inputs, labels = training
     one = labels == labels[0]
     steps = []
     method = replace(METHODS["reader"], simulated=0.0, learning_rate=0.02, batch=8)
     fine_tuner = FineTuner(network, method, 400, None)
-    fine_tuner.learn(
+    fine_tuner.fit(
         inputs.of(one), labels[one], seed=0, on_step=lambda done, loss: steps.append(done)
     )
     fine_tuner.reset()
     assert 50 <= len(steps) < 400
 
 
-def test_a_loss_that_is_no_number_is_one_sentence(network, taught):
-    inputs, labels = taught
+def test_a_loss_that_is_no_number_is_one_sentence(network, training):
+    inputs, labels = training
     broken = replace(inputs, noise=np.full_like(inputs.noise, np.nan))
-    fine_tuner = FineTuner(network, Steps(part="reader", simulated=0.0, **STEPS), 2, None)
+    fine_tuner = FineTuner(network, GradientMethod(part="reader", simulated=0.0, **STEPS), 2, None)
     with pytest.raises(FinetuneError, match="no longer a number after iteration 1"):
-        fine_tuner.learn(broken, labels, seed=0)
+        fine_tuner.fit(broken, labels, seed=0)
     fine_tuner.reset()
 
 
@@ -399,6 +403,15 @@ def test_a_network_whose_survey_cannot_be_simulated_says_so(network):
             simulator_for(other)
         assert "\n" not in str(caught.value)
     assert simulator_for(network).options.stamp_size_pix == 21
+
+
+def test_the_largest_seed_is_the_largest_that_the_simulator_has():
+    assert MOST_SEED + SEED_OFFSET == MOST_SEEDS - 1
+
+
+@pytest.mark.parametrize(("name", "meant"), [("committee", "ensemble"), ("head", "head")])
+def test_former_names_of_methods_are_accepted(name, meant):
+    assert method_named(name) is METHODS[meant]
 
 
 # --- the forest ---------------------------------------------------------------------------------
@@ -413,31 +426,31 @@ def clouds(seed, n, centres, *, longest=6, copies=0):
     features = np.array(centres)[labels][None, :, None] + rng.normal(size=(len(AFTER), n, 2))
     features = features.astype(np.float32)
     noisy = np.repeat(features[:, :, None], copies, axis=2)
-    return Measured(AFTER, features, np.arange(n) % (longest + 1), labels, noisy)
+    return MeasuredFeatures(AFTER, features, np.arange(n) % (longest + 1), labels, noisy)
 
 
 @pytest.fixture(scope="module")
 def forest():
-    """Of the real class A only the taught objects tell that it lies elsewhere."""
+    """The real class A lies elsewhere than the simulated one."""
     return AugmentedForest(
         clouds(0, 300, (0, 6, 12)), clouds(1, 90, (20, 6, 12), copies=3), CLASSES, Shape(30, 10)
     )
 
 
-def test_a_taught_forest_knows_a_class_where_the_taught_object_is(forest):
+def test_a_forest_recovers_a_class_where_its_training_object_is(forest):
     labels, there = forest.real.labels, forest.real.n_images > 0
-    taught = [np.flatnonzero(there & (labels == c))[0] for c in range(3)]
-    others = there & ~np.isin(np.arange(labels.size), taught)
-    before, after = (forest.scores(rows, seed=0, threads=1) for rows in ([], taught))
+    training = [np.flatnonzero(there & (labels == c))[0] for c in range(3)]
+    others = there & ~np.isin(np.arange(labels.size), training)
+    before, after = (forest.scores(rows, seed=0, threads=1) for rows in ([], training))
     recall = {}
     for name, scores in (("before", before), ("after", after)):
-        answer = scores[others, 0].argmax(axis=1)
-        recall[name] = [np.mean(answer[labels[others] == c] == c) for c in range(3)]
+        predicted = scores[others, 0].argmax(axis=1)
+        recall[name] = [np.mean(predicted[labels[others] == c] == c) for c in range(3)]
     assert recall["before"][0] == 0 and recall["after"][0] > 0.9
     assert min(recall["before"][1:] + recall["after"][1:]) > 0.9
 
 
-def test_a_taught_forest_answers_after_every_image_there_is(forest):
+def test_a_forest_has_probabilities_after_every_image(forest):
     scores = forest.scores([0, 1, 2], seed=0, threads=1)
     real = forest.real
     assert scores.shape == (90, 6, 3) and scores.dtype == np.float32
@@ -454,17 +467,17 @@ def test_a_taught_forest_answers_after_every_image_there_is(forest):
 def test_copies_have_noise_of_their_own_errors(small_dataset):
     split = DatasetSplit(small_dataset, "test")
     curves = FeaturePipeline(split, FeatureConfig(images=6)).light_curves(0, len(split))
-    again = with_noise(curves, 0)
-    pull = (again.flux_njy - curves.flux_njy) / curves.flux_error_njy
+    noisy = with_noise(curves, 0)
+    pull = (noisy.flux_njy - curves.flux_njy) / curves.flux_error_njy
     pull = pull[np.isfinite(pull)]
     assert abs(pull.mean()) < 4 / np.sqrt(pull.size)
     assert abs(pull.std() - 1) < 4 / np.sqrt(2 * pull.size)
-    found = measured(split, FeatureConfig(images=6), split.classes, most=20, copies=2)
+    found = measured_features(split, FeatureConfig(images=6), split.classes, most=20, copies=2)
     assert found.noisy.shape == (*found.features.shape[:2], 2, found.features.shape[2])
     assert not np.array_equal(found.noisy[:, :, 0], found.noisy[:, :, 1], equal_nan=True)
 
 
-def test_sequences_without_labels_are_not_learned_from(forest):
+def test_sequences_without_labels_are_not_used_for_training(forest):
     labels = np.where(forest.simulated.labels == 2, -1, forest.simulated.labels)
     other = replace(forest, simulated=replace(forest.simulated, labels=labels))
     scores = other.scores([], seed=0, threads=1)

@@ -131,7 +131,7 @@ def test_a_wrong_noise_is_found_and_the_key_named(taken_for_real, tmp_path):
     assert result.exit_code == 0 and not result.stdout
     record = json.loads((tmp_path / "gap.json").read_text())
     found = {m["name"]: m for m in record["measurements"]}
-    assert found["e2_scatter"]["verdict"] in ("apart", "far apart")
+    assert found["e2_scatter"]["verdict"] in ("strong discrepancy", "very strong discrepancy")
     assert "psf.e2_exposure_scatter" in found["e2_scatter"]["hint"]
     assert record["auc_by_group"]["noise"]["auc"] > 0.75
 

@@ -1,4 +1,4 @@
-"""What `survey gap` measures is what was put in, and its distances and areas are true."""
+"""What `survey gap` measures is what was put in, and its distances and areas are correct."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from classifier.dataset import StampBatch
 from finetune.domain_gap.curve_statistics import asinh_magnitude, cadence
 from finetune.domain_gap.distances import distance
-from finetune.domain_gap.domain_classifier import tell
+from finetune.domain_gap.domain_classifier import two_sample_test
 from finetune.domain_gap.image_statistics import border_noise, star_shapes
-from finetune.domain_gap.matched_samples import NEAR_MAG, match
+from finetune.domain_gap.matched_samples import MATCH_MAG, match
 from finetune.domain_gap.measurements import free_psf, light_curves, measurements
 from finetune.domain_gap.quantities import GROUPS, NAMES, QUANTITIES
 from simulator.psf.moffat import add_moffat, moffat_scale
@@ -105,10 +105,10 @@ def test_wings_grow_as_beta_falls():
     assert (np.diff(outer) < 0).all()
 
 
-def test_only_a_lopsided_star_is_lopsided():
+def test_only_an_asymmetric_star_is_asymmetric():
     even, *_ = measured(noise(6, 8) + star())
     skewed, *_ = measured(noise(6, 8, seed=1) + star(skew=0.3 / FWHM_PIX))
-    assert np.median(skewed["lopsided"]) > 4 * np.median(even["lopsided"])
+    assert np.median(skewed["asymmetry"]) > 4 * np.median(even["asymmetry"])
 
 
 def test_positions_and_their_scatter_are_found():
@@ -141,7 +141,7 @@ def test_cadence_counts_nights_and_visits():
     assert found["visit_gap"] == pytest.approx(0.07 * 24) and found["images_a_night"] == 2.0
 
 
-def test_what_cannot_be_seen_is_not_measured():
+def test_the_shape_of_an_invisible_star_is_not_measured():
     found, *_ = measured(noise(2, 5))
     assert np.isnan(found["e1"]).all() and np.isnan(found["x_mean"]).all()
     assert np.isfinite(found["noise_ratio"]).all()
@@ -172,53 +172,55 @@ def test_asinh_magnitudes_of_bright_sources_are_magnitudes():
     assert asinh_magnitude(10 ** (0.4 * (31.4 - 18.0))) == pytest.approx(18.0, abs=1e-3)
 
 
-def of_partners(n, k):
+def matched_to(n, k):
     return np.repeat(np.arange(n), k)
 
 
-def test_samples_of_one_distribution_are_alike():
+def test_samples_of_one_distribution_are_consistent():
     rng = np.random.default_rng(1)
     found = distance(
-        rng.normal(size=300), rng.normal(size=1500), of_partners(300, 5), n_bootstrap=40, seed=0
+        rng.normal(size=300), rng.normal(size=1500), matched_to(300, 5), n_bootstrap=40, seed=0
     )
-    assert found.verdict == "alike" and found.ks < 0.1
+    assert found.verdict == "consistent" and found.ks < 0.1
 
 
-@pytest.mark.parametrize(("shift", "verdict"), [(0.25, "near"), (0.8, "apart"), (2.0, "far apart")])
+@pytest.mark.parametrize(
+    ("shift", "verdict"), [(0.25, "mild"), (0.8, "strong"), (2.0, "very strong")]
+)
 def test_a_shift_is_its_distance_in_units_of_the_spread(shift, verdict):
     rng = np.random.default_rng(2)
     found = distance(
         7 + 3 * rng.normal(shift, 1, 600),
         7 + 3 * rng.normal(0, 1, 3000),
-        of_partners(600, 5),
+        matched_to(600, 5),
         n_bootstrap=40,
         seed=0,
     )
     assert found.wasserstein == pytest.approx(shift, abs=0.12)
-    assert found.verdict == verdict and found.wasserstein_error < 0.1
+    assert found.verdict == f"{verdict} discrepancy" and found.wasserstein_error < 0.1
 
 
 def test_one_wild_object_does_not_make_a_distance():
     rng = np.random.default_rng(3)
     real = rng.normal(size=200)
     real[0] = 1e12
-    found = distance(real, rng.normal(size=1000), of_partners(200, 5), n_bootstrap=20, seed=0)
+    found = distance(real, rng.normal(size=1000), matched_to(200, 5), n_bootstrap=20, seed=0)
     assert found.wasserstein < 0.3
 
 
-def test_nothing_to_compare_is_said_so():
-    found = distance(np.full(50, np.nan), np.zeros(100), of_partners(50, 2), n_bootstrap=10, seed=0)
+def test_a_quantity_without_values_is_not_measured():
+    found = distance(np.full(50, np.nan), np.zeros(100), matched_to(50, 2), n_bootstrap=10, seed=0)
     assert found.verdict == "not measured" and found.real_known == 0.0
 
 
-def told(shift, n=150, k=3):
+def separation(shift, n=150, k=3):
     rng = np.random.default_rng(4)
     real, simulated = rng.normal(shift, 1, (n, 2)), rng.normal(0, 1, (n * k, 2))
     simulated[:5, 1] = np.nan
-    group = np.concatenate([np.arange(n), of_partners(n, k)])
+    group = np.concatenate([np.arange(n), matched_to(n, k)])
     names = np.where(group % 3 == 0, "NV", "SN")
     is_real = np.arange(len(group)) < n
-    return tell(
+    return two_sample_test(
         np.concatenate([real, simulated]),
         is_real,
         group,
@@ -229,20 +231,20 @@ def told(shift, n=150, k=3):
     )
 
 
-def test_nobody_tells_samples_of_one_distribution_apart():
-    found = told(0.0)
+def test_samples_of_one_distribution_are_not_separated():
+    found = separation(0.0)
     assert found.auc == pytest.approx(0.5, abs=4 * found.error)
     assert set(found.by_class) == {"NV", "SN"}
 
 
-def test_what_is_far_apart_is_told_and_the_measurement_named():
-    found = told(np.array([3.0, 0.0]))
+def test_a_large_difference_is_separated_by_its_quantity():
+    found = separation(np.array([3.0, 0.0]))
     assert found.auc > 0.95 and found.importance[0, 0] > 10 * abs(found.importance[1, 0])
 
 
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 1000), per_object=st.integers(1, 4))
-def test_partners_are_near_long_enough_and_nobody_elses(seed, per_object):
+def test_matches_are_close_in_magnitude_long_enough_and_unique(seed, per_object):
     rng = np.random.default_rng(seed)
     real = np.stack([rng.uniform(18, 19, 12), rng.uniform(20, 21, 12)], axis=1)
     pool = np.stack([rng.uniform(17.5, 19.5, 400), rng.uniform(20, 21, 400)], axis=1)
@@ -250,7 +252,7 @@ def test_partners_are_near_long_enough_and_nobody_elses(seed, per_object):
     rows, of = match(real, n_images, pool, pool_images, per_object=per_object, appears=False)
     assert len(set(rows.tolist())) == rows.size == 12 * per_object
     assert (np.bincount(of) == per_object).all() and (pool_images[rows] >= 20).all()
-    assert np.abs(pool[rows, 0] - real[of, 0]).max() < NEAR_MAG
+    assert np.abs(pool[rows, 0] - real[of, 0]).max() < MATCH_MAG
 
 
 def test_too_small_a_pool_is_refused():

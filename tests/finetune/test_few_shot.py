@@ -1,4 +1,4 @@
-"""Draws of a few real objects: as many of every class, and never tested on what was taught."""
+"""Draws: as many training objects of every class, none of them among the test objects."""
 
 import numpy as np
 import pytest
@@ -38,18 +38,18 @@ def test_a_draw_is_stratified_and_disjoint(real, per_class, trial, disjoint, kno
         assume(not (disjoint == "field" and known_fields))
         raise
     classes = np.unique(labels[labels >= 0])
-    counts = np.bincount(labels[draw.taught], minlength=6)
+    counts = np.bincount(labels[draw.training], minlength=6)
     np.testing.assert_array_equal(np.flatnonzero(counts), classes)
     assert (counts[classes] == per_class).all()
-    assert set(labels[draw.tested]) == set(classes)
-    assert not np.intersect1d(draw.taught, draw.tested).size
-    for rows in (draw.taught, draw.tested):
+    assert set(labels[draw.test]) == set(classes)
+    assert not np.intersect1d(draw.training, draw.test).size
+    for rows in (draw.training, draw.test):
         assert (np.diff(rows) > 0).all()
     labelled = np.flatnonzero(labels >= 0)
-    closed = np.isin(labelled, draw.taught)
+    closed = np.isin(labelled, draw.training)
     if disjoint == "field" and known_fields:
-        closed |= np.isin(fields[labelled], fields[draw.taught][fields[draw.taught] >= 0])
-    np.testing.assert_array_equal(draw.tested, labelled[~closed])
+        closed |= np.isin(fields[labelled], fields[draw.training][fields[draw.training] >= 0])
+    np.testing.assert_array_equal(draw.test, labelled[~closed])
 
 
 @settings(deadline=None, max_examples=20)
@@ -58,15 +58,15 @@ def test_the_seed_and_the_trial_fix_a_draw(real, trial, seed):
     labels, fields = real
     wanted = {**DRAW, "trial": trial, "seed": seed}
     one, again = (drawn(labels, fields, **wanted) for _ in range(2))
-    np.testing.assert_array_equal(one.taught, again.taught)
-    np.testing.assert_array_equal(one.tested, again.tested)
+    np.testing.assert_array_equal(one.training, again.training)
+    np.testing.assert_array_equal(one.test, again.test)
     assert one.name == f"k3_t{trial}"
 
 
 def test_trials_and_seeds_differ():
     labels = np.repeat(np.arange(4), 100)
     draws = [
-        drawn(labels, None, **{**DRAW, "trial": trial, "seed": seed}).taught
+        drawn(labels, None, **{**DRAW, "trial": trial, "seed": seed}).training
         for seed in range(3)
         for trial in range(20)
     ]
@@ -75,8 +75,8 @@ def test_trials_and_seeds_differ():
 
 def test_every_object_is_as_likely_as_any_other_of_its_class():
     labels, trials = np.array([0] * 10 + [1] * 30), 600
-    taught = [drawn(labels, None, **{**DRAW, "trial": t}).taught for t in range(trials)]
-    times = np.bincount(np.concatenate(taught), minlength=labels.size)
+    training = [drawn(labels, None, **{**DRAW, "trial": t}).training for t in range(trials)]
+    times = np.bincount(np.concatenate(training), minlength=labels.size)
     share = np.where(labels == 0, 3 / 10, 3 / 30)
     five_sigma = 5 * np.sqrt(trials * share * (1 - share))
     assert (abs(times - trials * share) < five_sigma).all()
@@ -85,20 +85,20 @@ def test_every_object_is_as_likely_as_any_other_of_its_class():
 def test_none_per_class_tests_all_that_have_a_label():
     labels = np.array([2, -1, 0, 0, 2, -1])
     draw = drawn(labels, None, **{**DRAW, "per_class": 0})
-    assert draw.taught.size == 0 and draw.taught.dtype.kind == "i"
-    np.testing.assert_array_equal(draw.tested, [0, 2, 3, 4])
+    assert draw.training.size == 0 and draw.training.dtype.kind == "i"
+    np.testing.assert_array_equal(draw.test, [0, 2, 3, 4])
 
 
 def test_an_object_without_a_field_is_a_field_of_its_own():
     labels, fields = np.array([0, 0, 1, 1]), np.full(4, -1)
     draw = drawn(labels, fields, **{**DRAW, "per_class": 1, "disjoint": "field"})
-    assert draw.taught.size == draw.tested.size == 2
+    assert draw.training.size == draw.test.size == 2
 
 
-def test_all_but_one_can_be_taught_and_no_more():
+def test_all_but_one_can_be_training_objects_and_no_more():
     labels = np.array([0] * 4 + [1] * 9)
     draw = drawn(labels, None, **DRAW)
-    assert (labels[draw.tested] == 0).sum() == 1
+    assert (labels[draw.test] == 0).sum() == 1
     with pytest.raises(FinetuneError, match=r"--per-class 4: no way .* Give fewer\.$") as caught:
         drawn(labels, None, **{**DRAW, "per_class": 4})
     assert "\n" not in str(caught.value)
@@ -108,4 +108,4 @@ def test_fields_that_leave_nothing_to_test_are_one_sentence():
     labels, fields = np.tile([0, 1], 5), np.ones(10, dtype=int)
     with pytest.raises(FinetuneError, match=r"other fields\. Give fewer, or --disjoint object\.$"):
         drawn(labels, fields, **{**DRAW, "disjoint": "field"})
-    assert drawn(labels, fields, **DRAW).tested.size == 4
+    assert drawn(labels, fields, **DRAW).test.size == 4

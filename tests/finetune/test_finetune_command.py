@@ -38,7 +38,7 @@ def network(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def real(small_dataset, tmp_path_factory):
-    """Forty sequences of four classes that look as real ones do; of thirty nobody knows any."""
+    """Forty sequences of four classes like real ones; thirty have no label."""
     data = copy_of(small_dataset, tmp_path_factory.mktemp("real"))
     root = zarr.open_group(data)
     group, classes = root["test"], list(root.attrs["classes"])
@@ -86,7 +86,7 @@ def tuned(asked, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def everything(asked, small_dataset, tmp_path_factory):
-    """One draw of one per class, learned by all there are."""
+    """One draw of one per class, with every method."""
     more = ["--per-class", 1, "--trials", 1, "--also", "reader", "--scratch", "--iterations", 2]
     folder = tmp_path_factory.mktemp("everything") / "tuned"
     with pytest.MonkeyPatch.context() as patch:
@@ -96,8 +96,8 @@ def everything(asked, small_dataset, tmp_path_factory):
     return folder
 
 
-def answers(folder):
-    """Predictions of every contender on every draw."""
+def probabilities(folder):
+    """Probabilities of every method on every draw."""
     found = sorted((folder / "predictions").rglob("*.parquet"))
     return {str(p.relative_to(folder)): read_predictions(p).probabilities for p in found}
 
@@ -108,11 +108,11 @@ def one_sentence(capsys):
     return error
 
 
-def test_it_leaves_a_report_the_draws_and_predictions_of_all_on_each(tuned):
+def test_the_folder_holds_a_report_draws_and_all_predictions(tuned):
     assert "<html" in (tuned / "report.html").read_text().lower()
     report = json.loads((tuned / "report.json").read_text())
     assert set(NAMES) <= set(report["scores"]["all"])
-    found = set(answers(tuned))
+    found = set(probabilities(tuned))
     drawn = {f"k{k}_t{t}" for k in (1, 2) for t in (0, 1)}
     for name in NAMES:
         before = set() if name in ("real-only", "scratch") else {"k0_t0"}
@@ -123,20 +123,20 @@ def test_it_leaves_a_report_the_draws_and_predictions_of_all_on_each(tuned):
     assert not list(tuned.rglob("*.partial"))
 
 
-def test_the_draws_it_tells_are_as_asked(tuned, real):
+def test_the_draws_written_are_as_asked(tuned, real):
     split = DatasetSplit(real, "test")
     label = dict(zip(split.object_ids, split.labels, strict=True))
     draws = json.loads((tuned / "draws.json").read_text())
     assert [(d["per_class"], d["trial"]) for d in draws] == [(1, 0), (1, 1), (2, 0), (2, 1)]
     for draw in draws:
-        counts = np.bincount([label[name] for name in draw["taught"]], minlength=7)
+        counts = np.bincount([label[name] for name in draw["training"]], minlength=7)
         assert sorted(counts) == [0] * 3 + [draw["per_class"]] * 4
-        assert not set(draw["taught"]) & set(draw["tested"])
+        assert not set(draw["training"]) & set(draw["test"])
         labelled = {name for name, value in label.items() if value >= 0} - {"0"}  # no image
-        assert set(draw["taught"]) | set(draw["tested"]) == labelled
+        assert set(draw["training"]) | set(draw["test"]) == labelled
 
 
-def test_all_contenders_answer_for_the_same_objects(everything):
+def test_all_methods_have_predictions_of_the_same_objects(everything):
     found = {
         name: read_predictions(everything / "predictions" / name / "k1_t0.parquet")
         for name in (*NAMES, *OTHERS)
@@ -156,7 +156,9 @@ def test_all_contenders_answer_for_the_same_objects(everything):
         read_predictions(everything / "predictions" / name / "k0_t0.parquet").probabilities
         for name in ("network", "network reader")
     )
-    np.testing.assert_allclose(other, before, atol=1e-6)  # nobody remembers what others learned
+    np.testing.assert_allclose(
+        other, before, atol=1e-6
+    )  # every method begins with the same weights
     assert np.nanmax(abs(before - found["network"].probabilities)) > 0.05
     assert set(json.loads((everything / "report.json").read_text())["scores"]["all"]) == set(found)
 
@@ -168,16 +170,16 @@ def test_the_model_opens_and_classifies(tuned, real):
     assert predictions.classes == model.classes and set(KEPT) < set(model.classes)
     known = (predictions.label >= 0) & (predictions.n_images > 0)
     right = predictions.after(4)[known].argmax(axis=1) == predictions.label[known]
-    assert right.mean() > 0.8  # it was taught all of them
+    assert right.mean() > 0.8  # it was trained on all of them
     assert model.card["adapted"]["objects"] == known.sum()
 
 
-def test_running_again_does_nothing_anew(tuned, asked, monkeypatch):
+def test_a_finished_run_is_not_repeated(tuned, asked, monkeypatch):
     written = {p: p.stat().st_mtime_ns for p in tuned.rglob("*") if p.is_file()}
     report = {"report.html", "report.json", "draws.json"}
 
     def wrong(*_, **__):
-        raise AssertionError("nothing is to be learned")
+        raise AssertionError("nothing is left to do")
 
     monkeypatch.setattr(Head, "fit", wrong)
     monkeypatch.setattr(methods, "simulated_sequences", wrong)
@@ -187,9 +189,7 @@ def test_running_again_does_nothing_anew(tuned, asked, monkeypatch):
     assert set(written) == {p for p in tuned.rglob("*") if p.is_file()}
 
 
-def test_a_run_that_was_stopped_ends_as_one_that_was_not(
-    tuned, asked, monkeypatch, tmp_path, capsys
-):
+def test_a_stopped_run_continues_to_the_same_end(tuned, asked, monkeypatch, tmp_path, capsys):
     fit, calls, stop_at = Head.fit, [], 3
 
     def stopping(*arguments, **options):
@@ -202,11 +202,11 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
         patch.setattr(Head, "fit", stopping)
         assert finetune(patch, *asked, "--out", tmp_path / "cut") == 130
     assert "Run the same command again to finish" in capsys.readouterr().err
-    done = answers(tmp_path / "cut")
+    done = probabilities(tmp_path / "cut")
     assert len(done) == stop_at and not (tmp_path / "cut" / "report.html").exists()
     monkeypatch.setattr(command, "write_few_shot_report", lambda *_, **__: None)  # takes longest
     assert finetune(monkeypatch, *asked, "--out", tmp_path / "cut") == 0
-    whole, cut = answers(tuned), answers(tmp_path / "cut")
+    whole, cut = probabilities(tuned), probabilities(tmp_path / "cut")
     assert set(whole) == set(cut)
     for name, expected in whole.items():
         np.testing.assert_allclose(cut[name], expected, rtol=1e-4, atol=1e-5, err_msg=name)
@@ -225,9 +225,9 @@ def test_other_options_for_the_same_folder_are_refused(tuned, asked, monkeypatch
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        (["--method", "hed"], "no such method. Did you mean head?"),
+        (["--method", "hed"], "no such method. Did you mean 'head'?"),
         (["--also", "reader", "nothing"], "--also nothing: there is no such method. Known:"),
-        (["--per-class", 10], "--per-class 10: no way was found"),
+        (["--per-class", 10], "--per-class 10: there are not enough objects"),
         (["--per-class", -1], "--per-class: give one number or more, none below 0"),
         (["--trials", 0], "--trials 0: at least 1"),
         (["--iterations", 0], "--iterations 0: at least 1"),
@@ -260,7 +260,7 @@ def test_data_of_one_class_are_refused(network, real, monkeypatch, tmp_path, cap
     assert "objects of 1 classes; adapting needs two or more" in one_sentence(capsys)
 
 
-def test_a_forest_and_a_committee_are_no_networks(
+def test_a_forest_and_an_ensemble_are_no_networks(
     tuned, small_dataset, real, monkeypatch, tmp_path, capsys
 ):
     options = ForestOptions(images=2, trees=5, depth=4, light_curves="science")

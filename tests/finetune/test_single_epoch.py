@@ -9,7 +9,7 @@ from finetune.baselines import (
     FEATURES,
     Planes,
     feature_columns,
-    few_shot_trials,
+    few_shot_scores,
     single_epoch_features,
 )
 from finetune.baselines.single_epoch_features import (
@@ -62,8 +62,8 @@ def test_light_where_nothing_was_is_new_and_a_fading_star_is_the_opposite():
     doubled = features(stamps(star(1e4), before=star(1e4)))
     assert doubled["new_light"] == pytest.approx(0.5, abs=0.03)
     assert doubled["template_signal"] > 5
-    for turned in ("signal", "width", "elongation", "off_centre"):
-        assert faded[turned] == pytest.approx(doubled[turned], abs=0.1)
+    for name in ("signal", "width", "elongation", "off_centre"):
+        assert faded[name] == pytest.approx(doubled[name], abs=0.1)
 
 
 @pytest.mark.parametrize("fwhm", [2.0, 3.0, 5.0])
@@ -80,7 +80,7 @@ def test_width_of_a_gaussian_is_its_own():
     assert np.isnan(fwhm_pix(np.zeros((SIZE, SIZE))))
 
 
-def test_saturated_stars_and_those_at_the_edge_tell_no_width():
+def test_saturated_stars_and_those_at_the_edge_give_no_width():
     plane = 1e3 * star(1.0, 14, -18) + 1e3 * star(1.0, 29, 0, fwhm=5)
     clean = np.ones(plane.shape, dtype=bool)
     assert star_fwhm_pix(plane, clean) == pytest.approx(2.5, rel=0.05)
@@ -92,9 +92,9 @@ def test_a_dipole_has_two_signs_and_a_hole():
     star_alone = features(stamps(star(5e3), before=star(3e4)))
     dipole = features(stamps(star(5e3, 0, 1.5) - star(5e3, 0, -1.5), before=star(3e4)))
     assert abs(dipole["polarity"]) < 0.3 < 0.8 < star_alone["polarity"]
-    assert dipole["opposite"] > 1.5
-    assert star_alone["opposite"] == 0
-    assert dipole["likeness"] < 0.5 < 0.8 < star_alone["likeness"]
+    assert dipole["negative_peak"] > 1.5
+    assert star_alone["negative_peak"] == 0
+    assert dipole["correlation"] < 0.5 < 0.8 < star_alone["correlation"]
 
 
 def test_trails_are_long_and_sources_beside_the_middle_off_centre():
@@ -105,7 +105,7 @@ def test_trails_are_long_and_sources_beside_the_middle_off_centre():
     assert round_["off_centre"] == pytest.approx(np.log(0.5), abs=0.01)
 
 
-def test_the_template_tells_of_neighbours_and_hosts():
+def test_the_template_shows_neighbours_and_hosts():
     lonely = features(stamps(star(5e3), neighbours=()))
     assert lonely["nearest"] == pytest.approx(np.log(SIZE / 2 + 0.5))
     one = features(stamps(star(5e3), neighbours=((12, -5, 2e4),)))
@@ -122,8 +122,8 @@ def test_residuals_elsewhere_and_lost_pixels_are_counted():
     assert features(residual)["residuals"] > features(plain)["residuals"]
     mask = np.zeros((SIZE, SIZE), dtype=np.uint8)
     mask[:, :7] = 8
-    assert features(plain, mask)["lost"] == pytest.approx(np.log10(7 / 63 + 1e-3))
-    assert features(plain)["lost"] == pytest.approx(-3)
+    assert features(plain, mask)["masked"] == pytest.approx(np.log10(7 / 63 + 1e-3))
+    assert features(plain)["masked"] == pytest.approx(-3)
 
 
 @settings(deadline=None, max_examples=20)
@@ -134,11 +134,11 @@ def test_residuals_elsewhere_and_lost_pixels_are_counted():
     turns=st.integers(0, 3),
     flux_adu=st.floats(-2e4, 2e4),
 )
-def test_neither_sky_nor_unit_nor_orientation_tells_anything(seed, sky_adu, scale, turns, flux_adu):
+def test_features_do_not_depend_on_sky_unit_or_orientation(seed, sky_adu, scale, turns, flux_adu):
     images = stamps(star(flux_adu, fwhm_along=4), before=star(2.5e4), seed=seed)
     other = scale * images + np.array([sky_adu, -sky_adu, 0])[:, None, None]
-    turned = np.rot90(other, turns, axes=(1, 2))
-    expected, found = features(images), features(turned)
+    rotated = np.rot90(other, turns, axes=(1, 2))
+    expected, found = features(images), features(rotated)
     for name in FEATURES:
         assert found[name] == pytest.approx(expected[name], rel=1e-3, abs=1e-3), name
 
@@ -180,7 +180,7 @@ def test_without_brightness_a_brighter_image_of_the_same_scene_looks_the_same():
     assert set(FEATURES) - set(names) == {"signal", "template_signal"}
     assert feature_columns() == list(range(len(FEATURES)))
     faint, bright = (features(stamps(star(f), before=star(f))) for f in (2e4, 2e5))
-    for name in ("polarity", "width", "new_light", "likeness", "opposite"):
+    for name in ("polarity", "width", "new_light", "correlation", "negative_peak"):
         assert bright[name] == pytest.approx(faint[name], abs=0.1), name
     assert bright["signal"] > faint["signal"] + 0.8
 
@@ -197,14 +197,14 @@ def objects(n=40, apart=10.0, seed=0):
     return values, labels, rng.permutation(4 * n) // 2
 
 
-def test_classes_that_lie_apart_are_told_and_those_that_do_not_are_not():
+def test_separate_classes_are_classified_and_identical_ones_are_not():
     values, labels, fields = objects(apart=100)
-    apart = few_shot_trials(values, labels, fields, CLASSES, per_class=5, trials=2)
-    assert apart.mean_recall.min() > 0.97
+    separate = few_shot_scores(values, labels, fields, CLASSES, per_class=5, trials=2)
+    assert separate.mean_recall.min() > 0.97
     values, labels, fields = objects(apart=0)
-    alike = few_shot_trials(values, labels, fields, CLASSES, per_class=10, trials=4)
+    identical = few_shot_scores(values, labels, fields, CLASSES, per_class=10, trials=4)
     one_sigma = np.sqrt(0.25 * 0.75 / len(labels))  # draws share their objects
-    assert abs(alike.mean_recall.mean() - 0.25) < 5 * one_sigma
+    assert abs(identical.mean_recall.mean() - 0.25) < 5 * one_sigma
 
 
 @pytest.mark.parametrize("disjoint", ["field", "object"])
@@ -214,7 +214,7 @@ def test_a_field_that_gives_the_class_away_helps_only_where_fields_are_shared(di
     fields = np.repeat(np.arange(40), 10)
     labels = np.repeat(rng.permutation(np.arange(40) % 4), 10)
     values = np.stack([10.0 * fields, rng.normal(size=400)], axis=1)
-    found = few_shot_trials(
+    found = few_shot_scores(
         values, labels, fields, CLASSES, per_class=20, trials=5, disjoint=disjoint
     )
     recall = found.mean_recall.mean()
@@ -224,11 +224,11 @@ def test_a_field_that_gives_the_class_away_helps_only_where_fields_are_shared(di
 def test_scores_count_every_tested_object_once():
     values, labels, _ = objects(n=12)
     labels[:3] = -1
-    found = few_shot_trials(values, labels, None, CLASSES, per_class=2, trials=2, seed=3)
+    found = few_shot_scores(values, labels, None, CLASSES, per_class=2, trials=2, seed=3)
     np.testing.assert_array_equal(found.counts.sum(axis=2), [[7, 10, 10, 10]] * 2)
     np.testing.assert_allclose(found.confusion.sum(axis=1), 1)
     np.testing.assert_allclose(np.diagonal(found.confusion), found.recall.mean(axis=0))
-    again = few_shot_trials(values, labels, None, CLASSES, per_class=2, trials=2, seed=3)
+    again = few_shot_scores(values, labels, None, CLASSES, per_class=2, trials=2, seed=3)
     np.testing.assert_array_equal(found.counts, again.counts)
     with pytest.raises(FinetuneError, match="Give fewer"):
-        few_shot_trials(values, labels, None, CLASSES, per_class=12, trials=1)
+        few_shot_scores(values, labels, None, CLASSES, per_class=12, trials=1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.baselines import few_shot_trials, first_planes
+from finetune.baselines import few_shot_scores, first_planes
 from tests.finetune.test_ingest import ingest
 from tests.finetune.test_single_epoch import CLASSES, SIZE, stamps, star
 from tests.helpers.alert_packets import stamp, write_packets, ztf_packet
@@ -142,7 +142,7 @@ def test_ten_real_alerts_of_a_class_teach_what_the_document_says(real_data, tmp_
     values, labels, fields, left_out = runpy.run_path(EXAMPLE)["read"](out, CLASSES)
     assert [int((labels == i).sum()) for i in range(4)] == [33, 163, 92, 87]
     assert left_out == 0
-    found = few_shot_trials(
+    found = few_shot_scores(
         values, labels, fields, CLASSES, per_class=10, trials=5, disjoint="object"
     )
     # docs/ztf.md, 50 draws: 0.805 with a standard deviation of 0.025
