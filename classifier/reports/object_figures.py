@@ -50,7 +50,6 @@ def summary_figure(summary: ObjectSummary) -> Figure:
         drawn.light_curve()
         drawn.probabilities()
         drawn.time()
-        drawn.figure.canvas.draw()
     return drawn.figure
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from dataclasses import asdict, dataclass
@@ -18,9 +17,8 @@ from classifier.dataset import DatasetSplit
 from finetune.domain_gap.distances import CONSISTENT
 from finetune.domain_gap.gap import Settings, expected_work, measure_gap
 from finetune.domain_gap.quantities import QUANTITIES, SELECTION
-from finetune.reports.domain_gap_page import page_of, record_of
+from finetune.reports.domain_gap_page import PAGE, write_gap
 from simulator.dataset.plan import PACKAGES
-from skyreel.atomic_files import whole_file
 from skyreel.errors import (
     ClassifierError,
     DomainGapError,
@@ -32,7 +30,6 @@ from skyreel.errors import (
 from skyreel.provenance import versions
 from survey_profiles import load_profile
 
-PAGE, RECORD = "gap.html", "gap.json"
 _BAD, _FAILED, _STOPPED = 2, 1, 130
 _WIDTH_OFF_TERMINAL = 160
 _SAME_SCALE = 0.02
@@ -72,8 +69,9 @@ class Request:
         if self.survey:
             parts += ["--survey", self.survey]
         parts += ["--exposures", "real" if self.own_exposures else "drawn", "--split", self.split]
-        for name in ("images", "partners", "lanczos_order", "seed"):
-            parts += [f"--{name.replace('_', '-')}", str(getattr(self, name))]
+        for name in ("images", "matched", "lanczos_order", "seed"):
+            option = "partners" if name == "matched" else name.replace("_", "-")
+            parts += [f"--{option}", str(getattr(self, name))]
         parts += ["--bootstrap", str(self.n_bootstrap)]
         for setting in self.profile_set:
             parts += ["--profile-set", setting]
@@ -134,10 +132,7 @@ def run_request(request: Request) -> None:
         "settings": asdict(request.settings()),
         "versions": versions(*PACKAGES),
     }
-    with whole_file(request.out / RECORD) as path:
-        path.write_text(json.dumps(record_of(gap, about), indent=1, allow_nan=False))
-    with whole_file(request.out / PAGE) as path:
-        path.write_text(page_of(gap, about), encoding="utf-8")
+    write_gap(gap, about, request.out)
     for part in summary(gap):
         console.print(part)
     console.print(f"The report is {request.out / PAGE}.", soft_wrap=True)

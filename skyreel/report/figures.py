@@ -209,7 +209,16 @@ def save_png(drawing: Drawing, path: str | Path) -> None:
 # --- what is drawn ------------------------------------------------------------------------------
 
 
-def line(axes: Axes, x, y, error=None, *, label: str = "", color: str = INK, **style) -> None:
+def line(
+    axes: Axes,
+    x: ArrayLike,
+    y: ArrayLike,
+    error: ArrayLike | None = None,
+    *,
+    label: str = "",
+    color: str = INK,
+    **style: Any,
+) -> None:
     """A line with a band of one error around it."""
     x, y = np.asarray(x), np.asarray(y)
     marker = "o" if x.size == 1 else None
@@ -221,51 +230,57 @@ def line(axes: Axes, x, y, error=None, *, label: str = "", color: str = INK, **s
 
 def points(
     axes: Axes,
-    x,
-    y,
-    error=None,
+    x: ArrayLike,
+    y: ArrayLike,
+    error: ArrayLike | None = None,
     *,
     label: str = "",
     color: str = INK,
     marker: str = "o",
-    count=None,
-    joined=False,
-    place=None,
+    count: ArrayLike | None = None,
+    joined: bool | np.ndarray = False,
+    place: ArrayLike | None = None,
+    horizontal: bool = False,
 ) -> None:
     """Points with error bars.
 
     Those of `FEW_OBJECTS` objects or fewer are open. ``joined`` (bool, or bool (point - 1,)) says
     which neighbours a line joins, never those that are open. ``place``: where the points stand,
-    if not at ``x``.
+    if not at ``x``. ``horizontal``: ``y`` is drawn along the horizontal axis.
     """
     x, y = np.asarray(x), np.asarray(y, dtype=float)
     place = x if place is None else np.asarray(place)
     few = np.zeros(y.size, bool) if count is None else np.asarray(count) <= FEW_OBJECTS
     bars = np.zeros(y.size) if error is None else np.nan_to_num(np.asarray(error, dtype=float))
     style = {"color": color, "fmt": marker, "elinewidth": 1.1}
-    for which, face, name in ((~few, color, label), (few, PAPER, None)):
+    for which, face in ((~few, color), (few, PAPER)):
         if which.any():
-            name = name if which is not few or few.all() else None
-            axes.errorbar(
-                place[which], y[which], bars[which], mfc=face, label=name or None, **style
-            )
-    if few.all() and few.size:
-        axes.errorbar([], [], [], mfc=PAPER, label=label, **style)
+            name = label if which.all() or face == color else ""
+            style |= {"mfc": face, "label": name or None}
+            if horizontal:
+                axes.errorbar(y[which], place[which], xerr=bars[which], **style)
+            else:
+                axes.errorbar(place[which], y[which], bars[which], **style)
     linked = np.broadcast_to(joined, max(y.size - 1, 0)) & ~few[1:] & ~few[:-1]
     for part in np.split(np.arange(y.size), np.flatnonzero(~linked) + 1):
         if part.size > 1:
             axes.plot(place[part], y[part], color=color, lw=0.8)
-    keep(axes, label, x, y, error, count)
+    labels = axis_labels(axes)[::-1] if horizontal else None
+    keep(axes, label, x, y, error, count, labels)
 
 
-def histogram(axes: Axes, counts, edges, *, label: str = "", **style) -> None:
+def histogram(
+    axes: Axes, counts: ArrayLike, edges: ArrayLike, *, label: str = "", **style: Any
+) -> None:
     """Counts (or shares) in bins with these edges."""
     counts, edges = np.asarray(counts), np.asarray(edges)
     axes.stairs(counts, edges, label=label or None, **style)
     keep(axes, label, (edges[1:] + edges[:-1]) / 2, counts)
 
 
-def matrix(axes: Axes, values, counts, rows: Sequence[str], columns: Sequence[str]) -> None:
+def matrix(
+    axes: Axes, values: ArrayLike, counts: ArrayLike, rows: Sequence[str], columns: Sequence[str]
+) -> None:
     """Fractions between 0 and 1 as colours, with the fraction and the count in every cell.
 
     The colour follows the square root of the fraction, so that small fractions are visible.
@@ -295,7 +310,7 @@ def matrix(axes: Axes, values, counts, rows: Sequence[str], columns: Sequence[st
         keep(axes, rows[row], [columns[column]], [share], None, [int(n)])
 
 
-def scatter(axes: Axes, x, y, *, label: str = "", **style) -> None:
+def scatter(axes: Axes, x: ArrayLike, y: ArrayLike, *, label: str = "", **style: Any) -> None:
     """Dots, as one picture inside the figure."""
     axes.scatter(x, y, rasterized=True, **style)
     keep(axes, label, x, y)
