@@ -33,7 +33,7 @@ from classifier.reports.evaluation_page import (
 )
 from skyreel.json_io import plain, write_json
 from skyreel.report.figures import Figure
-from skyreel.report.page import Facts, Fold, Note, Page, Section, Text
+from skyreel.report.page import Facts, Fold, Page, Section, Text
 from skyreel.report.tables import Cell, Column, Table, number
 from skyreel.report.theme import model_styles
 
@@ -151,7 +151,7 @@ def _scores(c: Comparison) -> Iterator[Section]:
     )
     if several:
         text += " Bold: no other model is better by two standard errors, and some are worse."
-    yield Section("Scores", [Table(_heads("Model", keys), rows), Note(text)])
+    yield Section("Scores", [Table(_heads("Model", keys), rows, text)])
     if several:
         rows = [
             [f"{a} − {b}", *(number(*found[k], sign="+", bold=counts(found[k])) for k in keys)]
@@ -162,8 +162,7 @@ def _scores(c: Comparison) -> Iterator[Section]:
             "Paired: both models have the same resamples. Bold: two standard errors or more from "
             f"zero. For {less}, less is better."
         )
-        table = Table(_heads("Pair", keys), rows)
-        yield Section("Differences between models", [table, Note(text)])
+        yield Section("Differences between models", [Table(_heads("Pair", keys), rows, text)])
 
 
 def _heads(first, keys):

@@ -41,6 +41,7 @@ _METRICS = (("accuracy", "Accuracy"), ("mean_recall", "Mean recall"))
 _LETTERS_PER_INCH = 12  # of a title
 _CURVE_POINTS = 400  # of a ROC or precision-recall curve
 MAGNITUDE = "Median observed magnitude [mag]"
+NO_MAGNITUDE_BINS = "No bin of magnitude holds enough objects."
 Evaluations = Mapping[str, Evaluation]
 
 
@@ -92,11 +93,11 @@ def accuracy_by_images(figure: Figure, evaluations: Evaluations) -> None:
 @styled
 def by_magnitude(figure: Figure, evaluations: Evaluations) -> None:
     """Accuracy and mean recall in bins of magnitude, above the number of objects in them."""
-    upper, lower = _score_panels(figure, evaluations, MAGNITUDE)
-    if not any(len(e.magnitude_bins) for e in evaluations.values()):
-        figure.clear()
-        figure.text(0.5, 0.5, "No bin of magnitude holds enough objects.", ha="center")
+    if not has_magnitude_bins(evaluations):
+        figure.set_size_inches(7.0, 1.5)
+        figure.text(0.5, 0.5, NO_MAGNITUDE_BINS, ha="center")
         return
+    upper, lower = _score_panels(figure, evaluations, MAGNITUDE)
     offsets = side_by_side(len(evaluations), 0.2)
     for offset, (name, e, colour, marker) in zip(offsets, _models(evaluations), strict=True):
         n = e.by_magnitude.n_objects
@@ -112,6 +113,11 @@ def by_magnitude(figure: Figure, evaluations: Evaluations) -> None:
             axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     lower[0].set_ylabel("Objects")
     _finish_score_panels(figure, upper, lower)
+
+
+def has_magnitude_bins(evaluations: Evaluations) -> bool:
+    """Whether scores can be given by magnitude."""
+    return any(len(e.magnitude_bins) for e in evaluations.values())
 
 
 @styled
@@ -142,7 +148,8 @@ def confusion(figure: Figure, evaluations: Evaluations) -> None:
     Classes without objects have no row.
     """
     most = max(len(e.classes) for e in evaluations.values())
-    size, columns = max(2.9, 0.42 * most + 0.9), min(3, len(evaluations))
+    n = len(evaluations)
+    size, columns = max(2.9, 0.42 * most + 0.9), 2 if n in (2, 4) else min(3, n)
     rows = -(-len(evaluations) // columns)
     height = size * max(0.4, len(present_classes(evaluations)) / most)
     figure.set_size_inches(size * columns, height * rows + 0.3 * (len(evaluations) > 1))

@@ -71,7 +71,7 @@ def write_report(
         rankings = figures.class_rankings(predictions)
         sections[1:1] = [_rankings(rankings)] if rankings else []
         sections.append(_mistakes(predictions, selected, folder))
-    sections.insert(0, Section("Scores", [_scores(evaluation), SCORE_NOTE]))
+    sections.insert(0, Section("Scores", [_scores(evaluation)]))
     counts = evaluation.final.n_by_class.astype(int).tolist()
     Page(
         title=title,
@@ -83,7 +83,7 @@ def write_report(
     ).write(folder / PAGE)
 
 
-SCORE_NOTE = Note(
+_SCORES = (
     "Standard errors are from resamples of the objects. The class probabilities of an object with "
     "fewer images are carried forward. Log loss, Brier score and calibration error: less is better."
 )
@@ -111,9 +111,12 @@ def evaluation_sections(evaluations: figures.Evaluations) -> Iterator[Section]:
         "Accuracy and mean recall after all images in whole magnitudes, with standard errors. "
         f"Open points hold {FEW_OBJECTS} objects or fewer and are not joined."
     )
-    drawn = figures.by_magnitude(evaluations)
-    yield Section("Scores by magnitude", [Figure(drawn, caption, "by_magnitude")])
-    yield Section("Recall at matched magnitudes", _matched(evaluations, single))
+    if figures.has_magnitude_bins(evaluations):
+        drawn = figures.by_magnitude(evaluations)
+        yield Section("Scores by magnitude", [Figure(drawn, caption, "by_magnitude")])
+        yield Section("Recall at matched magnitudes", _matched(evaluations, single))
+    else:
+        yield Section("Scores by magnitude", [Note(figures.NO_MAGNITUDE_BINS)])
     drawn = figures.calibration(evaluations)
     yield Section("Calibration", [Figure(drawn, CALIBRATION, "calibration")])
 
@@ -138,8 +141,9 @@ def _matched(evaluations, single):
             "from classes that are hard at any magnitude.",
             "recall_by_magnitude",
         ),
-        Table(heads, rows),
-        Note("Table: recall over these bins, with all classes weighted to one distribution."),
+        Table(
+            heads, rows, "Recall over these bins, with all classes weighted to one distribution."
+        ),
     ]
 
 
@@ -205,18 +209,20 @@ def _rankings(rankings):
 
 
 def _scores(evaluation):
-    last, names = evaluation.summary(), [*NAMES]
+    last = evaluation.summary()
     early, early_error = evaluation.by_images.at(0), evaluation.by_images_error.at(0)
     rows = []
-    for name in names:
+    for name in NAMES:
         first = number(getattr(early, name, np.nan), getattr(early_error, name, np.nan))
-        rows.append([NAMES[name].capitalize(), first, number(*last[name])])
+        title = NAMES[name][0].upper() + NAMES[name][1:]
+        rows.append([title, first, number(*last[name])])
     for k, name in enumerate(evaluation.classes):
         if evaluation.final.n_by_class[k]:
             first = number(early.recall[k], early_error.recall[k])
             rows.append([f"Recall of {name}", first, number(*last[f"recall_{name}"])])
     longest = int(evaluation.images[-1])
-    return Table(columns("Score", "After 1 image", f"After all (up to {longest})"), rows)
+    heads = columns("Score", "After 1 image", f"After all (up to {longest})")
+    return Table(heads, rows, _SCORES)
 
 
 def _left_out(evaluation):

@@ -298,7 +298,7 @@ def magnitude_ticks(low_njy: float, high_njy: float) -> tuple[list[float], list[
     return [float(fluxes[k]) for k in kept], [f"{marks[k]:.{digits}f}" for k in kept]
 
 
-_SIDE, _STRIP, _GAP = 1.0, 7.2, 0.06  # inches
+_SIDE, _STRIP, _GAP = 0.8, 5.6, 0.05  # inches
 
 
 def strip(summary: ObjectSummary) -> Figure:
@@ -317,7 +317,7 @@ def strip(summary: ObjectSummary) -> Figure:
             axes = _strip_axes(figure, place * (_SIDE + _GAP), _SIDE)
             stamp(axes, image, white * (deeper if title == "mean" else 1.0))
             axes.set_title(title, fontsize=7, pad=2)
-        _strip_curve(figure, (len(images) + 1) * (_SIDE + _GAP) + 0.5, summary)
+        _strip_curve(figure, (len(images) + 1) * (_SIDE + _GAP) + 0.48, summary)
     return figure
 
 

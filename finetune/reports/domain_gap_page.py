@@ -71,8 +71,8 @@ def gap_page(gap: DomainGap, about: dict) -> Page:
     names, counts = np.unique(gap.class_names, return_counts=True)
     caption = "Classifier two-sample test by group of quantities: AUC with standard errors."
     sections = [
-        Section("Classifier two-sample test", [_auc_table(gap), Note(_TEST)]),
-        Section("Permutation importance", [_importance_table(gap), Note(_IMPORTANCE)]),
+        Section("Classifier two-sample test", [_auc_table(gap)]),
+        Section("Permutation importance", [_importance_table(gap)]),
         Section("How to read the distances", [Note(_DISTANCES), Note(_HISTOGRAMS)]),
     ]
     for group in GROUPS:
@@ -132,7 +132,7 @@ def _auc_table(gap):
         areas = [(found.auc, found.error), *(found.by_class[name] for name in names)]
         rows.append([label, *(number(*area) for area in areas)])
     heads = columns("All objects", *names, group="AUC, real against simulated")
-    return Table([*columns("Quantities", text=True), *heads], rows)
+    return Table([*columns("Quantities", text=True), *heads], rows, _TEST)
 
 
 def _importance_table(gap):
@@ -145,7 +145,8 @@ def _importance_table(gap):
         ]
         for k in order
     ]
-    return Table([*columns("Quantity", "Group", text=True), *columns("Change of AUC")], rows)
+    heads = [*columns("Quantity", "Group", text=True), *columns("Change of AUC")]
+    return Table(heads, rows, _IMPORTANCE)
 
 
 def _group(title, quantities, distances, drawn):

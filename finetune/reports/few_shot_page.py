@@ -48,6 +48,22 @@ from skyreel.report.figures import Figure
 from skyreel.report.page import Cards, Note, Page, Section
 
 PAGE, RECORD = "report.html", "report.json"
+_SCORES = (
+    "Mean over the classes that have real objects; any other predicted class is an error. Scores "
+    "are of the test objects of each draw. Below each score: the standard deviation of one draw, "
+    "and the standard error that the number of objects gives. Without a label, all objects are "
+    "test objects. Probabilities of objects with fewer images are carried forward."
+)
+_EQUIVALENCE = (
+    "Real labels per class that the real-only baseline needs for the same mean recall: its "
+    "learning curve, made monotonic, is interpolated in the logarithm of the number. In "
+    "parentheses: 68 % range over resamples of the objects, with scores averaged over draws."
+)
+_DIFFERENCES = (
+    "After all images, on the same test objects of the same draws. Bold: two errors or more from "
+    "zero, the errors of draws and objects added in quadrature. Draws overlap, so they are not "
+    "fully independent."
+)
 
 
 def write_few_shot_report(
@@ -154,38 +170,15 @@ class _Report:
         )
 
     def _scores(self):
-        yield Section(
-            "Mean recall",
-            [
-                score_table(self.scoring),
-                Note(
-                    "Mean over the classes that have real objects; any other predicted class is an "
-                    "error. Scores are of the test objects of each draw. Below each score: the "
-                    "standard deviation of one draw, and the standard error that the number of "
-                    "objects gives. Without a label, all objects are test objects. Probabilities "
-                    "of objects with fewer images are carried forward."
-                ),
-            ],
-        )
-        found = equivalence_table(self.scoring)
+        yield Section("Mean recall", [score_table(self.scoring, _SCORES)])
+        found = equivalence_table(self.scoring, _EQUIVALENCE)
         if found:
-            text = (
-                "Real labels per class that the real-only baseline needs for the same mean recall: "
-                "its learning curve, made monotonic, is interpolated in the logarithm of the "
-                "number. In parentheses: 68 % range over resamples of the objects, with scores "
-                "averaged over draws."
-            )
-            yield Section("Label equivalence", [found, Note(text)])
+            yield Section("Label equivalence", [found])
 
     def _differences(self):
-        found = difference_table(self.scoring, self.few.longest)
+        found = difference_table(self.scoring, self.few.longest, _DIFFERENCES)
         if found:
-            text = (
-                "After all images, on the same test objects of the same draws. Bold: two errors or "
-                "more from zero, the errors of draws and objects added in quadrature. Draws "
-                "overlap, so they are not fully independent."
-            )
-            yield Section("Gains and leads", [found, Note(text)])
+            yield Section("Gains and leads", [found])
 
     def _by_images(self):
         few = self.few
@@ -241,8 +234,8 @@ class _Report:
             "objects.",
             "matched_magnitudes",
         )
-        note = Note("Table: mean over these bins of magnitude.")
-        yield Section(title, [figure, matched_table(scoring, bins), note])
+        table = matched_table(scoring, bins, "Mean over these bins of magnitude.")
+        yield Section(title, [figure, table])
 
     def _embedding(self):
         if not (self.folder / STATES).is_file():

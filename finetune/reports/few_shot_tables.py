@@ -16,17 +16,17 @@ _SIGNIFICANT_ERRORS = 2
 BASELINES = (FOREST, REAL_ONLY, SCRATCH)
 
 
-def score_table(scoring: Scoring) -> Table:
+def score_table(scoring: Scoring, caption: str) -> Table:
     """Mean recall of every method by number of images and of real labels per class."""
     few, rows = scoring.few, []
     for name, images in image_counts(few).items():
         for method, (colour, _) in model_styles(few.methods).items():
             scores = [score_cell(scoring.score(method, k, images)) for k in sizes_of(few)]
             rows.append([Cell(method, colour=colour), name, *scores])
-    return Table(_heads("Method", "Images", sizes_of(few)), rows)
+    return Table(_heads("Method", "Images", sizes_of(few)), rows, caption)
 
 
-def difference_table(scoring: Scoring, images: int) -> Table | None:
+def difference_table(scoring: Scoring, images: int, caption: str) -> Table | None:
     """Gains from labels, and the lead of the network over the baselines; None without any."""
     sizes, rows = [k for k in sizes_of(scoring.few) if k], []
     for name in models_of(scoring.few):
@@ -37,10 +37,10 @@ def difference_table(scoring: Scoring, images: int) -> Table | None:
         leads = [scoring.lead(NETWORK, baseline, k, images) for k in sizes]
         if any(leads):
             rows.append([f"{NETWORK} − {baseline}", *(score_cell(g, "+") for g in leads)])
-    return Table(_heads("Difference", "", sizes), rows) if rows else None
+    return Table(_heads("Difference", "", sizes), rows, caption) if rows else None
 
 
-def matched_table(scoring: Scoring, bins: Sequence[Bin]) -> Table:
+def matched_table(scoring: Scoring, bins: Sequence[Bin], caption: str) -> Table:
     """Mean recall over bins of magnitude, by labels per class and number of images."""
     few, rows = scoring.few, []
     for name, images in image_counts(few).items():
@@ -50,15 +50,15 @@ def matched_table(scoring: Scoring, bins: Sequence[Bin]) -> Table:
                 for k in sizes_of(few)
             ]
             rows.append([Cell(method, colour=colour), name, *scores])
-    return Table(_heads("Method", "Images", sizes_of(few)), rows)
+    return Table(_heads("Method", "Images", sizes_of(few)), rows, caption)
 
 
-def equivalence_table(scoring: Scoring) -> Table | None:
+def equivalence_table(scoring: Scoring, caption: str) -> Table | None:
     """Label equivalence of the models trained on a simulation; None where it is not defined."""
     found: Mapping = label_equivalences(scoring)
     rows = [[name, str(labels)] for name, labels in found.items()]
     heads = [*columns("Model", text=True), *columns("Equivalent real labels per class")]
-    return Table(heads, rows) if rows else None
+    return Table(heads, rows, caption) if rows else None
 
 
 def score_cell(score: Score | None, sign: str = "") -> Cell:

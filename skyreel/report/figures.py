@@ -311,8 +311,8 @@ def matrix(
 
 
 def scatter(axes: Axes, x: ArrayLike, y: ArrayLike, *, label: str = "", **style: Any) -> None:
-    """Dots, as one picture inside the figure."""
-    axes.scatter(x, y, rasterized=True, **style)
+    """Dots."""
+    axes.scatter(x, y, **style)
     keep(axes, label, x, y)
 
 

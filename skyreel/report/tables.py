@@ -45,10 +45,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first cell of a row is its heading. It scrolls inside its box if it must."""
+    """A table; the first cell of a row is its heading. It scrolls inside its box if it must.
+
+    ``caption`` says what the numbers are, and stands beside the table where there is room.
+    """
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell | str]]
+    caption: str = ""
     kind: ClassVar[str] = "table"
 
     @property
