@@ -71,7 +71,7 @@ def classify(
 def _rows_of(split, objects):
     if not objects:
         return []
-    from classifier.reports.object_page import rows_of
+    from classifier.reports.object_summary import rows_of
 
     return rows_of(split, objects)
 
@@ -118,6 +118,7 @@ def predict_split(
 ) -> Predictions:
     """Predict a split, write the predictions, and score them where labels are known."""
     from classifier.features.feature_table import dataset_identity
+    from classifier.image_selection import SelectedSplit
     from skyreel.console import Bars
     from skyreel.provenance import versions
 
@@ -133,7 +134,10 @@ def predict_split(
     _write(out, predictions, attributes)
     console.print(f"Predictions after every image of {len(split):,} objects: {out}")
     if (predictions.label >= 0).any():
-        _score(predictions, report, console, f"{model.name} on {split.path}")
+        facts = {"Model": str(model.folder), "Data": str(split.path), "Survey": split.survey}
+        facts |= {"Versions": ", ".join(f"{k} {v}" for k, v in attributes["versions"].items())}
+        selected = SelectedSplit(split, model.selection)
+        _score(predictions, selected, model.name, facts, report, console)
     return predictions
 
 
@@ -151,14 +155,18 @@ def _write(out, predictions, attributes):
         export_table(Path(folder) / "p.parquet", out)
 
 
-def _score(predictions, report, console, title):
+def _score(predictions, selected, name, facts, report, console):
     from classifier.evaluation import evaluate, summary_table, write_report
+    from classifier.reports.evaluation_page import PAGE
 
     evaluation = evaluate(predictions)
     console.print(summary_table(evaluation))
     if report is not None:
-        write_report(evaluation, report, title)
-        console.print(f"Scores and plots: {report}")
+        title = f"{name} on {Path(selected.split.path).name}, {selected.split.name}"
+        write_report(
+            evaluation, report, title, predictions=predictions, selected=selected, facts=facts
+        )
+        console.print(f"The report: {report / PAGE}")
 
 
 if __name__ == "__main__":

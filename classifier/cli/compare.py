@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from classifier.evaluation.compared_models import ComparedModel
 
 app = new_app()
-PAGE, RECORD = "index.html", "comparison.json"
 _PRINTED = ("accuracy", "mean_recall", "log_loss")
 _SEED = 0  # of the objects on the maps
 
@@ -86,13 +85,15 @@ def compare_models(
     ------
     ClassifierError, OutputError
     """
+    from classifier.reports.comparison_page import write_comparison
+    from classifier.reports.evaluation_page import PAGE
     from skyreel.atomic_files import locked_folder
     from skyreel.console import Bars
 
     with locked_folder(out):
         with Bars(console) as bars:
             report = _report(out, found, split, threads, bars)
-        _write(out, report)
+        write_comparison(report, out)
     console.print(_table(report.comparison))
     console.print(f"The whole comparison: {out / PAGE}")
 
@@ -126,7 +127,7 @@ def _report(folder, found, split, threads, bars):
         advance(1)
     title = f"{_number_of(found)} on {Path(split.path).name}, {split.name}"
     about = _about(split, comparison, found, paths.values())
-    return Report(comparison, found, maps, mapped[order], title, about)
+    return Report(comparison, found, maps, mapped[order], title, about, split)
 
 
 def predictions_path(folder: Path, compared: ComparedModel) -> Path:
@@ -174,16 +175,6 @@ def _about(split, comparison, found, paths):
 def _other_surveys(split, found):
     others = [f"{c.name}: {c.model.survey}" for c in found if c.model.survey != split.survey]
     return f" (but trained on another: {', '.join(others)})" if others else ""
-
-
-def _write(folder, report):
-    from classifier.reports.comparison_page import page_of, record_of
-    from skyreel.atomic_files import whole_file
-    from skyreel.json_io import write_json
-
-    write_json(folder / RECORD, record_of(report))
-    with whole_file(folder / PAGE) as path:
-        path.write_text(page_of(report), encoding="utf-8")
 
 
 def _table(comparison):

@@ -8,7 +8,7 @@ import numpy as np
 
 from simulator.preview.animation import movie
 from simulator.preview.contact_sheet import contact_sheet
-from simulator.preview.style import check_place
+from simulator.preview.picture_file import check_place
 from skyreel.errors import SimulationError
 
 SUFFIXES = (".png", ".gif")

@@ -8,16 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from simulator.preview.examples import MIN_SIDE_PIX, chosen_examples
-from simulator.preview.style import (
-    ALERT,
-    FAINT,
-    INK,
-    TINTS,
-    band_styles,
-    check_place,
-    rgb_of,
-    write_picture,
-)
+from simulator.preview.picture_file import check_place, write_picture
+from skyreel.report.theme import ALERT, FAINT, INK, MASK_COLOURS, band_styles, rgb_of
 
 _FRAME_MS = 350
 
@@ -84,7 +76,9 @@ class Film:
     def palette(self):
         """RGB colours of all frames (at most 256, 3): greys, tints, and inks down to white."""
         grey = np.linspace(0, 255, 64)[:, None] * np.ones(3)
-        tints = [0.45 * grey[::3] + 0.55 * np.array(rgb_of(colour)) for colour in TINTS.values()]
+        tints = [
+            0.45 * grey[::3] + 0.55 * np.array(rgb_of(colour)) for colour in MASK_COLOURS.values()
+        ]
         inks = dict.fromkeys((ALERT, *(colour for colour, _ in self.styles.values())))
         depth = np.array([1.0, 0.7, 0.4])[:, None]
         blends = [255 + depth * (np.array(rgb_of(colour)) - 255) for colour in inks]
