@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from classifier.evaluation.compared_models import ComparedModel
 
 app = new_app()
-PAGE, RECORD = "index.html", "comparison.json"
 _PRINTED = ("accuracy", "mean_recall", "log_loss")
 _SEED = 0  # of the objects on the maps
 
@@ -68,10 +67,13 @@ def compare(
             raise ClassifierError(f"{data}/{split} has no labels; there is nothing to score.")
         from classifier.evaluation.compared_models import compared_models
 
-        found = compared_models(
-            asked, split_list(names), chosen, any_survey=any_survey, threads=cores
-        )
+        found = compared_models(asked, _called(names), chosen, any_survey=any_survey, threads=cores)
     compare_models(found, chosen, out, cores, console)
+
+
+def _called(names):
+    """Names as given, empty ones too, which are refused."""
+    return () if names is None else tuple(map(str.strip, names.split(",")))
 
 
 def compare_models(
@@ -83,13 +85,15 @@ def compare_models(
     ------
     ClassifierError, OutputError
     """
+    from classifier.reports.comparison_page import write_comparison
+    from classifier.reports.evaluation_page import PAGE
     from skyreel.atomic_files import locked_folder
     from skyreel.console import Bars
 
     with locked_folder(out):
         with Bars(console) as bars:
             report = _report(out, found, split, threads, bars)
-        _write(out, report)
+        write_comparison(report, out)
     console.print(_table(report.comparison))
     console.print(f"The whole comparison: {out / PAGE}")
 
@@ -97,7 +101,7 @@ def compare_models(
 def _report(folder, found, split, threads, bars):
     import numpy as np
 
-    from classifier.evaluation.compared_models import answers_of
+    from classifier.evaluation.compared_models import predictions_of
     from classifier.evaluation.comparison import compare
     from classifier.evaluation.embedding import MOST_OBJECTS, balanced, map_of
     from classifier.reports.comparison_page import Report
@@ -105,7 +109,7 @@ def _report(folder, found, split, threads, bars):
     predictions, paths = {}, {}
     for compared in found:
         path = paths[compared.name] = predictions_path(folder, compared)
-        predictions[compared.name] = answers_of(
+        predictions[compared.name] = predictions_of(
             compared,
             split,
             path,
@@ -123,7 +127,7 @@ def _report(folder, found, split, threads, bars):
         advance(1)
     title = f"{_number_of(found)} on {Path(split.path).name}, {split.name}"
     about = _about(split, comparison, found, paths.values())
-    return Report(comparison, found, maps, mapped[order], title, about)
+    return Report(comparison, found, maps, mapped[order], title, about, split)
 
 
 def predictions_path(folder: Path, compared: ComparedModel) -> Path:
@@ -152,8 +156,8 @@ def _about(split, comparison, found, paths):
     objects = f"{len(comparison.labels):,}"
     if left_out:
         objects += f" ({left_out:,} left out: no label, or no image for some model)"
-    networks = any(c.model.card["kind"] != "forest" for c in found)
-    packages = ["skyreel", "numpy", "scikit-learn", *["keras"] * networks]
+    packages = ["skyreel", "numpy", "scikit-learn"]
+    packages += sorted({package for compared in found for package in compared.model.packages})
     return {
         "Models": "; ".join(comparison.scores),
         "Data": f"{split.path}, split {split.name}",
@@ -171,16 +175,6 @@ def _about(split, comparison, found, paths):
 def _other_surveys(split, found):
     others = [f"{c.name}: {c.model.survey}" for c in found if c.model.survey != split.survey]
     return f" (but trained on another: {', '.join(others)})" if others else ""
-
-
-def _write(folder, report):
-    from classifier.reports.comparison_page import page_of, record_of
-    from skyreel.atomic_files import whole_file
-    from skyreel.json_io import write_json
-
-    write_json(folder / RECORD, record_of(report))
-    with whole_file(folder / PAGE) as path:
-        path.write_text(page_of(report), encoding="utf-8")
 
 
 def _table(comparison):

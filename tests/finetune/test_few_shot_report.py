@@ -270,7 +270,10 @@ def test_mistakes_are_those_of_most_draws_and_tell_what_was_answered(few):
             if t and p.argmax() != few.labels[missed.row]
         ]
         assert (missed.wrong, missed.tested) == (len(wrong), sum(rows))
-        assert missed.answer in {few.classes[k] for k in wrong} and missed.answer != missed.truth
+        assert (
+            missed.predicted_class in {few.classes[k] for k in wrong}
+            and missed.predicted_class != missed.true_class
+        )
 
 
 def test_differences_that_count_are_bold():

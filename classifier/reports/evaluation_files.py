@@ -1,10 +1,9 @@
-"""An evaluation as files and as a table for the terminal."""
+"""An evaluation as JSON and CSV files, and as a table for the terminal."""
 
 from __future__ import annotations
 
 import csv
-import json
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,10 @@ from rich.table import Table
 
 from classifier.evaluation.evaluation import Evaluation
 from classifier.evaluation.metrics import PER_CLASS, SCALARS, Scores
-from classifier.reports.evaluation_figures import plot_comparison
 from skyreel.atomic_files import whole_file
+from skyreel.json_io import plain, write_json
 
-_NAMES = {
+NAMES = {
     "accuracy": "accuracy",
     "mean_recall": "mean recall",
     "mean_f1": "mean F1",
@@ -26,39 +25,29 @@ _NAMES = {
 }
 
 
-def write_report(evaluation: Evaluation, folder, title: str) -> None:
-    """Write ``evaluation.json``, three CSV tables and five plots, each whole or not at all.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-    folder : path
-        Made if it is not there; files of an earlier report are replaced.
-    title : str
-        Of the plots, usually the model and the data.
+def write_files(evaluation: Evaluation, folder: Path, title: str) -> None:
+    """Write ``evaluation.json`` and three CSV tables, each whole or not at all.
 
     Raises
     ------
     OutputError
         The folder cannot be written.
     """
-    folder = Path(folder)
     _write_csv(folder / "by_images.csv", _by_images_rows(evaluation))
     columns = _magnitude_row(evaluation.classes, (0, 0), evaluation.final, evaluation.final_error)
     _write_csv(folder / "by_magnitude.csv", _by_magnitude_rows(evaluation), columns)
     _write_csv(folder / "confusion.csv", _confusion_rows(evaluation))
-    plot_comparison({title: evaluation}, folder)
-    with whole_file(folder / "evaluation.json") as path:
-        path.write_text(json.dumps(as_dict(evaluation, title), indent=1, allow_nan=False))
+    write_json(folder / "evaluation.json", as_dict(evaluation, title))
 
 
 def as_dict(evaluation: Evaluation, title: str) -> dict:
     """Everything in an evaluation as plain lists and numbers, None where undefined."""
-    return {"title": title, "summary": _plain(evaluation.summary()), **_plain(evaluation)}
+    summary = {name: found._asdict() for name, found in evaluation.summary().items()}
+    return plain({"title": title, "summary": summary, **asdict(evaluation)})
 
 
 def summary_table(evaluation: Evaluation) -> Table:
-    """Scores after the first image and after all, and every class's recall, for the terminal."""
+    """Scores after the first image and after all, and the recall of every class."""
     first, last = (int(evaluation.images[k]) for k in (0, -1))
     table = Table(title=_title(evaluation), title_justify="left")
     table.add_column("score")
@@ -69,9 +58,9 @@ def summary_table(evaluation: Evaluation) -> Table:
     columns = _table_columns(evaluation) if last > first else _table_columns(evaluation)[-1:]
     for name, n_objects in _table_rows(evaluation):
         table.add_row(
-            _NAMES.get(name, name),
+            NAMES.get(name, name),
             n_objects,
-            *(_shown(c, name) for c in columns),
+            *(_text(c, name) for c in columns),
             end_section=name == "matched_mean_recall",
         )
     return table
@@ -101,7 +90,7 @@ def _table_columns(evaluation):
     return early, evaluation.summary()
 
 
-def _shown(column, name):
+def _text(column, name):
     value, error = column.get(name, (np.nan, np.nan))
     if not np.isfinite(value):
         return "-"
@@ -152,19 +141,3 @@ def _write_csv(path, rows, columns=None):
         writer = csv.DictWriter(file, fieldnames=list(columns or rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-
-
-def _plain(value):
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
-    if hasattr(value, "_asdict"):
-        return _plain(value._asdict())
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value

@@ -1,17 +1,17 @@
-"""The page of one object: images, light curve and probabilities, image under image.
+"""Figures of one object: a summary with images, light curve and probabilities, and a strip.
 
-All that belongs to one image stands in one column. Columns are equally wide within a night,
-because images cluster in nights; at the foot, lines lead from the columns to a linear axis of
-time. Arrays are (image, row, column), (image, class) or (image,).
+In the summary, all that belongs to one image stands in one column. Columns are equally wide within
+a night, because images cluster in nights; at the foot, lines lead from the columns to a linear axis
+of time. The strip is small: a few images and the light curve. Arrays are (image, row, column),
+(image, class) or (image,).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import matplotlib.style
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -19,75 +19,59 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
-from classifier.reports.plot_style import DPI, GRID, STYLE, class_looks
-from simulator.preview.style import ALERT, FAINT, INK
+from classifier.reports.object_summary import ObjectSummary
+from skyreel.report.figures import keep
+from skyreel.report.theme import ALERT, DPI, FAINT, INK, PAPER, RC_PARAMS, class_styles
 
-BLACK_SIGMA, _SOFTENING_SIGMA, _LEAST_WHITE_SIGMA = -2.5, 3.0, 15.0
-_MASKED, _SHADE = "#41628A", "#F3F3F3"
+_BLACK_SIGMA, _SOFTENING_SIGMA = -2.5, 3.0
+_MASKED, _SHADE = "#41628A", "#7F8A96"
 _NIGHT_DAY = 0.4  # a longer pause begins another night
 _NIGHT_GAP = 0.3  # columns left free between nights
 _LEAST_RANGE = 0.1  # of the flux axis, over the median flux: less would magnify noise
 _MAG_STEPS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _STEPS = (1, 2, 5, 10)
 _UNITS = (("nJy", 1.0), ("µJy", 1e3), ("mJy", 1e6), ("Jy", 1e9))
-_STYLE = STYLE | {
-    "xtick.labelsize": 7,
-    "legend.fontsize": 8.5,
-    "text.parse_math": False,
-    "axes.axisbelow": True,
-}
+_STYLE = RC_PARAMS | {"xtick.labelsize": 7, "legend.fontsize": 8.5}
+_DAYS = "Days since the first image [d]"
 
 
-@dataclass(frozen=True)
-class ObjectSummary:
-    """An object as it is drawn; ``sigma`` holds its images in units of their median noise.
-
-    Masked pixels are NaN, and so are fluxes that could not be measured. ``true_class`` is None
-    where it is not known.
-    """
-
-    name: str
-    survey: str
-    band: str
-    day: np.ndarray
-    sigma: np.ndarray
-    flux_njy: np.ndarray
-    error_njy: np.ndarray
-    saturated: np.ndarray
-    classes: tuple[str, ...]
-    probabilities: np.ndarray
-    true_class: str | None
-
-    @property
-    def answer(self) -> int:
-        """Number of the class that is most probable after all images."""
-        return int(self.probabilities[-1].argmax())
-
-
-def nights_of(day):
+def nights_of(day: np.ndarray) -> np.ndarray:
     """Number of the night of every image, from 0; all 0 where no night has two images."""
     night = np.cumsum(np.diff(day, prepend=day[:1]) > _NIGHT_DAY)
     return night if night.size and night[-1] < night.size - 1 else np.zeros_like(night)
 
 
-def portrait(summary: ObjectSummary) -> Figure:
-    """The page of one object."""
+def summary_figure(summary: ObjectSummary) -> Figure:
+    """The object summary: images, light curve and class probabilities."""
     with matplotlib.style.context(["default", _STYLE]):
-        page = _Page(summary)
-        page.head()
-        page.stamps()
-        page.light_curve()
-        page.chances()
-        page.time()
-        page.figure.canvas.draw()
-    return page.figure
+        drawn = _Summary(summary)
+        drawn.head()
+        drawn.stamps()
+        drawn.light_curve()
+        drawn.probabilities()
+        drawn.time()
+    return drawn.figure
 
 
-class _Page:
-    """A page laid out in inches from its lower left corner."""
+def stamp(axes: Axes, sigma: np.ndarray, white: float) -> None:
+    """One image (row, column) in units of its noise, stretched to ``white``, masked pixels blue."""
+    ends = np.arcsinh(np.array([_BLACK_SIGMA, white]) / _SOFTENING_SIGMA)
+    axes.imshow(
+        np.arcsinh(sigma / _SOFTENING_SIGMA),
+        cmap=colormaps["gray"].with_extremes(bad=_MASKED),
+        vmin=ends[0],
+        vmax=ends[1],
+        origin="lower",
+        interpolation="none",
+    )
+    axes.set_axis_off()
+
+
+class _Summary:
+    """A figure laid out in inches from its lower left corner."""
 
     WIDTH, LEFT, RIGHT = 10.0, 0.75, 1.45
-    FOOT, TIME, CHANCES, CURVE, HEAD = 0.5, 0.6, 1.9, 2.2, 0.68
+    FOOT, TIME, CLASSES, CURVE, HEAD = 0.5, 0.6, 1.9, 2.2, 0.68
     GAP, LABEL, LARGEST, PER_ROW, MOST = 0.05, 0.15, 1.1, 11, 33
 
     def __init__(self, summary):
@@ -101,7 +85,7 @@ class _Page:
         self.span = (-edge, self.column[-1] + edge)
         self.per_column = self._width / (self.span[1] - self.span[0])
         self.side = self._side()
-        self.top = self.FOOT + self.TIME + self.CHANCES + 0.16 + self.CURVE + 0.12
+        self.top = self.FOOT + self.TIME + self.CLASSES + 0.16 + self.CURVE + 0.12
         self.height = self.top + self.rows * (self.side + self.LABEL + self.GAP) + self.HEAD
         self.figure = Figure(figsize=(self.WIDTH, self.height), dpi=DPI)
         FigureCanvasAgg(self.figure)
@@ -128,11 +112,13 @@ class _Page:
         axes.set_xticks(self.column, [])
         axes.tick_params(axis="x", length=0)
         axes.yaxis.set_label_coords(-0.055, 0.5)
-        axes.grid(axis="both", color=GRID, lw=0.5)
+        axes.grid(axis="both", lw=0.5)
         for night in range(1, self.night[-1] + 1, 2):
             of_night = self.column[self.night == night]
             side = (1 + _NIGHT_GAP) / 2
-            axes.axvspan(of_night[0] - side, of_night[-1] + side, color=_SHADE, lw=0, zorder=-1)
+            axes.axvspan(
+                of_night[0] - side, of_night[-1] + side, color=_SHADE, alpha=0.12, lw=0, zorder=-1
+            )
         return axes
 
     def _write(self, x, below_top, text, size, **style):
@@ -140,44 +126,33 @@ class _Page:
         return self.figure.text(*at, text, fontsize=size, **style)
 
     def head(self):
-        """The name, what it is, and what the model says."""
+        """The name, the true class and the predicted class."""
         s, right = self.summary, self.WIDTH - self.RIGHT
-        answer, chance = s.classes[s.answer], s.probabilities[-1, s.answer]
-        wrong = s.true_class not in (None, answer)
+        predicted, probability = s.classes[s.predicted], s.probabilities[-1, s.predicted]
+        wrong = s.true_class not in (None, predicted)
         self._write(self.LEFT, 0.3, s.name, 13, weight="bold")
         self._write(right, 0.3, f"{s.survey}, {s.band} band", 9, color=FAINT, ha="right")
         images = "1 image" if self.n == 1 else f"{self.n} images"
-        said = f"answer after {images}: {answer} ({chance:.2f})"
+        said = f"predicted after {images}: {predicted} ({probability:.2f})"
         known = "class not known" if s.true_class is None else f"true class: {s.true_class}"
         self._write(self.LEFT, 0.52, f"{known}     {said}", 10, color=ALERT if wrong else INK)
 
     def stamps(self):
         """The images, all with one stretch, above their columns; rows take turns."""
-        s, size = self.summary, self.summary.sigma.shape[-1]
-        near = slice(size // 4, size - size // 4)
-        white = np.nanmax(np.append(s.sigma[:, near, near], _LEAST_WHITE_SIGMA))
-        ends = np.arcsinh(np.array([BLACK_SIGMA, white]) / _SOFTENING_SIGMA)
-        colours = colormaps["gray"].with_extremes(bad=_MASKED)
+        s, white = self.summary, self.summary.white_sigma
         for k, image in enumerate(self.drawn):
             x = self.LEFT + (self.column[image] - self.span[0]) * self.per_column
             row = self.rows - 1 - k % self.rows
             bottom = self.top + row * (self.side + self.LABEL + self.GAP)
             axes = self._axes(x - self.side / 2, bottom, self.side, self.side)
-            axes.imshow(
-                np.arcsinh(s.sigma[image] / _SOFTENING_SIGMA),
-                cmap=colours,
-                vmin=ends[0],
-                vmax=ends[1],
-                origin="lower",
-            )
-            axes.set_axis_off()
+            stamp(axes, s.sigma[image], white)
             style = {"transform": axes.transAxes, "fontsize": 6}
             above = 1 + 0.035 / self.side
             axes.text(0, above, image + 1, weight="bold", **style)
             axes.text(1, above, f"{s.day[image]:.{_digits(s.day)}f} d", ha="right", **style)
             self._leader(x, bottom)
         masked = ", masked pixels blue" if np.isnan(s.sigma).any() else ""
-        text = f"images: less the sky, asinh, black −2.5σ, white {white:.0f}σ{masked}"
+        text = f"images: sky-subtracted, asinh, black −2.5σ, white {white:.0f}σ{masked}"
         self._write(self.WIDTH - self.RIGHT, 0.52, text, 7, color=FAINT, ha="right")
 
     def _leader(self, x, bottom):
@@ -187,7 +162,7 @@ class _Page:
         self.figure.add_artist(line)
 
     def light_curve(self):
-        """Fluxes with their errors; magnitudes on the right, which noise below zero has not."""
+        """Fluxes with their errors, and magnitudes on the right; fluxes below zero have none."""
         s, bottom = self.summary, self.top - 0.12 - self.CURVE
         axes = self._panel(bottom, self.CURVE)
         low, high = _flux_range(s.flux_njy, s.error_njy)
@@ -197,19 +172,16 @@ class _Page:
         for night in np.unique(self.night):
             at = self.night == night
             axes.plot(self.column[at], flux[at], "-", color=INK, lw=0.7, alpha=0.35)
-        for at, inside in ((~s.saturated, INK), (s.saturated, "white")):
-            axes.errorbar(
-                self.column[at],
-                flux[at],
-                error[at],
-                fmt="o",
-                ms=4,
-                mec=INK,
-                mew=0.8,
-                mfc=inside,
-                ecolor=INK,
-                elinewidth=0.9,
-            )
+        for at, face, edge in (
+            (~s.saturated & s.detected, INK, INK),
+            (~s.saturated & ~s.detected, FAINT, FAINT),
+            (s.saturated, PAPER, INK),
+        ):
+            style = {"fmt": "o", "ms": 4, "mew": 0.8, "elinewidth": 0.9}
+            style |= {"mec": edge, "mfc": face, "ecolor": edge}
+            axes.errorbar(self.column[at], flux[at], error[at], **style)
+        names = (_DAYS, f"{s.band} flux [{unit}]")
+        keep(axes, "light curve", s.day, flux, error, quantities=names)
         lost = np.isnan(flux)
         axes.plot(
             self.column[lost],
@@ -224,29 +196,33 @@ class _Page:
         if low < 0 < high:
             axes.axhline(0, color=FAINT, lw=0.7, zorder=0)
         self._magnitudes(axes, low, high)
-        notes = {"open: saturated": s.saturated.any(), "×: not measured": lost.any()}
+        notes = {
+            "open: saturated": s.saturated.any(),
+            "grey: not detected (< 3σ)": (~s.detected & ~s.saturated & ~lost).any(),
+            "×: not measured": lost.any(),
+        }
         text = "   ".join(note for note, there in notes.items() if there)
         style = {"ha": "right", "va": "top", "fontsize": 7, "color": FAINT}
         axes.text(0.995, 0.97, text, transform=axes.transAxes, **style)
 
     def _magnitudes(self, axes, low, high):
         right, (fluxes, names) = axes.twinx(), magnitude_ticks(low, high)
-        right.set(ylim=(low, high), ylabel="AB magnitude")
+        right.set(ylim=(low, high), ylabel="AB magnitude [mag]")
         right.set_yticks(fluxes, names)
         right.spines["right"].set_visible(True)
 
-    def chances(self):
+    def probabilities(self):
         """Class probabilities after every image; the legend gives the last ones."""
-        s, looks = self.summary, class_looks(self.summary.classes)
-        axes = self._panel(self.FOOT + self.TIME, self.CHANCES)
-        axes.set(ylim=(-0.04, 1.04), ylabel="probability")
+        s, styles = self.summary, class_styles(self.summary.classes)
+        axes = self._panel(self.FOOT + self.TIME, self.CLASSES)
+        axes.set(ylim=(-0.04, 1.04), ylabel="Probability")
         axes.set_xticks(self.column, _some_numbers(self.n))
-        axes.set_xlabel("image", fontsize=7, loc="left", labelpad=-9)
+        axes.set_xlabel("Image", fontsize=7, loc="left", labelpad=-9)
         axes.xaxis.set_label_coords(-0.045, -0.022)
         handles = []
         for k in np.argsort(-s.probabilities[-1], kind="stable"):
-            colour, marker = looks[k]
-            style = {"color": colour, "marker": marker, "ms": 4.5, "lw": 1.3, "mec": "white"}
+            colour, marker = styles[k]
+            style = {"color": colour, "marker": marker, "ms": 4.5, "lw": 1.3, "mec": PAPER}
             wanted = s.classes[k] == s.true_class
             axes.plot(
                 self.column,
@@ -256,6 +232,8 @@ class _Page:
                 clip_on=False,
                 zorder=4 if wanted else 3,
             )
+            names = (_DAYS, "Probability")
+            keep(axes, s.classes[k], s.day, s.probabilities[:, k], quantities=names)
             label = f"{s.classes[k]} {s.probabilities[-1, k]:.2f}{' true' if wanted else ''}"
             handles.append(Line2D([], [], label=label, **style, mew=0))
         legend = axes.legend(
@@ -277,7 +255,7 @@ class _Page:
         starts = np.stack([low + (high - low) * fraction, np.ones(self.n)], axis=1)
         ends = np.stack([day, np.zeros(self.n)], axis=1)
         axes.add_collection(LineCollection(np.stack([starts, ends], axis=1), colors=FAINT, lw=0.6))
-        axes.set(xlim=(low, high), ylim=(0, 1), yticks=[], xlabel="days since the first image")
+        axes.set(xlim=(low, high), ylim=(0, 1), yticks=[], xlabel=_DAYS)
         axes.xaxis.set_major_locator(MaxNLocator(10, steps=_STEPS))
         axes.spines["left"].set_visible(False)
 
@@ -303,7 +281,7 @@ def _flux_range(flux_njy, error_njy):
     return float(low - room), float(high + room)
 
 
-def magnitude_ticks(low_njy, high_njy):
+def magnitude_ticks(low_njy: float, high_njy: float) -> tuple[list[float], list[str]]:
     """(fluxes in nJy, their AB magnitudes as text) within a range of fluxes, well apart."""
     if high_njy <= 0:
         return [], []
@@ -318,3 +296,46 @@ def magnitude_ticks(low_njy, high_njy):
             kept.append(k)
     digits = 0 if step >= 1 else 1 if step >= 0.1 else 2
     return [float(fluxes[k]) for k in kept], [f"{marks[k]:.{digits}f}" for k in kept]
+
+
+_SIDE, _STRIP, _GAP = 0.8, 5.6, 0.05  # inches
+
+
+def strip(summary: ObjectSummary) -> Figure:
+    """First, middle and last image, the mean of all, and the light curve, side by side."""
+    small = {"xtick.labelsize": 6.5, "ytick.labelsize": 6.5, "axes.labelsize": 7}
+    with matplotlib.style.context(["default", _STYLE | small]):
+        figure = Figure(figsize=(_STRIP, _SIDE + 0.62), dpi=DPI)
+        FigureCanvasAgg(figure)
+        last, white, known = summary.day.size - 1, summary.white_sigma, np.isfinite(summary.sigma)
+        total = np.where(known, summary.sigma, 0).sum(axis=0)
+        mean = np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
+        deeper = float(np.sqrt(last + 1))
+        chosen = sorted({0, last // 2, last})
+        images = [(f"{summary.day[k]:.1f} d", summary.sigma[k]) for k in chosen]
+        for place, (title, image) in enumerate([*images, ("mean", mean * deeper)]):
+            axes = _strip_axes(figure, place * (_SIDE + _GAP), _SIDE)
+            stamp(axes, image, white * (deeper if title == "mean" else 1.0))
+            axes.set_title(title, fontsize=7, pad=2)
+        _strip_curve(figure, (len(images) + 1) * (_SIDE + _GAP) + 0.48, summary)
+    return figure
+
+
+def _strip_axes(figure, left, width):
+    height = figure.get_figheight()
+    return figure.add_axes((left / _STRIP, 0.42 / height, width / _STRIP, _SIDE / height))
+
+
+def _strip_curve(figure, left, summary):
+    axes = _strip_axes(figure, left, _STRIP - left - 0.05)
+    flux, error, detected = summary.flux_njy / 1e3, summary.error_njy / 1e3, summary.detected
+    style = {"fmt": "o", "ms": 2.6, "elinewidth": 0.8}
+    axes.errorbar(summary.day[~detected], flux[~detected], error[~detected], color=FAINT, **style)
+    axes.errorbar(summary.day[detected], flux[detected], error[detected], color=INK, **style)
+    axes.grid(lw=0.5)
+    axes.set(xlabel=_DAYS, ylabel=f"{summary.band} flux [µJy]")
+    if (~detected & np.isfinite(flux)).any():
+        axes.set_title("grey: not detected (< 3σ)", fontsize=6.5, pad=2, loc="right", color=FAINT)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    keep(axes, "light curve", summary.day, flux, error)
