@@ -1,8 +1,8 @@
-"""How fast networks learn and classify: ``python -m benchmarks.networks --data D``.
+"""Speed of training and classification with networks: ``python -m benchmarks.networks --data D``.
 
 For each network and precision: sequences a second of training steps on data already in memory, of
 the input pipeline by itself (read from the data set, and simulated on the fly), and of whole
-training, where the share of time spent waiting for data tells which of the two is the bottleneck.
+training, where the share of time spent waiting for data identifies the bottleneck.
 Then sequences and images a second of classifying.
 """
 

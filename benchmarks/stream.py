@@ -3,7 +3,7 @@
 Prints alerts per second, and the median and 99th percentile of what one call takes, for batches
 of several sizes, after a warm-up. Alerts are of different objects, each of which has been seen
 before. Without a model the compact network is taken with fresh weights: weights do not
-change what an answer costs.
+change the cost of a prediction.
 """
 
 from __future__ import annotations

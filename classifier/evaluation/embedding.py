@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
@@ -23,16 +24,16 @@ _PERPLEXITY = 30
 class Map:
     """Objects in two dimensions.
 
-    ``position`` is (object, 2), None where there are too few objects or all are alike; ``shows``
-    says what it is a map of.
+    ``shows`` describes the embedding. ``position`` is (object, 2), or None where there are too
+    few objects or all have the same values.
     """
 
     shows: str
     position: np.ndarray | None
 
 
-def balanced(labels, *, most: int, seed: int) -> np.ndarray:
-    """Rows of objects, as many of every class as there are, ``most`` in all; in order."""
+def balanced(labels: np.ndarray, *, most: int, seed: int) -> np.ndarray:
+    """Sorted rows of objects, equally many of every class where possible, at most ``most``."""
     rng, present = np.random.default_rng(seed), np.unique(labels)
     share = most // present.size
     members = [rng.permutation(np.flatnonzero(labels == label))[:share] for label in present]
@@ -40,7 +41,7 @@ def balanced(labels, *, most: int, seed: int) -> np.ndarray:
 
 
 def map_of(model: Model, split: DatasetSplit, rows: np.ndarray, *, threads: int) -> Map:
-    """The map of some objects (rows of the split, increasing) that a model makes.
+    """The map of some objects (increasing rows of the split) in the embedding of a model.
 
     Raises
     ------
@@ -51,11 +52,10 @@ def map_of(model: Model, split: DatasetSplit, rows: np.ndarray, *, threads: int)
     return Map(found.description, tsne(found.values))
 
 
-def tsne(values) -> np.ndarray | None:
-    """Positions (object, 2) of values (object, dimension); None for less than 10 objects.
+def tsne(values: ArrayLike) -> np.ndarray | None:
+    """Positions (object, 2) of values (object, dimension).
 
-    None, too, for objects that are all alike. On one thread, so that the result is always the
-    same.
+    None for fewer than 10 objects or equal values. On one thread the result is reproducible.
     """
     values = np.asarray(values, dtype=np.float64)
     if len(values) < LEAST_OBJECTS or values.shape[1] < 2 or not np.ptp(values, axis=0).any():

@@ -31,6 +31,7 @@ np.save(sys.argv[3], network.probabilities(inputs))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", ["jax", "torch", "tensorflow"])
 @pytest.mark.parametrize("name", ["compact", "rcnn"])
 def test_answers_agree_between_backends(small_dataset, tmp_path, name, other):

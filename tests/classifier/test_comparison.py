@@ -496,6 +496,7 @@ def test_the_record_holds_the_numbers_of_the_page(report):
     assert record["models"][0]["evaluation"]["summary"]["accuracy"]["value"] == accuracy[0]
 
 
+@pytest.mark.slow
 def test_a_second_run_reuses_predictions_and_gives_the_same_page(
     small_dataset, network, monkeypatch, tmp_path
 ):

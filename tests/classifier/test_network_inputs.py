@@ -137,6 +137,7 @@ def test_eight_ways_to_turn_are_all_different_and_keep_the_light(stamps):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source_of", [StoredSource, EndlessSource.like])
 def test_batch_i_is_the_same_wherever_one_begins(small_dataset, source_of):
     batches = Batches(source_of(DatasetSplit(small_dataset, "train"), ImageSelection(), 4, 32))
@@ -173,6 +174,7 @@ def test_simulation_on_the_fly_begins_as_the_data_set_and_never_repeats(small_da
     assert not first & {image.tobytes() for image in other.images[:, 0]}
 
 
+@pytest.mark.slow
 def test_a_share_of_sequences_is_registered_and_has_correlated_noise(small_dataset):
     split, selection = DatasetSplit(small_dataset, "train"), ImageSelection()
     plain, labels = EndlessSource.like(split, selection, 0, 64).block(0, 0)

@@ -211,7 +211,9 @@ def test_without_times_the_days_change_nothing():
     np.testing.assert_array_equal(answers(variants.whole, arrays), answers(variants.whole, later))
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "policy", ["float32", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)]
+)
 def test_a_training_step_moves_every_weight_and_answers_in_float32(policy):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)

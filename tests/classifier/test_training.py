@@ -85,6 +85,7 @@ class StoppedError(Exception):
 SMALL_RCNN = {"filters": 4, "dense": 8, "units": 6, "plain_steps": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stop_at", "changes"),
     [
@@ -122,6 +123,7 @@ def with_old_keys(folder):
     (folder / "training.json").write_text(json.dumps(settings))
 
 
+@pytest.mark.slow
 def test_a_training_of_version_0_1_is_continued_with_its_own_psf(small_dataset, tmp_path):
     def stop(done, total, numbers):
         raise StoppedError
@@ -143,6 +145,7 @@ def test_a_network_assumes_the_psf_of_the_survey_it_is_trained_on(network, small
     assert network.card["choices"]["beta"] == profile.psf.beta_median == network.assumed_psf.beta
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_the_weights_of_another(network, small_dataset, tmp_path):
     gone_on = trained(
         small_dataset,
@@ -186,6 +189,7 @@ def test_the_embedding_is_one_row_per_object(network, small_dataset):
     )
 
 
+@pytest.mark.slow
 def test_precision_of_training_does_not_change_what_is_kept(small_dataset, tmp_path):
     network = trained(small_dataset, tmp_path / "half", precision="bfloat16", iterations=4)
     assert {w.dtype for w in weights(network)} == {np.dtype("float32")}
@@ -223,6 +227,7 @@ def test_a_finished_model_stays_one_when_packages_change(network, small_dataset,
     assert trained(small_dataset, network.folder).name == network.name
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_ends_the_training_with_a_sentence(small_dataset, tmp_path):
     with pytest.raises(ClassifierError, match="no longer a number after iteration 4"):
         trained(
@@ -249,6 +254,7 @@ def test_seeds_beyond_the_simulators_addresses_are_refused(small_dataset, tmp_pa
         trained(small_dataset, tmp_path / "out", seed=123_456_789, on_the_fly=True)
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_one_sentence(small_dataset, tmp_path):
     def stop(done, total, numbers):
         if done == 5:

@@ -315,6 +315,7 @@ def test_features_and_weights_of_the_last_layer_give_the_logits(network, trainin
     np.testing.assert_allclose(logits, whole, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_reader_leaves_the_encoder_and_all_does_not(network, training, sequences):
     before, loss_before = values(network.variants.whole), loss(network, *training)
     asked, encoder = [], set(values(network.variants.encoder))
@@ -347,6 +348,7 @@ def test_reader_leaves_the_encoder_and_all_does_not(network, training, sequences
     assert len(asked) == 1  # once, by the method that needs any
 
 
+@pytest.mark.slow
 def test_the_parts_of_the_thesis_network_are_fitted_too(network, training):
     keras.utils.set_random_seed(0)
     variants = build_network("rcnn", size_pix=21, n_classes=7, **SMALL_RCNN)

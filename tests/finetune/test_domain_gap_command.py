@@ -76,6 +76,7 @@ def test_added_commands_do_not_hide_own_ones(monkeypatch):
     assert run("list").exit_code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exposures", ["drawn", "real"])
 def test_simulated_objects_taken_for_real_ones_are_not_told_apart(
     taken_for_real, tmp_path, exposures
@@ -109,6 +110,7 @@ def test_simulated_objects_taken_for_real_ones_are_not_told_apart(
     assert "everything" in result.stdout and "gap.html" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_wrong_noise_is_found_and_the_key_named(taken_for_real, tmp_path):
     result = run(
         "gap",

@@ -232,6 +232,7 @@ def separation(shift, n=150, k=3):
     )
 
 
+@pytest.mark.slow
 def test_samples_of_one_distribution_are_not_separated():
     found = separation(0.0)
     assert found.auc == pytest.approx(0.5, abs=4 * found.error)

@@ -189,6 +189,7 @@ def test_a_finished_run_is_not_repeated(tuned, asked, monkeypatch):
     assert set(written) == {p for p in tuned.rglob("*") if p.is_file()}
 
 
+@pytest.mark.slow
 def test_a_stopped_run_continues_to_the_same_end(tuned, asked, monkeypatch, tmp_path, capsys):
     fit, calls, stop_at = Head.fit, [], 3
 

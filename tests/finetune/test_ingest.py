@@ -11,7 +11,6 @@ import pytest
 import xarray
 
 from classifier.dataset import DatasetSplit
-from finetune.cli import ingest as cli
 from finetune.ingest import scan as gathering
 from finetune.ingest.real_arrays import UNLABELLED, fitted, real_specs
 from finetune.readers.fits_cube import FitsCubes, read_sequence
@@ -23,24 +22,9 @@ from simulator.dataset.store import open_dataset
 from simulator.detector.defects import BAD_PIXEL, OUTSIDE, SATURATED
 from survey_profiles import load_profile
 from tests.helpers.cubes import HEADER, epoch_table, random_cube, write_cube
+from tests.helpers.ingestion import ingest, ingested
 
 PROFILE = load_profile("hits")
-
-
-def ingest(monkeypatch, *arguments):
-    """Exit code of ``ingest`` with these arguments."""
-    monkeypatch.setattr(sys, "argv", ["ingest", "--from", "hits", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-        sys.exit(0)
-    return stopped.value.code or 0
-
-
-def ingested(monkeypatch, folder, *options):
-    """The split that ``ingest`` makes of a folder."""
-    out = folder.with_suffix(".zarr")
-    assert ingest(monkeypatch, folder, "--out", out, "--quiet", *options) == 0
-    return open_dataset(out)["test"]
 
 
 def row_of(split, object_id):

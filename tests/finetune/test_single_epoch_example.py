@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from finetune.baselines import few_shot_scores, first_planes
-from tests.finetune.test_ingest import ingest
-from tests.finetune.test_single_epoch import CLASSES, SIZE, stamps, star
 from tests.helpers.alert_packets import stamp, write_packets, ztf_packet
+from tests.helpers.alert_stamps import CLASSES, SIZE, stamps, star
+from tests.helpers.ingestion import ingest
 
 EXAMPLE = str(Path(__file__).parents[2] / "examples" / "ztf_single_epoch.py")
 
@@ -133,6 +133,7 @@ def test_help_of_the_example_needs_no_learning_library():
 # --- real alerts --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_ten_real_alerts_of_a_class_teach_what_the_document_says(real_data, tmp_path, monkeypatch):
     out = tmp_path / "real.zarr"

@@ -142,6 +142,7 @@ def test_help_does_not_wait_for_heavy_imports():
     assert "--survey" in listed.stdout
 
 
+@pytest.mark.slow
 def test_a_stop_by_the_user_says_how_to_go_on(tmp_path):
     command = [sys.executable, "-m", "simulator.cli", "--survey", "hits", "--n", "200000"]
     process = subprocess.Popen(
