@@ -137,7 +137,7 @@ def test_the_centroid_is_at_the_star():
         assert np.exp(found) - 0.05 == pytest.approx(0.85 * x, abs=0.1 * x + 0.03)
 
 
-def test_an_unusable_image_does_not_change_the_surrounding_features(, BETA):
+def test_an_unusable_image_does_not_change_the_surrounding_features():
     stamps = exposed(draw(hits_psf()), n_images=3)
     images = stamps.images_adu.copy()
     images[0, 1] = np.nan
@@ -145,7 +145,9 @@ def test_an_unusable_image_does_not_change_the_surrounding_features(, BETA):
     np.testing.assert_array_equal(found[1], found[0])
     assert (found[2] != found[1]).all()
     images[0] = np.nan
-    np.testing.assert_array_equal(surrounding_features(replace(stamps, images_adu=images), BETA), 0.0)
+    np.testing.assert_array_equal(
+        surrounding_features(replace(stamps, images_adu=images), BETA), 0.0
+    )
 
 
 # --- features of a split ------------------------------------------------------------------------
