@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import zarr
+from classifier.reports.comparison_figures import as_svg, maps, recall_bars
+from classifier.reports.html import cell, document, facts, note, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
@@ -39,8 +41,6 @@ from classifier.models.protocol import Embedding
 from classifier.models.recurrent import build_network
 from classifier.models.recurrent.network import save_weights
 from classifier.models.registry import model_folder, open_model
-from classifier.reports.comparison_figures import as_svg, maps, recall_bars
-from classifier.reports.html import cell, document, facts, note, picture
 from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
 from simulator.options import Options

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from classifier.reports.evaluation_report import as_dict
 from PIL import Image
 from rich.console import Console
 
@@ -24,7 +25,6 @@ from classifier.evaluation import (
     write_report,
 )
 from classifier.reports.evaluation_figures import PLOTS
-from classifier.reports.evaluation_report import as_dict
 from skyreel.errors import OutputError
 from tests.helpers.made_up_predictions import CLASSES, certain, made_up
 

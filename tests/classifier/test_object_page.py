@@ -4,6 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from classifier.reports.object_figure import (
+    ObjectSummary,
+    magnitude_ticks,
+    nights_of,
+    portrait,
+)
+from classifier.reports.plot_style import DPI, class_looks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex
@@ -12,19 +19,12 @@ from classifier.dataset import DatasetSplit
 from classifier.evaluation import Predictions
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.photometry import PhotometrySettings, PsfModel, measure
-from classifier.reports.object_figure import (
-    ObjectSummary,
-    magnitude_ticks,
-    nights_of,
-    portrait,
-)
 from classifier.reports.object_page import (
     draw_object_summary,
     object_summary_of,
     object_summary_path,
     rows_of,
 )
-from classifier.reports.plot_style import DPI, class_looks
 from skyreel.errors import ClassifierError, OutputError
 
 CLASSES = ("SN", "RRL", "CEP", "EB", "NV", "GAL", "AST")
