@@ -135,7 +135,7 @@ class _Summary:
         images = "1 image" if self.n == 1 else f"{self.n} images"
         said = f"predicted after {images}: {predicted} ({probability:.2f})"
         known = "class not known" if s.true_class is None else f"true class: {s.true_class}"
-        self._write(self.LEFT, 0.52, f"{known}     {said}", 10, color=ALERT if wrong else INK)
+        self._write(self.LEFT, 0.52, f"{known}; {said}", 10, color=ALERT if wrong else INK)
 
     def stamps(self):
         """The images, all with one stretch, above their columns; rows take turns."""
