@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from simulator.dataset.store import open_dataset
+from simulator.dataset.reader import open_dataset, stored_profile
 from simulator.detector.defects import MASK_BITS
 from skyreel.errors import ClassifierError, SimulationError
 
@@ -141,15 +141,10 @@ class DatasetSplit:
     @cached_property
     def profile(self):
         """The survey profile the data were made with, or taken by."""
-        from survey_profiles.profile import Profile
-
         try:
-            return Profile.model_validate(self.attributes["profile"])
-        except (KeyError, ValueError) as error:
-            reason = str(error).split("\n")[0]
-            raise ClassifierError(
-                f"{self.path}: its survey profile is damaged ({reason})."
-            ) from None
+            return stored_profile(open_dataset(self.path))
+        except SimulationError as error:
+            raise ClassifierError(str(error)) from None
 
     @cached_property
     def object_ids(self):

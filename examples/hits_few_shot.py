@@ -1,9 +1,9 @@
-"""What a few real HiTS sequences buy: ``python examples/hits_few_shot.py SEQUENCES``.
+"""Accuracy gained from a few real HiTS labels: ``python examples/hits_few_shot.py SEQUENCES``.
 
-SEQUENCES is a folder of CLASS/*.fits.gz as docs/real_data.md describes. Runs the commands of the
-README, each shown before it runs, and prints the headline table again from the report's JSON.
-Made again it goes on from where it was; all of it takes about half an hour on two cores, most of
-that for the forest, which ``--no-forest`` leaves out.
+SEQUENCES is a folder of CLASS/*.fits.gz as docs/real_data.md describes. The script prints and runs
+the commands of the README, and then prints the headline table of the report. A second call
+continues an interrupted one. It takes about half an hour on two cores, most of it for the random
+forest, which ``--no-forest`` leaves out.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from finetune.reports import headline, headline_table
 SIZES = ("1", "2", "5", "10", "20")
 
 
-def run(*command) -> None:
-    """Show a command and run it; its failure ends this one with its exit code."""
+def run(*command: object) -> None:
+    """Print a command and run it; exit with its code if it fails."""
     words = [str(word) for word in command]
     print("+", shlex.join(words), flush=True)
     done = subprocess.run(words)
@@ -42,34 +42,11 @@ def main() -> None:
     run("ingest", "--from", "hits", chosen.sequences, "--out", real)
     forest = []
     if not chosen.no_forest:
-        run(
-            "simulate",
-            "--survey",
-            "hits",
-            "--n",
-            "14000",
-            "--validation",
-            "7",
-            "--test",
-            "7",
-            "--out",
-            simulated,
-        )
+        counts = ("--n", "14000", "--validation", "7", "--test", "7")
+        run("simulate", "--survey", "hits", *counts, "--out", simulated)
         forest = ["--simulated", simulated]
-    run(
-        "finetune",
-        "--model",
-        "hits-compact",
-        "--real",
-        real,
-        "--per-class",
-        *SIZES,
-        "--trials",
-        chosen.trials,
-        *forest,
-        "--out",
-        tuned,
-    )
+    draws = ("--per-class", *SIZES, "--trials", chosen.trials)
+    run("finetune", "--model", "hits-compact", "--real", real, *draws, *forest, "--out", tuned)
     Console().print(headline_table(headline(tuned)))
 
 

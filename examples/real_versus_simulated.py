@@ -1,10 +1,10 @@
-"""Real stars beside the same stars simulated under their own exposures, as one picture.
+"""A figure of real stars beside simulations of the same stars in the same exposures.
 
 Run from the repository root:
 
     python -m examples.real_versus_simulated --data SKYREEL_DATA --out picture.png
 
-Every pair of rows is one star; real and simulated stamps share the stretch of their exposure.
+Every pair of rows is one star; real and simulated stamps of an exposure have the same stretch.
 """
 
 import argparse
@@ -17,18 +17,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from benchmarks.real_stars import Pair, chosen_stars, lonely_profile, measure, simulate
+from survey_profiles.profile import Profile
 
 N_STARS, N_EPOCHS = 4, 8
 REAL, SIMULATED = "#1b1b1b", "#d95f02"
 
 
-def stretch(stamp, sky_adu, noise_adu, peak_adu):
-    """Asinh of the signal-to-noise per pixel, 0 at 3 sigma below the sky, 1 at the peak."""
+def stretch(stamp: np.ndarray, sky_adu: float, noise_adu: float, peak_adu: float) -> np.ndarray:
+    """Asinh of the signal-to-noise per pixel: 0 at 3 sigma below the sky, 1 at the peak."""
     low, high = np.arcsinh(-3.0), np.arcsinh(peak_adu / noise_adu)
     return (np.arcsinh((stamp - sky_adu) / noise_adu) - low) / (high - low)
 
 
-def draw_stamps(axes, star, stamps, epochs, label):
+def draw_stamps(axes, star, stamps: np.ndarray, epochs: np.ndarray, label: str) -> None:
     """One row: a star's stamps in some of its epochs."""
     for axis, epoch in zip(axes, epochs, strict=True):
         sky = star.exposures["sky_adu"][epoch]
@@ -41,8 +42,8 @@ def draw_stamps(axes, star, stamps, epochs, label):
     axes[0].set_ylabel(label, fontsize=8)
 
 
-def draw_light_curves(axis, pair):
-    """Flux of the PSF fit over the catalogue's, real and simulated."""
+def draw_light_curves(axis, pair: Pair) -> None:
+    """Flux of the PSF fit over the catalogue flux, real and simulated."""
     epoch = np.arange(1, pair.good.size + 1)
     spread = [f"{100 * m.scatter(pair.good):.1f} %" for m in (pair.real, pair.simulated)]
     axis.plot(epoch, pair.real.flux, "o", color=REAL, ms=4, label=f"real {spread[0]}")
@@ -62,8 +63,8 @@ def draw_light_curves(axis, pair):
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def draw(stars, profile):
-    """The figure of some stars, brightest on top."""
+def draw(stars: list, profile: Profile) -> plt.Figure:
+    """The figure of some stars, the brightest at the top."""
     figure = plt.figure(figsize=(11, 1.72 * len(stars) + 0.7), layout="constrained")
     grid = figure.add_gridspec(2 * len(stars), N_EPOCHS + 1, width_ratios=[1] * N_EPOCHS + [4.9])
     for k, star in enumerate(stars):
@@ -84,13 +85,15 @@ def draw(stars, profile):
     return figure
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default=os.environ.get("SKYREEL_DATA"), help="real observations")
+    parser.add_argument(
+        "--data", default=os.environ.get("SKYREEL_DATA"), help="folder of real observations"
+    )
     parser.add_argument("--out", default="real_versus_simulated.png")
     arguments = parser.parse_args()
     if not arguments.data:
-        parser.error("name the folder of real observations with --data or SKYREEL_DATA")
+        parser.error("give the folder of real observations with --data or SKYREEL_DATA")
     stars = sorted(chosen_stars(arguments.data), key=lambda star: star.magnitude)
     picked = [stars[int(rank)] for rank in np.linspace(2, len(stars) - 3, N_STARS)]
     draw(picked, lonely_profile()).savefig(arguments.out, dpi=130)

@@ -1,4 +1,4 @@
-"""A baseline of sequence length 1 for real alerts: trees on the stamps of one alert an object.
+"""The single-epoch baseline for real alerts: trees on the stamps of one alert per object.
 
 Run:
 
@@ -19,7 +19,8 @@ CLASSES = ("SN", "AST", "variable_star", "bogus")
 PER_CLASS = (1, 2, 5, 10, 20)
 
 
-def parse(argv):
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("real", help="data set with template and difference images")
     parser.add_argument("--classes", default=",".join(CLASSES), help="comma-separated names")
@@ -27,14 +28,16 @@ def parse(argv):
     parser.add_argument("--trials", type=int, default=50, help="draws for every K (default 50)")
     parser.add_argument("--disjoint", choices=("field", "object"), default="field")
     parser.add_argument(
-        "--without-brightness", action="store_true", help="no feature tells how bright a source is"
+        "--without-brightness",
+        action="store_true",
+        help="leave out the features that measure brightness",
     )
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(argv)
 
 
-def numbers(text, least=1):
-    """Whole numbers from a list with commas."""
+def numbers(text: str, least: int = 1) -> list[int]:
+    """Whole numbers from a comma-separated list, sorted."""
     from skyreel.errors import FinetuneError
 
     try:
@@ -48,9 +51,10 @@ def numbers(text, least=1):
     return found
 
 
-def read(path, classes):
-    """Features (object, feature), labels among ``classes`` and fields of the objects."""
-    from finetune.baselines import FEATURES, first_planes, single_epoch_features
+def read(path: str, classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Features (object, feature), labels, fields (object,), and the number without planes."""
+    from finetune.baselines.single_epoch_features import FEATURES, single_epoch_features
+    from finetune.baselines.single_epoch_planes import first_planes
     from skyreel.errors import FinetuneError
 
     split, planes = first_planes(path)
@@ -71,24 +75,24 @@ def read(path, classes):
     return features, labels, split.values("field"), sum(alert is None for alert in planes)
 
 
-def recall_table(results, classes, labels):
-    """Mean recall and recall of every class, mean and standard deviation over draws."""
-    table = Table(title="recall after one image: trees taught k alerts of every class")
+def recall_table(results: list, classes: tuple[str, ...], labels: np.ndarray) -> Table:
+    """Mean recall and recall by class: mean and standard deviation over draws."""
+    table = Table(title="recall after one image: trees trained on k alerts of every class")
     table.add_column("k", justify="right")
     table.add_column("mean recall", justify="right")
     for i, name in enumerate(classes):
         table.add_column(f"{name} ({(labels == i).sum()})", justify="right")
     for result in results:
         columns = (result.mean_recall, *result.recall.T)
-        shown = [f"{values.mean():.3f} ± {values.std(ddof=1):.3f}" for values in columns]
-        table.add_row(str(result.per_class), *shown)
+        cells = [f"{values.mean():.3f} ± {values.std(ddof=1):.3f}" for values in columns]
+        table.add_row(str(result.per_class), *cells)
     return table
 
 
-def confusion_table(result, classes):
-    """Where tested objects of every class go, mean over draws."""
-    table = Table(title=f"share of tested objects called ... (k = {result.per_class})")
-    table.add_column("class")
+def confusion_table(result, classes: tuple[str, ...]) -> Table:
+    """The confusion matrix, mean over draws."""
+    table = Table(title=f"confusion matrix: share of test objects (k = {result.per_class})")
+    table.add_column("true class")
     for name in classes:
         table.add_column(name, justify="right")
     for name, row in zip(classes, result.confusion, strict=True):
@@ -96,18 +100,19 @@ def confusion_table(result, classes):
     return table
 
 
-def report(args, console):
-    """Read, try, and print."""
-    from finetune.baselines import feature_columns, few_shot_trials
+def report(args: argparse.Namespace, console: Console) -> None:
+    """Read the alerts, train, test, and print the tables."""
+    from finetune.baselines.single_epoch import few_shot_scores
+    from finetune.baselines.single_epoch_features import feature_columns
     from skyreel.errors import FinetuneError
 
     if args.trials < 2:
-        raise FinetuneError(f"--trials {args.trials}: at least 2, for a scatter.")
+        raise FinetuneError(f"--trials {args.trials}: at least 2, for a standard deviation.")
     sizes, classes = numbers(args.per_class), tuple(args.classes.split(","))
     features, labels, fields, left_out = read(args.real, classes)
     columns = feature_columns(brightness=not args.without_brightness)
     results = [
-        few_shot_trials(
+        few_shot_scores(
             features[:, columns],
             labels,
             fields,
@@ -129,13 +134,14 @@ def report(args, console):
     )
 
 
-def main(argv=None) -> int:
+def main(argv: list[str] | None = None) -> int:
+    """Run the example; the exit code."""
     args = parse(argv)
-    from skyreel.errors import ClassifierError, FinetuneError
+    from skyreel.errors import UserError
 
     try:
         report(args, Console())
-    except (ClassifierError, FinetuneError) as error:
+    except UserError as error:
         print(error, file=sys.stderr)
         return 2
     return 0

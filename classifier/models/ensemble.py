@@ -87,7 +87,7 @@ def _grown(features, labels, seed):
 
 KIND = "committee"
 FORMAT_VERSION = 1
-NETWORK, TREES = "network", "taught.npz"
+NETWORK, TREE_FILE = "network", "taught.npz"
 FLOOR = 0.01
 _AGAIN = "Run finetune again."
 
@@ -154,7 +154,7 @@ class Ensemble:
         """
         folder = Path(folder)
         card = read_card(folder, kind=KIND, version=FORMAT_VERSION, keys=("weight", "seed"))
-        arrays = read_arrays(folder / TREES, _AGAIN)
+        arrays = read_arrays(folder / TREE_FILE, _AGAIN)
         network = Network.open(folder / NETWORK)
         try:
             taught = TreeTrainingSet(
@@ -232,7 +232,7 @@ def _check(taught, network, folder):
     fits = fits and taught.features.shape[2] == len(feature_names())
     known = fits and n and 0 <= taught.labels.min() <= taught.labels.max() < len(network.classes)
     if not known or taught.n_images.max() > taught.features.shape[1]:
-        raise ClassifierError(f"{folder / TREES} is damaged. {_AGAIN}")
+        raise ClassifierError(f"{folder / TREE_FILE} is damaged. {_AGAIN}")
 
 
 def save_ensemble(folder: Path, network_card: dict, taught: TreeTrainingSet, weight: float) -> None:
@@ -243,7 +243,7 @@ def save_ensemble(folder: Path, network_card: dict, taught: TreeTrainingSet, wei
     OutputError
     """
     arrays = {"features": taught.features, "n_images": taught.n_images, "labels": taught.labels}
-    write_arrays(folder / TREES, arrays)
+    write_arrays(folder / TREE_FILE, arrays)
     names = ("classes", "survey", "size_pix", "showing", "trained_on", "adapted", "versions")
     card = {
         "format_version": FORMAT_VERSION,

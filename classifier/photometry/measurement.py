@@ -18,7 +18,7 @@ from classifier.photometry.optimal import FLUX, N_KNOWN, SHAPE_VARIANCE, SKY, VA
 from classifier.photometry.psf_model import N_SHAPE, UNKNOWN_WIDTH_SCATTER, WIDTH, X, Y
 from classifier.photometry.settings import Settings
 from classifier.photometry.shape_fit import N_WORK, PROFILE
-from simulator.scene.gaussians import pixel_centres
+from simulator.gaussians import pixel_centres
 from skyreel.errors import ClassifierError
 
 NJY_ZERO_POINT_MAG = 31.4  # AB

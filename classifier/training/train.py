@@ -38,7 +38,7 @@ from classifier.training.history import (
 )
 from classifier.training.options import NetworkOptions
 from classifier.training.sources import EndlessSource, StoredSource
-from skyreel.atomic_files import alone_in, claim, whole_file
+from skyreel.atomic_files import claim_folder, locked_folder, whole_file
 from skyreel.errors import ClassifierError
 from skyreel.provenance import versions
 
@@ -88,7 +88,7 @@ class NetworkTraining:
         self._forms = None if self.is_complete() else self.built()
         if options.begin_with and self._forms:
             load_weights(self._forms.whole, model_folder(options.begin_with) / WEIGHTS)
-        claim(self.folder, self._settings(), complete=self.is_complete())
+        claim_folder(self.folder, self._settings(), complete=self.is_complete())
 
     def _source(self):
         options, train = self.options, self.splits["train"]
@@ -117,7 +117,7 @@ class NetworkTraining:
         ------
         ClassifierError, OutputError
         """
-        with alone_in(self.folder):
+        with locked_folder(self.folder):
             if not self.is_complete():
                 self._train(on_step)
         return Network.open(self.folder)

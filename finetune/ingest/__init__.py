@@ -1,1 +1,1 @@
-"""The command ``ingest``: what surveys publish, read once and written in the one layout."""
+"""Real sequences converted into a data set with the layout of simulated ones."""

@@ -1,7 +1,7 @@
-"""One call of the command ``ingest``: read, lay out, write under another name, rename.
+"""Conversion of real sequences into a data set, written under another name and then renamed.
 
-The data set appears under its own name once it is complete; a run that fails removes what it has
-written, and one that was killed leaves a folder ``.unfinished``, which the next removes.
+The data set has its own name once it is complete. A run that fails removes what it has written; one
+that was killed leaves a folder ``.unfinished``, which the next run removes.
 """
 
 from __future__ import annotations
@@ -13,19 +13,21 @@ import time
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-
-from rich.console import Console
+from typing import Any
 
 from finetune.ingest.labels import Selection, read_labels
-from finetune.ingest.photometry_table import PhotometryFile
 from finetune.ingest.real_arrays import as_arrays, real_specs
-from finetune.ingest.report import progress, show, write_record
+from finetune.ingest.report import show, write_record
 from finetune.ingest.scan import MAX_SIZE_PIX, Gathered, files_digest, gather
 from finetune.readers import reader_named
+from finetune.readers.alert_photometry import PhotometryFile
 from finetune.readers.protocol import printable
+from simulator.dataset.inputs import input_files
 from simulator.dataset.plan import PACKAGES
-from simulator.dataset.store import DatasetWriter, refuse_other_settings
-from skyreel.atomic_files import locked
+from simulator.dataset.settings import refuse_other_settings
+from simulator.dataset.writer import DatasetWriter
+from skyreel.atomic_files import folder_lock
+from skyreel.console import Bars, new_console
 from skyreel.errors import IngestError, Interrupted, StoreError
 from skyreel.provenance import versions
 
@@ -35,7 +37,26 @@ _UNFINISHED = ".unfinished"
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the command line asked for."""
+    """One call of ``ingest``.
+
+    Parameters
+    ----------
+    reader : str
+        Name of the format, see `finetune.readers`.
+    path : Path
+        Folder, file, archive or data set to read.
+    out : Path
+        Data set to write.
+    survey : str or None
+        Survey profile, by name or file; None: that of the format.
+    size_pix : int or None
+        Rows and columns of a stamp, odd; None: the most common.
+    quiet : bool
+    labels : Path or None
+        CSV table of labels.
+    classes : tuple of str
+        Classes to keep; empty: all.
+    """
 
     reader: str
     path: Path
@@ -47,7 +68,7 @@ class Request:
     classes: tuple[str, ...] = ()
 
     def command(self) -> str:
-        """The command, in its shortest full form."""
+        """The command line, in its shortest form."""
         parts = ["ingest", "--from", self.reader, str(self.path), "--out", str(self.out)]
         given = (("--survey", self.survey), ("--size", self.size_pix), ("--labels", self.labels))
         for flag, value in (*given, ("--classes", ",".join(self.classes) or None)):
@@ -56,12 +77,12 @@ class Request:
 
 
 def run_request(request: Request) -> None:
-    """Do what was asked.
+    """Read, write and report.
 
     Raises
     ------
-    IngestError, skyreel.errors.SimulationError, survey_profiles.ProfileError
-        It cannot be done as asked.
+    UserError
+        The request or the files cannot be used.
     StoreError
         The data set cannot be written.
     Interrupted
@@ -74,7 +95,7 @@ def run_request(request: Request) -> None:
 
 def _run(request):
     start = time.perf_counter()
-    console = Console(quiet=request.quiet, highlight=False, markup=False)  # names may hold []
+    console = new_console(request.quiet)
     _check_request(request)
     reader = reader_named(request.reader)
     files = reader.files(request.path)
@@ -86,15 +107,9 @@ def _run(request):
             f"{request.out} is complete: it was made from the same input.", soft_wrap=True
         )
         return
-    with progress(console) as bar:
-        task = bar.add_task("reading", total=len(files))
-        gathered = gather(
-            reader,
-            files,
-            profile,
-            lambda share: bar.advance(task, share),
-            Selection(labels, request.classes),
-        )
+    selection = Selection(labels, request.classes)
+    with Bars(console) as bars:
+        gathered = gather(reader, files, profile, bars.add("reading", len(files)), selection)
     write(
         gathered,
         request.out,
@@ -125,7 +140,7 @@ def _check_request(request):
 
 
 def _settings(request, profile, files):
-    """Everything the data depend on."""
+    """Everything the data set depends on."""
     return {
         "reader": request.reader,
         "files": len(files),
@@ -138,12 +153,20 @@ def _settings(request, profile, files):
 
 
 def _is_complete(out, settings):
-    """Whether the data set is there; SimulationError if it is another one, or something else."""
+    """Whether the data set exists; SimulationError if ``out`` is anything else."""
     refuse_other_settings(out, settings)
     return out.is_dir() and any(out.iterdir())
 
 
-def write(gathered: Gathered, out: Path, *, size_pix, settings, command, source) -> None:
+def write(
+    gathered: Gathered,
+    out: Path,
+    *,
+    size_pix: int | None,
+    settings: dict[str, Any],
+    command: str,
+    source: Path,
+) -> None:
     """Write the data set, whole or not at all.
 
     Raises
@@ -161,6 +184,7 @@ def write(gathered: Gathered, out: Path, *, size_pix, settings, command, source)
         attributes=_attributes(gathered, command, source),
         n_epochs=max(gathered.n_epochs),
         size_pix=gathered.size_pix(size_pix),
+        inputs=input_files({"psf_library": gathered.profile.psf.library}),
     )
     try:
         with writer, PhotometryFile(out) as photometry:
@@ -174,9 +198,9 @@ def write(gathered: Gathered, out: Path, *, size_pix, settings, command, source)
 
 
 def _remove_abandoned(unfinished):
-    """Remove what a killed run left; StoreError if another is at work there."""
+    """Remove what a killed run left; StoreError if another run is writing there."""
     if unfinished.exists():
-        lock = locked(unfinished)
+        lock = folder_lock(unfinished)
         shutil.rmtree(unfinished, ignore_errors=True)
         os.close(lock)
 

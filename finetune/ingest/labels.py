@@ -1,11 +1,11 @@
-"""Labels that lie in a table of their own, and which of the labelled objects are kept."""
+"""The CSV table of labels, and the selection of classes."""
 
 from __future__ import annotations
 
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ _ALERT_COLUMNS = ("candid", "alert", "alert_id", "diasourceid")
 _OBJECT_COLUMNS = ("objectid", "object", "object_id", "oid", "diaobjectid")
 _LABEL_COLUMNS = ("label", "class", "classification")
 _DOCTORED_COLUMN = "meta_doctored"
-# Names other surveys and brokers use for classes that can be simulated; any other stays as it is.
+# Names that surveys and brokers use for the simulated classes; other names are kept.
 _SAME_CLASS = {
     "SN": r"(sn|supernova)e?([ _-]?(i|ia|ib|ic|ibc|ii|iip|iil|iin|iib)([ _-].*)?)?",
     "AST": r"ast|asteroids?|sso|solar[ _-]system object",
@@ -29,7 +29,7 @@ _SAME_CLASS = {
 
 
 def class_of(label: str) -> str:
-    """The class that a label means, in the names of this program where it has one."""
+    """Name of the class that a label means: the simulator's where it has one."""
     for name, pattern in _SAME_CLASS.items():
         if re.fullmatch(pattern, label.strip(), flags=re.IGNORECASE):
             return name
@@ -38,7 +38,11 @@ def class_of(label: str) -> str:
 
 @dataclass
 class Labels:
-    """Classes by alert or by object; ``doctored`` are keys whose metadata somebody overwrote."""
+    """Labels by alert or by object.
+
+    ``doctored`` are the keys with overwritten metadata (column meta_doctored), ``used`` those of
+    sequences that were read.
+    """
 
     path: Path
     by_alert: dict[int, str] = field(default_factory=dict)
@@ -46,11 +50,11 @@ class Labels:
     doctored: set = field(default_factory=set)
     used: set = field(default_factory=set)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.by_alert) + len(self.by_object)
 
     def names_of(self, sequence: RealSequence) -> list[str]:
-        """Every class that a row gives this object, or one of its alerts."""
+        """All labels of an object and its alerts."""
         alerts = [int(alert) for alert in sequence.epochs.get("alert_id", ())]
         here = [alert for alert in alerts if alert in self.by_alert]
         names = [self.by_alert[alert] for alert in here]
@@ -61,21 +65,22 @@ class Labels:
         return names
 
     def is_doctored(self, sequence: RealSequence) -> bool:
-        """Whether a row says so of the object or of one of its alerts."""
+        """Whether metadata of the object or one of its alerts were overwritten."""
         alerts = {int(alert) for alert in sequence.epochs.get("alert_id", ())}
         return bool(self.doctored & {*alerts, sequence.object_id})
 
 
 def read_labels(path: Path) -> Labels:
-    """A CSV table of labels.
+    """Read a CSV table of labels.
 
-    A row names an alert or an object, and its label; a row with both is one of the alert. Case
-    of column names does not matter.
+    Columns are candid (or alert, alert_id, diaSourceId), object (or objectId, object_id, oid,
+    diaObjectId) and label (or class, classification), in upper or lower case. A row with an alert
+    and an object labels the alert.
 
     Raises
     ------
     IngestError
-        It cannot be read, or lacks a column.
+        It cannot be read, or a column is missing.
     """
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
@@ -109,7 +114,7 @@ def _labels(path, rows):
         if doctored and (row[doctored] or "0").strip().lower() not in ("0", "false", ""):
             labels.doctored.add(key)
     if not len(labels):
-        raise IngestError(f"{path} has no labels in it.")
+        raise IngestError(f"{path} has no labels.")
     return labels
 
 
@@ -118,13 +123,13 @@ def _first(columns, names):
 
 
 def _key(path, line, row, alert, obj):
-    """Number of the alert, or else name of the object, of a row."""
+    """Identifier of the alert of a row, or else name of its object."""
     text = (row[alert] or "").strip() if alert else ""
     if text:
         if not text.isdecimal():
             raise IngestError(
-                f"{path}, line {line}: {text[:40]!r} is no number of an alert. Such tables lose "
-                "digits if a spreadsheet has saved them."
+                f"{path}, line {line}: {text[:40]!r} is no identifier of an alert. Spreadsheets "
+                "drop digits of such numbers when they save a table."
             )
         return int(text)
     return ((row[obj] or "").strip() or None) if obj else None
@@ -132,47 +137,47 @@ def _key(path, line, row, alert, obj):
 
 def _agreed(path, before, now, key):
     if before not in (None, now):
-        raise IngestError(f"{path} calls alert {key} both {before} and {now}.")
+        raise IngestError(f"{path} labels alert {key} both {before} and {now}.")
     return now
 
 
 @dataclass
 class Selection:
-    """What is done to sequences between reader and data set: labelled, and some left out."""
+    """Labels added to sequences from a table, and classes that are kept."""
 
     labels: Labels | None = None
     classes: tuple[str, ...] = ()
 
-    def chosen(self, items) -> Iterator[RealSequence | Skipped]:
-        """Items with their labels; those of other classes as skipped ones."""
+    def chosen(self, items: Iterable[RealSequence | Skipped]) -> Iterator[RealSequence | Skipped]:
+        """Items with their labels; sequences of other classes become `Skipped`."""
         wanted = {class_of(name) for name in self.classes} | set(self.classes)
         for item in items:
             if isinstance(item, RealSequence):
                 item = self._labelled(item) if self.labels else item
                 if wanted and item.class_name not in wanted:
                     name = item.class_name or "unlabelled"
-                    item = Skipped(item.source, f"its class, {name}, was not asked for.")
+                    item = Skipped(item.source, f"its class, {name}, is not selected.")
             yield item
 
     def _labelled(self, sequence):
         names, notes = self.labels.names_of(sequence), sequence.notes
         if self.labels.is_doctored(sequence):
-            notes += (f"{sequence.object_id}: jd, ra and dec were overwritten, says the table.",)
+            notes += (f"{sequence.object_id}: jd, ra and dec were overwritten (meta_doctored).",)
         if not names:
             return replace(sequence, notes=notes)
         (first, count), *others = Counter(names).most_common()
         if others:
             tied = others[0][1] == count
-            said = ", ".join(f"{name} ({n} x)" for name, n in Counter(names).most_common())
+            counts = ", ".join(f"{name} ({n} x)" for name, n in Counter(names).most_common())
             first = None if tied else first
-            note = f"{sequence.object_id} is called {said}: taken as {first or 'unlabelled'}."
-            notes += (note,)
+            used = first or "unlabelled"
+            notes += (f"{sequence.object_id} has the labels {counts}: taken as {used}.",)
         return replace(sequence, class_name=first, notes=notes)
 
     def unused(self) -> list[Skipped]:
-        """A note if rows of the table name nothing that was read."""
+        """A note on labels of objects that were not read, if there are any."""
         left = len(self.labels) - len(self.labels.used) if self.labels else 0
-        what = (
-            f"{left:,} of {len(self.labels):,} labels name nothing that was read." if left else ""
-        )
-        return [Skipped(printable(self.labels.path), what)] if left else []
+        if not left:
+            return []
+        note = f"{left:,} of {len(self.labels):,} labels are of objects that were not read."
+        return [Skipped(printable(self.labels.path), note)]

@@ -1,16 +1,18 @@
-"""The arrays of a data set of real sequences: those of simulated ones, less the truth.
+"""The arrays of a data set of real sequences: those of simulated ones without the true scene.
 
-What only a simulation knows of its scene (hosts, neighbours, physics) has no array here; what
-nobody has measured is NaN or -1. Counts are float32, because calibrated counts are not whole.
+Parameters that only a simulation has (hosts, neighbours, physics) have no array here; unknown
+values are NaN or -1. Counts are float32, because calibrated counts are not integers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from finetune.readers.protocol import RealSequence
 from simulator.dataset.schema import OBJECTS, ArraySpec, array_specs
 from simulator.detector.defects import OUTSIDE
 
@@ -21,20 +23,20 @@ _MEANINGS = {
     "sky_adu": "sky level of one pixel at the object",
     "seeing_fwhm_arcsec": "half-maximum width of the PSF; NaN where unknown",
     "zero_point_mag": "AB magnitude of 1 ADU/s; NaN where unknown",
-    "magnitude": "not known of real objects: NaN",
-    "label": f"index into the attribute classes; {UNLABELLED} where nobody has said",
+    "magnitude": "unknown for real objects: NaN",
+    "label": f"index into the attribute classes; {UNLABELLED}: unlabelled",
     "first_alert_epoch": "first epoch in which the survey raised an alert; -1 where none is known",
-    "n_detections": "not known: -1",
-    "max_signal_to_noise": "not known: NaN",
+    "n_detections": "unknown: -1",
+    "max_signal_to_noise": "unknown: NaN",
 }
 _OWN = (
     ArraySpec("object_id", OBJECTS, "string", "", "name of the object"),
-    ArraySpec("source_file", OBJECTS, "string", "", "file it was read from, last two parts"),
+    ArraySpec("source_file", OBJECTS, "string", "", "file it was read from, end of its path"),
 )
 
 
 def real_specs(extra: tuple[ArraySpec, ...] = ()) -> tuple[ArraySpec, ...]:
-    """Every array of a split of real sequences; ``extra`` are those of a reader."""
+    """Specifications of the arrays of real sequences; ``extra`` are those of a reader."""
     shared = [spec for spec in array_specs({}) if spec.name not in _SCENE]
     return (*(_of_real(spec) for spec in shared), *_OWN, *extra)
 
@@ -44,10 +46,10 @@ def _of_real(spec):
     return replace(spec, dtype=dtype, description=_MEANINGS.get(spec.name, spec.description))
 
 
-def fitted(images: np.ndarray, size_pix: int, outside) -> np.ndarray:
+def fitted(images: np.ndarray, size_pix: int, outside: float) -> np.ndarray:
     """Stamps (epoch, row, column) cut or padded to ``size_pix`` about the central pixel.
 
-    The central pixel of n is number n // 2, from 0. What is added is ``outside``.
+    The central pixel of n is number n // 2, from 0. Padding has the value ``outside``.
     """
     cut = np.full((len(images), size_pix, size_pix), outside, dtype=images.dtype)
     (from_y, to_y), (from_x, to_x) = (_overlap(n, size_pix) for n in images.shape[1:])
@@ -56,14 +58,21 @@ def fitted(images: np.ndarray, size_pix: int, outside) -> np.ndarray:
 
 
 def _overlap(n, size):
-    """Where ``size`` pixels about the centre of ``n`` lie in the old stamp and in the new."""
+    """Common range of ``size`` pixels about the centre of ``n``, in the old and the new stamp."""
     first = n // 2 - size // 2
     start, end = max(first, 0), min(first + size, n)
     return slice(start, end), slice(start - first, end - first)
 
 
-def as_arrays(sequences, specs, *, n_epochs: int, size_pix: int, classes) -> dict[str, np.ndarray]:
-    """Sequences as the padded arrays of ``specs``; what a sequence lacks is the fill value."""
+def as_arrays(
+    sequences: Sequence[RealSequence],
+    specs: Sequence[ArraySpec],
+    *,
+    n_epochs: int,
+    size_pix: int,
+    classes: Sequence[str],
+) -> dict[str, np.ndarray]:
+    """Sequences as the padded arrays of ``specs``; missing values are the fill value."""
     sizes = {"object": len(sequences), "epoch": n_epochs, "y": size_pix, "x": size_pix}
     arrays = {spec.name: _empty(spec, sizes) for spec in specs}
     for i, sequence in enumerate(sequences):

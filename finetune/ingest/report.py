@@ -1,41 +1,31 @@
-"""What the user sees of a reading, and what is written beside the data set."""
+"""The tables printed by ``ingest``, and the record beside the data set."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Console
 from rich.table import Table
 
-from skyreel.atomic_files import whole_file
+from finetune.ingest.scan import Gathered
 from skyreel.errors import OutputError, StoreError
+from skyreel.json_io import write_json
 
 _MOST_ROWS = 20
 
 
-def progress(console) -> Progress:
-    """A bar over the files."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
-
-
-def show(console, gathered, out, *, seconds: float) -> None:
-    """What was read, skipped and put right, in tables."""
+def show(console: Console, gathered: Gathered, out: Path, *, seconds: float) -> None:
+    """Print tables of what was read, skipped and corrected."""
     console.print(_class_table(gathered))
     for title, items in (("skipped", gathered.skipped), ("noted", gathered.notes)):
         if items:
             console.print(_reason_table(title, items))
     console.print(
         f"Read {len(gathered.object_ids):,} sequences of up to {max(gathered.n_epochs)} epochs in "
-        f"{seconds:.1f} s, skipped {len(gathered.skipped):,}; they are the split 'test' of {out}, "
-        f"and what was done is in {out}.json.",
+        f"{seconds:.1f} s, skipped {len(gathered.skipped):,}. They are the split 'test' of {out}; "
+        f"the record is {out}.json.",
         soft_wrap=True,
     )
 
@@ -69,17 +59,19 @@ def _reason_table(title, items):
         more = f" and {len(sources) - 1:,} more" if len(sources) > 1 else ""
         table.add_row(_short(sources[0]) + more, reason)
     if len(rows) > _MOST_ROWS:
-        table.add_row(f"{len(rows) - _MOST_ROWS:,} more reasons", "they are in the record")
+        table.add_row(f"{len(rows) - _MOST_ROWS:,} more reasons", "see the record")
     return table
 
 
 def _short(source):
-    """The last two parts of a path; all of them are in the record."""
+    """The last two parts of a path; the record has the whole path."""
     return "/".join(Path(source).parts[-2:])
 
 
-def write_record(out, gathered, *, settings, command, seconds) -> None:
-    """What was asked and what was done, as JSON beside the data set.
+def write_record(
+    out: Path, gathered: Gathered, *, settings: dict[str, Any], command: str, seconds: float
+) -> None:
+    """Write settings, command, classes, skipped files and notes as JSON beside the data set.
 
     Raises
     ------
@@ -96,10 +88,9 @@ def write_record(out, gathered, *, settings, command, seconds) -> None:
         "bytes": sum(f.stat().st_size for f in out.rglob("*") if f.is_file()),
     }
     try:
-        with whole_file(path) as unfinished:
-            unfinished.write_text(json.dumps({"settings": settings, "runs": [run]}, indent=1))
+        write_json(path, {"settings": settings, "runs": [run]})
     except OutputError as error:
-        raise StoreError(f"{out} is complete, but not its record: {error}") from error
+        raise StoreError(f"{out} is complete, but its record is not: {error}") from error
 
 
 def _as_rows(items):

@@ -1,23 +1,25 @@
-"""A first look at everything under a path: what can be used, how long and large it is.
+"""A scan of everything under a path: usable sequences, their number, length and size.
 
-Sequences that fit into memory are kept; beyond that they are read a second time when written, so
-that memory does not grow with the number of objects.
+Sequences are kept in memory up to a limit. Beyond it they are read again when they are written,
+so that memory does not grow with the number of objects.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from finetune.ingest.labels import Selection
 from finetune.ingest.real_arrays import UNLABELLED
-from finetune.readers.protocol import Reader, RealSequence, Skipped
-from simulator.dataset.store import CHUNK_OBJECTS
+from finetune.readers.protocol import OnFile, Reader, RealSequence, Skipped
+from simulator.dataset.schema import ArraySpec
+from simulator.dataset.writer import CHUNK_OBJECTS
 from simulator.lightcurves import DEFAULT_CLASSES
 from skyreel.errors import IngestError
+from survey_profiles.profile import Profile
 
 KEPT_BYTES = 512 * 2**20
 _MOST_BLOCK_BYTES = 4 * 2**30
@@ -27,11 +29,11 @@ MAX_SIZE_PIX = 999
 
 @dataclass
 class Gathered:
-    """What there is to write."""
+    """The sequences to be written, counted; their pixels only if they fit into memory."""
 
     reader: Reader
     files: list[Path]
-    profile: object
+    profile: Profile
     selection: Selection = field(default_factory=Selection)
     object_ids: list[str] = field(default_factory=list)
     class_names: list[str | None] = field(default_factory=list)
@@ -45,7 +47,7 @@ class Gathered:
     kept_bytes: int = 0
 
     def add(self, sequence: RealSequence) -> None:
-        """Count a sequence, and keep it while there is room."""
+        """Count a sequence, and keep it while memory allows."""
         self.object_ids.append(sequence.object_id)
         self.class_names.append(sequence.class_name)
         self.arrays |= {*sequence.epochs, *sequence.objects, *sequence.more_images}
@@ -60,7 +62,7 @@ class Gathered:
             self.kept.append(sequence)
 
     def sequences(self) -> Iterator[RealSequence]:
-        """Every sequence, in order; read again where they were not kept."""
+        """Every sequence, in order; read again if they were not kept."""
         if self.kept is not None:
             yield from self.kept
             return
@@ -68,13 +70,13 @@ class Gathered:
             if isinstance(item, RealSequence):
                 yield item
 
-    def items(self, on_file) -> Iterator[RealSequence | Skipped]:
-        """All that is read and chosen, each object once, and what is left out."""
+    def items(self, on_file: OnFile) -> Iterator[RealSequence | Skipped]:
+        """The selected sequences, each object once, and what is left out."""
         read = self.reader.read(self.files, self.profile, on_file)
         return self.selection.chosen(_distinct(read))
 
     def classes(self) -> tuple[str, ...]:
-        """Classes that occur, in the simulator's order; others follow by name."""
+        """Classes that occur, in the simulator's order, then others by name."""
         present = set(self.class_names) - {None}
         known = [name for name in DEFAULT_CLASSES if name in present]
         classes = (*known, *sorted(present - set(known)))
@@ -82,18 +84,18 @@ class Gathered:
             raise IngestError(f"there are {len(classes)} classes; allowed are {UNLABELLED}.")
         return classes
 
-    def specs(self, specs):
-        """Those of ``specs`` that are not optional, or that a sequence has."""
+    def specs(self, specs: Iterable[ArraySpec]) -> tuple[ArraySpec, ...]:
+        """Those of ``specs`` that are required, or that a sequence has."""
         optional = {spec.name for spec in self.reader.extra}
         return tuple(s for s in specs if s.name not in optional or s.name in self.arrays)
 
     def size_pix(self, asked: int | None) -> int:
-        """Rows and columns of the stamps to be written: as asked, or the most common, made odd.
+        """Rows and columns of the stamps to be written: ``asked``, or the most common, made odd.
 
         Raises
         ------
         IngestError
-            A padded block of objects would not fit into memory.
+            A padded block of objects does not fit into memory.
         """
         most = max(self.sizes_pix.values())
         common = max(size for size, count in self.sizes_pix.items() if count == most)
@@ -110,13 +112,15 @@ class Gathered:
         return size
 
 
-def gather(reader: Reader, files, profile, on_file, selection: Selection) -> Gathered:
+def gather(
+    reader: Reader, files: list[Path], profile: Profile, on_file: OnFile, selection: Selection
+) -> Gathered:
     """Read everything once.
 
     Raises
     ------
     IngestError
-        Nothing can be used.
+        No sequence can be used.
     """
     gathered = Gathered(reader, files, profile, selection)
     for item in gathered.items(on_file):
@@ -128,13 +132,13 @@ def gather(reader: Reader, files, profile, on_file, selection: Selection) -> Gat
         first = gathered.skipped[0]
         others = len(gathered.skipped) - 1
         more = f" {others:,} others could not be used either." * (others > 0)
-        raise IngestError(f"nothing can be used. {first.source}: {first.reason}{more}")
+        raise IngestError(f"no sequence can be used. {first.source}: {first.reason}{more}")
     gathered.notes += selection.unused()
     return gathered
 
 
 def _distinct(items):
-    """The same items, with objects that were there before as skipped ones."""
+    """The same items; sequences of an object that occurred before become `Skipped`."""
     seen: dict[str, str] = {}
     for item in items:
         if isinstance(item, RealSequence):
@@ -153,7 +157,7 @@ def files_digest(files: list[Path], root: Path) -> str:
         try:
             with open(path, "rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:  # the reader will say so and go on
+        except OSError as error:  # the reader reports it and continues
             content = str(error.errno)
         name = path.relative_to(root) if path != root else path.name
         total.update(f"{name} {content}\n".encode(errors="surrogateescape"))

@@ -1,4 +1,4 @@
-"""From packets in any order to one sequence per object: what readers of alerts share."""
+"""Alert packets in any order become one sequence per object: the base class of alert readers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import isfinite, nan
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,10 @@ from finetune.readers.alert_photometry import joined_columns
 from finetune.readers.cutout import placed
 from finetune.readers.packets import packet_files, packets_of
 from finetune.readers.protocol import (
+    CCD_NUMBER,
     MAX_EPOCHS,
+    PUBLISHED_FLUX,
+    OnFile,
     RealSequence,
     Skipped,
     border_sky_adu,
@@ -25,42 +29,30 @@ from simulator.dataset.schema import EPOCHS, OBJECTS, PIXELS, ArraySpec
 from simulator.detector.defects import OUTSIDE
 from skyreel.errors import SequenceError, StoreError
 from survey_profiles import load_profile
+from survey_profiles.profile import Profile
 
-_ALERT_ARRAYS = (
-    (
-        "template_images",
-        PIXELS,
-        "float32",
-        "adu",
-        "reference image of the same pixels; NaN where none",
-    ),
-    (
-        "difference_images",
-        PIXELS,
-        "float32",
-        "adu",
-        "science less reference, whichever is brighter; NaN where none",
-    ),
-    ("alert_id", EPOCHS, "int64", "", "the survey's number of the alert; -1 where none"),
-    (
-        "published_flux_adu",
-        EPOCHS,
-        "float32",
-        "adu",
-        "light curve that came with the stamps (supernovae: of differences); NaN where none",
-    ),
-    ("published_flux_error_adu", EPOCHS, "float32", "adu", "its standard error; NaN where none"),
-    ("ra_deg", OBJECTS, "float64", "deg", "right ascension; NaN where unknown"),
-    ("dec_deg", OBJECTS, "float64", "deg", "declination; NaN where unknown"),
-    ("ccd_number", OBJECTS, "int16", "", "the camera's own number of the CCD; -1 where unknown"),
+_TEMPLATE = "template image of the same pixels; NaN where none"
+_DIFFERENCE = "science less template; NaN where none"
+_ALERT_ID = "identifier of the alert in the survey; -1 where none"
+ALERT_ARRAYS = (
+    ArraySpec("template_images", PIXELS, "float32", "adu", _TEMPLATE),
+    ArraySpec("difference_images", PIXELS, "float32", "adu", _DIFFERENCE),
+    ArraySpec("alert_id", EPOCHS, "int64", "", _ALERT_ID),
+    *PUBLISHED_FLUX,
+    ArraySpec("ra_deg", OBJECTS, "float64", "deg", "right ascension; NaN where unknown"),
+    ArraySpec("dec_deg", OBJECTS, "float64", "deg", "declination; NaN where unknown"),
+    CCD_NUMBER,
 )
-ALERT_ARRAYS = tuple(ArraySpec(*row) for row in _ALERT_ARRAYS)
-_NONSENSE = (TypeError, ValueError, KeyError, AttributeError, OverflowError, IndexError)
+_MALFORMED = (TypeError, ValueError, KeyError, AttributeError, OverflowError, IndexError)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """One packet, read: ``images`` by the names of the data set, all of one odd square shape."""
+    """One packet that was read.
+
+    ``images`` (row, column) have the names of the data set, and one odd square shape;
+    ``photometry`` has the columns of `finetune.readers.alert_photometry`.
+    """
 
     source: str
     alert_id: int
@@ -73,50 +65,60 @@ class Alert:
 
 
 class AlertReader:
-    """Reader of packets; a survey says which of a packet to keep, and what it means."""
+    """Reader of packets; a subclass for each survey parses them."""
 
     name: str
-    home: str  # the profile that fits
+    default_survey: str
     title: str
     extra = ALERT_ARRAYS
 
-    def profile(self, survey: str | None):
-        """That of ``survey``, or of the reader's own."""
-        return load_profile(survey or self.home)
+    def kept(self, record: dict) -> tuple[str, Any]:
+        """Name of the object, and the used part of a packet; SequenceError if it is none."""
+        raise NotImplementedError
+
+    def alert(self, source: str, kept: Any, profile: Profile) -> Alert:
+        """The used part of a packet as an epoch; SequenceError if it cannot be used."""
+        raise NotImplementedError
+
+    def corrected(self, alerts: list[Alert]) -> list[Alert]:
+        """Alerts of one object after corrections that need all of them."""
+        return alerts
+
+    def profile(self, survey: str | None) -> Profile:
+        """The profile of ``survey``, or of the reader's survey."""
+        return load_profile(survey or self.default_survey)
 
     def files(self, path: Path) -> list[Path]:
         """Files of packets under ``path``; IngestError if there are none."""
         return packet_files(path)
 
-    def read(self, files, profile, on_file=lambda share: None):
+    def read(
+        self, files: list[Path], profile: Profile, on_file: OnFile = lambda share: None
+    ) -> Iterator[RealSequence | Skipped]:
         """One sequence per object, in the order in which objects first appear.
 
         Raises
         ------
         StoreError
-            There is no room for packets to wait in.
+            The temporary file of packets cannot be written.
         """
         with Spool() as spool:
             for path in files:
                 for item in packets_of(path, lambda share: on_file(share / 2)):
-                    skipped = item if isinstance(item, Skipped) else self._wait(spool, item)
+                    skipped = item if isinstance(item, Skipped) else self._store(spool, item)
                     if skipped:
                         yield skipped
             for object_id, packets in spool.objects():
                 yield from self._sequence(object_id, packets, profile)
                 on_file(len(files) / 2 / len(spool))
 
-    def mended(self, alerts: list[Alert]) -> list[Alert]:
-        """Alerts of one object, with what takes all of them to know."""
-        return alerts
-
-    def _wait(self, spool, packet):
-        """Put a packet among those of its object; Skipped if that cannot be."""
+    def _store(self, spool, packet):
+        """Add a packet to those of its object; Skipped if it cannot be used."""
         try:
             object_id, kept = self.kept(packet.record)
         except SequenceError as error:
             return Skipped(packet.source, str(error))
-        except _NONSENSE:
+        except _MALFORMED:
             return Skipped(packet.source, f"it is not a packet of {self.title}.")
         if not spool.add(object_id, (packet.source, kept)):
             most = f"at most {MAX_EPOCHS:,} packets"
@@ -130,18 +132,18 @@ class AlertReader:
                 alerts.append(self.alert(source, kept, profile))
             except SequenceError as error:
                 yield Skipped(source, str(error))
-            except _NONSENSE as error:
+            except _MALFORMED as error:
                 what = type(error).__name__
                 yield Skipped(source, f"its contents are not those of {self.title} ({what}).")
         if alerts:
             try:
-                yield joined(object_id, self.mended(alerts))
+                yield joined(object_id, self.corrected(alerts))
             except SequenceError as error:
                 yield Skipped(alerts[0].source, str(error))
 
 
 def joined(object_id: str, alerts: list[Alert]) -> RealSequence:
-    """Alerts of one object as a sequence; those that are there twice count once.
+    """Alerts of one object as a sequence; repeated alerts are used once.
 
     Raises
     ------
@@ -198,30 +200,30 @@ def _mask(alert, half_pix):
     return mask
 
 
-def number(value) -> float:
-    """A number of a packet; NaN where there is none, or ZTF's -999 in its place."""
+def number(value: object) -> float:
+    """A value of a packet as a number; NaN if it is none, or ZTF's placeholder -999."""
     plain = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if plain and isfinite(value) and value > -998 else nan
 
 
 class Spool:
-    """Packets by object, in a temporary file that nobody else sees."""
+    """Packets by object, in an anonymous temporary file."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115, closed by __exit__
         self._places: dict[str, list[int]] = {}
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._places)
 
-    def __enter__(self):
+    def __enter__(self) -> Spool:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def add(self, object_id: str, packet) -> bool:
-        """Keep a packet; False where its object has as many as a sequence may have.
+    def add(self, object_id: str, packet: object) -> bool:
+        """Store a packet; False if its object already has as many as a sequence may have.
 
         Raises
         ------
@@ -241,8 +243,8 @@ class Spool:
             ) from error
         return True
 
-    def objects(self) -> Iterator[tuple[str, list]]:
-        """Each object and its packets, in the order in which they came."""
+    def objects(self) -> Iterator[tuple[str, list[Any]]]:
+        """Each object and its packets, in the order in which they were added."""
         for object_id, places in self._places.items():
             packets = []
             for place in places:

@@ -1,7 +1,7 @@
 """The records of an Avro container file, block after block, in bounded memory.
 
-The frame of the file (header, blocks, sync markers) is read here, so that no size it claims is
-believed before it is checked, and a damaged block costs only itself; fastavro reads the records.
+Header, blocks and sync markers are read here, so that every claimed size is checked before it is
+used, and a damaged block does not affect the others; fastavro reads the records.
 """
 
 from __future__ import annotations
@@ -12,26 +12,27 @@ import json
 import lzma
 import zlib
 from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 from fastavro import parse_schema, schemaless_reader
 
 from skyreel.errors import SequenceError
 
 MAGIC = b"Obj\x01"
-MAX_BLOCK_BYTES = 8 * 2**20  # packed or unpacked; alerts come one to a block of 30 to 350 kB
+MAX_BLOCK_BYTES = 8 * 2**20  # packed or unpacked; a block holds one alert of 30 to 350 kB
 _MAX_METADATA_BYTES = 2**21
 _MOST_KEYS = 100
 _SYNC_BYTES = 16
 _SEARCHED_BYTES = 2**20
 
 
-def avro_records(file) -> Iterator[dict | SequenceError]:
-    """Every record of a binary file that can seek, and an error in place of what is damaged.
+def avro_records(file: BinaryIO) -> Iterator[dict | SequenceError]:
+    """Every record of a seekable binary file, and an error in place of damaged ones.
 
     Raises
     ------
     SequenceError
-        It is no Avro container, or its schema or compression is one that is not read.
+        It is no Avro container, or its schema or compression is not supported.
     """
     schema, unpack, sync = _header(file)
     while True:
@@ -68,7 +69,7 @@ def _metadata(file):
     while count := _whole_number(file):
         if count < 0:
             count = -count
-            _whole_number(file)  # bytes of this part, for those who skip it
+            _whole_number(file)  # size of this part in bytes, not needed
         if len(found) + count > _MOST_KEYS:
             raise SequenceError("its Avro header is damaged.")
         for _ in range(count):
@@ -111,13 +112,13 @@ def _records_of(count, content, schema):
     for _ in range(count):
         try:
             yield schemaless_reader(block, schema, None)
-        except Exception as error:  # fastavro answers damage with errors of every kind
+        except Exception as error:  # damage raises errors of every kind
             yield SequenceError(f"it does not fit its own schema ({type(error).__name__}).")
             return
 
 
 def _find_sync(file, start, sync):
-    """Go on after the next sync marker behind ``start``; False if there is none."""
+    """Move behind the next sync marker after ``start``; False if there is none."""
     file.seek(start)
     before = b""
     while chunk := file.read(_SEARCHED_BYTES):
@@ -173,17 +174,17 @@ _UNPACKING = {
 MAX_SCHEMA_BYTES = 2**20
 _MOST_TYPES = 20_000
 _DEEPEST = 24
-_LEAST_RECORD_BYTES = 4  # of an array's records: each becomes a dictionary of 200 bytes or more
+_LEAST_RECORD_BYTES = 4  # of records in an array: each becomes a dictionary of 200 bytes or more
 _LEAST_BYTES = {"null": 0, "float": 4, "double": 8}  # others take 1
 
 
-def safe_schema(text: bytes):
-    """The schema of a file, parsed.
+def safe_schema(text: bytes) -> dict[str, Any]:
+    """The parsed schema of a file.
 
     Raises
     ------
     SequenceError
-        It is no schema of records, or one whose records can take far more memory than bytes.
+        It is no schema of records, or its records can take far more memory than bytes.
     """
     if len(text) > MAX_SCHEMA_BYTES:
         raise SequenceError(
@@ -195,7 +196,7 @@ def safe_schema(text: bytes):
         parsed = parse_schema(schema)
     except SequenceError:
         raise
-    except Exception as error:  # fastavro answers nonsense with errors of every kind
+    except Exception as error:  # a malformed schema raises errors of every kind
         raise SequenceError(f"its schema cannot be understood ({type(error).__name__}).") from None
     if not (isinstance(schema, dict) and schema.get("type") == "record" and least):
         raise SequenceError("its schema is not one of records.")
@@ -203,7 +204,7 @@ def safe_schema(text: bytes):
 
 
 class _Sizes:
-    """The least number of bytes that a value of a type takes."""
+    """Minimum number of bytes of a value of each type."""
 
     def __init__(self):
         self.named: dict[str, int | None] = {}
@@ -222,9 +223,9 @@ class _Sizes:
         if kind in ("record", "error"):
             return self._least_record(schema, deep)
         if kind == "fixed":
-            return self._remember(schema, max(int(schema["size"]), 0))
+            return self._set_named(schema, max(int(schema["size"]), 0))
         if kind == "enum":
-            return self._remember(schema, 1)
+            return self._set_named(schema, 1)
         if kind in ("array", "map"):
             self._check_items(schema.get("items", schema.get("values")), kind, deep)
             return 1
@@ -239,12 +240,12 @@ class _Sizes:
         return _LEAST_BYTES.get(name, 1)
 
     def _least_record(self, schema, deep):
-        self._remember(schema, None)  # not known until its fields are
+        self._set_named(schema, None)  # not known until its fields are
         self.records.add(schema["name"].rpartition(".")[2])
         fields = [self.least(field["type"], deep + 1) for field in schema["fields"]]
-        return self._remember(schema, sum(fields))
+        return self._set_named(schema, sum(fields))
 
-    def _remember(self, schema, least):
+    def _set_named(self, schema, least):
         name = schema["name"].rpartition(".")[2]
         self.named[name] = least if least is None else min(least, self.named.get(name) or least)
         return least
@@ -256,7 +257,7 @@ class _Sizes:
         around = (kind == "map") + isinstance(items, list)
         records = [around + self._size_of(o) for o in options if self._is_record(o)]
         if least + (kind == "map") < 1 or min(records, default=99) < _LEAST_RECORD_BYTES:
-            raise SequenceError("its schema has arrays of values that take hardly any bytes.")
+            raise SequenceError("its schema has arrays of values that take too few bytes.")
 
     def _is_record(self, option):
         name = option["name"] if isinstance(option, dict) and "name" in option else option

@@ -1,4 +1,4 @@
-"""One cutout of an alert: FITS in a few kilobytes, packed or not, of unknown origin."""
+"""One cutout of an alert: a small FITS file of unknown origin, gzipped or not."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Plane:
     header: fits.Header
 
 
-def planes_of(content) -> dict[str, Plane]:
-    """The images of a cutout by the names of their extensions, in their order.
+def planes_of(content: object) -> dict[str, Plane]:
+    """The images of a cutout (bytes) by the names of their extensions, in their order.
 
     Raises
     ------
     SequenceError
-        It cannot be unpacked, is not FITS, holds no image, or claims one larger than itself.
+        It cannot be unpacked, is not FITS, has no image, or claims one larger than the file.
     """
     if not isinstance(content, bytes) or not content:
         raise SequenceError("its cutout is empty.")
@@ -47,7 +47,7 @@ def planes_of(content) -> dict[str, Plane]:
             planes = _planes(content)
     except SequenceError:
         raise
-    except Exception as error:  # astropy answers damage with errors of every kind
+    except Exception as error:  # damage raises errors of every kind
         raise SequenceError(
             f"its cutout is not FITS that can be read ({type(error).__name__})."
         ) from error
@@ -78,10 +78,10 @@ def _check_size(hdu, available_bytes):
         )
 
 
-def placed(image, centre: tuple[int, int], half_pix: int) -> np.ndarray:
-    """A square of 2 ``half_pix`` + 1 rows with pixel ``centre`` (row, column) in its middle.
+def placed(image: np.ndarray, centre: tuple[int, int], half_pix: int) -> np.ndarray:
+    """A square of 2 ``half_pix`` + 1 rows, float32, centred on pixel ``centre`` (row, column).
 
-    Where the image does not reach it is NaN.
+    Pixels outside the image are NaN.
     """
     size = 2 * half_pix + 1
     square = np.full((size, size), np.nan, dtype=np.float32)
@@ -93,8 +93,10 @@ def placed(image, centre: tuple[int, int], half_pix: int) -> np.ndarray:
     return square
 
 
-def mask_of(image, centre: tuple[int, int], half_pix: int, saturation_adu: float) -> np.ndarray:
-    """Mask of ``placed(image, centre, half_pix)``: what is outside, not a number or saturated."""
+def mask_of(
+    image: np.ndarray, centre: tuple[int, int], half_pix: int, saturation_adu: float
+) -> np.ndarray:
+    """Mask of ``placed(image, centre, half_pix)``: pixels outside, not finite or saturated."""
     inside = np.isfinite(placed(np.ones_like(image), centre, half_pix))
     square = placed(image, centre, half_pix)
     finite = np.isfinite(square)

@@ -1,9 +1,10 @@
-"""Bytes that may be packed with gzip, unpacked up to a limit and no further."""
+"""Files that may be gzipped, unpacked up to a size limit."""
 
 from __future__ import annotations
 
 import gzip
 import zlib
+from typing import BinaryIO
 
 from skyreel.errors import SequenceError
 
@@ -11,13 +12,13 @@ GZIP = b"\x1f\x8b"
 _CHUNK_BYTES = 2**18
 
 
-def unpacked(file, limit_bytes: int) -> bytes:
-    """What a binary file that can seek holds, unpacked if it is a gzip file.
+def unpacked(file: BinaryIO, limit_bytes: int) -> bytes:
+    """The contents of a seekable binary file, unpacked if it is a gzip file.
 
     Raises
     ------
     SequenceError
-        Its compression is damaged, or there is more than ``limit_bytes``.
+        Its compression is damaged, or it unpacks to more than ``limit_bytes``.
     OSError
     """
     packed = file.read(2) == GZIP

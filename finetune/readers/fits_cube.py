@@ -1,11 +1,12 @@
-"""Sequences kept as FITS: a cube STAMPS and a table EPOCHS with one row per stamp, as for HiTS.
+"""Reads FITS files with a cube STAMPS and a table EPOCHS with one row per stamp, as for HiTS.
 
-``ALERT`` of the header counts rows from 0, and -1 means no alert: checked on the HiTS supernovae,
-where the published flux first exceeds 5 sigma in that very row.
+``ALERT`` in the header is a row number from 0, and -1 means no alert: in the HiTS supernovae the
+published flux first exceeds 5 sigma in that row.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import isfinite
 from pathlib import Path
 
@@ -13,6 +14,10 @@ import numpy as np
 
 from finetune.readers.fits_file import CubeFile, read_cube_file
 from finetune.readers.protocol import (
+    CCD_NUMBER,
+    FIELD,
+    PUBLISHED_FLUX,
+    OnFile,
     RealSequence,
     Skipped,
     border_sky_adu,
@@ -24,75 +29,51 @@ from simulator.dataset.schema import EPOCHS, OBJECTS, ArraySpec
 from simulator.detector.defects import BAD_PIXEL, SATURATED
 from skyreel.errors import SequenceError
 from survey_profiles import load_profile
+from survey_profiles.profile import Profile
 
 SUFFIXES = (".fits.gz", ".fits")
 _NEEDED = ("mjd", "band", "exposure_time_s", "seeing_fwhm_pix", "zero_point_mag")
 _COLUMNS = (
-    *_NEEDED,
-    "airmass",
-    "limiting_mag",
-    "sky_adu",
-    "sky_border_adu",
-    "saturated",
-    "lc_flux_adu",
-    "lc_flux_err_adu",
+    *(*_NEEDED, "airmass", "limiting_mag", "sky_adu", "sky_border_adu", "saturated"),
+    *("lc_flux_adu", "lc_flux_err_adu"),
 )
 _KEYWORDS = (
-    "OBJECT",
-    "CLASS",
-    "FIELD",
-    "CCD",
-    "CCDNUM",
-    "GAIN",
-    "RDNOISE",
-    "SATURATE",
-    "PIXSCALE",
-    "MAG",
-    "ALERT",
-    "RESAMPLE",
+    *("OBJECT", "CLASS", "FIELD", "CCD", "CCDNUM", "GAIN", "RDNOISE", "SATURATE", "PIXSCALE"),
+    *("MAG", "ALERT", "RESAMPLE"),
 )
 # HiTS flags stamps whose peak is above this fraction of SATURATE (its flagged ones: 0.90 to 0.95).
 _FLAGGED_FRACTION = 0.9
 _PIXEL_SCALE_TOLERANCE = 0.1
 
+_FIELD_SKY = "sky level of the whole field; NaN where unknown"
+_RESAMPLED = "whether the stamps were interpolated onto another grid; False where unknown"
 _EXTRA = (
-    ("field_sky_adu", EPOCHS, "float32", "adu", "sky level of the whole field; NaN where unknown"),
-    (
-        "published_flux_adu",
-        EPOCHS,
-        "float32",
-        "adu",
-        "light curve that came with the stamps (supernovae: of differences); NaN where none",
-    ),
-    ("published_flux_error_adu", EPOCHS, "float32", "adu", "its standard error; NaN where none"),
-    ("field", OBJECTS, "int32", "", "number of the field; -1 where unknown"),
-    ("ccd_number", OBJECTS, "int16", "", "the camera's own number of the CCD; -1 where unknown"),
-    ("catalogue_mag", OBJECTS, "float32", "mag", "catalogue magnitude; NaN where unknown"),
-    (
-        "resampled",
-        OBJECTS,
-        "bool",
-        "",
-        "whether the stamps were interpolated onto another grid; False also where nobody says",
-    ),
+    ArraySpec("field_sky_adu", EPOCHS, "float32", "adu", _FIELD_SKY),
+    *PUBLISHED_FLUX,
+    FIELD,
+    CCD_NUMBER,
+    ArraySpec("catalogue_mag", OBJECTS, "float32", "mag", "catalogue magnitude; NaN where unknown"),
+    ArraySpec("resampled", OBJECTS, "bool", "", _RESAMPLED),
 )
 
 
 class FitsCubes:
-    """Reader of ``CLASS/*.fits.gz``, of a flat folder, or of one file."""
+    """Reader of a folder ``CLASS/*.fits.gz``, a flat folder, or one file."""
 
     name = "hits"
-    extra = tuple(ArraySpec(*row) for row in _EXTRA)
+    extra = _EXTRA
 
-    def profile(self, survey: str | None):
-        """That of ``survey``, or of HiTS."""
+    def profile(self, survey: str | None) -> Profile:
+        """The profile of ``survey``, or of HiTS."""
         return load_profile(survey or self.name)
 
     def files(self, path: Path) -> list[Path]:
         """FITS files under ``path``; IngestError if there are none."""
         return find_files(path, SUFFIXES)
 
-    def read(self, files, profile, on_file=lambda share: None):
+    def read(
+        self, files: list[Path], profile: Profile, on_file: OnFile = lambda share: None
+    ) -> Iterator[RealSequence | Skipped]:
         """One sequence per file, in the order of ``files``."""
         for path in files:
             try:
@@ -102,13 +83,13 @@ class FitsCubes:
             on_file(1)
 
 
-def read_sequence(path: Path, profile) -> RealSequence:
+def read_sequence(path: Path, profile: Profile) -> RealSequence:
     """The sequence of one file.
 
     Raises
     ------
     SequenceError
-        It cannot be read, lacks what is needed, or does not fit the survey.
+        It cannot be read, lacks a column or keyword, or does not fit the survey.
     """
     file = read_cube_file(path, keywords=_KEYWORDS, columns=_COLUMNS, needed=_NEEDED)
     rows, notes = in_time_order(file.column("mjd"), file.column("exposure_time_s"))
@@ -149,7 +130,7 @@ def _epochs(file: CubeFile, profile):
         columns["published_flux_adu"] = "lc_flux_adu"
         columns["published_flux_error_adu"] = "lc_flux_err_adu"
     arrays = {name: file.column(column) for name, column in columns.items()}
-    arrays["seeing_fwhm_arcsec"] = file.column("seeing_fwhm_pix") * own  # the same pixels again
+    arrays["seeing_fwhm_arcsec"] = file.column("seeing_fwhm_pix") * own  # the FWHM is in pixels
     arrays["band"] = _bands(file, profile)
     return arrays
 
@@ -170,7 +151,7 @@ def _mask(file, images):
     counts = np.where(finite, images, -np.inf)
     saturation_adu = file.number("SATURATE")
     if not saturation_adu > 0:
-        saturation_adu = np.inf  # not known
+        saturation_adu = np.inf  # unknown
     flagged = np.nan_to_num(file.column("saturated")) != 0
     flag_adu = np.minimum(counts.max(axis=(1, 2)), _FLAGGED_FRACTION * saturation_adu)
     limit_adu = np.where(flagged, flag_adu, saturation_adu)[:, None, None]
@@ -204,6 +185,6 @@ def _objects(file, profile):
 
 
 def _whole(value, dtype):
-    """A whole number that fits, or -1."""
+    """An integer that fits the type, or -1."""
     fits_in = isfinite(value) and value == int(value) and 0 <= value <= np.iinfo(dtype).max
     return int(value) if fits_in else -1

@@ -1,13 +1,14 @@
 """A FITS file of unknown origin as a header, a cube and a table, in bounded memory.
 
-Files are unpacked in memory up to a limit, and sizes that a header claims are checked against
-what is there before anything is allocated.
+Files are unpacked in memory up to a limit, and the sizes in a header are checked against the size
+of the file before anything is allocated.
 """
 
 from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from math import isfinite, prod
@@ -27,7 +28,7 @@ _MAX_COLUMNS = 999  # of the FITS standard
 
 @dataclass(frozen=True)
 class CubeFile:
-    """Keywords, ``cube`` (float32: epoch, row, column) and columns of ``table`` by name."""
+    """Keywords by name, ``cube`` (epoch, row, column; float32), and columns by name."""
 
     header: dict[str, object]
     cube: np.ndarray
@@ -43,18 +44,18 @@ class CubeFile:
         return float(value)
 
     def number(self, name: str) -> float:
-        """A number of the header, NaN where there is none."""
+        """A number of the header, NaN if there is none."""
         value = self.header.get(name)
         plain = isinstance(value, int | float) and not isinstance(value, bool)
         return float(value) if plain else float("nan")
 
     def text(self, name: str) -> str:
-        """A word of the header, empty where there is none."""
+        """A text of the header, empty if there is none."""
         value = self.header.get(name)
         return "" if value is None or isinstance(value, fits.card.Undefined) else str(value).strip()
 
     def column(self, name: str) -> np.ndarray:
-        """Numbers of a column as float64, NaN throughout where there is no such column."""
+        """A column as float64, all NaN if there is none of this name."""
         if name not in self.table:
             return np.full(len(self.cube), np.nan)
         values = self.table[name]
@@ -63,8 +64,10 @@ class CubeFile:
         return values.astype(np.float64)
 
 
-def read_cube_file(path: Path, *, keywords, columns, needed) -> CubeFile:
-    """Extension STAMPS, and of ``keywords`` and ``columns`` of EPOCHS those that are there.
+def read_cube_file(
+    path: Path, *, keywords: Iterable[str], columns: Iterable[str], needed: Iterable[str]
+) -> CubeFile:
+    """The extension STAMPS, and the ``keywords`` and ``columns`` of EPOCHS that are present.
 
     Raises
     ------
@@ -75,14 +78,14 @@ def read_cube_file(path: Path, *, keywords, columns, needed) -> CubeFile:
     content = _content(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what matters of them is checked here
+            warnings.simplefilter("ignore")  # the headers that matter are checked here
             return _parsed(content, keywords, columns, needed)
     except SequenceError:
         raise
-    except Exception as error:  # astropy answers damage with errors of every kind
-        said = str(error).strip().splitlines() or [""]
+    except Exception as error:  # damage raises errors of every kind
+        message = str(error).strip().splitlines() or [""]
         raise SequenceError(
-            f"it is not a FITS file that can be read ({type(error).__name__}: {said[0][:80]})."
+            f"it is not a FITS file that can be read ({type(error).__name__}: {message[0][:80]})."
         ) from error
 
 
@@ -106,7 +109,7 @@ def _parsed(content, keywords, columns, needed):
         if not isinstance(found.get("EPOCHS"), fits.BinTableHDU):
             raise SequenceError("it has no table extension EPOCHS.")
         table = _table(found["EPOCHS"], len(content), columns, needed)
-        with np.errstate(over="ignore"):  # beyond float32 is no measurement
+        with np.errstate(over="ignore"):  # values beyond float32 become infinite
             cube = found["STAMPS"].data.astype(np.float32)
         header = {name: hdus[0].header[name] for name in keywords if name in hdus[0].header}
     n_rows = len(next(iter(table.values())))

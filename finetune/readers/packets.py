@@ -1,7 +1,7 @@
-"""Alert packets wherever they lie: files of one or many, folders, tar archives, packed or not.
+"""Alert packets in Avro files, folders and tar archives, gzipped or not.
 
-Archives are read member by member, as they come; nothing of them is written to disk, so where a
-member's name points to does not matter.
+Archives are read member by member in memory. Nothing is extracted to disk, so the paths of members
+cannot do harm.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from skyreel.errors import IngestError, SequenceError
 
 SUFFIXES = (".avro", ".avro.gz", ".tar", ".tar.gz", ".tgz")
 MAX_MEMBER_BYTES = 64 * 2**20
-_MAX_TAR_HEADER_BYTES = 2**16  # of long names and the like, which tarfile takes in whole
+_MAX_TAR_HEADER_BYTES = 2**16  # of long names, which tarfile reads at once
 _CHUNK_BYTES = 2**18
 _TAR_MAGIC_AT, _TAR_MAGIC = 257, b"ustar"
 _DAMAGE = (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, RecursionError)
@@ -30,19 +30,19 @@ _DAMAGE = (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, Recursio
 
 @dataclass(frozen=True)
 class Packet:
-    """One record, and the file (and member, and number) it was in."""
+    """One record and its source: the file, the member of the archive, and the number in it."""
 
     source: str
     record: dict
 
 
 def packet_files(path: Path) -> list[Path]:
-    """A file itself, or those of a folder however deep, sorted by name.
+    """A file itself, or the packet files of a folder at any depth, sorted by name.
 
     Raises
     ------
     IngestError
-        Nothing there, or no file that ends like one of packets.
+        There is nothing at ``path``, or no packet file.
     """
     path = Path(path)
     if not path.exists():
@@ -59,7 +59,10 @@ def packet_files(path: Path) -> list[Path]:
 
 
 def packets_of(path: Path, on_share: Callable[[float], None]) -> Iterator[Packet | Skipped]:
-    """Every packet of a file, and what of it cannot be read; no file raises an error."""
+    """Every packet of a file, with `Skipped` for unreadable ones; no file raises an error.
+
+    ``on_share`` is called with the shares of the file that were read.
+    """
     name, done = printable(path), 0.0
     try:
         with open(path, "rb") as file:
@@ -87,7 +90,7 @@ def _items_of(file, name):
 
 
 def _head(file):
-    """The first 512 bytes, unpacked, and whether they were packed."""
+    """The first 512 bytes, unpacked, and whether the file is gzipped."""
     head = file.read(512)
     file.seek(0)
     packed = head.startswith(GZIP)
@@ -129,8 +132,8 @@ def _not_avro(head):
     return "it is not an Avro file."
 
 
-class _Wary:
-    """A file for tarfile, which never takes in much at once whatever a header claims."""
+class _LimitedFile:
+    """A file for tarfile that refuses to read much at once, whatever a header claims."""
 
     def __init__(self, file):
         self._file = file
@@ -144,7 +147,7 @@ class _Wary:
 
 def _members_of(file, name):
     try:
-        with tarfile.open(fileobj=_Wary(file), mode="r:") as archive:
+        with tarfile.open(fileobj=_LimitedFile(file), mode="r:") as archive:
             while (member := archive.next()) is not None:
                 archive.members, archive.pax_headers = [], {}  # they would grow with the archive
                 yield from _packets_of_member(file, member, name)
@@ -160,7 +163,7 @@ def _packets_of_member(file, member, archive_name):
         return
     try:
         if not member.isreg() or member.issparse():
-            raise SequenceError("it is a link or the like, not a plain file.")
+            raise SequenceError("it is not a plain file (a link, for instance).")
         if not member.name.lower().endswith((".avro", ".avro.gz")):
             raise SequenceError("its name does not end in .avro.")
         if member.size > MAX_MEMBER_BYTES:

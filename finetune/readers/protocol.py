@@ -1,7 +1,7 @@
-"""What every reader gives: one object's real stamps in order of time, or why there are none.
+"""The protocol of readers: files of a survey become the real stamps of one object, in time order.
 
-Axis order is (epoch, row, column). Values go by the names of the data set (docs/dataset.md); what
-a survey does not tell is NaN, -1 or absent.
+Axis order is (epoch, row, column). Values have the names of the data set (docs/dataset.md); what
+is unknown is NaN, -1 or absent.
 """
 
 from __future__ import annotations
@@ -13,10 +13,23 @@ from typing import Protocol
 
 import numpy as np
 
-from simulator.dataset.schema import ArraySpec
+from simulator.dataset.schema import EPOCHS, OBJECTS, ArraySpec
 from skyreel.errors import IngestError, SequenceError
+from survey_profiles.profile import Profile
 
 MAX_EPOCHS = 4096
+OnFile = Callable[[float], None]
+_PUBLISHED = "published light curve (supernovae: of differences); NaN where none"
+PUBLISHED_FLUX = (
+    ArraySpec("published_flux_adu", EPOCHS, "float32", "adu", _PUBLISHED),
+    ArraySpec(
+        "published_flux_error_adu", EPOCHS, "float32", "adu", "its standard error; NaN where none"
+    ),
+)
+FIELD = ArraySpec("field", OBJECTS, "int32", "", "number of the field; -1 where unknown")
+CCD_NUMBER = ArraySpec(
+    "ccd_number", OBJECTS, "int16", "", "the camera's own number of the CCD; -1 where unknown"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +40,7 @@ class RealSequence:
     ----------
     object_id : str
     class_name : str or None
-        None where nobody has said what it is.
+        None: unlabelled.
     source : str
         The file it was read from.
     images : float32, shape (epoch, row, column)
@@ -38,17 +51,17 @@ class RealSequence:
         Must have ``mjd``, which increases.
     objects : dict of name to number or str
     notes : tuple of str
-        What was left out or put right, one sentence each.
+        What was left out or corrected, one sentence each.
     more_images : dict of name to float32 array of the shape of ``images``
-        Other images of the same pixels, such as templates; NaN where there are none.
+        Other images of the same pixels, such as templates; NaN where there is none.
     photometry : dict of column to array of shape (measurement,)
-        Measurements that came along, also at times without a stamp: columns of
-        ``readers.photometry.COLUMNS``. Empty where there are none.
+        Published photometry, also at times without a stamp: the columns
+        ``alert_photometry.COLUMNS``. Empty where there is none.
 
     Raises
     ------
     SequenceError
-        Shapes that disagree, no epochs or too many, times that do not increase.
+        Shapes disagree, there are no epochs or too many, or times do not increase.
     """
 
     object_id: str
@@ -69,7 +82,7 @@ class RealSequence:
         if self.images.ndim != 3 or self.mask.shape != self.images.shape:
             raise SequenceError(
                 f"images {self.images.shape} and mask {self.mask.shape} must be (epoch, row, "
-                "column) alike."
+                "column) both."
             )
         for name, images in self.more_images.items():
             if images.shape != self.images.shape:
@@ -91,7 +104,7 @@ class RealSequence:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file or object that was not taken, and why, in one sentence."""
+    """A file or object that was left out, and why, in one sentence."""
 
     source: str
     reason: str
@@ -100,36 +113,44 @@ class Skipped:
 class Reader(Protocol):
     """One format of real sequences.
 
-    ``extra`` describes the arrays it gives beyond those of docs/dataset.md; ask for it once
-    ``files`` has been called.
+    To add a format, write a module with a class that has these members, and add it to the registry
+    in `finetune.readers`. `finetune.readers.fits_cube` is a complete example. ``ingest`` calls
+    `files`, then `profile`, then `read` once or, for large inputs, twice.
+
+    Attributes
+    ----------
+    name : str
+        As ``--from`` takes it.
+    extra : tuple of ArraySpec
+        Arrays beyond those of docs/dataset.md; valid once `files` was called.
     """
 
     name: str
     extra: tuple[ArraySpec, ...]
 
-    def profile(self, survey: str | None):
-        """The profile of the survey the user names, or else of the one that fits."""
-
     def files(self, path: Path) -> list[Path]:
-        """The files to be read under ``path``, in a fixed order; IngestError if there are none."""
+        """The files under ``path`` to be read, in a fixed order; IngestError if there are none."""
+
+    def profile(self, survey: str | None) -> Profile:
+        """The profile of ``survey``, by name or file; the one of the format if it is None."""
 
     def read(
-        self, files: list[Path], profile, on_file: Callable[[float], None]
+        self, files: list[Path], profile: Profile, on_file: OnFile
     ) -> Iterator[RealSequence | Skipped]:
-        """Everything in ``files``, in the same order each time.
+        """Everything in ``files``, in the same order at every call.
 
-        ``on_file`` is told of shares of files that are done, 1 for a whole one. No file, however
-        damaged, raises an error.
+        ``on_file`` is called with shares of files that are done, 1 for a whole one. Damaged files
+        and objects raise no error: they are given as `Skipped`.
         """
 
 
 def find_files(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """A file itself, or the files of a folder and of its subfolders, sorted by name.
+    """A file itself, or the files with a suffix in a folder and its subfolders, sorted by name.
 
     Raises
     ------
     IngestError
-        Nothing there, or no file that ends like this.
+        There is nothing at ``path``, or no such file.
     """
     path = Path(path)
     if not path.exists():
@@ -150,27 +171,29 @@ def find_files(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
 
 
 def printable(path: Path | str) -> str:
-    """A path that can be stored and printed: bytes that are no text become question marks."""
+    """A path as text that can be stored; bytes that cannot be decoded become question marks."""
     return str(path).encode(errors="replace").decode()
 
 
-def border_sky_adu(images) -> np.ndarray:
-    """Median of the outermost pixels of each image (epoch, row, column), NaN without one."""
+def border_sky_adu(images: np.ndarray) -> np.ndarray:
+    """Median of the outermost pixels of each image (epoch, row, column), in ADU; NaN: none."""
     border = np.ones(images.shape[1:], dtype=bool)
     border[1:-1, 1:-1] = False
     pixels = np.ma.masked_invalid(images[:, border])
     return np.ma.median(pixels, axis=1).filled(np.nan)
 
 
-def in_time_order(mjd, exposure_time_s) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Rows to keep, in order of time, and what was left out.
+def in_time_order(
+    mjd: np.ndarray, exposure_time_s: np.ndarray
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Rows to keep, in order of time, and notes on what was left out.
 
-    Rows without a time or an exposure time go; of rows at one time the first stays, because
-    networks and features divide by the time between epochs.
+    Rows without a time or an exposure time are left out. Of rows at one time the first is kept,
+    because networks and features divide by the time between epochs.
 
     Parameters
     ----------
-    mjd, exposure_time_s : arrays of shape (row,)
+    mjd, exposure_time_s : shape (row,)
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """Rubin alert packets (LSSTCam, schema 10) and tables made of them.
 
-Images are in nJy with the sky taken off. One ADU is one nJy here, so that with the profile's
-exposure time the zero point of 1 ADU/s is 31.4 - 2.5 lg(exposure time); the sky is put back as
-the variance plane tells it (``rubin_noise``).
+Images are sky-subtracted, in nJy. One ADU is one nJy here, so that with the profile's exposure
+time the AB zero point of 1 ADU/s is 31.4 - 2.5 log10(exposure time / s). The sky level is added
+again; it follows from the variance plane (`gain_and_sky`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from math import isfinite, log10, nan, sqrt
 
 import numpy as np
 from astropy.time import Time
+from numpy.typing import ArrayLike
 
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
 from finetune.readers.alert_photometry import columns_of
@@ -19,23 +20,18 @@ from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader, number
 from finetune.readers.cutout import mask_of, placed, planes_of
 from simulator.dataset.schema import PIXELS, ArraySpec
 from skyreel.errors import SequenceError
+from survey_profiles.profile import Profile
 
 _SOURCE = (
-    "diaObjectId",
-    "ssObjectId",
-    "detector",
-    "midpointMjdTai",
-    "ra",
-    "dec",
-    "psfFlux",
-    "psfFluxErr",
-    "band",
+    *("diaObjectId", "ssObjectId", "detector", "midpointMjdTai", "ra", "dec"),
+    *("psfFlux", "psfFluxErr", "band"),
 )
 _POINT = ("midpointMjdTai", "band", "psfFlux", "psfFluxErr")
 _HISTORY = {"alert": "prvDiaSources", "forced": "prvDiaForcedSources"}
 _CUTOUTS = {"template_images": "cutoutTemplate", "difference_images": "cutoutDifference"}
 _FWHM_PER_ROOT_NEFF = 0.664  # of the effective area, Ivezic et al. 2019, section 3.2.1
 _LIMIT_SIGMA = 5.0
+_VARIANCE = "variance of the pixels of images; NaN where unknown"
 _DAY_S = 86400.0
 
 
@@ -43,21 +39,15 @@ class RubinAlerts(AlertReader):
     """Reader of Rubin packets."""
 
     name = "rubin"
-    home = "lsst"
+    default_survey = "lsst"
     title = "Rubin"
     extra = (
         *ALERT_ARRAYS,
-        ArraySpec(
-            "variance_images",
-            PIXELS,
-            "float32",
-            "adu^2",
-            "variance of the pixels of images; NaN where unknown",
-        ),
+        ArraySpec("variance_images", PIXELS, "float32", "adu^2", _VARIANCE),
     )
 
-    def kept(self, record):
-        """Name of the object, and what of a packet is used."""
+    def kept(self, record: dict) -> tuple[str, dict]:
+        """Name of the object, and the used part of a packet."""
         source = record.get("diaSource") or record.get("meta")
         if not isinstance(source, dict) or "diaSourceId" not in record | source:
             raise SequenceError("it is not a Rubin alert: it has no diaSource.")
@@ -76,13 +66,13 @@ class RubinAlerts(AlertReader):
         }
         return next(filter(None, names), str(alert_id)), kept
 
-    def alert(self, source, kept, profile):
-        """A packet as an epoch.
+    def alert(self, source: str, kept: dict, profile: Profile) -> Alert:
+        """The used part of a packet as an epoch.
 
         Raises
         ------
         SequenceError
-            It has no science cutout in nJy that can be read, or a band the profile lacks.
+            It has no readable science cutout in nJy, or its band is not in the profile.
         """
         table = kept["source"]
         images, mask, fwhm_pix, notes = _images(kept)
@@ -98,19 +88,19 @@ class RubinAlerts(AlertReader):
             notes=notes,
         )
 
-    def mended(self, alerts):
-        """The sky put back."""
+    def corrected(self, alerts: list[Alert]) -> list[Alert]:
+        """Alerts with the sky level added."""
         return with_sky(alerts)
 
 
 def _identity(value):
-    """A number that names something, as text; None for null, 0 and 0.0."""
+    """An identifier as text; None for null, 0 and 0.0."""
     text = str(value).strip()
     return None if value is None or text in ("", "0", "0.0", "None", "nan") else text
 
 
-def start_mjd(midpoint_mjd_tai, exposure_time_s):
-    """Start of an exposure, UTC, from its middle in TAI."""
+def start_mjd(midpoint_mjd_tai: ArrayLike, exposure_time_s: ArrayLike) -> np.ndarray:
+    """Start of an exposure (MJD, UTC) from its midpoint (MJD, TAI); NaN stays NaN."""
     middle = np.asarray(midpoint_mjd_tai, dtype=float)
     known = np.where(np.isfinite(middle), middle, 60000.0)
     utc = Time(known, format="mjd", scale="tai").utc.mjd - exposure_time_s / 2 / _DAY_S
@@ -172,7 +162,7 @@ def _images(kept):
 
 
 def _centre(plane):
-    """Pixel (row, column) of the source: CRPIX, whose sky position is the source's."""
+    """Pixel (row, column) of the source: CRPIX, whose sky coordinates are those of the source."""
     middle = []
     for axis, n in ((2, plane.image.shape[0]), (1, plane.image.shape[1])):
         given = number(plane.header.get(f"CRPIX{axis}"))
@@ -182,7 +172,7 @@ def _centre(plane):
 
 
 def _fwhm_pix(psf):
-    """Width of a Gaussian with the effective area 1 / sum(PSF^2); NaN without a PSF."""
+    """FWHM of a Gaussian with the effective area 1 / sum(PSF^2); NaN without a PSF."""
     if psf is None:
         return nan
     total, squares = float(np.sum(psf.image, dtype=float)), float(np.sum(psf.image**2, dtype=float))
@@ -219,12 +209,16 @@ _LEAST_RISE = 1e-3  # of the variance, over the pixels of a stamp: less is round
 _LEAST_PIXELS = 50
 
 
-def gain_and_sky(image, variance) -> tuple[float, float]:
-    """Electrons per nJy, and the sky in electrons, of one cutout; NaN where they cannot be told.
+def gain_and_sky(image: np.ndarray, variance: np.ndarray) -> tuple[float, float]:
+    """Gain [e per nJy] and sky level [e] of one cutout, from a line fitted to variance over flux.
+
+    NaN where the line is not significant. Without read noise the variance of a pixel is
+    (flux + sky) / gain.
 
     Parameters
     ----------
-    image, variance : (row, column), nJy and nJy^2
+    image, variance : (row, column)
+        In nJy and nJy^2.
     """
     known = np.isfinite(image) & np.isfinite(variance)
     if known.sum() < _LEAST_PIXELS:
@@ -244,11 +238,11 @@ def gain_and_sky(image, variance) -> tuple[float, float]:
     return 1 / slope, at_zero / slope**2
 
 
-def with_sky(alerts):
-    """Alerts of one object with their sky put back, one gain for all; the same where unknown.
+def with_sky(alerts: list[Alert]) -> list[Alert]:
+    """Alerts of one object with their sky level added; unchanged if the gain is unknown.
 
-    What counts per exposure is the noise of its sky: its level is the one that gives that noise
-    with the common gain.
+    All get the median gain. The sky level of an exposure is the one that gives its background
+    noise with that gain.
     """
     found = [
         gain_and_sky(a.images["images"], a.images["variance_images"])
@@ -258,7 +252,7 @@ def with_sky(alerts):
     ]
     known = np.array([pair for pair in found if isfinite(pair[0])])
     if not len(known):
-        note = "its variance does not tell the gain: sky left off, gain and read noise not known."
+        note = "the variance does not determine the gain: sky, gain and read noise are unknown."
         return [replace(a, notes=(*a.notes, note)) for a in alerts]
     gain = float(np.median(known[:, 0]))
     variance_njy2 = known[:, 1] / known[:, 0] ** 2

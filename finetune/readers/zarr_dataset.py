@@ -1,41 +1,40 @@
-"""Data sets of this program, simulated or real: checked, and read as if they were new.
+"""Data sets in this package's own layout, simulated or real, checked and read as real sequences.
 
-What they hold beyond the layout of real sequences (the truth of a simulation, other images) goes
-along. Splits follow each other; objects without a name are called by split and number.
+Arrays beyond the layout of real sequences (parameters of a simulation, other images) are kept.
+Splits follow each other; objects without a name are called by split and number.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from classifier.dataset import SPLITS, DatasetSplit
 from finetune.ingest.real_arrays import real_specs
-from finetune.readers.alert_photometry import COLUMNS, photometry_path
-from finetune.readers.protocol import RealSequence, Skipped, printable
+from finetune.readers.alert_photometry import photometry_path, read_photometry
+from finetune.readers.protocol import OnFile, RealSequence, Skipped, printable
+from simulator.dataset.reader import open_dataset
 from simulator.dataset.schema import EPOCHS, OBJECTS, PIXELS, ArraySpec
-from simulator.dataset.store import CHUNK_OBJECTS, open_dataset
+from simulator.dataset.writer import CHUNK_OBJECTS
 from simulator.detector.defects import OUTSIDE
-from skyreel.errors import ClassifierError, IngestError, SequenceError, SimulationError
+from skyreel.errors import IngestError, SequenceError
 from survey_profiles import load_profile
+from survey_profiles.profile import Profile
 
 _OWN = ("label", "n_epochs", "object_id", "source_file", "images", "mask")
 
 
-class OwnZarr:
-    """Reader of data sets in this program's own layout."""
+class ZarrDataset:
+    """Reader of data sets in this package's own layout."""
 
     name = "zarr"
 
     def files(self, path: Path) -> list[Path]:
-        """Files of the data set at ``path``; IngestError if it is none that can be used."""
-        try:
-            root = open_dataset(path)
-            self._splits = [DatasetSplit(path, name) for name in SPLITS if name in root]
-        except (SimulationError, ClassifierError) as error:
-            raise IngestError(str(error)) from None
+        """Files of the data set at ``path``; UserError if it is none that can be used."""
+        root = open_dataset(path)
+        self._splits = [DatasetSplit(path, name) for name in SPLITS if name in root]
         if not self._splits:
             raise IngestError(f"{path} has no split {', '.join(SPLITS)}.")
         self._groups = [root[split.name] for split in self._splits]
@@ -45,13 +44,10 @@ class OwnZarr:
         self._photometry = beside if beside.is_file() else None
         return sorted(file for file in self.path.rglob("*") if file.is_file())
 
-    def profile(self, survey: str | None):
-        """The profile inside, or that of ``survey`` if it has the same bands."""
+    def profile(self, survey: str | None) -> Profile:
+        """The profile of the data set, or that of ``survey`` if it has the same bands."""
         own = self._splits[0]
-        try:
-            profile = load_profile(survey) if survey else own.profile
-        except ClassifierError as error:
-            raise IngestError(str(error)) from None
+        profile = load_profile(survey) if survey else own.profile
         if tuple(profile.bands) != own.bands:
             raise IngestError(
                 f"{self.path} has the bands {', '.join(own.bands)}, survey {profile.name} "
@@ -59,10 +55,12 @@ class OwnZarr:
             )
         return profile
 
-    def read(self, files, profile, on_file=lambda share: None):
+    def read(
+        self, files: list[Path], profile: Profile, on_file: OnFile = lambda share: None
+    ) -> Iterator[RealSequence | Skipped]:
         """One sequence per object, in the order of the data set."""
         total = sum(map(len, self._splits))
-        curves = _curves(self._photometry) if self._photometry else {}
+        curves = read_photometry(self._photometry) if self._photometry else {}
         for split, group in zip(self._splits, self._groups, strict=True):
             for first, end in split.blocks(CHUNK_OBJECTS):
                 yield from self._block(split, group, slice(first, end), curves)
@@ -72,7 +70,7 @@ class OwnZarr:
         where = f"{printable(self.path)}/{split.name}"
         try:
             arrays = {n: group[n][rows] for n in group.array_keys() if _dimensions(group[n])}
-        except Exception as error:  # damaged chunks give errors of every kind
+        except Exception as error:  # damaged chunks raise errors of every kind
             reason = (
                 f"objects {rows.start} to {rows.stop - 1} are damaged ({type(error).__name__})."
             )
@@ -89,14 +87,14 @@ class OwnZarr:
 
 
 def _dimensions(array):
-    """Dimensions of an array that is read; None for others."""
+    """Dimensions of an array, None if it is not one that is read."""
     found = array.metadata.dimension_names
     found = None if found is None else tuple(found)
     return found if found in (PIXELS, EPOCHS, OBJECTS) else None
 
 
 def _extra(groups):
-    """Arrays that real sequences do not have by themselves."""
+    """Specifications of the arrays beyond the layout of real sequences."""
     known = {spec.name for spec in real_specs()}
     specs = {}
     for group in groups:
@@ -141,28 +139,3 @@ def _sequence(name, where, arrays, dimensions, i, classes, curves):
 
 def _of(dimensions, kind, *but):
     return [name for name, found in dimensions.items() if found == kind and name not in but]
-
-
-def _curves(path):
-    """Measurements by object of a table beside the data set.
-
-    Raises
-    ------
-    IngestError
-    """
-    try:
-        table = pq.read_table(path, columns=["object", *COLUMNS])
-        table = table.sort_by([("object", "ascending"), ("mjd", "ascending")])
-    except Exception as error:  # a file of unknown origin
-        raise IngestError(f"{path} cannot be read ({type(error).__name__}).") from None
-    columns = {
-        name: np.array(table[name].to_pylist() if kind is np.str_ else table[name], dtype=kind)
-        for name, kind in COLUMNS.items()
-    }
-    names = np.array(table["object"].to_pylist(), dtype=str)
-    found, starts = np.unique(names, return_index=True)
-    ends = [*starts[1:], len(names)]
-    return {
-        str(name): {key: values[start:end] for key, values in columns.items()}
-        for name, start, end in zip(found, starts, ends, strict=True)
-    }

@@ -1,8 +1,8 @@
 """ZTF alert packets, schema 1.7 to 4.02 (https://zwickytransientfacility.github.io/ztf-avro-alert).
 
-Measured on 512 real packets: their difference cutouts are positive at the source whatever
-``isdiffpos`` says, so for 'f' and '0' they are reference less science; here they are turned, to
-be science less reference always. ``candid`` tells the start of the exposure to 0.9 s.
+In 512 real packets the difference cutouts are positive at the source whatever ``isdiffpos`` is, so
+for 'f' and '0' they are template less science. Their sign is changed here: differences are always
+science less template. ``candid`` gives the start of the exposure to 0.9 s.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
 from finetune.readers.alert_photometry import columns_of, njy_of_mag
 from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader, number
 from finetune.readers.cutout import mask_of, placed, planes_of
+from finetune.readers.protocol import FIELD
 from finetune.readers.ztf_edges import SIZE_PIX, centre_of
-from simulator.dataset.schema import OBJECTS, ArraySpec
 from skyreel.errors import SequenceError
+from survey_profiles.profile import Profile
 
 _BANDS = {1: "g", 2: "r", 3: "i"}  # by fid
 _CUTOUTS = {
@@ -26,24 +27,11 @@ _CUTOUTS = {
     "difference_images": "cutoutDifference",
 }
 _FIELDS = (
-    "jd",
-    "fid",
-    "diffmaglim",
-    "isdiffpos",
-    "rcid",
-    "field",
-    "xpos",
-    "ypos",
-    "ra",
-    "dec",
-    "magpsf",
-    "sigmapsf",
-    "fwhm",
-    "magzpsci",
-    "exptime",
+    *("jd", "fid", "diffmaglim", "isdiffpos", "rcid", "field", "xpos", "ypos", "ra", "dec"),
+    *("magpsf", "sigmapsf", "fwhm", "magzpsci", "exptime"),
 )
 _NIGHT_0_MJD = 57754.0  # candid counts nights from 2017-01-01
-_NIGHTS = (250, 9000)  # to 2041; other numbers tell no time
+_NIGHTS = (250, 9000)  # to 2041; other numbers contain no time
 _SAME_TIME_S = 2.0
 _DAY_S = 86400.0
 _ERROR_PER_MAG = np.log(10) / 2.5
@@ -52,15 +40,12 @@ _ERROR_PER_MAG = np.log(10) / 2.5
 class ZtfAlerts(AlertReader):
     """Reader of ZTF packets."""
 
-    name = home = "ztf"
+    name = default_survey = "ztf"
     title = "ZTF"
-    extra = (
-        *ALERT_ARRAYS,
-        ArraySpec("field", OBJECTS, "int32", "", "number of the field; -1 where unknown"),
-    )
+    extra = (*ALERT_ARRAYS, FIELD)
 
-    def kept(self, record):
-        """Name of the object, and what of a packet is used."""
+    def kept(self, record: dict) -> tuple[str, dict]:
+        """Name of the object, and the used part of a packet."""
         candidate = record.get("candidate")
         if not isinstance(candidate, dict) or not record.get("objectId"):
             raise SequenceError("it is not a ZTF alert: it has no objectId and candidate.")
@@ -73,13 +58,13 @@ class ZtfAlerts(AlertReader):
         }
         return str(record["objectId"]), kept
 
-    def alert(self, source, kept, profile):
-        """A packet as an epoch.
+    def alert(self, source: str, kept: dict, profile: Profile) -> Alert:
+        """The used part of a packet as an epoch.
 
         Raises
         ------
         SequenceError
-            It has no science cutout that can be read, or a band the profile lacks.
+            It has no readable science cutout, or its band is not in the profile.
         """
         candidate, candid = kept["candidate"], kept["candid"]
         epochs, notes = _epoch(candidate, candid, profile)
@@ -100,19 +85,19 @@ def _bytes_of(cutout):
     return cutout.get("stampData") if isinstance(cutout, dict) else cutout
 
 
-def start_mjd(jd, candid) -> tuple[float, bool]:
-    """Start of the exposure, and whether it had to be taken from ``candid``.
+def start_mjd(jd: object, candid: int) -> tuple[float, bool]:
+    """Start of the exposure (MJD, UTC), and whether it was taken from ``candid``.
 
-    That is done where ``jd`` is missing or says another time: it was overwritten.
+    It is if ``jd`` is missing or differs by more than 2 s, because it was overwritten then.
     """
     given = number(jd) - MJD_0_JD
     night, rest = divmod(candid, 10**15)
     if not _NIGHTS[0] <= night <= _NIGHTS[1]:
         return given, False
-    told = _NIGHT_0_MJD + night + rest // 10**9 / 1e6
-    if isfinite(given) and abs(given - told) * _DAY_S <= _SAME_TIME_S:
+    from_candid = _NIGHT_0_MJD + night + rest // 10**9 / 1e6
+    if isfinite(given) and abs(given - from_candid) * _DAY_S <= _SAME_TIME_S:
         return given, False
-    return told, True
+    return from_candid, True
 
 
 def _epoch(candidate, candid, profile):
@@ -139,9 +124,9 @@ def _epoch(candidate, candid, profile):
         "published_flux_adu": flux_adu,
         "published_flux_error_adu": error_adu,
     }
-    notes = ("jd is not that of candid: overwritten; the time of candid counts.",) * overwritten
+    notes = ("jd was overwritten; the time in candid is used.",) * overwritten
     if not isfinite(zero_point_mag):
-        notes += ("no zero point (packets before schema 3 have none).",)
+        notes += ("it has no zero point (packets before schema 3 have none).",)
     return epochs, notes
 
 
@@ -209,13 +194,13 @@ MJD_0_JD = 2400000.5
 _NO_FLUX = -99990  # of forced photometry that failed
 
 
-def is_negative(isdiffpos) -> bool:
-    """Whether the source is fainter than in the reference image: 'f' or '0'."""
+def is_negative(isdiffpos: object) -> bool:
+    """Whether the source is fainter than in the template image: 'f' or '0'."""
     return str(isdiffpos).strip().lower() in ("f", "0", "false")
 
 
-def kept_history(record) -> dict[str, list[tuple]]:
-    """What of ``prv_candidates`` and ``fp_hists`` is used; either may be missing."""
+def kept_history(record: dict) -> dict[str, list[tuple]]:
+    """The used parts of ``prv_candidates`` and ``fp_hists``; either may be missing."""
     return {
         "previous": _rows(record.get("prv_candidates"), _PREVIOUS),
         "forced": _rows(record.get("fp_hists"), _FORCED),
@@ -227,8 +212,10 @@ def _rows(entries, names):
     return [tuple(e.get(n) for n in names) for e in entries if isinstance(e, dict)]
 
 
-def measurements(candidate, mjd, history, bands):
-    """Columns of every measurement of a packet; ``mjd`` is that of the packet itself."""
+def measurements(
+    candidate: dict, mjd: float, history: dict[str, list[tuple]], bands: dict[int, str]
+) -> dict[str, np.ndarray]:
+    """Columns of all photometry in a packet; ``mjd`` is that of the alert itself."""
     own = tuple(candidate[name] for name in _PREVIOUS[1:])
     rows = [_of_magnitude(mjd, *own, bands)]
     rows += [

@@ -1,9 +1,9 @@
-"""Where the source lies in a ZTF cutout that the edge of the detector has cut.
+"""The position of the source in a ZTF cutout at the edge of the detector.
 
-Cutouts are 63 x 63 pixels about the pixel nearest to the source; at an edge what lies outside is
-left away, so the stamp is smaller there and the source not in its middle. A quadrant has 3080
-rows and 3072 columns, ``ypos`` and ``xpos`` count from 1, and cutouts are not turned: the sizes
-of all 12 cut stamps among 512 real packets follow from that to the pixel.
+Cutouts are 63 x 63 pixels about the pixel nearest to the source. At an edge they lack the pixels
+outside, so they are smaller and the source is not central. A quadrant has 3080 rows and 3072
+columns, ``ypos`` and ``xpos`` count from 1, and cutouts are not rotated: this predicts the sizes
+of all 12 cut stamps among 512 real packets exactly.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ _NAMES = (("bottom", "top"), ("left", "right"))
 _BOX_PIX = 2
 
 
-def centre_of(shape, place, difference=None) -> tuple[tuple[int, int], str]:
-    """Pixel (row, column) of the source in a stamp, and what was cut, in a sentence or "".
+def centre_of(
+    shape: tuple[int, int], place: tuple[float, float], difference: np.ndarray | None = None
+) -> tuple[tuple[int, int], str]:
+    """Pixel (row, column) of the source in a stamp, and a note on the cut edges or "".
 
-    A smaller stamp whose source is not near an edge was cropped about its middle. Where ``place``
-    (row, column on the quadrant, from 1) is NaN, the side is told by where the difference image
-    is brighter.
+    A smaller stamp whose source is not near an edge was cropped about its centre. Where ``place``
+    (row, column on the quadrant, from 1) is NaN, the position is where the difference image is
+    brighter.
     """
     axes = [_along(axis, n, place[axis]) for axis, n in enumerate(shape)]
     cropped = shape[0] == shape[1] and shape[0] % 2 == 1
@@ -40,12 +42,12 @@ def centre_of(shape, place, difference=None) -> tuple[tuple[int, int], str]:
     ]
     return (
         centre,
-        f"stamp padded, cut by the detector's edge ({', '.join(sides)})." if sides else "",
+        f"stamp padded at the edge of the detector ({', '.join(sides)})." if sides else "",
     )
 
 
 def _along(axis, n, place):
-    """Index of the source along an axis; None if its place does not tell."""
+    """Index of the source along an axis; None if unknown."""
     if n == SIZE_PIX:
         return _HALF_PIX
     if not isfinite(place) or n <= _HALF_PIX:

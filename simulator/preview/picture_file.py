@@ -9,7 +9,7 @@ from pathlib import Path
 from skyreel.errors import SimulationError
 
 
-def check_place(path: str | Path) -> None:
+def check_writable(path: str | Path) -> None:
     """Refuse, before any work, a path that cannot become a file.
 
     Raises

@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html.parser import HTMLParser
@@ -18,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from classifier import cli
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import EvaluationError, Predictions, evaluate
 from classifier.evaluation.bootstrap import resampling_weights
@@ -41,7 +38,7 @@ from classifier.features.pipeline import FeaturePipeline
 from classifier.image_selection import ImageSelection
 from classifier.models.recurrent import built
 from classifier.models.recurrent.network import save_weights
-from classifier.models.registry import open_model
+from classifier.models.registry import model_folder, open_model
 from classifier.reports.evaluation_figures import embeddings, recall_bars
 from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
@@ -49,6 +46,7 @@ from simulator.options import Options
 from skyreel.errors import ClassifierError
 from skyreel.report.figures import as_svg
 from tests.helpers.made_up_predictions import CLASSES, certain, made_up
+from tests.helpers.running import run
 
 N_BOOTSTRAP = 40
 
@@ -315,15 +313,6 @@ def links_in(svg):
 # --- the command ----------------------------------------------------------------------------
 
 
-def run(monkeypatch, name, *arguments):
-    """Exit code of a command with these arguments."""
-    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        getattr(cli, f"{name}_main")()
-        sys.exit(0)
-    return stopped.value.code or 0
-
-
 @dataclass
 class Recurrent:
     """A model with the face of a network: its memory are noisy labels."""
@@ -371,6 +360,10 @@ def forest(small_dataset, tmp_path_factory):
 
 def known(patch, made):
     """Let ``open_model`` find a fake network by its folder."""
+    patch.setattr(
+        "classifier.models.registry.model_folder",
+        lambda name: made.folder if Path(name).name == made.name else model_folder(name),
+    )
     patch.setattr(
         "classifier.evaluation.compared_models.open_model",
         lambda name, threads=None: made if Path(name).name == made.name else open_model(name),
@@ -566,7 +559,7 @@ def test_bad_requests_get_one_sentence_and_exit_code_2(
     refuse("no split 'all'", "--models", forest, *data, "--split", "all")
     refuse("--threads 0", "--models", forest, *data, "--threads", "0")
     out = ["--models", forest, "--data", small_dataset, "--out", tmp_path / "file"]
-    refuse("is a file; a comparison is a folder", *out)
+    refuse("is a file; give a folder", *out)
     network.size_pix = 9
     refuse("has stamps of 21 pixels; network takes 9", "--models", forest, "network", *data)
     network.size_pix, network.survey = 21, "ztf"
@@ -617,15 +610,3 @@ def test_names_are_shown_and_become_files(small_dataset, network, monkeypatch, t
     assert "ours / v2" in capsys.readouterr().out
     assert (tmp_path / "r" / "predictions" / "ours_v2.parquet").exists()
     assert "Differences between" not in (tmp_path / "r" / "index.html").read_text()
-
-
-def test_help_does_not_wait_for_heavy_imports():
-    code = "import sys; sys.argv = ['compare', '--help']; from classifier import cli; "
-    listed = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", code + "cli.compare_main()"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "numba" not in listed.stderr and "sklearn" not in listed.stderr
-    assert "MODEL ..." in listed.stdout

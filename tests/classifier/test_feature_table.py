@@ -7,7 +7,7 @@ import pytest
 from classifier.dataset import DatasetSplit
 from classifier.features.feature_table import FeatureTable
 from classifier.features.pipeline import FeatureConfig, FeaturePipeline
-from skyreel.atomic_files import alone_in
+from skyreel.atomic_files import locked_folder
 from skyreel.errors import ClassifierError, OutputError
 
 
@@ -146,7 +146,7 @@ def test_a_row_of_few_images_knows_nothing_of_later_ones(split, tmp_path):
 
 def test_another_process_is_not_joined(split, tmp_path):
     made = table(split, tmp_path / "f.parquet")
-    with alone_in(made.parts), pytest.raises(OutputError, match="another process"):
+    with locked_folder(made.parts), pytest.raises(OutputError, match="another process"):
         made.make(threads=1)
 
 

@@ -319,9 +319,7 @@ def test_a_folder_that_is_none_or_leaks_is_refused_in_one_sentence(tmp_path):
     draws = json.loads((tmp_path / "draws.json").read_text())
     draws[0]["tested"].append(draws[0]["taught"][0])
     (tmp_path / "draws.json").write_text(json.dumps(draws))
-    with pytest.raises(
-        FinetuneError, match="is a training and a test object of draw 0"
-    ):
+    with pytest.raises(FinetuneError, match="is a training and a test object of draw 0"):
         headline(tmp_path)
     draws[0]["tested"] = ["another"]
     (tmp_path / "draws.json").write_text(json.dumps(draws))
