@@ -21,6 +21,7 @@ from classifier.evaluation.comparison import (
 from classifier.evaluation.embedding import Map
 from classifier.image_selection import SelectedSplit
 from classifier.reports import evaluation_figures as figures
+from classifier.reports.embedding_figures import embeddings
 from classifier.reports.evaluation_files import as_dict
 from classifier.reports.evaluation_page import (
     MISTAKE_NOTE,
@@ -193,7 +194,7 @@ def _embeddings(report):
         "enough. Classes that form separate groups are distinguished by the model; distances "
         f"between groups have no meaning. {what}."
     )
-    return Section("Embeddings", [Figure(figures.embeddings(drawn), caption, "embeddings")])
+    return Section("Embeddings", [Figure(embeddings(drawn), caption, "embeddings")])
 
 
 def _mistakes(report, folder):

@@ -39,7 +39,8 @@ from classifier.image_selection import ImageSelection
 from classifier.models.recurrent import built
 from classifier.models.recurrent.network import save_weights
 from classifier.models.registry import model_folder, open_model
-from classifier.reports.evaluation_figures import embeddings, recall_bars
+from classifier.reports.embedding_figures import embeddings
+from classifier.reports.evaluation_figures import recall_bars
 from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
 from simulator.options import Options

@@ -12,13 +12,14 @@ from classifier.dataset import DatasetSplit
 from classifier.evaluation import Predictions
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.photometry import PsfModel, Settings, measure
-from classifier.reports.object_figures import magnitude_ticks, nights_of, strip, summary_figure
+from classifier.reports.object_figures import magnitude_ticks, nights_of, summary_figure
 from classifier.reports.object_page import (
     draw_object_summary,
     mistake_parts,
     object_page,
     object_summary_path,
 )
+from classifier.reports.object_strip import strip
 from classifier.reports.object_summary import ObjectSummary, object_summary_of, rows_of
 from skyreel.errors import ClassifierError, OutputError
 from skyreel.report.figures import as_csv
@@ -125,7 +126,7 @@ def test_an_image_that_cannot_be_measured_gets_a_cross_and_saturated_ones_are_op
     np.testing.assert_array_equal(crosses.get_xdata(), columns[[4]])
     opened = next(line for line in flux.lines if line.get_markerfacecolor() == "#FFFFFF")
     np.testing.assert_array_equal(opened.get_xdata(), columns[[2]])
-    assert flux.texts[0].get_text() == "open: saturated   ×: not measured"
+    assert flux.texts[0].get_text() == "open: saturated; ×: not measured"
 
 
 def test_nothing_measured_or_seen_is_still_a_page():

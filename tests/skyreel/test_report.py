@@ -12,7 +12,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from classifier.evaluation import evaluate, write_report
 from classifier.reports import evaluation_figures as figures
+from classifier.reports.embedding_figures import embeddings
 from classifier.reports.evaluation_page import evaluation_sections
+from classifier.reports.ranking_figures import class_rankings, ranking_curves
 from finetune.domain_gap.quantities import QUANTITIES
 from finetune.reports.domain_gap_page import bin_edges, histograms, label_of
 from simulator.lightcurves import DEFAULT_CLASSES
@@ -45,8 +47,8 @@ def all_figures(evaluations, predictions):
     yield from (draw(evaluations) for draw in figures.PLOTS.values())
     yield figures.recall_bars(evaluations)
     yield figures.recall_by_magnitude(evaluations)
-    yield figures.ranking_curves(figures.class_rankings(predictions))
-    yield figures.embeddings({"first": (position, label, ("SN", "RRL", "EB"))})
+    yield ranking_curves(class_rankings(predictions))
+    yield embeddings({"first": (position, label, ("SN", "RRL", "EB"))})
     yield histograms(QUANTITIES[:4], values, values[:20])
 
 
@@ -155,7 +157,7 @@ def test_the_evaluation_page_has_curves_with_the_right_areas(predictions, tmp_pa
     evaluation = evaluate(predictions, n_bootstrap=10)
     write_report(evaluation, tmp_path, "model on data", predictions=predictions)
     text = (tmp_path / "index.html").read_text()
-    final, found = predictions.after(predictions.longest), figures.class_rankings(predictions)
+    final, found = predictions.after(predictions.longest), class_rankings(predictions)
     for k, name in enumerate(predictions.classes):
         true = predictions.label == k
         assert found[name]["auc"] == pytest.approx(roc_auc_score(true, final[:, k]))
@@ -170,7 +172,7 @@ def test_the_evaluation_page_has_curves_with_the_right_areas(predictions, tmp_pa
 
 def test_a_class_without_objects_has_no_curve(predictions):
     some = predictions.of(np.flatnonzero(predictions.label != 0))
-    assert predictions.classes[0] not in figures.class_rankings(some)
+    assert predictions.classes[0] not in class_rankings(some)
 
 
 def test_a_page_says_nothing_twice(evaluations):
