@@ -129,7 +129,7 @@ def test_a_moved_data_set_without_its_input_files_regenerates_and_measures_the_s
     require_equal(there)
     split = DatasetSplit(there, "test")
     assert split.profile.psf.library == str(there / "inputs" / "psf_library" / "psf.npz")
-    assert psf_of(split).library.fwhm_pix.tolist() == [4.0]
+    assert psf_of(split).survey.library.fwhm_pix.tolist() == [4.0]
 
 
 @pytest.mark.parametrize(

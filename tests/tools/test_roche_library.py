@@ -1,5 +1,8 @@
 """The Roche model against geometry that can be written down, and the library against the model."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -199,3 +202,11 @@ def _model_curve(key, subtype, phase):
             break
     dense = light_curve(binary, inclination_deg, phase)[:, 1]
     return -2.5 * np.log10(dense / flux[:, 1].max())
+
+
+def test_no_installed_package_needs_the_generator():
+    root = Path(__file__).parents[2]
+    packages = ("skyreel", "survey_profiles", "simulator", "classifier", "finetune")
+    sources = [path for name in packages for path in (root / name).rglob("*.py")]
+    assert len(sources) > 100
+    assert not [p for p in sources if re.search(r"(from|import) tools\b", p.read_text())]
