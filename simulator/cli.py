@@ -74,7 +74,8 @@ def simulate(
         check_file(path, "--preview", PREVIEW_SUFFIXES, in_folder=True)
     with status(console, "Preparing"):
         from simulator.dataset.plan import make_plan
-        from simulator.dataset.store import refuse_other_settings
+        from simulator.dataset.reader import is_complete
+        from simulator.dataset.settings import refuse_other_settings
         from simulator.options import Options, parse_classes
         from simulator.plugins import load_plugins
 
@@ -96,7 +97,10 @@ def simulate(
             test=test,
             overrides=commands.profile_overrides(profile_set),
         )
-        refuse_other_settings(plan.path, plan.settings())
+        other_versions = refuse_other_settings(plan.path, plan.settings())
+    if is_complete(plan.path) and not (dry_run or preview):
+        console.print(_already_complete(plan, other_versions))
+        return
     _run(plan, preview or (), cores, console, dry_run=dry_run)
 
 
@@ -160,15 +164,13 @@ def _headline(plan: Plan, expected_bytes: float, expected_seconds: float) -> str
 
 def _exposures_used(simulator: Simulator) -> str:
     """How a table of exposures is used, in a few lines."""
-    from survey_profiles.exposure_tables.plain import unused_rows
-
     path, cadence = simulator.options.exposures, simulator.profile.cadence
     in_use = "[" + ",".join(f'"{band}"' for band in cadence.bands) + "]"
     lines = [
         f"{path}: {simulator.n_pointings:,} pointings; longer ones were cut into consecutive "
         f"ones of cadence.max_epochs = {cadence.max_epochs}."
     ]
-    for reason, count in unused_rows(path, simulator.profile).items():
+    for reason, count in simulator.unused_exposures.items():
         hint = f" (in use: --profile-set 'cadence.bands={in_use}')" if "band" in reason else ""
         if count:
             lines.append(f"{count:,} rows left out: {reason}{hint}.")
@@ -186,10 +188,16 @@ def _class_table(plan: Plan) -> Table:
     return table
 
 
-def _summary(plan: Plan, outcome: Outcome) -> str:
+def _already_complete(plan: Plan, other_versions: list[str]) -> str:
     size = sum(f.stat().st_size for f in plan.path.rglob("*") if f.is_file())
+    versions = f" Made with other versions: {'; '.join(other_versions)}." if other_versions else ""
+    return f"{plan.path} is complete: {plan.total:,} sequences, {size / 1e9:.2f} GB.{versions}"
+
+
+def _summary(plan: Plan, outcome: Outcome) -> str:
     if not outcome.made:
-        return f"{plan.path} is complete: {outcome.total:,} sequences, {size / 1e9:.2f} GB."
+        return _already_complete(plan, [])
+    size = sum(f.stat().st_size for f in plan.path.rglob("*") if f.is_file())
     speed = outcome.made / max(outcome.seconds, 1e-9)
     continued = "" if outcome.made == outcome.total else f" ({outcome.total:,} in all)"
     return (

@@ -68,9 +68,7 @@ def compare(
             raise ClassifierError(f"{data}/{split} has no labels; there is nothing to score.")
         from classifier.evaluation.compared_models import compared_models
 
-        found = compared_models(
-            asked, _called(names), chosen, any_survey=any_survey, threads=cores
-        )
+        found = compared_models(asked, _called(names), chosen, any_survey=any_survey, threads=cores)
     compare_models(found, chosen, out, cores, console)
 
 

@@ -234,7 +234,7 @@ def _check_data(data):
 def _plan(survey, path, seed, *, exposures, classes, profile_set) -> Plan:
     """Validation and test sequences of a training that has no data set."""
     from simulator.dataset.plan import make_plan
-    from simulator.dataset.store import refuse_other_settings
+    from simulator.dataset.settings import refuse_other_settings
     from simulator.options import Options, parse_classes
 
     chosen = {} if classes is None else {"classes": parse_classes(classes)}

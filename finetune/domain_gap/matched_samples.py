@@ -21,7 +21,7 @@ from classifier.image_selection import ImageSelection
 from classifier.photometry import PsfModel
 from finetune.domain_gap.curve_statistics import matching_magnitudes
 from finetune.domain_gap.measurements import light_curves, measurements
-from simulator.dataset.store import open_dataset
+from simulator.dataset.reader import open_dataset
 from simulator.lightcurves import light_curve_class
 from simulator.options import Options
 from simulator.simulator import Simulator
@@ -205,7 +205,7 @@ def match_samples(
 
 
 def _appears(class_name):
-    return bool(getattr(light_curve_class(class_name), "alerts", False))
+    return light_curve_class(class_name).alerts
 
 
 def match(

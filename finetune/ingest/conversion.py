@@ -22,8 +22,10 @@ from finetune.ingest.scan import MAX_SIZE_PIX, Gathered, files_digest, gather
 from finetune.readers import reader_named
 from finetune.readers.alert_photometry import PhotometryFile
 from finetune.readers.protocol import printable
+from simulator.dataset.inputs import input_files
 from simulator.dataset.plan import PACKAGES
-from simulator.dataset.store import DatasetWriter, refuse_other_settings
+from simulator.dataset.settings import refuse_other_settings
+from simulator.dataset.writer import DatasetWriter
 from skyreel.atomic_files import folder_lock
 from skyreel.console import Bars, new_console
 from skyreel.errors import IngestError, Interrupted, StoreError
@@ -182,6 +184,7 @@ def write(
         attributes=_attributes(gathered, command, source),
         n_epochs=max(gathered.n_epochs),
         size_pix=gathered.size_pix(size_pix),
+        inputs=input_files({"psf_library": gathered.profile.psf.library}),
     )
     try:
         with writer, PhotometryFile(out) as photometry:

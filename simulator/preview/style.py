@@ -1,14 +1,16 @@
-"""Colours, markers and the place a picture goes to."""
+"""Colours, markers, and writing of a picture."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from io import BytesIO
 from itertools import cycle
 from pathlib import Path
 
 from skyreel.errors import SimulationError
 
-# Colours told apart by colour-blind eyes (Okabe & Ito 2008; wine: P. Tol's muted scheme).
+# Colours that colour-blind readers can distinguish (Okabe & Ito 2008; wine: P. Tol's muted scheme).
 BAND_STYLES = {
     "u": ("#0072B2", "s"),
     "g": ("#009E73", "o"),
@@ -26,17 +28,17 @@ TINTS = {
 INK, FAINT, ALERT = "#1A1A1A", "#8A8A8A", "#882255"
 
 
-def band_styles(bands):
+def band_styles(bands: Sequence[str]) -> dict[str, tuple[str, str]]:
     """(colour, marker) of every band, by the last letter of its name where that is known."""
     spare = cycle(BAND_STYLES.values())
     return {b: BAND_STYLES.get(b[-1:].lower()) or next(spare) for b in bands}
 
 
-def rgb_of(colour):
+def rgb_of(colour: str) -> tuple[int, int, int]:
     return tuple(int(colour[k : k + 2], 16) for k in (1, 3, 5))
 
 
-def check_place(path):
+def check_writable(path: str | Path) -> None:
     """Refuse, before any work, a path that cannot become a file."""
     path = Path(path)
     if not path.absolute().parent.is_dir():
@@ -47,7 +49,7 @@ def check_place(path):
         raise SimulationError(f"{path}: cannot be written (permission denied).")
 
 
-def write_picture(path, image):
+def write_picture(path: str | Path, image: BytesIO) -> None:
     try:
         Path(path).write_bytes(image.getvalue())
     except OSError as error:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from simulator.gaussians import covariance, pixel_centres
 from simulator.options import Options
 from simulator.psf.moffat import add_moffat, moffat_scale
-from simulator.scene.gaussians import covariance, pixel_centres
 from simulator.simulator import Simulator
 from survey_profiles import draw_pointings, load_profile
 

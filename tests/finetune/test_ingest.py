@@ -15,10 +15,11 @@ from finetune.readers.fits_cube import FitsCubes, read_sequence
 from finetune.readers.protocol import in_time_order
 from finetune.readers.rubin import RubinAlerts
 from finetune.readers.ztf import ZtfAlerts
-from simulator.dataset import store
-from simulator.dataset.store import open_dataset
+from simulator.dataset import writer
+from simulator.dataset.reader import open_dataset
 from simulator.detector.defects import BAD_PIXEL, OUTSIDE, SATURATED
 from survey_profiles import load_profile
+from survey_profiles.loading import profile_text
 from tests.helpers.cubes import HEADER, epoch_table, random_cube, write_cube
 from tests.helpers.ingestion import ingest, ingested
 
@@ -245,7 +246,7 @@ def test_input_larger_than_memory_is_read_twice_with_the_same_result(monkeypatch
     (tmp_path / "in.zarr").rename(tmp_path / "kept.zarr")
     kept = open_dataset(tmp_path / "kept.zarr")["test"]
     monkeypatch.setattr(gathering, "KEPT_BYTES", 1000)
-    monkeypatch.setattr(store, "_MAX_SHARD_OBJECTS", 64)  # two shards
+    monkeypatch.setattr(writer, "_MAX_SHARD_OBJECTS", 64)  # two shards
     read_again = ingested(monkeypatch, tmp_path / "in")
     assert read_again["shard_done"].shape == (2,)
     for name in set(kept) - {"shard_done"}:
@@ -276,3 +277,16 @@ def test_read_and_skipped_sequences_are_printed(monkeypatch, tmp_path, capsys):
     assert "Read 1 sequences of up to 4 epochs" in printed and "skipped 1" in printed
     assert ingest(monkeypatch, "in", "--size", "7") == 0
     assert "in.zarr is complete" in capsys.readouterr().out
+
+
+def test_real_sequences_keep_the_psf_library_of_their_survey(monkeypatch, tmp_path):
+    write_cube(tmp_path / "in/a.fits")
+    library = tmp_path / "psf.npz"
+    library.write_bytes(b"any bytes")
+    used = f'model = "library"\nlibrary = "{library}"'
+    survey = tmp_path / "mine.toml"
+    survey.write_text(profile_text("hits").replace('model = "moffat"', used, 1))
+    ingested(monkeypatch, tmp_path / "in", "--survey", survey)
+    library.unlink()
+    kept = Path(DatasetSplit(tmp_path / "in.zarr", "test").profile.psf.library)
+    assert kept.is_relative_to(tmp_path / "in.zarr") and kept.read_bytes() == b"any bytes"

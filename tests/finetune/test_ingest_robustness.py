@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from finetune.readers import fits_file
 from finetune.readers.fits_cube import FitsCubes, read_sequence
 from finetune.readers.protocol import MAX_EPOCHS, RealSequence, Skipped
-from simulator.dataset.store import DatasetWriter, open_dataset
+from simulator.dataset.reader import open_dataset
+from simulator.dataset.writer import DatasetWriter
 from skyreel.atomic_files import folder_lock
 from skyreel.errors import SequenceError
 from survey_profiles import load_profile

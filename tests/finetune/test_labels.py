@@ -11,7 +11,7 @@ from finetune.ingest.labels import class_of, read_labels
 from finetune.ingest.real_arrays import UNLABELLED
 from finetune.readers import zarr_dataset
 from finetune.readers.alert_photometry import photometry_path
-from simulator.dataset.store import open_dataset, open_root
+from simulator.dataset.reader import open_dataset, open_root
 from simulator.detector.defects import OUTSIDE
 from skyreel.errors import IngestError
 from tests.helpers.alert_packets import candid_of, random_image, write_packets, ztf_packet

@@ -12,7 +12,7 @@ from finetune.readers import reader_named
 from finetune.readers.alert_photometry import photometry_path
 from finetune.readers.protocol import RealSequence, Skipped
 from finetune.readers.ztf import start_mjd
-from simulator.dataset.store import open_dataset
+from simulator.dataset.reader import open_dataset
 from simulator.detector.defects import OUTSIDE
 from tests.helpers.ingestion import ingest
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from simulator.dataset.store import open_dataset
+from simulator.dataset.reader import open_dataset
 from simulator.detector.defects import BAD_PIXEL, SATURATED
 from tests.helpers.ingestion import ingest
 

@@ -13,7 +13,7 @@ from classifier.features import curve_table
 from finetune.readers.alert_photometry import SCHEMA, photometry_path
 from finetune.readers.ztf import start_mjd
 from finetune.readers.ztf_edges import SIZE_PIX, centre_of
-from simulator.dataset.store import open_dataset
+from simulator.dataset.reader import open_dataset
 from simulator.detector.defects import BAD_PIXEL, OUTSIDE, SATURATED
 from survey_profiles import load_profile
 from tests.helpers.alert_packets import (

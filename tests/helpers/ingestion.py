@@ -3,7 +3,7 @@
 import tracemalloc
 from contextlib import contextmanager
 
-from simulator.dataset.store import open_dataset
+from simulator.dataset.reader import open_dataset
 from tests.helpers.running import run
 
 

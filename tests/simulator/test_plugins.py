@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from simulator import lightcurves, plugins
+from simulator.dataset.reader import open_dataset
 from simulator.dataset.regenerate import simulator_of
-from simulator.dataset.store import open_dataset
 from simulator.plugins import load_plugin
 from skyreel.errors import SimulationError
 from tests.helpers.running import run

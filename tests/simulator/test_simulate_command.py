@@ -7,10 +7,12 @@ import sys
 import time
 from functools import partial
 
+import numpy as np
 import pytest
 
-from simulator.dataset.store import open_dataset
+from simulator.dataset.reader import open_dataset
 from simulator.lightcurves import DEFAULT_CLASSES
+from tests.helpers.opsim import opsim, schedule
 from tests.helpers.running import run
 
 QUICK = ["--n", "28", "--stamp-size", "9", "--threads", "1", "--quiet"]
@@ -34,6 +36,13 @@ def test_one_line_makes_a_data_set_and_its_record(monkeypatch, tmp_path):
     run = record["runs"][0]
     assert run["command"].startswith("simulate --survey hits --n 28 --validation 4 --test 4")
     assert run["made"] == 36
+
+
+def test_a_data_set_that_is_complete_is_said_to_be(monkeypatch, tmp_path, capsys):
+    arguments = ["--survey", "hits", "--out", tmp_path / "hits.zarr", *QUICK]
+    assert simulate(monkeypatch, *arguments) == 0
+    assert simulate(monkeypatch, *arguments[:-1]) == 0
+    assert "is complete: 36 sequences" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_dry_run_writes_nothing(monkeypatch, tmp_path, capsys):
@@ -116,6 +125,16 @@ def test_what_became_of_an_exposure_table_is_said(monkeypatch, tmp_path, capsys)
     printed = " ".join(capsys.readouterr().out.split())
     assert "2 pointings" in printed and "cadence.max_epochs = 30" in printed
     assert "40 rows left out: band not in use" in printed
+
+
+def test_an_opsim_schedule_is_used_from_the_command(monkeypatch, tmp_path, capsys):
+    path = opsim(tmp_path, schedule(np.random.default_rng(0)))
+    arguments = ["--survey", "lsst", "--exposures", path, "--out", tmp_path / "x.zarr", "--n", "4"]
+    arguments += ["--profile-set", 'cadence.bands=["g","r"]', "--profile-set"]
+    arguments += ["cadence.min_epochs=5", "--stamp-size", "9", "--threads", "1"]
+    assert simulate(monkeypatch, *arguments) == 0
+    assert "480 rows left out: band not in use" in " ".join(capsys.readouterr().out.split())
+    assert open_dataset(tmp_path / "x.zarr")["train"]["n_epochs"][:].min() >= 5
 
 
 def test_a_table_of_magnitudes_sets_the_brightness(monkeypatch, tmp_path):

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import ks_2samp
 
+from simulator.lightcurves.cosmology import distance_modulus_mag, explosions_per_year
 from simulator.lightcurves.filters import bandpass, filter_names
 from simulator.lightcurves.magnitudes import MagnitudeLaw
 from simulator.lightcurves.protocol import Bands, Context
@@ -28,7 +29,6 @@ from simulator.lightcurves.supernovae import (
     supernova,
 )
 from simulator.lightcurves.supernovae import type_ii as supernova_ii
-from simulator.lightcurves.supernovae.cosmology import distance_modulus_mag, explosions_per_year
 from simulator.lightcurves.supernovae.detectable_volume import NODES
 from simulator.lightcurves.supernovae.sed_templates import hsiao_source
 from simulator.lightcurves.supernovae.supernova import SN
@@ -327,7 +327,7 @@ def test_limiting_the_drawn_redshifts_leaves_what_blind_rejection_would(hits):
     batch = supernova._Batch(hits, Draws(9, np.arange(n), Purpose.PHYSICS), hits_context(n))
     cells = batch._cells
     cells._node = np.full_like(cells._node, NODES.size - 1)
-    cells._cumulative = np.cumsum(hits._reach._prior * hits._reach._explosions[:, -1])[None]
+    cells._cumulative = np.cumsum(hits._volume._prior * hits._volume._explosions[:, -1])[None]
     cells._cumulative = np.broadcast_to(cells._cumulative, (n, cells._node.shape[1]))
     unseen = batch.attempt(1, np.arange(n))
     seen = np.setdiff1d(np.arange(n), unseen)

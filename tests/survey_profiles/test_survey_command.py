@@ -1,4 +1,4 @@
-"""``survey`` lists, shows, plots and checks, and a mistake never ends in a traceback."""
+"""``survey`` lists, shows, plots and checks, and no mistake ends in a traceback."""
 
 import subprocess
 import sys

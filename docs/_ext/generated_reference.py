@@ -1,0 +1,265 @@
+"""Reference pages that are generated from the code when the documentation is built.
+
+Commands come from the Typer apps, profile keys from the pydantic schema and arrays from the tables
+of the data layout. The files go to ``docs/reference/generated`` and are never edited.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+HERE = Path(__file__).parent
+GENERATED = HERE.parent / "reference" / "generated"
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Register the generator with Sphinx."""
+    app.connect("builder-inited", lambda _: write_all())
+    return {"version": "1", "parallel_read_safe": True}
+
+
+def write_all() -> None:
+    """Write every generated file whose text has changed."""
+    GENERATED.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        path = GENERATED / f"{name}.md"
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def pages() -> dict[str, str]:
+    """Markdown of every generated file by name."""
+    from finetune.ingest.real_arrays import real_specs
+    from finetune.readers.fits_cube import FitsCubes
+    from finetune.readers.rubin import RubinAlerts
+    from finetune.readers.ztf import ZtfAlerts
+    from simulator import Options, Simulator, load_profile
+    from simulator.dataset.schema import array_specs
+
+    real = real_specs(FitsCubes.extra)
+    alerts = {spec.name: spec for reader in (ZtfAlerts, RubinAlerts) for spec in reader.extra}
+    known = {spec.name for spec in real}
+    simulated = array_specs(Simulator(load_profile("hits"), Options()).parameters)
+    return {
+        "commands": "\n".join(commands()),
+        "profile_keys": "\n".join(profile_keys()),
+        "simulated_arrays": array_table(simulated) + "| `shard_done` | shard | bool | - | "
+        "shards that are complete |\n",
+        "real_arrays": array_table(real),
+        "alert_arrays": array_table(spec for spec in alerts.values() if spec.name not in known),
+    }
+
+
+# --- arrays of a data set -----------------------------------------------------------------------
+
+
+def array_table(specs: Any) -> str:
+    """Markdown table of array specifications."""
+    lines = ["| array | dimensions | type | unit | meaning |", "| --- | --- | --- | --- | --- |"]
+    for spec in specs:
+        dimensions = ", ".join(spec.dimensions)
+        lines.append(
+            f"| `{spec.name}` | {dimensions} | {spec.dtype} | {spec.unit or '-'} | "
+            f"{spec.description} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+# --- commands -----------------------------------------------------------------------------------
+
+
+def commands() -> Iterator[str]:
+    """Lines of the page of commands, one section per command."""
+    from skyreel.cli import MODULES, load
+
+    for name in MODULES:
+        yield from command_section(name, load(name))
+
+
+def command_section(name: str, command: Any) -> Iterator[str]:
+    """Lines about a command, or about every command of a group."""
+    if hasattr(command, "commands"):
+        for child, subcommand in command.commands.items():
+            yield from command_section(f"{name} {child}", subcommand)
+        return
+    yield f"## `{name}`\n"
+    yield f"{escaped(cleandoc(command.help or ''))}\n"
+    shown = [p for p in command.params if not is_common(p)]
+    arguments = [p for p in shown if p.param_type_name == "argument"]
+    usage = " ".join([name, *(metavar(p) for p in arguments), "[OPTIONS]"])
+    yield f"```text\n{usage}\n```\n"
+    yield "| option | default | meaning |"
+    yield "| --- | --- | --- |"
+    for parameter in shown:
+        yield f"| {flags(parameter)} | {default(parameter)} | {escaped(help_of(parameter))} |"
+    yield ""
+
+
+def is_common(parameter: Any) -> bool:
+    """Whether every command has this option."""
+    return parameter.name in ("help", "version", "install_completion", "show_completion")
+
+
+def metavar(parameter: Any) -> str:
+    """Placeholder of an argument: ``PATH``, or ``MODEL...`` where several may be given."""
+    name = (parameter.metavar or parameter.name).upper().strip("[].")
+    return f"{name}..." if parameter.nargs == -1 else name
+
+
+def flags(parameter: Any) -> str:
+    """An argument, or all flags of an option with its placeholder."""
+    if parameter.param_type_name == "argument":
+        return f"`{metavar(parameter)}`"
+    names = [*parameter.opts, *parameter.secondary_opts]
+    kind = "" if parameter.is_flag else f" {parameter.metavar or type_name(parameter)}"
+    kind = kind.replace("|", "\\|")
+    return ", ".join(f"`{name}{kind}`" for name in names)
+
+
+def type_name(parameter: Any) -> str:
+    """Placeholder for the type of an option; its place differs between versions of Typer."""
+    if hasattr(parameter, "type"):
+        return parameter.type.name.upper()
+    words = re.findall(r"[A-Za-z]+", parameter.display_type(None))
+    return next(w for w in words if w != "list").upper()
+
+
+def default(parameter: Any) -> str:
+    """What is used where the option is not given."""
+    if parameter.required:
+        return "required"
+    shown = getattr(parameter, "show_default", None)
+    if isinstance(shown, str):
+        return escaped(shown)
+    value = parameter.default
+    if value is None or value is False or callable(value) or value in ((), []):
+        return "-"
+    return "on" if value is True else f"`{value}`"
+
+
+def help_of(parameter: Any) -> str:
+    """Help text of a parameter, with the range of a number."""
+    text = " ".join((getattr(parameter, "help", None) or "").split())
+    kind = getattr(parameter, "type", parameter)
+    limits = [getattr(kind, "min", None), getattr(kind, "max", None)]
+    if limits == [None, None]:
+        return text
+    words = [
+        f"{word} {limit}"
+        for word, limit in zip(("from", "to"), limits, strict=True)
+        if limit is not None
+    ]
+    return f"{text} Allowed: {' '.join(words)}."
+
+
+def escaped(text: str) -> str:
+    """Text that is not read as Markdown."""
+    return re.sub(r"([|<>*_\[\]])", r"\\\1", text)
+
+
+# --- keys of a profile --------------------------------------------------------------------------
+
+
+def profile_keys() -> Iterator[str]:
+    """Lines of the page of profile keys, one section per table."""
+    from survey_profiles.profile import Profile
+
+    for name, model in tables_of(Profile):
+        yield f"## `{name}`\n" if name else "## The top of the file\n"
+        yield f"{cleandoc(model.__doc__ or '')}\n"
+        yield "| key | type and range | unit | default | meaning |"
+        yield "| --- | --- | --- | --- | --- |"
+        for key, field in model.model_fields.items():
+            if nested_model(field.annotation) is None:
+                yield key_row(model, key, field)
+        yield ""
+
+
+def key_row(model: Any, key: str, field: FieldInfo) -> str:
+    """Row of one key; its description begins with the unit in brackets."""
+    unit, meaning = re.fullmatch(
+        r"(?:\[([^\]]+)\] )?(.*)", " ".join((field.description or "").split())
+    ).groups()
+    if key in model.DERIVED:
+        default = "from other keys"
+    else:
+        default = (
+            "required"
+            if field.is_required()
+            else f"`{toml_value(field.get_default(call_default_factory=True))}`"
+        )
+    kind = type_text(field.annotation, field.metadata)
+    return f"| `{key}` | {kind} | {unit or '-'} | {default} | {meaning} |"
+
+
+def tables_of(model: type[BaseModel], name: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+    """(dotted name, model) of every table of a profile, the file itself first."""
+    yield name, model
+    for key, field in model.model_fields.items():
+        inner = nested_model(field.annotation)
+        if inner is not None:
+            many = "NAME" if get_origin(field.annotation) is dict else None
+            yield from tables_of(inner, ".".join(filter(None, (name, key, many))))
+
+
+def nested_model(annotation: Any) -> type[BaseModel] | None:
+    """The model inside a type: of a table, of a dictionary or list of tables, or of an option."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(nested_model, get_args(annotation))), None)
+
+
+def type_text(annotation: Any, metadata: Any = ()) -> str:
+    """A type with its allowed range in words."""
+    if hasattr(annotation, "__metadata__"):  # Annotated
+        inner, *more = get_args(annotation)
+        found = [m for item in more for m in getattr(item, "metadata", [item])]
+        return type_text(inner, [*found, *metadata])
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return " or ".join(f"`{value}`" for value in parts)
+    if origin is tuple:
+        return tuple_text(parts, metadata)
+    if origin is dict:
+        return f"table of {type_text(parts[-1])}"
+    if origin is not None:  # X | None
+        return " or ".join(type_text(p, metadata) for p in parts if p is not type(None))
+    name = {float: "number", int: "whole number", str: "text", bool: "true or false"}[annotation]
+    return f"{name}{range_text(metadata)}"
+
+
+def tuple_text(parts: tuple, metadata: Any) -> str:
+    if parts[-1] is not Ellipsis:
+        return f"{len(parts)} values: {', '.join(type_text(p) for p in parts)}"
+    shortest = [m.min_length for m in metadata if hasattr(m, "min_length")]
+    least = f", at least {shortest[0]}" if shortest else ""
+    return f"list of {type_text(parts[0])}{least}"
+
+
+def range_text(metadata: Any) -> str:
+    """Limits of a number, as in `` > 0, ≤ 1``."""
+    signs = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
+    found = []
+    for item in metadata:
+        for name, sign in signs.items():
+            if getattr(item, name, None) is not None:
+                found.append(f"{sign}\u00a0{getattr(item, name):g}")
+    return f" {', '.join(found)}" if found else ""
+
+
+def toml_value(value: Any) -> str:
+    """A default as a TOML file writes it."""
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(toml_value, value))}]"
+    if value in (None, {}):
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)
