@@ -16,7 +16,8 @@ CARD = "model.json"
 _ALWAYS = ("format_version", "kind", "classes", "survey")
 _ARRAYS = (".npz", ".skops")
 _RENAMED = {"showing": "selection", "recipe": "feature_config", "turned": "rotate"}
-_RENAMED_KINDS = {"committee": "ensemble"}
+_NAMED = ("kind", "method", "also")  # keys whose values are names of kinds and methods
+_RENAMED_VALUES = {"committee": "ensemble"}
 _ASSUMED_PSF = {"fwhm_pix": 4.0, "beta": 3.8}  # of networks of version 0.1, for HiTS
 
 
@@ -25,13 +26,18 @@ def upgraded(values: Any) -> Any:
     if not isinstance(values, dict):
         return values
     found = {_RENAMED.get(key, key): upgraded(value) for key, value in values.items()}
-    if found.get("kind") in _RENAMED_KINDS:
-        found["kind"] = _RENAMED_KINDS[found["kind"]]
+    found |= {key: _renamed_values(found[key]) for key in _NAMED if key in found}
     network = found if "size_pix" in found else found.get("options") or {}
     if {"network", "choices"} <= network.keys() and "assumed_psf" not in found:
         beta = dict(network["choices"]).get("beta", _ASSUMED_PSF["beta"])
         found["assumed_psf"] = {**_ASSUMED_PSF, "beta": beta}
     return found
+
+
+def _renamed_values(value):
+    if isinstance(value, list):
+        return [_renamed_values(each) for each in value]
+    return _RENAMED_VALUES.get(value, value) if isinstance(value, str) else value
 
 
 def read_card(

@@ -19,11 +19,8 @@ from classifier.features.handcrafted_curves import (
     trend,
     von_neumann,
 )
-from classifier.features.handcrafted_features import (
-    feature_names,
-    handcrafted_features,
-    surrounding_features,
-)
+from classifier.features.handcrafted_features import feature_names, handcrafted_features
+from classifier.features.surroundings import surrounding_features
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.forest import extra_trees
 from classifier.models.forest.extra_trees import real_only_predictions
@@ -32,6 +29,7 @@ from tests.helpers.ingestion import ingest
 from tests.helpers.stars import as_stamps, draw, expose, flux_of, hits_psf
 
 CLASSES = ("SN", "RRL", "EB", "NV")
+BETA = 3.8
 SEEDS = st.integers(0, 10_000)
 
 
@@ -124,9 +122,9 @@ def exposed(profile, signal_to_noise=60, n_images=4, seed=0):
 
 def test_ring_features_detect_a_galaxy_and_not_a_star():
     psf = hits_psf()
-    star = surrounding_features(exposed(draw(psf)))[0]
+    star = surrounding_features(exposed(draw(psf)), BETA)[0]
     galaxy = draw(psf, galaxy=galsim.Exponential(half_light_radius=2.5))
-    galaxy = surrounding_features(exposed(galaxy))[0]
+    galaxy = surrounding_features(exposed(galaxy), BETA)[0]
     assert np.abs(star[:, :2]).max() < 1.0
     assert (galaxy[:, 0] > star[:, 0] + 0.5).all() and (galaxy[-1, 1] > star[-1, 1] + 0.3)
 
@@ -134,7 +132,7 @@ def test_ring_features_detect_a_galaxy_and_not_a_star():
 def test_the_centroid_is_at_the_star():
     psf = hits_psf()
     for x in (0.0, 0.5, 1.0):
-        found = surrounding_features(exposed(draw(psf, x=x), signal_to_noise=300))[0, -1, 2]
+        found = surrounding_features(exposed(draw(psf, x=x), signal_to_noise=300), BETA)[0, -1, 2]
         # the window is about the stamp's centre, which holds the light back a little
         assert np.exp(found) - 0.05 == pytest.approx(0.85 * x, abs=0.1 * x + 0.03)
 
@@ -143,11 +141,13 @@ def test_an_unusable_image_does_not_change_the_surrounding_features():
     stamps = exposed(draw(hits_psf()), n_images=3)
     images = stamps.images_adu.copy()
     images[0, 1] = np.nan
-    found = surrounding_features(replace(stamps, images_adu=images))[0]
+    found = surrounding_features(replace(stamps, images_adu=images), BETA)[0]
     np.testing.assert_array_equal(found[1], found[0])
     assert (found[2] != found[1]).all()
     images[0] = np.nan
-    np.testing.assert_array_equal(surrounding_features(replace(stamps, images_adu=images)), 0.0)
+    np.testing.assert_array_equal(
+        surrounding_features(replace(stamps, images_adu=images), BETA), 0.0
+    )
 
 
 # --- features of a split ------------------------------------------------------------------------

@@ -123,6 +123,7 @@ def with_old_keys(folder):
     (folder / "training.json").write_text(json.dumps(settings))
 
 
+@pytest.mark.slow
 def test_a_training_of_version_0_1_is_continued_with_its_own_psf(small_dataset, tmp_path):
     def stop(done, total, numbers):
         raise StoppedError
