@@ -1,8 +1,9 @@
-"""Supernova light curves beside sncosmo's, and the time that drawing and computing them takes.
+"""Supernova light curves compared with those of sncosmo, and the time to draw and compute them.
 
 Run from the repository root: ``python -m benchmarks.supernovae --out supernovae.png``. With
-``--templates DIR`` (an sncosmo data cache) the judges are the full Hsiao V3 spectra and the SN II
-spectra of Sako et al. (2011) and Vincenzi et al. (2019); without it, the packaged Hsiao series.
+``--templates DIR`` (an sncosmo data cache) the references are the full Hsiao V3 spectra and the
+SN II spectra of Sako et al. (2011) and Vincenzi et al. (2019); without it, the packaged Hsiao
+series.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ def sncosmo_magnitudes(source, name, redshift):
     one = bandpass(name)
     model = sncosmo.Model(source)
     model.set(z=redshift)
-    judged = sncosmo.Bandpass(one.wave_angstrom, one.transmission, name=name)
-    magnitude = model.bandmag(judged, "ab", PHASE_DAY * (1 + redshift))
+    sncosmo_band = sncosmo.Bandpass(one.wave_angstrom, one.transmission, name=name)
+    magnitude = model.bandmag(sncosmo_band, "ab", PHASE_DAY * (1 + redshift))
     return magnitude - source.bandmag("bessellb", "ab", 0.0)
 
 

@@ -111,7 +111,7 @@ def predict_split(
     model, split: DatasetSplit, out: Path, report: Path | None, threads: int, console: Console
 ) -> Predictions:
     """Predict a split, write the predictions, and score them where labels are known."""
-    from classifier.features.feature_table import data_identity
+    from classifier.features.feature_table import dataset_identity
     from skyreel.console import Bars
     from skyreel.provenance import versions
 
@@ -121,7 +121,7 @@ def predict_split(
     attributes = {
         "model": str(model.folder),
         "trained_on": model.card["trained_on"],
-        "data": {"path": str(split.path), **data_identity(split)},
+        "data": {"path": str(split.path), **dataset_identity(split)},
         "versions": versions("skyreel", "numpy"),
     }
     _write(out, predictions, attributes)

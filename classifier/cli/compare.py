@@ -67,10 +67,13 @@ def compare(
             raise ClassifierError(f"{data}/{split} has no labels; there is nothing to score.")
         from classifier.evaluation.compared_models import compared_models
 
-        found = compared_models(
-            asked, split_list(names), chosen, any_survey=any_survey, threads=cores
-        )
+        found = compared_models(asked, _called(names), chosen, any_survey=any_survey, threads=cores)
     compare_models(found, chosen, out, cores, console)
+
+
+def _called(names):
+    """Names as given, empty ones too, which are refused."""
+    return () if names is None else tuple(map(str.strip, names.split(",")))
 
 
 def compare_models(
@@ -98,7 +101,7 @@ def compare_models(
 def _report(folder, found, split, threads, bars):
     import numpy as np
 
-    from classifier.evaluation.compared_models import answers_of
+    from classifier.evaluation.compared_models import predictions_of
     from classifier.evaluation.comparison import compare
     from classifier.evaluation.embedding import MOST_OBJECTS, balanced, map_of
     from classifier.reports.comparison_page import Report
@@ -106,7 +109,7 @@ def _report(folder, found, split, threads, bars):
     predictions, paths = {}, {}
     for compared in found:
         path = paths[compared.name] = predictions_path(folder, compared)
-        predictions[compared.name] = answers_of(
+        predictions[compared.name] = predictions_of(
             compared,
             split,
             path,
@@ -153,8 +156,8 @@ def _about(split, comparison, found, paths):
     objects = f"{len(comparison.labels):,}"
     if left_out:
         objects += f" ({left_out:,} left out: no label, or no image for some model)"
-    networks = any(c.model.card["kind"] != "forest" for c in found)
-    packages = ["skyreel", "numpy", "scikit-learn", *["keras"] * networks]
+    packages = ["skyreel", "numpy", "scikit-learn"]
+    packages += sorted({package for compared in found for package in compared.model.packages})
     return {
         "Models": "; ".join(comparison.scores),
         "Data": f"{split.path}, split {split.name}",

@@ -148,7 +148,7 @@ def train(
         "learning_rate": learning_rate,
         "schedule": schedule,
         "precision": precision,
-        "turned": rotated,
+        "rotate": rotated,
         "validate_every": validate_every,
         "validation": validation,
         "choices": choice or None,
@@ -205,7 +205,7 @@ def _options(model, given) -> NetworkOptions | ForestOptions:
     return NetworkOptions(network=model, **chosen)
 
 
-_FLAGS = {"choices": "choice", "turned": "rotated"}
+_FLAGS = {"choices": "choice", "rotate": "rotated"}
 
 
 def _flags(options):

@@ -1,4 +1,4 @@
-"""How good predictions are: by number of images, by magnitude, with errors, for any model.
+"""Scores of predictions by number of images and by magnitude, with errors, for any model.
 
 >>> from classifier.evaluation import evaluate, read_predictions
 >>> evaluation = evaluate(read_predictions("predictions.parquet"))

@@ -15,7 +15,7 @@ from classifier.evaluation.comparison import (
     SCORES,
     SMALLER_IS_BETTER,
     Comparison,
-    counts,
+    is_significant,
     most_confident_mistakes,
 )
 from classifier.evaluation.embedding import Map
@@ -116,7 +116,7 @@ def _verdict(c: Comparison) -> Iterator[str]:
     text = f"{best}: accuracy {estimate(c.scores[best]['accuracy'])} after all images"
     if others:
         difference, error = _difference(c, best, others[0], "accuracy")
-        clear = "" if counts((difference, error)) else " (not significant)"
+        clear = "" if is_significant((difference, error)) else " (not significant)"
         text += f", {estimate((difference, error), '+')} above {others[0]}{clear}"
     yield f"{text}."
     if others:
@@ -155,7 +155,7 @@ def _scores(c: Comparison) -> Iterator[Section]:
     yield Section("Scores", [Table(_heads("Model", keys), rows, text)])
     if several:
         rows = [
-            [f"{a} − {b}", *(number(*found[k], sign="+", bold=counts(found[k])) for k in keys)]
+            [f"{a} − {b}", *(_difference_cell(found[key]) for key in keys)]
             for (a, b), found in c.differences.items()
         ]
         less = " and ".join(_NAMES[key].lower() for key in SMALLER_IS_BETTER)
@@ -164,6 +164,10 @@ def _scores(c: Comparison) -> Iterator[Section]:
             f"zero. For {less}, less is better."
         )
         yield Section("Differences between models", [Table(_heads("Pair", keys), rows, text)])
+
+
+def _difference_cell(found):
+    return number(*found, sign="+", bold=is_significant(found))
 
 
 def _heads(first, keys):

@@ -13,7 +13,7 @@ from classifier.evaluation.predictions import Predictions
 from classifier.features.pipeline import psf_of
 from classifier.image_selection import SelectedSplit
 from classifier.network_inputs import inputs_of
-from classifier.photometry import Flag, Settings, measure
+from classifier.photometry import Flag, PhotometrySettings, measure
 from skyreel.errors import ClassifierError
 
 _DETECTED = 3.0  # signal-to-noise of a detection
@@ -104,7 +104,7 @@ def object_summary_of(selected: SelectedSplit, row: int, predictions: Prediction
     found = np.flatnonzero(predictions.object_id.astype(str) == name)
     seen = int(predictions.n_images[found[0]]) if found.size else 0
     used = _used_images(alone, seen, f"{split.path}/{split.name}: object {name}", selected)
-    curves = measure(stamps, psf_of(split), Settings(templates=0))
+    curves = measure(stamps, psf_of(split), PhotometrySettings(templates=0))
     label = int(predictions.label[found[0]])
     return ObjectSummary(
         name=name,

@@ -5,7 +5,7 @@ import pytest
 
 from classifier.dataset import DatasetSplit
 from classifier.image_selection import ImageSelection, SelectedSplit
-from classifier.models.recurrent import built
+from classifier.models.recurrent import build_network
 from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.light_curve import LightCurve
 from classifier.models.recurrent.psf_photometry import PsfPhotometry
@@ -32,7 +32,7 @@ def inputs(small_dataset):
 @pytest.fixture(scope="module")
 def small():
     keras.utils.set_random_seed(1)
-    return built("compact", size_pix=21, n_classes=7, **SMALL)
+    return build_network("compact", size_pix=21, n_classes=7, **SMALL)
 
 
 def stars(flux_njy, *, noise_njy=20.0, njy_per_e=0.0, seeing_pix=4.0, beta=3.8, seed=0, n=400):
@@ -98,7 +98,7 @@ def curve(n=4, length=9, seed=3):
         "seeing": rng.uniform(3, 6, (n, length)),
         "noise": rng.uniform(10, 30, (n, length)),
         "days": days - days[:, :1],
-        "shown": np.ones((n, length)),
+        "present": np.ones((n, length)),
     }
     return {name: value.astype("float32") for name, value in made.items()}
 
@@ -128,7 +128,7 @@ def test_columns_of_an_image_do_not_depend_on_later_ones_and_padding_is_zero():
     later = {name: value.copy() for name, value in made.items()}
     for name in ("flux", "error", "seeing"):
         later[name][:, 5:] *= 2
-    later["shown"][:, 7:] = 0
+    later["present"][:, 7:] = 0
     after = numpy(LightCurve()(**later)[0])
     np.testing.assert_array_equal(after[:, :5], before[:, :5])
     assert (after[:, 7:] == 0).all() and np.isfinite(after).all()
@@ -146,7 +146,7 @@ def test_image_by_image_gives_the_same_answers_as_the_whole_sequence(small, inpu
         image = {name: value[:, j : j + 1] for name, value in inputs.arrays().items()}
         answer, renewed = small.step({**image, **states})
         states = {f"state_{name}": numpy(value) for name, value in renewed.items()}
-        seen = inputs.shown[:, j] > 0
+        seen = inputs.present[:, j] > 0
         np.testing.assert_allclose(numpy(answer)[seen], whole[seen, j], rtol=1e-4, atol=1e-5)
 
 
@@ -165,18 +165,18 @@ def test_answers_do_not_depend_on_the_other_objects(small, inputs):
 
 def test_any_stamp_size_and_number_of_classes():
     for size, n_classes in ((15, 2), (33, 4)):
-        variants = built("compact", size_pix=size, n_classes=n_classes, **SMALL)
+        variants = build_network("compact", size_pix=size, n_classes=n_classes, **SMALL)
         assert variants.whole.output_shape == (None, None, n_classes)
 
 
 def test_stamps_too_small_are_refused_and_the_smallest_pass():
     with pytest.raises(ValueError, match="at least 9"):
-        built("compact", size_pix=8, n_classes=2, **SMALL)
-    assert built("compact", size_pix=9, n_classes=2, **SMALL).whole.output_shape[-1] == 2
+        build_network("compact", size_pix=8, n_classes=2, **SMALL)
+    assert build_network("compact", size_pix=9, n_classes=2, **SMALL).whole.output_shape[-1] == 2
 
 
 def test_the_default_network_is_small():
-    variants = built("compact", size_pix=21, n_classes=7)
+    variants = build_network("compact", size_pix=21, n_classes=7)
     encoder = (25 * 2 + 1) * 24 + (9 * 24 + 1) * 32 + (9 * 32 + 1) * 48 + (9 * 48 + 1) * 64
     embedding = (4 * 4 * 64 + 1) * 64
     columns = LightCurve.COLUMNS

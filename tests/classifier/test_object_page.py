@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import Predictions
 from classifier.image_selection import ImageSelection, SelectedSplit
-from classifier.photometry import PsfModel, Settings, measure
+from classifier.photometry import PhotometrySettings, PsfModel, measure
 from classifier.reports.object_figures import magnitude_ticks, nights_of, summary_figure
 from classifier.reports.object_page import (
     draw_object_summary,
@@ -204,7 +204,7 @@ def predictions(shown):
 def test_an_object_is_drawn_as_it_was_classified_and_measured(shown, predictions):
     summary = object_summary_of(shown, 12, predictions)
     stamps = shown.stamps(12, 13)
-    curves = measure(stamps, PsfModel.of(shown.split.profile), Settings(templates=0))
+    curves = measure(stamps, PsfModel.of(shown.split.profile), PhotometrySettings(templates=0))
     np.testing.assert_array_equal(summary.flux_njy, curves.flux_njy[0])
     np.testing.assert_array_equal(np.isnan(summary.sigma), np.isnan(stamps.images_adu[0]))
     np.testing.assert_array_equal(summary.probabilities, predictions.probabilities[12])

@@ -51,6 +51,7 @@ def test_help_lists_the_added_command_after_the_own_ones():
     assert "--real" in run("gap", "--help").stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exposures", ["drawn", "real"])
 def test_simulated_objects_taken_for_real_ones_are_not_told_apart(
     taken_for_real, tmp_path, exposures
@@ -83,6 +84,7 @@ def test_simulated_objects_taken_for_real_ones_are_not_told_apart(
     assert "all quantities" in result.stdout and "gap.html" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_wrong_noise_is_found_and_the_key_named(taken_for_real, tmp_path):
     result = run(
         "gap",

@@ -146,6 +146,7 @@ def test_a_table_of_magnitudes_sets_the_brightness(monkeypatch, tmp_path):
     assert (magnitudes > 18.5).all() and (magnitudes < 19.6).all()
 
 
+@pytest.mark.slow
 def test_a_stop_by_the_user_says_how_to_go_on(tmp_path):
     command = [sys.executable, "-m", "simulator.cli", "--survey", "hits", "--n", "200000"]
     process = subprocess.Popen(

@@ -319,6 +319,7 @@ def test_all_parameters_are_described_and_mean_nothing_for_the_other_subtype(hit
         np.testing.assert_array_equal(np.isnan(parameters[name]), is_ia)
 
 
+@pytest.mark.slow
 def test_limiting_the_drawn_redshifts_leaves_what_blind_rejection_would(hits):
     """Redshifts by KS, the share of SNe II within 5 sigma, against drawing to z = 1.5 blindly."""
     smart = drawn(hits, hits_context(4000))

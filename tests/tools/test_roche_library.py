@@ -90,6 +90,7 @@ def test_both_halves_of_a_contact_system_meet_at_the_neck():
     assert reach == pytest.approx(1.0, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_an_eclipse_of_even_discs_takes_the_ratio_of_areas():
     stars = detached(1.0, (0.05, 0.02), (6000, 6000))
     transit, quadrature, occultation = light_curve(

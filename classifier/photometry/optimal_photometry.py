@@ -4,9 +4,9 @@ With D the data, S the sky, P the PSF and V the variance of a pixel, all in ADU,
 
     V = V_sky + F P / gain,   W = (P / V) / sum(P^2 / V),   F = sum(W (D - S)).
 
-V is that of the model, not of the data: a pixel that happens to be low would otherwise weigh
-more, and faint fluxes come out too small. It is found by repetition, and with it the sky, which
-is the clipped mean of D - F P over the border. As S = mean(D - F P) and F = A - a S, with
+V is the variance of the model, not of the data: pixels that are low by chance would otherwise
+weigh more and faint fluxes be too small. V and the sky, the clipped mean of D - F P over the
+border, are found by iteration. As S = mean(D - F P) and F = A - a S, with
 a = sum(W) and p the mean of P over the border, noise of both gives
 
     variance(F) = (1 / sum(P^2 / V) + a^2 variance(S) - 2 a p / sum(P^2 / V)) / (1 - a p)^2.
@@ -19,8 +19,8 @@ from numba import njit
 
 F = np.float32
 
-# what is known of a star on one stamp: flux, its variance, sky, its variance, the variance of
-# an empty pixel; then what the shape of the star adds to the variance of the flux
+# columns of ``known``, the measurements of a star on one stamp: flux, its variance, sky, its
+# variance, variance of an empty pixel, and the variance of the flux due to the fitted shape
 FLUX, VARIANCE, SKY, SKY_VARIANCE, PIXEL_VARIANCE, SHAPE_VARIANCE = range(6)
 N_KNOWN = 6
 
@@ -33,11 +33,11 @@ _ROUNDS = 2
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def first_sky(data, border, known):
-    """Sky and its variance from the median of the border, for a first look.
+def first_sky(data: np.ndarray, border: np.ndarray, known: np.ndarray) -> bool:
+    """First estimate of the sky and the variance of a pixel from the median of the border.
 
-    ``border`` is one in the pixels around the source that can be used, else zero. ``known`` is
-    filled with flux 0, sky and the variance of a pixel. False where there is no border.
+    ``border`` (pixel,) is one in usable pixels around the source, else zero. ``known`` (N_KNOWN,)
+    is filled with flux 0, sky and pixel variance. False if the border has too few pixels.
     """
     values = np.empty(border.size, dtype=np.float32)
     n = 0
@@ -76,7 +76,9 @@ def _border_mean(data, profile, border, flux, centre, variance):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
-def weighted_sums(data, weight, profile):
+def weighted_sums(
+    data: np.ndarray, weight: np.ndarray, profile: np.ndarray
+) -> tuple[float, float, float]:
     """sum(P^2 w), sum(P w), sum(P D w)."""
     square, light, product = 0.0, 0.0, 0.0
     for k in range(data.size):
@@ -88,8 +90,8 @@ def weighted_sums(data, weight, profile):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
-def dot(a, b):
-    """Sum of the products of two float32 arrays, in eight or more parts."""
+def dot(a: np.ndarray, b: np.ndarray) -> np.float32:
+    """Scalar product of two float32 arrays; the compiler may reorder the sum."""
     total = F(0.0)
     for k in range(a.size):
         total += a[k] * b[k]
@@ -97,8 +99,15 @@ def dot(a, b):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def set_weights(weight, good, profile, flux, pixel_variance, gain):
-    """Fill ``weight`` with the inverse of the model's variance; no weight where masked."""
+def set_weights(
+    weight: np.ndarray,
+    good: np.ndarray,
+    profile: np.ndarray,
+    flux: float,
+    pixel_variance: float,
+    gain: float,
+) -> None:
+    """Fill ``weight`` with the inverse of the model's variance; zero where masked."""
     per_flux = np.float32(max(flux, 0.0) / gain if gain > 0.0 else 0.0)
     floor = np.float32(pixel_variance)
     for k in range(weight.size):
@@ -106,14 +115,22 @@ def set_weights(weight, good, profile, flux, pixel_variance, gain):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def optimal_flux(data, good, profile, border, noise, known, weight):
-    """Flux, sky and their variance, in ``known``, of a star whose ``profile`` is given.
+def optimal_flux(
+    data: np.ndarray,
+    good: np.ndarray,
+    profile: np.ndarray,
+    border: np.ndarray,
+    noise: tuple[float, float, float],
+    known: np.ndarray,
+    weight: np.ndarray,
+) -> None:
+    """Flux, sky and their variances, in ``known``, of a star whose ``profile`` is given.
 
-    ``data``, ``good`` and ``border`` are zero where masked, ``good`` and ``border`` else one.
-    ``noise`` is (gain [e/ADU], read-noise variance [ADU^2], sky [ADU]), NaN where not known:
-    without a gain or read noise the border is asked for V_sky, without a gain the star's own
-    photon noise is left out. ``known`` holds a first guess of flux, sky and pixel variance;
-    ``weight`` is left as 1 / V.
+    ``data``, ``good`` and ``border`` (pixel,) are zero where masked; ``good`` and ``border`` are
+    one elsewhere. ``noise`` is (gain [e/ADU], read-noise variance [ADU^2], sky [ADU]), NaN where
+    unknown. Without gain or read noise V_sky is measured in the border; without a gain the photon
+    noise of the star is left out. ``known`` holds first estimates of flux, sky and pixel
+    variance. ``weight`` becomes 1 / V.
     """
     gain, read_variance, given_sky = noise
     measured = known[PIXEL_VARIANCE]

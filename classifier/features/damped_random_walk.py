@@ -1,8 +1,8 @@
-"""The damped random walk (continuous autoregressive process) of greatest likelihood.
+"""Maximum-likelihood damped random walk (continuous autoregressive process, CAR in FATS).
 
-Likelihood after Pichara et al. 2012 (MNRAS 427, 1284) as FATS codes it: the first point is
-predicted by the mean and does not count itself. The maximum is sought as FATS does, by the
-Nelder-Mead method of SciPy with its default settings, within bounds.
+The likelihood is that of Pichara et al. 2012 (MNRAS 427, 1284) as FATS computes it: the first
+point is predicted by the mean and is not part of the likelihood. As in FATS, it is maximised with
+the Nelder-Mead method of SciPy with default settings, within bounds.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from classifier.features.distribution import mean_of
 
 START = (10.0, 0.5)  # sigma [mag/day^0.5], tau [day]
 UPPER = 100.0  # of both; the lower bound is 0
-_MOST_CALLS = 400
-_CLOSE = 1e-4  # of parameters and of the logarithm of the likelihood
-_SURPRISE = 1e-300  # what FATS adds to each point's probability
-_PLAIN = 650.0  # below it, exp(-x) dwarfs the surprise
+_MAX_EVALUATIONS = 400
+_TOLERANCE = 1e-4  # of parameters and of the logarithm of the likelihood
+_LEAST_PROBABILITY = 1e-300  # FATS adds it to the probability of every point
+_MAX_EXPONENT = 650.0  # below it, exp(-x) is far above the least probability
 _LOG_2PI = math.log(2.0 * math.pi)
-_GREAT, _SMALL = 1e150, 1e-150
+_LARGE, _SMALL = 1e150, 1e-150
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fill_car(row, time, magnitude, error):
-    """Write the features of times (point,) in days, magnitudes and errors into a record."""
+def fill_damped_random_walk(
+    row: np.record, time: np.ndarray, magnitude: np.ndarray, error: np.ndarray
+) -> None:
+    """Write the features of times [day], magnitudes and errors (point,) into a record."""
     row["CAR_sigma"] = row["CAR_tau"] = row["CAR_mean"] = np.nan
     if time.size < 2:
         return
@@ -36,11 +38,17 @@ def fill_car(row, time, magnitude, error):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def minus_log_likelihood(parameters, step_day, deviation, variance, decay):
-    """-log L of (sigma, tau); ``decay`` (point - 1,) is scratch.
+def minus_log_likelihood(
+    parameters: np.ndarray,
+    step_day: np.ndarray,
+    deviation: np.ndarray,
+    variance: np.ndarray,
+    decay: np.ndarray,
+) -> float:
+    """-log L of ``parameters`` (sigma, tau).
 
-    Shapes: time between points ``step_day`` (point - 1,), ``deviation`` from the mean and
-    ``variance`` of the measurement (point,).
+    ``step_day`` (point - 1,) is the time between points, ``deviation`` (point,) from the mean,
+    ``variance`` (point,) of the measurement; ``decay`` (point - 1,) is scratch space.
     """
     sigma, tau = parameters
     for i in range(step_day.size):
@@ -54,18 +62,20 @@ def minus_log_likelihood(parameters, step_day, deviation, variance, decay):
         spread = stationary * (1.0 - a * a) + a * a * variance[i] * spread * precision
         whole = spread + variance[i + 1]
         half_square = 0.5 * (expected - deviation[i + 1]) ** 2 / whole
-        if half_square > _PLAIN:
-            half_square = -math.log(math.exp(-half_square) + _SURPRISE)
+        if half_square > _MAX_EXPONENT:
+            half_square = -math.log(math.exp(-half_square) + _LEAST_PROBABILITY)
         total += half_square
         product *= whole
-        if product > _GREAT or product < _SMALL:
+        if product > _LARGE or product < _SMALL:
             total, product = total + 0.5 * math.log(product), 1.0
     return total + 0.5 * math.log(product) + 0.5 * step_day.size * _LOG_2PI
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def most_likely(step_day, deviation, variance):
-    """Sigma and tau where Nelder & Mead's simplex comes to rest, or after 400 evaluations."""
+def most_likely(
+    step_day: np.ndarray, deviation: np.ndarray, variance: np.ndarray
+) -> tuple[float, float]:
+    """Sigma and tau where the Nelder-Mead simplex converges, or after 400 evaluations."""
     decay = np.empty(step_day.size)
     simplex = np.array([START, START, START])
     simplex[1, 0] *= 1.05
@@ -75,16 +85,16 @@ def most_likely(step_day, deviation, variance):
         value[i] = minus_log_likelihood(simplex[i], step_day, deviation, variance, decay)
     calls = 3
     _sort(simplex, value)
-    while calls < _MOST_CALLS and not _is_at_rest(simplex, value):
-        _place(trial, simplex, 1.0)
+    while calls < _MAX_EVALUATIONS and not _has_converged(simplex, value):
+        _reflect(trial, simplex, 1.0)
         found = minus_log_likelihood(trial, step_day, deviation, variance, decay)
         calls += 1
         if value[0] <= found < value[1]:
             simplex[2], value[2] = trial, found
-        elif calls < _MOST_CALLS:
+        elif calls < _MAX_EVALUATIONS:
             expand = found < value[0]
             outside = found < value[2]
-            _place(beyond, simplex, 2.0 if expand else 0.5 if outside else -0.5)
+            _reflect(beyond, simplex, 2.0 if expand else 0.5 if outside else -0.5)
             second = minus_log_likelihood(beyond, step_day, deviation, variance, decay)
             calls += 1
             if expand and not second < found:
@@ -98,14 +108,14 @@ def most_likely(step_day, deviation, variance):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _is_at_rest(simplex, value):
+def _has_converged(simplex, value):
     size = np.abs(simplex[1:] - simplex[0]).max()
-    return size <= _CLOSE and np.abs(value[1:] - value[0]).max() <= _CLOSE
+    return size <= _TOLERANCE and np.abs(value[1:] - value[0]).max() <= _TOLERANCE
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _place(point, simplex, factor):
-    """The point ``factor`` times as far from the best two's middle as the worst, across it."""
+def _reflect(point, simplex, factor):
+    """Fill ``point`` with the worst corner reflected at the centre of the others, by ``factor``."""
     for j in range(2):
         middle = (simplex[0, j] + simplex[1, j]) / 2
         point[j] = (1.0 + factor) * middle - factor * simplex[2, j]
@@ -114,11 +124,11 @@ def _place(point, simplex, factor):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _shrink(simplex, value, calls, step_day, deviation, variance, decay):
-    """Draw two corners half-way to the best; the number of evaluations after that."""
+    """Move two corners half-way to the best; returns the number of evaluations so far."""
     for i in (1, 2):
         for j in range(2):
             simplex[i, j] = simplex[0, j] + 0.5 * (simplex[i, j] - simplex[0, j])
-        if calls >= _MOST_CALLS:
+        if calls >= _MAX_EVALUATIONS:
             return calls
         value[i] = minus_log_likelihood(simplex[i], step_day, deviation, variance, decay)
         calls += 1
@@ -127,7 +137,7 @@ def _shrink(simplex, value, calls, step_day, deviation, variance, decay):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _sort(simplex, value):
-    """Best corner first; equal ones keep their order."""
+    """Sort corners by value, best first; equal ones keep their order."""
     for i in range(1, 3):
         j = i
         while j > 0 and value[j] < value[j - 1]:

@@ -1,8 +1,8 @@
-"""The classical Lomb-Scargle periodogram on FATS's grid of frequencies (Lomb 1976, Scargle 1982).
+"""Classical Lomb-Scargle periodogram (Lomb 1976, Scargle 1982) on the frequency grid of FATS.
 
 Frequencies are k/(6 T) for k = 1, 2, ..., 300 n, where T is the time from the first to the last
-of n points: ``ofac`` 6 and ``hifac`` 100 in the words of Press & Rybicki 1989 (ApJ 338, 277). A
-frequency is carried as its number k, times as the step of phase between two numbers, so that
+of n points: ``ofac`` 6 and ``hifac`` 100 of Press & Rybicki 1989 (ApJ 338, 277). A frequency is
+represented by its number k, a time by the phase step between neighbouring frequencies, so that
 neither the unit of time nor its origin matters.
 """
 
@@ -14,15 +14,15 @@ from numba import njit
 OVERSAMPLING = 6
 FREQUENCIES_PER_POINT = 300  # ofac hifac / 2
 INDEPENDENT_PER_POINT = 100  # Press & Rybicki's estimate of independent frequencies
-REACH = 63  # frequencies on either side of an anchor that share its products
+REACH = 63  # frequencies on either side of an anchor computed from its products
 _WIDTH = 2 * REACH + 1
-_TIE = 1e-9  # peaks this close (relative) are aliases: the lowest frequency is taken
-_ONE_PHASE = 1e-7  # relative determinant below which the points show one phase of a frequency
+_TIE = 1e-9  # relative difference of peaks that are aliases: the lowest frequency is taken
+_ONE_PHASE = 1e-7  # relative determinant below which all points have the same phase
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def phase_steps(time):
-    """Radians between neighbouring frequencies at times (point,); padded to fours with zeros."""
+def phase_steps(time: np.ndarray) -> np.ndarray:
+    """Phase [rad] between neighbouring frequencies at times (point,); zero-padded to fours."""
     steps = np.zeros(-(-time.size // 4) * 4)
     scale = 2.0 * np.pi / (OVERSAMPLING * (time[-1] - time[0]))
     for i in range(time.size):
@@ -31,7 +31,7 @@ def phase_steps(time):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def window_sums(steps, n):
+def window_sums(steps: np.ndarray, n: int) -> np.ndarray:
     """The ``trigonometric_sums`` of n points at twice the frequencies, for ``power_of``."""
     weight = np.zeros(steps.size)
     weight[:n] = 1.0
@@ -39,10 +39,10 @@ def window_sums(steps, n):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def power_of(steps, window, deviation):
-    """Sum of squares that a sine of each frequency takes from ``deviation`` (point,), mean 0.
+def power_of(steps: np.ndarray, window: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Sum of squares of ``deviation`` (point,), of mean 0, that a sine explains, by frequency.
 
-    Twice the variance times Scargle's power; in closed form, with neither time delay nor root.
+    It is twice the variance times Scargle's power, in closed form without the time delay.
     """
     n = deviation.size
     weight = np.zeros(steps.size)
@@ -59,8 +59,8 @@ def power_of(steps, window, deviation):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def highest_peak(power):
-    """The number k of the lowest frequency that no later one exceeds by more than a tie."""
+def highest_peak(power: np.ndarray) -> int:
+    """Number k of the highest peak; of peaks that differ by rounding alone, the lowest k."""
     best = 0
     for k in range(1, power.size):
         if power[k] > power[best] * (1.0 + _TIE):
@@ -69,24 +69,27 @@ def highest_peak(power):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def trigonometric_sums(step_rad, weight, n_frequencies):
+def trigonometric_sums(step_rad: np.ndarray, weight: np.ndarray, n_frequencies: int) -> np.ndarray:
     """sum_i w_i cos(k p_i) and sum_i w_i sin(k p_i), shape (2, at least n_frequencies), k from 1.
 
     p_i is ``step_rad`` (point,), whose size is a multiple of 4. Each k is an anchor +- l: the four
     sums of products of cos and sin of anchor and l serve both signs. The angles of anchors and of
-    l are turned step by step from exact values, which errs by 1e-16 a step.
+    l are rotated step by step from exact values, with an error of 1e-16 per step.
     """
     n = step_rad.size
     table, partial = _table_of_rotations(step_rad), np.empty((4, REACH + 1))
     anchors = -(-n_frequencies // _WIDTH)
     sums = np.empty((2, anchors * _WIDTH))
     c, s = weight * np.cos((REACH + 1) * step_rad), weight * np.sin((REACH + 1) * step_rad)
-    turn_c, turn_s = np.cos(_WIDTH * step_rad), np.sin(_WIDTH * step_rad)
+    step_c, step_s = np.cos(_WIDTH * step_rad), np.sin(_WIDTH * step_rad)
     for anchor in range(anchors):
         _add_products(c, s, table[0], table[1], partial)
         _unfold(partial, sums[:, anchor * _WIDTH : (anchor + 1) * _WIDTH])
         for i in range(n):
-            c[i], s[i] = c[i] * turn_c[i] - s[i] * turn_s[i], s[i] * turn_c[i] + c[i] * turn_s[i]
+            c[i], s[i] = (
+                c[i] * step_c[i] - s[i] * step_s[i],
+                s[i] * step_c[i] + c[i] * step_s[i],
+            )
     return sums
 
 
@@ -95,10 +98,10 @@ def _table_of_rotations(step_rad):
     """Cos and sin of l p_i, shape (2, point, REACH + 1)."""
     table = np.empty((2, step_rad.size, REACH + 1))
     for i in range(step_rad.size):
-        c, s, turn_c, turn_s = 1.0, 0.0, np.cos(step_rad[i]), np.sin(step_rad[i])
+        c, s, step_c, step_s = 1.0, 0.0, np.cos(step_rad[i]), np.sin(step_rad[i])
         for j in range(REACH + 1):
             table[0, i, j], table[1, i, j] = c, s
-            c, s = c * turn_c - s * turn_s, s * turn_c + c * turn_s
+            c, s = c * step_c - s * step_s, s * step_c + c * step_s
     return table
 
 

@@ -1,4 +1,4 @@
-"""The learner of real objects alone: features that mean what they say, trees true to a draw."""
+"""Hand-made features for few objects, and the trees of few real objects (real-only baseline)."""
 
 from dataclasses import replace
 
@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifier.dataset import DatasetSplit
-from classifier.features import sequence_features as making
-from classifier.features.sequence_curves import (
+from classifier.features import handcrafted_features as module
+from classifier.features.handcrafted_curves import (
     CURVE_FEATURES,
     Points,
     power,
@@ -19,18 +19,17 @@ from classifier.features.sequence_curves import (
     trend,
     von_neumann,
 )
-from classifier.features.sequence_features import (
-    feature_names,
-    real_only_features,
-    surrounding_features,
-)
+from classifier.features.handcrafted_features import feature_names, handcrafted_features
+from classifier.features.surroundings import surrounding_features
 from classifier.image_selection import ImageSelection, SelectedSplit
-from classifier.models import ensemble as learner
-from classifier.models.ensemble import real_only_predictions
+from classifier.models.forest import extra_trees
+from classifier.models.forest.extra_trees import real_only_predictions
 from skyreel.errors import ClassifierError
+from tests.helpers.ingestion import ingest
 from tests.helpers.stars import as_stamps, draw, expose, flux_of, hits_psf
 
 CLASSES = ("SN", "RRL", "EB", "NV")
+BETA = 3.8
 SEEDS = st.integers(0, 10_000)
 
 
@@ -51,7 +50,7 @@ def values_of(points):
 
 @settings(deadline=None, max_examples=20)
 @given(seed=SEEDS)
-def test_points_that_could_not_be_measured_change_no_feature(seed):
+def test_unmeasured_points_change_no_feature(seed):
     rng = np.random.default_rng(seed)
     day, flux, error = curves(seed)
     kept = np.sort(rng.permutation(day.shape[1])[:7])
@@ -68,7 +67,7 @@ def test_points_that_could_not_be_measured_change_no_feature(seed):
 
 @settings(deadline=None, max_examples=20)
 @given(seed=SEEDS, factor=st.floats(0.1, 10))
-def test_only_brightness_tells_how_bright_a_star_is(seed, factor):
+def test_only_the_feature_brightness_depends_on_the_flux_scale(seed, factor):
     day, flux, error = curves(seed)
     plain = values_of(Points.of(day, flux, error))
     scaled = values_of(Points.of(day, factor * flux, factor * error))
@@ -79,7 +78,7 @@ def test_only_brightness_tells_how_bright_a_star_is(seed, factor):
 
 @settings(deadline=None, max_examples=10)
 @given(seed=SEEDS)
-def test_power_is_that_of_lomb_and_scargle_with_a_floating_mean(seed):
+def test_power_equals_lomb_scargle_with_a_floating_mean(seed):
     day, flux, error = curves(seed)
     frequencies = np.arange(0.1, 5.0, 0.02)
     for row, found in enumerate(power(Points.of(day, flux, error))):
@@ -89,7 +88,7 @@ def test_power_is_that_of_lomb_and_scargle_with_a_floating_mean(seed):
         assert found == pytest.approx(judge.max(), rel=1e-3)
 
 
-def test_features_tell_the_curves_apart_that_they_are_made_for():
+def test_features_separate_the_light_curves_they_are_made_for():
     day = np.array([[0, 0.1, 0.2, 1, 1.1, 1.2, 2, 2.1, 2.2]])
     rng = np.random.default_rng(0)
     error = np.full_like(day, 10.0)
@@ -102,7 +101,7 @@ def test_features_tell_the_curves_apart_that_they_are_made_for():
     assert stetson(rise) > 0.5 > stetson(constant) > stetson(flicker)
 
 
-def test_one_point_or_none_gives_numbers():
+def test_one_point_or_none_gives_finite_features():
     day, flux, error = curves(3)
     flux[0], flux[1, 1:] = np.nan, np.nan
     values = values_of(Points.of(day, flux, error))
@@ -121,32 +120,34 @@ def exposed(profile, signal_to_noise=60, n_images=4, seed=0):
     return as_stamps(np.stack([expose(light, rng) for _ in range(n_images)])[None])
 
 
-def test_rings_shine_around_a_galaxy_and_not_around_a_star():
+def test_ring_features_detect_a_galaxy_and_not_a_star():
     psf = hits_psf()
-    star = surrounding_features(exposed(draw(psf)))[0]
+    star = surrounding_features(exposed(draw(psf)), BETA)[0]
     galaxy = draw(psf, galaxy=galsim.Exponential(half_light_radius=2.5))
-    galaxy = surrounding_features(exposed(galaxy))[0]
+    galaxy = surrounding_features(exposed(galaxy), BETA)[0]
     assert np.abs(star[:, :2]).max() < 1.0
     assert (galaxy[:, 0] > star[:, 0] + 0.5).all() and (galaxy[-1, 1] > star[-1, 1] + 0.3)
 
 
-def test_the_centre_of_light_is_where_the_star_is():
+def test_the_centroid_is_at_the_star():
     psf = hits_psf()
     for x in (0.0, 0.5, 1.0):
-        found = surrounding_features(exposed(draw(psf, x=x), signal_to_noise=300))[0, -1, 2]
+        found = surrounding_features(exposed(draw(psf, x=x), signal_to_noise=300), BETA)[0, -1, 2]
         # the window is about the stamp's centre, which holds the light back a little
         assert np.exp(found) - 0.05 == pytest.approx(0.85 * x, abs=0.1 * x + 0.03)
 
 
-def test_an_image_of_no_use_leaves_the_surroundings_as_they_were():
+def test_an_unusable_image_does_not_change_the_surrounding_features():
     stamps = exposed(draw(hits_psf()), n_images=3)
     images = stamps.images_adu.copy()
     images[0, 1] = np.nan
-    found = surrounding_features(replace(stamps, images_adu=images))[0]
+    found = surrounding_features(replace(stamps, images_adu=images), BETA)[0]
     np.testing.assert_array_equal(found[1], found[0])
     assert (found[2] != found[1]).all()
     images[0] = np.nan
-    np.testing.assert_array_equal(surrounding_features(replace(stamps, images_adu=images)), 0.0)
+    np.testing.assert_array_equal(
+        surrounding_features(replace(stamps, images_adu=images), BETA), 0.0
+    )
 
 
 # --- features of a split ------------------------------------------------------------------------
@@ -157,23 +158,23 @@ def shown(small_dataset):
     return SelectedSplit(DatasetSplit(small_dataset, "test"), ImageSelection(images=8))
 
 
-def test_features_are_known_for_as_many_images_as_there_are(shown):
-    values = real_only_features(shown)
+def test_features_exist_for_every_image(shown):
+    values = handcrafted_features(shown)
     n_images = shown.stamps(0, len(shown)).n_epochs.astype(int)
     assert values.shape == (len(shown), 8, len(feature_names()))
     there = np.arange(8) < n_images[:, None]
     np.testing.assert_array_equal(
         np.isfinite(values), np.broadcast_to(there[..., None], values.shape)
     )
-    without = real_only_features(shown, brightness=False)
+    without = handcrafted_features(shown, brightness=False)
     np.testing.assert_array_equal(without, values[..., 1:])
     assert "brightness" not in feature_names(brightness=False)
 
 
-def test_features_after_some_images_know_nothing_of_later_ones(small_dataset, shown, monkeypatch):
-    monkeypatch.setattr(making, "_BLOCK_OBJECTS", 32)
-    few = real_only_features(SelectedSplit(shown.split, replace(shown.selection, images=3)))
-    np.testing.assert_allclose(few, real_only_features(shown)[:, :3], rtol=1e-4, atol=1e-4)
+def test_handcrafted_features_do_not_depend_on_later_images(small_dataset, shown, monkeypatch):
+    monkeypatch.setattr(module, "_BLOCK_OBJECTS", 32)
+    few = handcrafted_features(SelectedSplit(shown.split, replace(shown.selection, images=3)))
+    np.testing.assert_allclose(few, handcrafted_features(shown)[:, :3], rtol=1e-4, atol=1e-4)
 
 
 # --- trees --------------------------------------------------------------------------------------
@@ -181,7 +182,7 @@ def test_features_after_some_images_know_nothing_of_later_ones(small_dataset, sh
 
 @pytest.fixture
 def few_trees(monkeypatch):
-    monkeypatch.setattr(learner, "TREES", 25)
+    monkeypatch.setattr(extra_trees, "N_TREES", 25)
 
 
 def four_kinds(seed=1, n=60, longest=4):
@@ -201,24 +202,24 @@ def four_kinds(seed=1, n=60, longest=4):
     )
 
 
-def test_probabilities_are_there_for_every_image_and_add_up(few_trees):
-    features, n_images, label, taught = four_kinds()
+def test_probabilities_exist_for_every_image_and_add_up_to_one(few_trees):
+    features, n_images, label, training_rows = four_kinds()
     classes = ("SN", "CEP", "RRL", "EB", "NV")
     seven = np.array([0, 2, 3, 4])[label]
-    scores = real_only_predictions(features, n_images, seven, taught, classes, seed=0)
+    scores = real_only_predictions(features, n_images, seven, training_rows, classes, seed=0)
     there = np.arange(features.shape[1]) < n_images[:, None]
     np.testing.assert_allclose(scores[there].sum(axis=1), 1, atol=1e-5)
     assert np.isnan(scores[~there]).all() and (scores[there][:, 1] == 0).all()
-    tested = np.setdiff1d(np.arange(len(label)), taught)
+    tested = np.setdiff1d(np.arange(len(label)), training_rows)
     last = scores[tested, n_images[tested] - 1]
     assert (last.argmax(axis=1) == seven[tested]).mean() > 0.8  # noise features cost some
 
 
-def test_labels_of_objects_that_are_not_taught_are_never_looked_at(few_trees):
-    features, n_images, label, taught = four_kinds()
+def test_labels_outside_the_training_set_are_not_used(few_trees):
+    features, n_images, label, training_rows = four_kinds()
     hidden = np.full_like(label, -1)
-    hidden[taught] = label[taught]
-    arguments = (taught, CLASSES)
+    hidden[training_rows] = label[training_rows]
+    arguments = (training_rows, CLASSES)
     known = real_only_predictions(features, n_images, label, *arguments, seed=3)
     blind = real_only_predictions(features, n_images, hidden, *arguments, seed=3)
     np.testing.assert_array_equal(known, blind)
@@ -226,44 +227,43 @@ def test_labels_of_objects_that_are_not_taught_are_never_looked_at(few_trees):
     assert not np.array_equal(known, other, equal_nan=True)
 
 
-def test_answers_after_some_images_do_not_change_when_more_are_known(few_trees):
-    features, n_images, label, taught = four_kinds()
+def test_predictions_do_not_depend_on_later_images(few_trees):
+    features, n_images, label, training_rows = four_kinds()
     first = np.minimum(n_images, 2)
-    few = real_only_predictions(features, first, label, taught, CLASSES, seed=0)
-    many = real_only_predictions(features, n_images, label, taught, CLASSES, seed=0)
+    few = real_only_predictions(features, first, label, training_rows, CLASSES, seed=0)
+    many = real_only_predictions(features, n_images, label, training_rows, CLASSES, seed=0)
     np.testing.assert_array_equal(few[:, :2], many[:, :2])
 
 
-def test_what_cannot_be_learned_from_is_refused_in_one_sentence():
-    features, n_images, label, taught = four_kinds()
+def test_an_unusable_training_set_is_refused_in_one_sentence():
+    features, n_images, label, training_rows = four_kinds()
     with pytest.raises(ClassifierError, match="two classes"):
         same = np.flatnonzero(label == 1)[:3]
         real_only_predictions(features, n_images, label, same, CLASSES, seed=0)
     with pytest.raises(ClassifierError, match="without a label"):
-        hidden = np.where(np.arange(len(label)) == taught[0], -1, label)
-        real_only_predictions(features, n_images, hidden, taught, CLASSES, seed=0)
+        hidden = np.where(np.arange(len(label)) == training_rows[0], -1, label)
+        real_only_predictions(features, n_images, hidden, training_rows, CLASSES, seed=0)
     with pytest.raises(ClassifierError, match="features are not known"):
-        real_only_predictions(features, n_images + 1, label, taught, CLASSES, seed=0)
+        real_only_predictions(features, n_images + 1, label, training_rows, CLASSES, seed=0)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_ten_real_objects_per_class_are_enough_for_most_of_hits(real_data, tmp_path):
     """Twelve draws of ten gave 0.964 with a scatter of 0.021 of one; five here, less 3.6 errors."""
-    from tests.finetune.test_ingest import ingest
-
     with pytest.MonkeyPatch.context() as patch:
         folder = real_data / "hits" / "sequences"
         assert ingest(patch, folder, "--out", tmp_path / "real.zarr", "--quiet") == 0
     split = DatasetSplit(tmp_path / "real.zarr", "test")
-    values = real_only_features(SelectedSplit(split, ImageSelection()))
+    values = handcrafted_features(SelectedSplit(split, ImageSelection()))
     n_images = np.isfinite(values[..., 0]).sum(axis=1)
     last = values[np.arange(len(split)), n_images - 1][:, None]
     one, found = np.ones(len(split), dtype=int), []
     for seed in range(5):
         rng = np.random.default_rng(seed)
         members = [rng.permutation(np.flatnonzero(split.labels == k)) for k in range(4)]
-        taught = np.concatenate([rows[:10] for rows in members])
-        scores = real_only_predictions(last, one, split.labels, taught, CLASSES, seed=seed)
+        training_rows = np.concatenate([rows[:10] for rows in members])
+        scores = real_only_predictions(last, one, split.labels, training_rows, CLASSES, seed=seed)
         answer = scores[:, 0].argmax(axis=1)
         found.append(np.mean([(answer[rows[10:]] == k).mean() for k, rows in enumerate(members)]))
     assert np.mean(found) > 0.93

@@ -1,4 +1,4 @@
-"""One image of one object: may it be measured, the fit, and what there is to say about it."""
+"""Photometry of one image of one object: whether it can be measured, the fit, and its flags."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 from numba import njit
 
 from classifier.photometry.light_curves import Flag
-from classifier.photometry.optimal import FLUX, PIXEL_VARIANCE, SKY, first_sky
+from classifier.photometry.optimal_photometry import FLUX, PIXEL_VARIANCE, SKY, first_sky
+from classifier.photometry.psf_fit import PROFILE, fit_shape
 from classifier.photometry.psf_model import BETA, N_SHAPE, WIDTH, X, Y, draw_star
-from classifier.photometry.shape_fit import PROFILE, fit_shape
+from simulator.psf.psf import Psf
 
 _MASKED, _NO_CALIBRATION, _NO_SKY = (
     int(flag) for flag in (Flag.MASKED, Flag.NO_CALIBRATION, Flag.NO_SKY)
@@ -19,19 +20,19 @@ _SATURATED, _EXTENDED, _OFF_CENTRE, _SEEING_UNKNOWN = (
     int(flag) for flag in (Flag.SATURATED, Flag.EXTENDED, Flag.OFF_CENTRE, Flag.SEEING_UNKNOWN)
 )
 
-# Residuals are another source's where they exceed the noise and this share of the geometric mean
-# of the star's light in the pixel and at its peak: isolated simulated stars, whose ellipticity
-# is not fitted, are then flagged in less than 1 % of their images at any signal to noise.
+# Residuals indicate another source where they exceed the noise and this share of the geometric mean
+# of the star's light in the pixel and at its peak. Isolated simulated stars, whose ellipticity is
+# not fitted, are then flagged in less than 1 % of their images at any signal-to-noise ratio.
 _PROFILE_ERROR = 0.05
 _EXTENDED_SIGMAS = 5.0  # of chi2 in the core
 
 LARGEST_ADU = 1e9  # beyond any detector: such pixels, and NaN, are taken as masked
 _FARTHEST_PIX = 1.0  # from the stamp's centre
-_FARTHEST_SIGMAS = 3.0  # of width and beta from what the seeing gives
+_FARTHEST_SIGMAS = 3.0  # of width and beta from the values expected for the seeing
 
 
 class Batch(NamedTuple):
-    """Stamps as kernels want them: C-ordered, in fixed types, pixels of a stamp in one row."""
+    """Stamps as kernel arguments: C-ordered, of fixed types, the pixels of a stamp in one row."""
 
     images_adu: np.ndarray  # float32 (object, epoch, pixel)
     n_epochs: np.ndarray  # int64 (object,)
@@ -46,21 +47,34 @@ class Batch(NamedTuple):
     seeing_known: np.ndarray  # bool (object, epoch)
     saturated: np.ndarray  # bool (object, epoch)
     least_light: float
+    flux_error_floor: float  # of isolated stars, as a share of the flux
+    extended_flux_error_floor: float  # of other sources
 
 
 class Frame(NamedTuple):
-    """The pixels of a stamp: x, y and size, and which are around the source (one, else zero)."""
+    """The pixels of a stamp: x, y and size, and which lie around the source (one, else zero)."""
 
     grid: tuple
     around: np.ndarray  # float32 (pixel,)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def measure_epoch(batch, frame, psf, i, epoch, pixels, known, shape, work):
-    """Measure one image; its flags.
+def measure_epoch(
+    batch: Batch,
+    frame: Frame,
+    psf: Psf,
+    i: int,
+    epoch: int,
+    pixels: np.ndarray,
+    known: np.ndarray,
+    shape: np.ndarray,
+    work: np.ndarray,
+) -> int:
+    """Measure one image and return its flags.
 
-    ``pixels`` (3, pixel) is room for the data, what is good of them, and of that what is around.
-    Of an image that cannot be measured ``known`` and ``shape`` are NaN.
+    ``pixels`` (3, pixel) is scratch space for the data, the usable pixels and the usable pixels
+    of the border. ``known`` (N_KNOWN,) and ``shape`` (N_SHAPE,) are filled; they are NaN where the
+    image cannot be measured.
     """
     known[:], shape[:] = np.nan, 0.0
     star = (frame.grid, psf, i, epoch)
@@ -86,7 +100,7 @@ def measure_epoch(batch, frame, psf, i, epoch, pixels, known, shape, work):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _first_flags(batch, i, epoch, data, good, profile):
-    """Fill ``data`` and ``good``, and say what can be said before the fit."""
+    """Fill ``data`` and ``good``; return the flags known before the fit."""
     light, total = 0.0, 0.0
     for k in range(data.size):
         value = batch.images_adu[i, epoch, k]
@@ -111,7 +125,7 @@ def _first_flags(batch, i, epoch, data, good, profile):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _prior(batch, i, epoch):
-    """Standard deviations of X, Y, WIDTH and BETA, and the farthest that they may go."""
+    """Standard deviations of X, Y, WIDTH and BETA, and their largest allowed deviations."""
     scatter = np.zeros(N_SHAPE)
     scatter[X] = scatter[Y] = batch.centre_scatter_pix
     scatter[WIDTH] = batch.width_scatter[i, epoch]

@@ -1,8 +1,8 @@
-"""Where a star is on its stamp and how wide: the most probable shape given data and prior.
+"""PSF fit of a star: its most probable position and width, given data and prior.
 
-Gauss-Newton steps on flux, position, ln(width) and ln(beta) together. Priors are normal: about
-the centre of the stamp, and about what the seeing gives. A faint source stays where the prior
-puts it, because the slopes of the model by its shape are proportional to its flux.
+Gauss-Newton steps on flux, position, ln(width) and ln(beta) together. Priors are normal,
+about the centre of the stamp and the shape expected for the seeing. A faint source stays at the
+prior, because the derivatives of the model by its shape are proportional to its flux.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from classifier.photometry.optimal import (
+from classifier.photometry.optimal_photometry import (
     FLUX,
     SHAPE_VARIANCE,
     SKY,
@@ -23,10 +23,10 @@ from classifier.photometry.psf_model import N_SHAPE, draw_star
 
 # for X, Y [pix], WIDTH, BETA [ln]
 _DIFFERENCES = np.array([0.05, 0.05, 0.02, 0.05])  # steps of the finite differences
-_LONGEST = np.array([0.5, 0.5, 0.1, 0.2])  # that one Gauss-Newton step may go
-_SETTLED = np.array([0.01, 0.01, 0.003, 0.02])  # steps after which there is no other,
-_SETTLED_SIGMAS = 0.15  # or those shorter than this share of a parameter's uncertainty
-_REDRAW = np.array([0.2, 0.2, 0.05, 0.1])  # slopes are drawn anew after moving this far
+_LONGEST = np.array([0.5, 0.5, 0.1, 0.2])  # Gauss-Newton step
+_SETTLED = np.array([0.01, 0.01, 0.003, 0.02])  # a smaller step is the last,
+_SETTLED_SIGMAS = 0.15  # or one below this share of a parameter's uncertainty
+_REDRAW = np.array([0.2, 0.2, 0.05, 0.1])  # slopes are computed again after a change of this size
 _MAX_STEPS = 6
 
 # rows of the working space: 1 / V, a shifted star or the residual, one more, and the star's
@@ -35,13 +35,22 @@ WEIGHT, SHIFTED, WEIGHTED, PROFILE, SLOPES, N_WORK = 0, 1, 2, 3, 4, 4 + N_SHAPE
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fit_shape(data, good, star, border, noise, prior, shape, known, work):
-    """Find the ``shape`` of a star, and its flux and sky as ``optimal_flux`` does.
+def fit_shape(
+    data: np.ndarray,
+    good: np.ndarray,
+    star: tuple,
+    border: np.ndarray,
+    noise: tuple[float, float, float],
+    prior: tuple[np.ndarray, np.ndarray],
+    shape: np.ndarray,
+    known: np.ndarray,
+    work: np.ndarray,
+) -> None:
+    """Find the ``shape`` (N_SHAPE,) of a star, and its flux and sky as ``optimal_flux`` does.
 
-    ``star`` is what ``draw_star`` wants to know: (grid, psf, object, epoch). ``prior`` is
-    (standard deviations, 0 for what is held; largest distances from the prior's centre).
-    ``work`` (N_WORK, pixel) holds the profile of the first ``shape``, and is left with the
-    last one's.
+    ``star`` is the argument of ``draw_star``: (grid, psf, object, epoch). ``prior`` is (standard
+    deviations, 0 for fixed parameters; largest deviations from the prior's centre). ``work``
+    (N_WORK, pixel) holds the profile of the first ``shape`` on entry, of the last one on return.
     """
     scatter, farthest = prior
     profile, weight, slopes = work[PROFILE], work[WEIGHT], work[SLOPES:]
@@ -64,7 +73,7 @@ def fit_shape(data, good, star, border, noise, prior, shape, known, work):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _move(shape, step, farthest, settled):
-    """Change ``shape`` by a step within bounds; whether that was far."""
+    """Change ``shape`` by a step within bounds; whether the change exceeds ``settled``."""
     moved = False
     for j in range(N_SHAPE):
         before = shape[j]
@@ -76,7 +85,7 @@ def _move(shape, step, farthest, settled):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _draw_slopes(slopes, profile, shifted, star, scatter, shape):
-    """Derivatives of the profile by each parameter that is free."""
+    """Derivatives of the profile by each free parameter."""
     moved = shape.copy()
     for j in range(N_SHAPE):
         if scatter[j] > 0.0:
@@ -90,12 +99,12 @@ def _draw_slopes(slopes, profile, shifted, star, scatter, shape):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _solve(data, border, work, scatter, shape, known, step, settled):
-    """Fill ``step`` with the Gauss-Newton step, and the flux variance that the shape adds.
+    """Fill ``step`` with the Gauss-Newton step, and the flux variance due to the shape.
 
     With J the slopes of the model by flux and shape, N = J' J / V and the prior's precision, h =
-    J' 1 / V and p the mean of J over the border, the sky moves by -p times a step: the step solves
-    (N - h p') step = J' residual / V - prior. Noise of the equations' right side has the
-    covariance N + h h' variance(sky) - h p' - p h'.
+    J' 1 / V and p the mean of J over the border, the sky changes by -p times a step: the
+    step solves (N - h p') step = J' residual / V - prior. The noise of the right-hand side has
+    the covariance N + h h' variance(sky) - h p' - p h'.
     """
     n = N_SHAPE + 1
     matrix, right, light, wings = np.zeros((n, n)), np.zeros(n), np.zeros(n), np.zeros(n)

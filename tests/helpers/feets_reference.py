@@ -1,4 +1,4 @@
-"""What feets 1.0 computes of our features, with the options that make it follow FATS."""
+"""Features computed by feets 1.0, with the options that make it follow FATS."""
 
 from __future__ import annotations
 

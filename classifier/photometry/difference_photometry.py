@@ -1,4 +1,4 @@
-"""How a source has changed since the earliest images: differences with matched weights.
+"""Difference fluxes of a source from the earliest images, with matched Gaussian weights.
 
 To subtract a template one convolves the sharper image with a Gaussian of the missing width
 and weighs the difference with a profile of the broader PSF. Both steps are linear in the
@@ -6,9 +6,9 @@ pixels, and where that profile is a Gaussian they are together a Gaussian weight
 they were read: narrow for the broad image, wider for the sharp one, so that weight and PSF
 convolved are the same for all (compare Gaussian-aperture-and-PSF photometry, Kuijken 2008,
 A&A 482, 1053). Nothing is interpolated and no noise is correlated, so errors are exact sums over
-pixels. Weights are centred on the fitted positions. Of a star their widths are tuned, and
-their sums scaled, so that it leaves nothing where it is constant, whatever the shape of its
-PSF; of what is extended, whose fitted PSF means little, the widths are those of Gaussians.
+pixels. Weights are centred on the fitted positions. For a point source the widths are adjusted
+and the sums scaled so that the difference of a constant star is zero for any PSF. The fitted PSF of
+an extended source means little; its widths are those of Gaussian PSFs.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from classifier.photometry.epoch import LARGEST_ADU
+from classifier.photometry.epoch_photometry import LARGEST_ADU, Batch, Frame
 from classifier.photometry.light_curves import Flag
-from classifier.photometry.optimal import (
+from classifier.photometry.optimal_photometry import (
     FLUX,
     PIXEL_VARIANCE,
     SHAPE_VARIANCE,
@@ -27,22 +27,31 @@ from classifier.photometry.optimal import (
     VARIANCE,
 )
 from classifier.photometry.psf_model import WIDTH, X, Y
+from simulator.psf.psf import Psf
 
 _FWHM_PER_SIGMA = 2.3548200450309493
 _NEWTON_STEPS = 2
-_NOT_ALONE = int(Flag.EXTENDED) | int(Flag.OFF_CENTRE)
-# Error that no noise explains, as a share of the flux: of stars, the calibration of exposures
-# (real HiTS stars scatter by it); of galaxies and stars with neighbours, PSFs that do not match.
-_FLOOR, _EXTENDED_FLOOR = 0.006, 0.035
+_NOT_ISOLATED = int(Flag.EXTENDED) | int(Flag.OFF_CENTRE)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def measure_differences(batch, frame, psf, i, found, shapes, flags, profiles, n_templates, out_njy):
+def measure_differences(
+    batch: Batch,
+    frame: Frame,
+    psf: Psf,
+    i: int,
+    found: np.ndarray,
+    shapes: np.ndarray,
+    flags: np.ndarray,
+    profiles: np.ndarray,
+    n_templates: int,
+    out_njy: np.ndarray,
+) -> None:
     """Fill ``out_njy`` (epoch, 2) with differences and their variances; NaN without a template.
 
-    ``found`` and ``shapes`` are what the images of object ``i`` gave, (epoch, ...), and
-    ``profiles`` (epoch, pixel) the stars fitted to them. The template of an image is the mean
-    of the earliest images in its band, before it, that could be measured.
+    ``found`` and ``shapes`` (epoch, ...) are the measurements of object ``i`` in every image,
+    ``profiles`` (epoch, pixel) the fitted stars. The template of an image is the mean of the
+    earliest measured images of the same band before it.
     """
     n = batch.n_epochs[i]
     psf_variance = np.empty(n)
@@ -61,16 +70,16 @@ def measure_differences(batch, frame, psf, i, found, shapes, flags, profiles, n_
         widest = images[np.argmax(psf_variance[images])]
         common = psf_variance[widest]
         light, _ = _fill_weight(weight, frame.grid, shapes[widest], common, profiles[widest])
-        alone = 2 * np.count_nonzero(flags[images] & _NOT_ALONE) < images.size
+        isolated = 2 * np.count_nonzero(flags[images] & _NOT_ISOLATED) < images.size
         flux, sum_weight, variance = 0.0, 0.0, 0.0
         for k in images:
             wide = 2.0 * common - psf_variance[k]
-            if alone:
+            if isolated:
                 _match(weight, frame.grid, shapes[k], profiles[k], wide, light)
             else:
                 _fill_weight(weight, frame.grid, shapes[k], wide, profiles[k])
                 weight /= np.float32(light)
-            one = _weighted_flux(batch, i, k, found[k], profiles[k], weight, alone)
+            one = _weighted_flux(batch, i, k, found[k], profiles[k], weight, isolated)
             if k == epoch:
                 out_njy[epoch, 0] = one[0] - flux / sum_weight
                 out_njy[epoch, 1] = one[1] + variance / sum_weight**2
@@ -93,10 +102,10 @@ def _earliest(band, found, epoch, chosen):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _match(weight, grid, shape, profile, variance_pix2, light):
-    """Fill ``weight`` with the Gaussian of volume one that lets ``light`` of a star through.
+    """Fill ``weight`` with the Gaussian whose sum over a star of flux one is ``light``.
 
-    Its variance is found by Newton's method from a guess that is exact for Gaussian PSFs. At
-    last the weights are scaled to give one for the star.
+    Newton's method finds its variance from a guess that is exact for Gaussian PSFs. The weights
+    are then scaled to give one for the star.
     """
     for _ in range(_NEWTON_STEPS):
         through, slope = _fill_weight(weight, grid, shape, variance_pix2, profile)
@@ -111,7 +120,7 @@ def _match(weight, grid, shape, profile, variance_pix2, light):
 def _fill_weight(weight, grid, shape, variance_pix2, profile):
     """Fill ``weight`` with a Gaussian of volume one at the star.
 
-    Returns what it gives for a star of flux one, and the derivative of that by the variance.
+    Returns the weighted sum of a star of flux one, and its derivative by the variance.
     """
     x_grid, _, size = grid
     squares_x, squares_y = (x_grid[:size] - shape[X]) ** 2, (x_grid[:size] - shape[Y]) ** 2
@@ -131,11 +140,11 @@ def _fill_weight(weight, grid, shape, variance_pix2, profile):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _weighted_flux(batch, i, epoch, known, profile, weight, alone):
+def _weighted_flux(batch, i, epoch, known, profile, weight, isolated):
     """(flux, variance) in nJy with these weights, and the precision that the sky allows.
 
-    The precision does not depend on the flux: a template of a varying source would otherwise
-    be drawn to its faint images. Masked pixels hold the fitted star.
+    The precision does not depend on the flux, which would bias the template of a variable source
+    towards its faint images. Masked pixels hold the fitted star.
     """
     gain, light = batch.gain_e_per_adu[i], max(known[FLUX], 0.0)
     per_light = light / gain if gain > 0.0 else 0.0
@@ -151,9 +160,9 @@ def _weighted_flux(batch, i, epoch, known, profile, weight, alone):
         empty += w * w * known[PIXEL_VARIANCE]
     flux += modelled * known[FLUX]
     variance += modelled * modelled * known[VARIANCE] + seen * seen * known[SKY_VARIANCE]
-    if alone:
-        variance += known[SHAPE_VARIANCE] + (_FLOOR * flux) ** 2
+    if isolated:
+        variance += known[SHAPE_VARIANCE] + (batch.flux_error_floor * flux) ** 2
     else:
-        variance += (_EXTENDED_FLOOR * flux) ** 2
+        variance += (batch.extended_flux_error_floor * flux) ** 2
     scale = batch.njy_per_adu[i, epoch]
     return flux * scale, variance * scale**2, 1.0 / (empty * scale**2)
