@@ -118,7 +118,6 @@ def predict_split(
 ) -> Predictions:
     """Predict a split, write the predictions, and score them where labels are known."""
     from classifier.features.feature_table import dataset_identity
-    from classifier.image_selection import SelectedSplit
     from skyreel.console import Bars
     from skyreel.provenance import versions
 
@@ -134,10 +133,7 @@ def predict_split(
     _write(out, predictions, attributes)
     console.print(f"Predictions after every image of {len(split):,} objects: {out}")
     if (predictions.label >= 0).any():
-        facts = {"Model": str(model.folder), "Data": str(split.path), "Survey": split.survey}
-        facts |= {"Versions": ", ".join(f"{k} {v}" for k, v in attributes["versions"].items())}
-        selected = SelectedSplit(split, model.selection)
-        _score(predictions, selected, model.name, facts, report, console)
+        _score(predictions, report, console, model, split, attributes["versions"])
     return predictions
 
 
@@ -155,18 +151,28 @@ def _write(out, predictions, attributes):
         export_table(Path(folder) / "p.parquet", out)
 
 
-def _score(predictions, selected, name, facts, report, console):
+def _score(predictions, report, console, model, split, package_versions):
     from classifier.evaluation import evaluate, summary_table, write_report
+    from classifier.image_selection import SelectedSplit
     from classifier.reports.evaluation_page import PAGE
 
     evaluation = evaluate(predictions)
     console.print(summary_table(evaluation))
     if report is not None:
-        title = f"{name} on {Path(selected.split.path).name}, {selected.split.name}"
         write_report(
-            evaluation, report, title, predictions=predictions, selected=selected, facts=facts
+            evaluation,
+            report,
+            f"{model.name} on {Path(split.path).name}, {split.name}",
+            predictions=predictions,
+            selected=SelectedSplit(split, model.selection),
+            facts={
+                "Model": str(model.folder),
+                "Data": str(split.path),
+                "Survey": split.survey,
+                "Versions": ", ".join(f"{k} {v}" for k, v in package_versions.items()),
+            },
         )
-        console.print(f"The report: {report / PAGE}")
+        console.print(f"The report: {Path(report) / PAGE}")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from classifier.evaluation.comparison import (
 from classifier.evaluation.embedding import Map
 from classifier.image_selection import SelectedSplit
 from classifier.reports import evaluation_figures as figures
+from classifier.reports.embedding_figures import embeddings
 from classifier.reports.evaluation_files import as_dict
 from classifier.reports.evaluation_page import (
     MISTAKE_NOTE,
@@ -154,10 +155,7 @@ def _scores(c: Comparison) -> Iterator[Section]:
     yield Section("Scores", [Table(_heads("Model", keys), rows, text)])
     if several:
         rows = [
-            [
-                f"{a} − {b}",
-                *(number(*found[k], sign="+", bold=is_significant(found[k])) for k in keys),
-            ]
+            [f"{a} − {b}", *(_difference_cell(found[key]) for key in keys)]
             for (a, b), found in c.differences.items()
         ]
         less = " and ".join(_NAMES[key].lower() for key in SMALLER_IS_BETTER)
@@ -166,6 +164,10 @@ def _scores(c: Comparison) -> Iterator[Section]:
             f"zero. For {less}, less is better."
         )
         yield Section("Differences between models", [Table(_heads("Pair", keys), rows, text)])
+
+
+def _difference_cell(found):
+    return number(*found, sign="+", bold=is_significant(found))
 
 
 def _heads(first, keys):
@@ -196,7 +198,7 @@ def _embeddings(report):
         "enough. Classes that form separate groups are distinguished by the model; distances "
         f"between groups have no meaning. {what}."
     )
-    return Section("Embeddings", [Figure(figures.embeddings(drawn), caption, "embeddings")])
+    return Section("Embeddings", [Figure(embeddings(drawn), caption, "embeddings")])
 
 
 def _mistakes(report, folder):

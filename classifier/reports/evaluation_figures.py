@@ -12,12 +12,9 @@ from textwrap import fill
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
-from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
 
 from classifier.evaluation.evaluation import Evaluation
-from classifier.evaluation.predictions import Predictions
 from skyreel.errors import EvaluationError
 from skyreel.report.figures import (
     histogram,
@@ -29,17 +26,15 @@ from skyreel.report.figures import (
     panels,
     points,
     save_png,
-    scatter,
     score_axis,
     side_by_side,
     styled,
 )
-from skyreel.report.theme import FAINT, FRAME, class_styles, model_styles
+from skyreel.report.theme import FAINT, model_styles
 
 _LEAST_RANGE = 0.1  # of an axis of scores: less would magnify noise
 _METRICS = (("accuracy", "Accuracy"), ("mean_recall", "Mean recall"))
 _LETTERS_PER_INCH = 12  # of a title
-_CURVE_POINTS = 400  # of a ROC or precision-recall curve
 MAGNITUDE = "Median observed magnitude [mag]"
 NO_MAGNITUDE_BINS = "No bin of magnitude holds enough objects."
 Evaluations = Mapping[str, Evaluation]
@@ -256,53 +251,17 @@ def recall_by_magnitude(figure: Figure, evaluations: Evaluations) -> None:
     legend(figure, figure.axes[0])
 
 
-@styled
-def embeddings(figure: Figure, by_model: Mapping[str, tuple]) -> None:
-    """Positions of objects in the embedding of every model, coloured by class.
-
-    What is drawn of a model is (position (object, 2) or None, label (object,), classes).
-    """
-    for axes, (name, (position, label, classes)) in zip(
-        panels(figure, len(by_model), most=3, width=3.2, height=3.3, shared=False),
-        by_model.items(),
-        strict=True,
-    ):
-        bare(axes)
-        axes.set_title(name if len(by_model) > 1 else "")
-        if position is None:
-            style = {"ha": "center", "color": FAINT, "transform": axes.transAxes}
-            axes.text(0.5, 0.5, "too few objects, or all are the same", **style)
-            continue
-        axes.autoscale(True)
-        for k in np.unique(label):
-            colour = class_styles(classes)[k][0]
-            style = {"s": 5, "lw": 0, "alpha": 0.75, "color": colour}
-            scatter(axes, *position[label == k].T, label=classes[k], **style)
-    class_legend(figure, classes, np.unique(label))
-
-
-def bare(axes: Axes) -> None:
-    """Axes of an embedding, which have no unit: a frame, no ticks."""
-    axes.set(xticks=[], yticks=[], box_aspect=1)
-    axes.set(xlabel="t-SNE 1 [arbitrary unit]", ylabel="t-SNE 2 [arbitrary unit]")
-    axes.spines[:].set(visible=True, color=FRAME)
-
-
-def class_legend(figure: Figure, classes, present, extra=()) -> None:
-    """The colours of classes below a figure."""
-    style = {"ls": "", "marker": "o", "ms": 5}
-    colours = [class_styles(classes)[k][0] for k in present]
-    marks = [
-        Line2D([], [], color=c, label=classes[k], **style)
-        for c, k in zip(colours, present, strict=True)
-    ]
-    handles = [*marks, *extra]
-    style = {"ncols": min(9, len(handles)), "handletextpad": 0.1, "columnspacing": 1.2}
-    figure.legend(handles=handles, loc="outside lower center", **style)
-
-
 def magnitude_curve(
-    axes: Axes, bins, values, error, *, offset=0.0, color, marker, label="", count=None
+    axes: Axes,
+    bins: np.ndarray,
+    values: np.ndarray,
+    error: np.ndarray,
+    *,
+    offset: float = 0.0,
+    color: str,
+    marker: str,
+    label: str = "",
+    count: np.ndarray | None = None,
 ) -> None:
     """Points with error bars at the centres of bins (bin, 2), joined where bins are neighbours."""
     centre = bins.mean(axis=1)
@@ -310,56 +269,6 @@ def magnitude_curve(
     place = centre + offset * np.diff(bins)[:, 0]
     style = {"color": color, "marker": marker, "label": label}
     points(axes, centre, values, error, place=place, joined=joined, count=count, **style)
-
-
-# --- ROC and precision-recall -------------------------------------------------------------------
-
-
-def class_rankings(predictions: Predictions) -> dict[str, dict]:
-    """How well the probability of a class ranks its objects above all others, by class.
-
-    After all images. ``auc`` is the area under the ROC curve, ``average_precision`` that of
-    precision against recall. Classes without objects, or with all of them, are left out.
-    """
-    known = predictions.of((predictions.label >= 0) & (predictions.n_images > 0))
-    final, found = known.after(max(1, known.longest)), {}
-    for k, name in enumerate(known.classes):
-        true, score = known.label == k, final[:, k]
-        if not true.any() or true.all():
-            continue
-        false_positive, true_positive, _ = roc_curve(true, score)
-        precision, recall, _ = precision_recall_curve(true, score, drop_intermediate=True)
-        found[name] = {
-            "n": int(true.sum()),
-            "auc": float(auc(false_positive, true_positive)),
-            "average_precision": float(average_precision_score(true, score)),
-            "roc": (false_positive, true_positive),
-            "precision_recall": (recall[::-1], precision[::-1]),
-        }
-    return found
-
-
-@styled
-def ranking_curves(figure: Figure, rankings: Mapping[str, Mapping]) -> None:
-    """ROC and precision-recall curves of every class against all others."""
-    figure.set_size_inches(7.6, 3.9)
-    roc, precision = figure.subplots(1, 2)
-    roc.plot([0, 1], [0, 1], color=FAINT, lw=0.8, ls=(0, (4, 3)), zorder=0)
-    for (name, found), (colour, _) in zip(rankings.items(), class_styles(rankings), strict=True):
-        for axes, key in ((roc, "roc"), (precision, "precision_recall")):
-            x, y = found[key]
-            kept = np.unique(np.linspace(0, x.size - 1, min(x.size, _CURVE_POINTS)).astype(int))
-            line(axes, x[kept], y[kept], label=name, color=colour, lw=1.3)
-    roc.set(xlabel="False positive rate", ylabel="True positive rate (recall)")
-    precision.set(xlabel="Recall (completeness)", ylabel="Precision (purity)")
-    for axes, title in ((roc, "ROC"), (precision, "Precision and recall")):
-        axes.set_title(title)
-        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.03), aspect="equal")
-        score_axis(axes)
-    legend(figure, roc, columns=9)
-
-
-# --- what several figures share -----------------------------------------------------------------
 
 
 def _models(evaluations):

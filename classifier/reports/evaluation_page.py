@@ -15,6 +15,7 @@ from classifier.reports import evaluation_figures as figures
 from classifier.reports.evaluation_files import NAMES, write_files
 from classifier.reports.object_page import mistake_parts
 from classifier.reports.object_summary import summaries_of
+from classifier.reports.ranking_figures import class_rankings, ranking_curves
 from skyreel.report.figures import FEW_OBJECTS, Figure
 from skyreel.report.page import Cards, Note, Page, Section
 from skyreel.report.tables import Cell, Table, columns, number
@@ -51,10 +52,9 @@ def write_report(
     title : str
         Usually the model and the data.
     predictions : Predictions, optional
-        For ROC and precision-recall curves and the most confident mistakes.
+        For ROC and precision-recall curves and the mistakes.
     selected : SelectedSplit, optional
-        The images of the mistakes, as the model was given them; every mistake has a page in
-        ``objects/``.
+        The images the model was given; every mistake then has a page in ``objects/``.
     facts : mapping of str to str, optional
         Model, data and versions, for the page.
 
@@ -66,21 +66,25 @@ def write_report(
     folder = Path(folder)
     write_files(evaluation, folder, title)
     figures.plot_comparison({title: evaluation}, folder)
-    sections = list(evaluation_sections({title: evaluation}))
+    sections = [Section("Scores", [_scores(evaluation)])]
+    sections += evaluation_sections({title: evaluation})
     if predictions is not None:
-        rankings = figures.class_rankings(predictions)
-        sections[1:1] = [_rankings(rankings)] if rankings else []
+        rankings = class_rankings(predictions)
+        sections[2:2] = [_rankings(rankings)] if rankings else []
         sections.append(_mistakes(predictions, selected, folder))
-    sections.insert(0, Section("Scores", [_scores(evaluation)]))
+    _page(evaluation, title, sections, facts or {}).write(folder / PAGE)
+
+
+def _page(evaluation, title, sections, facts):
     counts = evaluation.final.n_by_class.astype(int).tolist()
-    Page(
+    return Page(
         title=title,
         verdict=tuple(_verdict(evaluation)),
         headline=accuracy_figure({title: evaluation}),
         sections=sections,
         classes=dict(zip(evaluation.classes, counts, strict=True)),
-        facts={**_left_out(evaluation), **(facts or {})},
-    ).write(folder / PAGE)
+        facts={**_left_out(evaluation), **facts},
+    )
 
 
 _SCORES = (
@@ -200,7 +204,7 @@ def _rankings(rankings):
     rows.append(["Mean", "", "", *(Cell(f"{mean:.4f}", bold=True) for mean in means)])
     heads = [*columns("Class", "Name", text=True), *columns("Objects", "AUC", "Average precision")]
     figure = Figure(
-        figures.ranking_curves(rankings),
+        ranking_curves(rankings),
         "Every class against all others, by its probability after all images. AUC is the area "
         "under the ROC curve; the average precision is the area under precision against recall.",
         "roc_and_precision_recall",

@@ -1,8 +1,8 @@
-"""Figures of one object: a summary with images, light curve and probabilities, and a strip.
+"""The summary figure of one object: images, light curve and probabilities.
 
-In the summary, all that belongs to one image stands in one column. Columns are equally wide within
+All that belongs to one image stands in one column. Columns are equally wide within
 a night, because images cluster in nights; at the foot, lines lead from the columns to a linear axis
-of time. The strip is small: a few images and the light curve. Arrays are (image, row, column),
+of time. Arrays are (image, row, column),
 (image, class) or (image,).
 """
 
@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import matplotlib.style
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -19,20 +17,18 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
+from classifier.reports.object_strip import DAYS, STYLE, stamp
 from classifier.reports.object_summary import ObjectSummary
 from skyreel.report.figures import keep
-from skyreel.report.theme import ALERT, DPI, FAINT, INK, PAPER, RC_PARAMS, class_styles
+from skyreel.report.theme import ALERT, DPI, FAINT, INK, PAPER, class_styles
 
-_BLACK_SIGMA, _SOFTENING_SIGMA = -2.5, 3.0
-_MASKED, _SHADE = "#41628A", "#7F8A96"
+_SHADE = "#7F8A96"
 _NIGHT_DAY = 0.4  # a longer pause begins another night
 _NIGHT_GAP = 0.3  # columns left free between nights
 _LEAST_RANGE = 0.1  # of the flux axis, over the median flux: less would magnify noise
 _MAG_STEPS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _STEPS = (1, 2, 5, 10)
 _UNITS = (("nJy", 1.0), ("µJy", 1e3), ("mJy", 1e6), ("Jy", 1e9))
-_STYLE = RC_PARAMS | {"xtick.labelsize": 7, "legend.fontsize": 8.5}
-_DAYS = "Days since the first image [d]"
 
 
 def nights_of(day: np.ndarray) -> np.ndarray:
@@ -43,7 +39,7 @@ def nights_of(day: np.ndarray) -> np.ndarray:
 
 def summary_figure(summary: ObjectSummary) -> Figure:
     """The object summary: images, light curve and class probabilities."""
-    with matplotlib.style.context(["default", _STYLE]):
+    with matplotlib.style.context(["default", STYLE]):
         drawn = _Summary(summary)
         drawn.head()
         drawn.stamps()
@@ -51,20 +47,6 @@ def summary_figure(summary: ObjectSummary) -> Figure:
         drawn.probabilities()
         drawn.time()
     return drawn.figure
-
-
-def stamp(axes: Axes, sigma: np.ndarray, white: float) -> None:
-    """One image (row, column) in units of its noise, stretched to ``white``, masked pixels blue."""
-    ends = np.arcsinh(np.array([_BLACK_SIGMA, white]) / _SOFTENING_SIGMA)
-    axes.imshow(
-        np.arcsinh(sigma / _SOFTENING_SIGMA),
-        cmap=colormaps["gray"].with_extremes(bad=_MASKED),
-        vmin=ends[0],
-        vmax=ends[1],
-        origin="lower",
-        interpolation="none",
-    )
-    axes.set_axis_off()
 
 
 class _Summary:
@@ -135,7 +117,7 @@ class _Summary:
         images = "1 image" if self.n == 1 else f"{self.n} images"
         said = f"predicted after {images}: {predicted} ({probability:.2f})"
         known = "class not known" if s.true_class is None else f"true class: {s.true_class}"
-        self._write(self.LEFT, 0.52, f"{known}     {said}", 10, color=ALERT if wrong else INK)
+        self._write(self.LEFT, 0.52, f"{known}; {said}", 10, color=ALERT if wrong else INK)
 
     def stamps(self):
         """The images, all with one stretch, above their columns; rows take turns."""
@@ -172,6 +154,16 @@ class _Summary:
         for night in np.unique(self.night):
             at = self.night == night
             axes.plot(self.column[at], flux[at], "-", color=INK, lw=0.7, alpha=0.35)
+        keep(axes, "light curve", s.day, flux, error, None, (DAYS, f"{s.band} flux [{unit}]"))
+        self._fluxes(axes, flux, error)
+        axes.set(ylim=(low / size_njy, high / size_njy), ylabel=f"{s.band} flux [{unit}]")
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
+        if low < 0 < high:
+            axes.axhline(0, color=FAINT, lw=0.7, zorder=0)
+        self._magnitudes(axes, low, high)
+
+    def _fluxes(self, axes, flux, error):
+        s, lost = self.summary, np.isnan(flux)
         for at, face, edge in (
             (~s.saturated & s.detected, INK, INK),
             (~s.saturated & ~s.detected, FAINT, FAINT),
@@ -180,28 +172,14 @@ class _Summary:
             style = {"fmt": "o", "ms": 4, "mew": 0.8, "elinewidth": 0.9}
             style |= {"mec": edge, "mfc": face, "ecolor": edge}
             axes.errorbar(self.column[at], flux[at], error[at], **style)
-        names = (_DAYS, f"{s.band} flux [{unit}]")
-        keep(axes, "light curve", s.day, flux, error, quantities=names)
-        lost = np.isnan(flux)
-        axes.plot(
-            self.column[lost],
-            np.full(lost.sum(), 0.04),
-            "x",
-            color=ALERT,
-            ms=4.5,
-            transform=axes.get_xaxis_transform(),
-        )
-        axes.set(ylim=(low / size_njy, high / size_njy), ylabel=f"{s.band} flux [{unit}]")
-        axes.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
-        if low < 0 < high:
-            axes.axhline(0, color=FAINT, lw=0.7, zorder=0)
-        self._magnitudes(axes, low, high)
+        style = {"color": ALERT, "ms": 4.5, "transform": axes.get_xaxis_transform()}
+        axes.plot(self.column[lost], np.full(lost.sum(), 0.04), "x", **style)
         notes = {
             "open: saturated": s.saturated.any(),
             "grey: not detected (< 3σ)": (~s.detected & ~s.saturated & ~lost).any(),
             "×: not measured": lost.any(),
         }
-        text = "   ".join(note for note, there in notes.items() if there)
+        text = "; ".join(note for note, there in notes.items() if there)
         style = {"ha": "right", "va": "top", "fontsize": 7, "color": FAINT}
         axes.text(0.995, 0.97, text, transform=axes.transAxes, **style)
 
@@ -232,7 +210,7 @@ class _Summary:
                 clip_on=False,
                 zorder=4 if wanted else 3,
             )
-            names = (_DAYS, "Probability")
+            names = (DAYS, "Probability")
             keep(axes, s.classes[k], s.day, s.probabilities[:, k], quantities=names)
             label = f"{s.classes[k]} {s.probabilities[-1, k]:.2f}{' true' if wanted else ''}"
             handles.append(Line2D([], [], label=label, **style, mew=0))
@@ -255,7 +233,7 @@ class _Summary:
         starts = np.stack([low + (high - low) * fraction, np.ones(self.n)], axis=1)
         ends = np.stack([day, np.zeros(self.n)], axis=1)
         axes.add_collection(LineCollection(np.stack([starts, ends], axis=1), colors=FAINT, lw=0.6))
-        axes.set(xlim=(low, high), ylim=(0, 1), yticks=[], xlabel=_DAYS)
+        axes.set(xlim=(low, high), ylim=(0, 1), yticks=[], xlabel=DAYS)
         axes.xaxis.set_major_locator(MaxNLocator(10, steps=_STEPS))
         axes.spines["left"].set_visible(False)
 
@@ -296,46 +274,3 @@ def magnitude_ticks(low_njy: float, high_njy: float) -> tuple[list[float], list[
             kept.append(k)
     digits = 0 if step >= 1 else 1 if step >= 0.1 else 2
     return [float(fluxes[k]) for k in kept], [f"{marks[k]:.{digits}f}" for k in kept]
-
-
-_SIDE, _STRIP, _GAP = 0.8, 5.6, 0.05  # inches
-
-
-def strip(summary: ObjectSummary) -> Figure:
-    """First, middle and last image, the mean of all, and the light curve, side by side."""
-    small = {"xtick.labelsize": 6.5, "ytick.labelsize": 6.5, "axes.labelsize": 7}
-    with matplotlib.style.context(["default", _STYLE | small]):
-        figure = Figure(figsize=(_STRIP, _SIDE + 0.62), dpi=DPI)
-        FigureCanvasAgg(figure)
-        last, white, known = summary.day.size - 1, summary.white_sigma, np.isfinite(summary.sigma)
-        total = np.where(known, summary.sigma, 0).sum(axis=0)
-        mean = np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
-        deeper = float(np.sqrt(last + 1))
-        chosen = sorted({0, last // 2, last})
-        images = [(f"{summary.day[k]:.1f} d", summary.sigma[k]) for k in chosen]
-        for place, (title, image) in enumerate([*images, ("mean", mean * deeper)]):
-            axes = _strip_axes(figure, place * (_SIDE + _GAP), _SIDE)
-            stamp(axes, image, white * (deeper if title == "mean" else 1.0))
-            axes.set_title(title, fontsize=7, pad=2)
-        _strip_curve(figure, (len(images) + 1) * (_SIDE + _GAP) + 0.48, summary)
-    return figure
-
-
-def _strip_axes(figure, left, width):
-    height = figure.get_figheight()
-    return figure.add_axes((left / _STRIP, 0.42 / height, width / _STRIP, _SIDE / height))
-
-
-def _strip_curve(figure, left, summary):
-    axes = _strip_axes(figure, left, _STRIP - left - 0.05)
-    flux, error, detected = summary.flux_njy / 1e3, summary.error_njy / 1e3, summary.detected
-    style = {"fmt": "o", "ms": 2.6, "elinewidth": 0.8}
-    axes.errorbar(summary.day[~detected], flux[~detected], error[~detected], color=FAINT, **style)
-    axes.errorbar(summary.day[detected], flux[detected], error[detected], color=INK, **style)
-    axes.grid(lw=0.5)
-    axes.set(xlabel=_DAYS, ylabel=f"{summary.band} flux [µJy]")
-    if (~detected & np.isfinite(flux)).any():
-        axes.set_title("grey: not detected (< 3σ)", fontsize=6.5, pad=2, loc="right", color=FAINT)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.yaxis.set_major_locator(MaxNLocator(4))
-    keep(axes, "light curve", summary.day, flux, error)

@@ -12,7 +12,8 @@ import numpy as np
 from classifier.evaluation.predictions import Predictions
 from classifier.image_selection import SelectedSplit
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
-from classifier.reports.object_figures import strip, summary_figure
+from classifier.reports.object_figures import summary_figure
+from classifier.reports.object_strip import strip
 from classifier.reports.object_summary import ObjectSummary, object_summary_of
 from skyreel.report.figures import Figure, save_png
 from skyreel.report.page import Note, Page, Part, Section

@@ -85,19 +85,17 @@ def object_summary_of(selected: SelectedSplit, row: int, predictions: Prediction
     Parameters
     ----------
     selected : SelectedSplit
-        The split, with the images that the model was given.
+        With the images that the model was given.
     row : int
         Of the object in the split; `rows_of` finds it.
     predictions : Predictions
-        Of any model; they need not be of all objects, nor in their order. A model that leaves
-        out images of no use (`classifier.network_inputs`) has fewer predictions; they are carried
-        forward.
+        In any order. A model that leaves out images of no use (`classifier.network_inputs`) has
+        fewer of them; they are carried forward.
 
     Raises
     ------
     ClassifierError
-        The object has no images in the band, or other ones than were classified; or the
-        survey's PSFs cannot be read.
+        The object has no images in the band, or not those classified; or no PSF can be read.
     """
     split, name = selected.split, str(selected.split.object_ids[row])
     stamps = selected.stamps(row, row + 1)
@@ -105,12 +103,7 @@ def object_summary_of(selected: SelectedSplit, row: int, predictions: Prediction
     alone = inputs_of(_one_by_one(stamps, n))
     found = np.flatnonzero(predictions.object_id.astype(str) == name)
     seen = int(predictions.n_images[found[0]]) if found.size else 0
-    used = np.full(n, True) if seen == n else alone.n_images > 0
-    if seen == 0 or used.sum() != seen:
-        raise ClassifierError(
-            f"{split.path}/{split.name}: object {name} has {n} images in the band "
-            f"{selected.selection.band}, and predictions after {seen}; there is no object summary."
-        )
+    used = _used_images(alone, seen, f"{split.path}/{split.name}: object {name}", selected)
     curves = measure(stamps, psf_of(split), PhotometrySettings(templates=0))
     label = int(predictions.label[found[0]])
     return ObjectSummary(
@@ -126,6 +119,18 @@ def object_summary_of(selected: SelectedSplit, row: int, predictions: Prediction
         probabilities=_carried(predictions.probabilities[found[0]], used),
         true_class=predictions.classes[label] if label >= 0 else None,
     )
+
+
+def _used_images(alone, seen, name, selected):
+    """Which images the model classified, bool (image,)."""
+    n = alone.n_images.size
+    used = np.full(n, True) if seen == n else alone.n_images > 0
+    if seen == 0 or used.sum() != seen:
+        raise ClassifierError(
+            f"{name} has {n} images in the band {selected.selection.band}, and predictions after "
+            f"{seen}; there is no object summary."
+        )
+    return used
 
 
 def _one_by_one(stamps, n):

@@ -175,12 +175,12 @@ def _areas(gap):
     from rich.table import Table
 
     names = np.unique(gap.class_names)
-    title = "real or simulated? area under the curve, 0.5 is perfect"
+    title = "classifier two-sample test: AUC (0.5: indistinguishable)"
     table = Table(title=title, title_justify="left")
     table.add_column("features used")
     for name in ("all", *names):
         table.add_column(name, justify="right")
-    for label, found in (("everything", gap.overall), *gap.by_group.items()):
+    for label, found in (("all quantities", gap.overall), *gap.by_group.items()):
         cells = [found.by_class[name] for name in names]
         table.add_row(label, *(f"{a:.3f} ± {e:.3f}" for a, e in [(found.auc, found.error), *cells]))
     return table

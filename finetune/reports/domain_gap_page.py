@@ -22,6 +22,7 @@ from skyreel.report.theme import ALERT, FAINT, MUTED, class_styles
 
 PAGE, RECORD = "gap.html", "gap.json"
 _MOST_IMPORTANT = 12
+_TITLES = {"psf": "PSF"}  # of groups
 _NOT_MEASURED = "not measured"
 _TEST = (
     "A classifier two-sample test: boosted trees are trained on these quantities to separate real "
@@ -79,7 +80,9 @@ def gap_page(gap: DomainGap, about: dict) -> Page:
         chosen = [q for q in QUANTITIES if q.group == group]
         rows = [q.group == group for q in QUANTITIES]
         drawn = histograms(chosen, gap.real[:, rows], gap.matched.values[:, rows])
-        sections.append(_group(group.capitalize(), chosen, gap.distances, drawn))
+        sections.append(
+            _group(_TITLES.get(group, group.capitalize()), chosen, gap.distances, drawn)
+        )
     drawn = histograms(SELECTION, gap.selection.real, gap.selection.simulated)
     sections.append(_group("Selection", SELECTION, gap.selection.distances, drawn))
     sections[-1] = Section("Selection", [Note(_SELECTION), *sections[-1].parts])
@@ -153,7 +156,7 @@ def _group(title, quantities, distances, drawn):
     numbers = columns("Real", "Simulated", "Distance", "Chance", "KS")
     heads = [*columns("Quantity", "Discrepancy", text=True), *numbers]
     rows = [_row(q, distances[q.name]) for q in quantities]
-    figure = Figure(drawn, f"Distributions of the quantities of {title.lower()}.", title.lower())
+    figure = Figure(drawn, f"Distributions: {title}.", title.lower())
     return Section(title, [Table(heads, rows), figure])
 
 

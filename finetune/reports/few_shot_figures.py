@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from classifier.evaluation.embedding import tsne
-from classifier.reports.evaluation_figures import MAGNITUDE, bare, class_legend
+from classifier.reports.embedding_figures import bare, class_legend
+from classifier.reports.evaluation_figures import MAGNITUDE
 from finetune.reports.few_shot_scores import Score
 from skyreel.atomic_files import read_arrays
 from skyreel.errors import FinetuneError

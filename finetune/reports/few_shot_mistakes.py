@@ -86,9 +86,9 @@ def selected_as(split: DatasetSplit, few: FewShot) -> SelectedSplit:
         The split has no exposures in the band.
     """
     try:
-        known = next(of for of in (few.run, _card(few.run)) if "selection" in of or "showing" in of)
-        selection = ImageSelection.of_dict(known.get("selection") or known["showing"])
-    except (ClassifierError, KeyError, TypeError, ValueError, StopIteration):
+        known = few.run.get("selection") or few.run.get("showing")  # before 0.2
+        selection = ImageSelection.of_dict(known or _card(few.run)["selection"])
+    except (ClassifierError, KeyError, TypeError, ValueError):
         selection = ImageSelection(images=split.longest, band=split.profile.reference_band)
     return SelectedSplit(split, replace(selection, images=min(selection.images, few.longest)))
 

@@ -14,7 +14,7 @@ from skyreel.report.theme import css_colour
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its text, small lines below it, and how it looks.
+    """One cell: its text, small lines below it, and its style.
 
     ``colour`` puts a square of it before the text; ``link`` is an address.
     """

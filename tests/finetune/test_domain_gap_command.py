@@ -77,12 +77,11 @@ def test_simulated_objects_taken_for_real_ones_are_not_distinguished(
     record = json.loads((tmp_path / "gap/gap.json").read_text())
     assert record["auc"]["auc"] == pytest.approx(0.5, abs=5 * record["auc"]["error"])
     assert set(record["auc_by_group"]) == set(GROUPS)
-    assert [m["name"] for m in record["measurements"]] == [
-        q.name for q in (*QUANTITIES, *SELECTION)
-    ]
+    assert [m["name"] for m in record["quantities"]] == [q.name for q in (*QUANTITIES, *SELECTION)]
     page = (tmp_path / "gap/gap.html").read_text()
-    assert page.count("<img") == len(GROUPS) + 1 and "http" not in page.split("</style>")[0]
-    assert "everything" in result.stdout and "gap.html" in result.stdout
+    assert page.count("<svg") == page.count("Data (CSV)") == len(GROUPS) + 2
+    assert "<img" not in page and "<script" not in page
+    assert "all quantities" in result.stdout and "gap.html" in result.stdout
 
 
 @pytest.mark.slow
@@ -107,9 +106,9 @@ def test_a_wrong_noise_is_found_and_the_key_named(taken_for_real, tmp_path):
     )
     assert result.exit_code == 0 and not result.stdout
     record = json.loads((tmp_path / "gap.json").read_text())
-    found = {m["name"]: m for m in record["measurements"]}
+    found = {m["name"]: m for m in record["quantities"]}
     assert found["e2_scatter"]["verdict"] in ("strong discrepancy", "very strong discrepancy")
-    assert "psf.e2_exposure_scatter" in found["e2_scatter"]["hint"]
+    assert "psf.e2_exposure_scatter" in found["e2_scatter"]["suggested_parameter"]
     assert record["auc_by_group"]["noise"]["auc"] > 0.75
 
 
