@@ -10,6 +10,7 @@ import argparse
 import time
 
 import numpy as np
+import zarr
 
 from benchmarks.machine import describe_machine
 from simulator import open_dataset
@@ -19,7 +20,7 @@ BLOCK_OBJECTS = 1024
 RANDOM_OBJECTS = 500
 
 
-def random_access(images, rng: np.random.Generator) -> float:
+def random_access(images: zarr.Array, rng: np.random.Generator) -> float:
     """Sequences per second, one at a time in random order."""
     rows = rng.permutation(images.shape[0])[:RANDOM_OBJECTS]
     start = time.perf_counter()
@@ -28,7 +29,7 @@ def random_access(images, rng: np.random.Generator) -> float:
     return len(rows) / (time.perf_counter() - start)
 
 
-def in_blocks(images) -> float:
+def in_blocks(images: zarr.Array) -> float:
     """Sequences per second, block after block."""
     start = time.perf_counter()
     for first in range(0, images.shape[0], BLOCK_OBJECTS):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from classifier.dataset import DatasetSplit
     from classifier.evaluation import Predictions
+    from classifier.models.protocol import Model
 
 app = new_app()
 
@@ -92,7 +93,7 @@ def _draw(out, split, model, objects, rows, predictions, console):
             console.print(f"Object summary of {name}: {picture}")
 
 
-def evaluate_test(model, data, out: Path, threads: int, console: Console) -> None:
+def evaluate_test(model: Model, data: Path, out: Path, threads: int, console: Console) -> None:
     """Classify the test split with a model just trained, into its folder."""
     from classifier.dataset import DatasetSplit
 
@@ -108,7 +109,12 @@ def evaluate_test(model, data, out: Path, threads: int, console: Console) -> Non
 
 
 def predict_split(
-    model, split: DatasetSplit, out: Path, report: Path | None, threads: int, console: Console
+    model: Model,
+    split: DatasetSplit,
+    out: Path,
+    report: Path | None,
+    threads: int,
+    console: Console,
 ) -> Predictions:
     """Predict a split, write the predictions, and score them where labels are known."""
     from classifier.features.feature_table import dataset_identity

@@ -136,9 +136,6 @@ def train(
 
     Takes minutes to hours. Run again with the same arguments to finish a run that stopped.
     """
-    from simulator.plugins import load_plugins
-    from skyreel.console import new_console, status
-
     of_networks = {
         "on_the_fly": on_the_fly,
         "resampled": resampled,
@@ -159,28 +156,32 @@ def train(
         "depth": depth,
         "keep_features": keep_features,
     }
-    simulated = {
-        "exposures": exposures,
-        "classes": classes,
-        "profile_set": profile_set or None,
-    }
     common = {"images": images, "start": start, "band": band, "seed": seed}
-    console, cores = new_console(quiet), n_cores(threads)
+    simulated = {"exposures": exposures, "classes": classes, "profile_set": profile_set or None}
     _check_model(model, of_networks, of_forests)
     _check_source(model, data, survey, simulated)
     check_folder(out)
+    given = {**common, **(of_forests if model == "forest" else of_networks)}
+    _train(model, out, data, survey, simulated, plugin, given, n_cores(threads), quiet)
+
+
+def _train(model, out, data, survey, simulated, plugins, given, threads, quiet):
+    from simulator.plugins import load_plugins
+    from skyreel.console import new_console, status
+
+    console = new_console(quiet)
     with status(console, "Preparing"):
-        load_plugins(plugin)
+        load_plugins(plugins)
         if survey is None:
             _check_data(data)
-        options = _options(model, {**common, **(of_forests if model == "forest" else of_networks)})
+        options = _options(model, given)
         if survey is not None:
             data = out.absolute().with_name(out.absolute().name + ".zarr")
             options = replace(options, on_the_fly=True)
             plan = _plan(survey, data, options.seed, **simulated)
     if survey is not None:
-        _simulate(plan, cores, console)
-    (_train_forest if model == "forest" else _train_network)(data, out, options, cores, console)
+        _simulate(plan, threads, console)
+    (_train_forest if model == "forest" else _train_network)(data, out, options, threads, console)
 
 
 def _check_model(model, of_networks, of_forests):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -15,8 +16,33 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-HERE = Path(__file__).parent
-GENERATED = HERE.parent / "reference" / "generated"
+GENERATED = Path(__file__).parents[1] / "reference" / "generated"
+MORE = {  # beyond the names of `import skyreel`
+    "Simulation": (
+        "simulator.Options",
+        "simulator.Sequences",
+        "simulator.register",
+        "survey_profiles.profile.Profile",
+        "survey_profiles.pointings.Pointings",
+        "simulator.dataset.batches.shuffled_batches",
+    ),
+    "Classification": (
+        "classifier.dataset.DatasetSplit",
+        "classifier.dataset.StampBatch",
+        "classifier.evaluation.Predictions",
+        "classifier.evaluation.Evaluation",
+        "classifier.evaluation.write_report",
+        "classifier.stream.Conditions",
+    ),
+    "Light curves": (
+        "classifier.photometry.measure",
+        "classifier.photometry.PhotometrySettings",
+        "classifier.photometry.PsfModel",
+        "classifier.photometry.LightCurves",
+        "classifier.features.features_of",
+        "classifier.features.features_of_batch",
+    ),
+}
 
 
 def setup(app: Any) -> dict[str, Any]:
@@ -28,48 +54,88 @@ def setup(app: Any) -> dict[str, Any]:
 def write_all() -> None:
     """Write every generated file whose text has changed."""
     GENERATED.mkdir(exist_ok=True)
-    for name, text in pages().items():
-        path = GENERATED / f"{name}.md"
+    for make in (api, commands, profile_keys, simulated_arrays, real_arrays, alert_arrays):
+        path, text = GENERATED / f"{make.__name__}.md", "\n".join(make()) + "\n"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
 
 
-def pages() -> dict[str, str]:
-    """Markdown of every generated file by name."""
-    from finetune.ingest.real_arrays import real_specs
-    from finetune.readers.fits_cube import FitsCubes
-    from finetune.readers.rubin import RubinAlerts
-    from finetune.readers.ztf import ZtfAlerts
-    from simulator import Options, Simulator, load_profile
-    from simulator.dataset.schema import array_specs
+# --- Python -------------------------------------------------------------------------------------
 
-    real = real_specs(FitsCubes.extra)
-    alerts = {spec.name: spec for reader in (ZtfAlerts, RubinAlerts) for spec in reader.extra}
-    known = {spec.name for spec in real}
-    simulated = array_specs(Simulator(load_profile("hits"), Options()).parameters)
-    return {
-        "commands": "\n".join(commands()),
-        "profile_keys": "\n".join(profile_keys()),
-        "simulated_arrays": array_table(simulated) + "| `shard_done` | shard | bool | - | "
-        "shards that are complete |\n",
-        "real_arrays": array_table(real),
-        "alert_arrays": array_table(spec for spec in alerts.values() if spec.name not in known),
-    }
+
+def api() -> Iterator[str]:
+    """Lines of the page of the Python API."""
+    import skyreel
+
+    names = [f"skyreel.{name}" for name in skyreel.__all__]
+    yield "| name | does |\n| --- | --- |"
+    for name in names:
+        yield f"| [`{name}`](#{name}) | {first_sentence(resolved(name))} |"
+    yield "\n## `import skyreel`\n"
+    for section, members in (("", names), *MORE.items()):
+        if section:
+            yield f"## {section}\n"
+        for name in members:
+            yield from described(name)
+
+
+def resolved(name: str) -> Any:
+    """The object of a dotted name."""
+    module, _, attribute = name.rpartition(".")
+    return getattr(import_module(module), attribute)
+
+
+def first_sentence(thing: Any) -> str:
+    """The first line of a docstring, in Markdown."""
+    return escaped(cleandoc(thing.__doc__ or "").splitlines()[0].replace("``", "`"))
+
+
+def described(name: str) -> Iterator[str]:
+    """A directive that documents a function or a class with its members."""
+    kind = "class" if isinstance(resolved(name), type) else "function"
+    yield f"({name})=\n### `{name.rpartition('.')[2]}`\n\n```{{eval-rst}}\n.. auto{kind}:: {name}"
+    if kind == "class":
+        yield "   :members:\n   :exclude-members: model_config"
+    yield "```\n"
 
 
 # --- arrays of a data set -----------------------------------------------------------------------
 
 
-def array_table(specs: Any) -> str:
-    """Markdown table of array specifications."""
-    lines = ["| array | dimensions | type | unit | meaning |", "| --- | --- | --- | --- | --- |"]
+def simulated_arrays() -> Iterator[str]:
+    """Table of the arrays of simulated sequences."""
+    from simulator import Options, Simulator, load_profile
+    from simulator.dataset.schema import array_specs
+
+    yield from array_table(array_specs(Simulator(load_profile("hits"), Options()).parameters))
+    yield "| `shard_done` | shard | bool | - | shards that are complete |"
+
+
+def real_arrays() -> Iterator[str]:
+    """Table of the arrays of real sequences."""
+    from finetune.ingest.real_arrays import real_specs
+    from finetune.readers.fits_cube import FitsCubes
+
+    yield from array_table(real_specs(FitsCubes.extra))
+
+
+def alert_arrays() -> Iterator[str]:
+    """Table of the arrays that only alerts have."""
+    from finetune.readers.fits_cube import FitsCubes
+    from finetune.readers.rubin import RubinAlerts
+    from finetune.readers.ztf import ZtfAlerts
+
+    known = {spec.name for spec in FitsCubes.extra}
+    alerts = {spec.name: spec for reader in (ZtfAlerts, RubinAlerts) for spec in reader.extra}
+    yield from array_table(spec for name, spec in alerts.items() if name not in known)
+
+
+def array_table(specs: Any) -> Iterator[str]:
+    """Lines of a Markdown table of array specifications."""
+    yield "| array | dimensions | type | unit | meaning |\n| --- | --- | --- | --- | --- |"
     for spec in specs:
-        dimensions = ", ".join(spec.dimensions)
-        lines.append(
-            f"| `{spec.name}` | {dimensions} | {spec.dtype} | {spec.unit or '-'} | "
-            f"{spec.description} |"
-        )
-    return "\n".join(lines) + "\n"
+        cells = (f"`{spec.name}`", ", ".join(spec.dimensions), spec.dtype, spec.unit or "-")
+        yield f"| {' | '.join(cells)} | {spec.description} |"
 
 
 # --- commands -----------------------------------------------------------------------------------
@@ -103,8 +169,9 @@ def command_section(name: str, command: Any) -> Iterator[str]:
 
 
 def is_common(parameter: Any) -> bool:
-    """Whether every command has this option."""
-    return parameter.name in ("help", "version", "install_completion", "show_completion")
+    """Whether every command has this option, or it is an old name."""
+    common = ("help", "version", "install_completion", "show_completion")
+    return parameter.name in common or getattr(parameter, "hidden", False)
 
 
 def metavar(parameter: Any) -> str:
@@ -127,8 +194,10 @@ def type_name(parameter: Any) -> str:
     """Placeholder for the type of an option; its place differs between versions of Typer."""
     if hasattr(parameter, "type"):
         return parameter.type.name.upper()
-    words = re.findall(r"[A-Za-z]+", parameter.display_type(None))
-    return next(w for w in words if w != "list").upper()
+    text = parameter.display_type(None).strip("<>")
+    if "|" in text:
+        return text
+    return next(word for word in re.findall(r"[A-Za-z]+", text) if word != "list").upper()
 
 
 def default(parameter: Any) -> str:

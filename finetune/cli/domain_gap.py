@@ -47,7 +47,11 @@ def gap(
     matched: Annotated[
         int,
         typer.Option(
-            "--matched", "--partners", min=1, max=100, help="Simulated objects per real one."
+            "--matched",
+            "--partners",  # former name
+            min=1,
+            max=100,
+            help="Simulated objects per real one.",
         ),
     ] = 5,
     lanczos_order: Annotated[

@@ -12,6 +12,7 @@ from classifier.models.recurrent.psf_photometry import PsfPhotometry
 from classifier.network_inputs import Inputs, inputs_of
 
 SMALL = {"filters": (4, 6, 6, 8), "embedding": 8, "units": 12}
+BETA = 3.8
 
 
 def numpy(tensor):
@@ -53,7 +54,7 @@ def stars(flux_njy, *, noise_njy=20.0, njy_per_e=0.0, seeing_pix=4.0, beta=3.8, 
 @pytest.mark.parametrize("njy_per_e", [0.0, 3.0])
 def test_photometry_is_unbiased_and_its_errors_are_true(flux_njy, njy_per_e):
     arrays = [a.astype("float32") for a in stars(flux_njy, njy_per_e=njy_per_e)]
-    flux, error, width, width_weight, _ = (numpy(x) for x in PsfPhotometry()(*arrays))
+    flux, error, width, width_weight, _ = (numpy(x) for x in PsfPhotometry(BETA)(*arrays))
     pull = (flux - flux_njy) / error
     assert abs(pull.mean()) < 3.5 / np.sqrt(pull.size)
     assert abs(pull.std() - 1) < 3.5 / np.sqrt(2 * pull.size)
@@ -64,7 +65,7 @@ def test_photometry_is_unbiased_and_its_errors_are_true(flux_njy, njy_per_e):
 
 def test_photometry_errors_are_those_of_the_optimal_filter():
     arrays = [a.astype("float32") for a in stars(0.0, n=1)]
-    error = numpy(PsfPhotometry()(*arrays)[1])[0, 0]
+    error = numpy(PsfPhotometry(BETA)(*arrays)[1])[0, 0]
     axis = np.arange(21) - 10.0
     scale2 = 16 / (4 * (2 ** (1 / 3.8) - 1))
     profile = (1 + (axis[:, None] ** 2 + axis**2) / scale2) ** -3.8 * 2.8 / (np.pi * scale2)
@@ -74,16 +75,16 @@ def test_photometry_errors_are_those_of_the_optimal_filter():
 def test_a_wider_object_shows_a_positive_width():
     wide = [a.astype("float32") for a in stars(30_000.0, seeing_pix=5.0)]
     wide[4][:] = 4.0
-    _, _, width, width_weight, _ = (numpy(x) for x in PsfPhotometry()(*wide))
+    _, _, width, width_weight, _ = (numpy(x) for x in PsfPhotometry(BETA)(*wide))
     assert (width / np.sqrt(width_weight)).mean() > 5
 
 
 def test_masked_pixels_do_not_enter_photometry():
     images, usable, *known = (a.astype("float32") for a in stars(3000.0, n=5))
-    before = numpy(PsfPhotometry()(images, usable, *known)[0])
+    before = numpy(PsfPhotometry(BETA)(images, usable, *known)[0])
     usable[:, :, 3, 4] = 0
     images[:, :, 3, 4] = 1e7
-    after = numpy(PsfPhotometry()(images, usable, *known)[0])
+    after = numpy(PsfPhotometry(BETA)(images, usable, *known)[0])
     np.testing.assert_allclose(after, before, rtol=0.02)
 
 

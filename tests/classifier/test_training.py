@@ -21,6 +21,7 @@ from classifier.network_inputs import AssumedPsf, inputs_of
 from classifier.training.history import read_history
 from classifier.training.options import NetworkOptions, parsed_choices
 from classifier.training.train import NetworkTraining, compile_for
+from classifier.training.validation import ValidationSet
 from skyreel.errors import ClassifierError
 
 SMALL = {"filters": [4, 6, 6, 8], "embedding": 8, "units": 12}
@@ -239,14 +240,13 @@ def test_a_loss_that_is_no_number_ends_the_training_with_a_sentence(small_datase
         )
 
 
-def test_validation_sequences_come_from_all_over_the_split(small_dataset, tmp_path):
-    options = NetworkOptions(**{**QUICK, "validation": 8})
-    inputs, labels = NetworkTraining(small_dataset, tmp_path / "out", options)._validation()
-    split = DatasetSplit(small_dataset, "validation")
+def test_validation_sequences_come_from_all_over_the_split(small_dataset):
+    split, selection = DatasetSplit(small_dataset, "validation"), ImageSelection(images=6)
+    found = ValidationSet.read(split, selection, 8)
     rows = np.linspace(0, len(split) - 1, 8).astype(int)
-    np.testing.assert_array_equal(labels, split.labels[rows])
-    last = inputs_of(SelectedSplit(split, ImageSelection(images=6)).stamps(rows[-1], rows[-1] + 1))
-    np.testing.assert_array_equal(inputs.images[-1], last.images[0])
+    np.testing.assert_array_equal(found.labels, split.labels[rows])
+    last = inputs_of(SelectedSplit(split, selection).stamps(rows[-1], rows[-1] + 1))
+    np.testing.assert_array_equal(found.inputs.images[-1], last.images[0])
 
 
 def test_seeds_beyond_the_simulators_addresses_are_refused(small_dataset, tmp_path):

@@ -21,7 +21,7 @@ from tests.helpers.running import run as run_command
 
 @pytest.fixture(scope="module")
 def taken_for_real(tmp_path_factory):
-    """A simulated data set of 90 constant stars and RR Lyrae, of which nobody says it is one."""
+    """A simulated data set of 90 constant stars and RR Lyrae, taken for a real one."""
     path = tmp_path_factory.mktemp("gap") / "taken.zarr"
     plan = make_plan(
         "hits", Options(classes={"NV": 1, "RRL": 1}, seed=5), path, n=2, validation=0, test=90
@@ -53,7 +53,7 @@ def test_help_lists_the_added_command_after_the_own_ones():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("exposures", ["drawn", "real"])
-def test_simulated_objects_taken_for_real_ones_are_not_told_apart(
+def test_simulated_objects_taken_for_real_ones_are_not_distinguished(
     taken_for_real, tmp_path, exposures
 ):
     result = run(
@@ -62,7 +62,7 @@ def test_simulated_objects_taken_for_real_ones_are_not_told_apart(
         taken_for_real,
         "--out",
         tmp_path / "gap",
-        "--partners",
+        "--matched",
         2,
         "--bootstrap",
         10,
@@ -92,7 +92,7 @@ def test_a_wrong_noise_is_found_and_the_key_named(taken_for_real, tmp_path):
         taken_for_real,
         "--out",
         tmp_path,
-        "--partners",
+        "--matched",
         2,
         "--bootstrap",
         10,
@@ -128,7 +128,7 @@ def test_mistakes_cost_one_sentence(taken_for_real, tmp_path, arguments, says):
     assert "Traceback" not in result.stderr and not (tmp_path / "gap").exists()
 
 
-def test_too_few_objects_to_be_told_apart_are_refused_before_the_work(taken_for_real, tmp_path):
+def test_too_few_objects_to_distinguish_are_refused_before_the_work(taken_for_real, tmp_path):
     data = copy_of(taken_for_real, tmp_path)
     labels = zarr.open_group(data)["test/label"]
     labels[:] = np.where(np.arange(labels.shape[0]) < 4, labels[:], 255)

@@ -67,7 +67,7 @@ def test_a_dry_run_writes_nothing(monkeypatch, tmp_path, capsys):
         (["--survey", "hits", "--profile-set", "camera.gian_e_per_adu=4"], "gain_e_per_adu"),
         (["--survey", "hits", "--profile-set", "camera.gain_e_per_adu=-4"], "greater than 0"),
         (["--survey", "hits", "--profile-set", "gain"], "write KEY=VALUE"),
-        (["--survey", "hits", "--preview", "movie.jpeg"], ".png"),
+        (["--survey", "hits", "--preview", "animation.jpeg"], ".png"),
         (["--survey", "hits", "--n", "900000000000"], "GB are free"),
         (["--survey", "hits", "--templates", "."], "SN Ia spectra models"),
         (
