@@ -26,14 +26,16 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, MaxNLocator
 from numpy.typing import ArrayLike
 
 from skyreel.atomic_files import whole_file
-from skyreel.report.theme import DPI, INK, PAPER, RC_PARAMS, css_colour
+from skyreel.report.theme import DPI, FRAME, INK, PAPER, RC_PARAMS, css_colour
 
 FEW_OBJECTS = 3
 """Bins with so many objects or fewer are open points that no line joins."""
+_CELL, _ON_CELL = "#1565C0", "#FEFEFE"  # of a matrix, on light and on dark pages
 _PIXELS_PER_INCH = 96  # of CSS
 _COLUMNS = ("panel", "series", "x_quantity", "x", "y_quantity", "y", "y_error", "n_objects")
 
@@ -286,27 +288,21 @@ def matrix(
     The colour follows the square root of the fraction, so that small fractions are visible.
     """
     values, counts = np.asarray(values), np.asarray(counts)
-    colours = np.ma.masked_where(counts == 0, np.sqrt(values))
-    axes.pcolormesh(colours, cmap="Blues", vmin=0, vmax=1.05, edgecolors="none")
-    axes.set(aspect="equal", ylim=(len(rows), 0))
+    axes.set(aspect="equal", xlim=(0, len(columns)), ylim=(len(rows), 0))
     axes.set_xticks(np.arange(len(columns)) + 0.5, columns)
     axes.set_yticks(np.arange(len(rows)) + 0.5, rows)
     if max(map(len, columns)) > 4:
         axes.tick_params(axis="x", rotation=45)
-    axes.spines[:].set(visible=True, color="#CCCCCC")
+    axes.spines[:].set(visible=True, color=FRAME)
     axes.tick_params(length=0)
     for (row, column), n in np.ndenumerate(counts):
         share = values[row, column]
         if n:
-            axes.text(
-                column + 0.5,
-                row + 0.5,
-                f"{share:.2f}\n{n:.0f}",
-                ha="center",
-                va="center",
-                fontsize=6.5,
-                color="#FEFEFE" if share > 0.3 else "#1B1B1B",  # not those of the page
-            )
+            shade = {"color": _CELL, "alpha": 0.08 + 0.92 * np.sqrt(share), "lw": 0}
+            axes.add_patch(Rectangle((column, row), 1, 1, **shade))
+            style = {"ha": "center", "va": "center", "fontsize": 6.5}
+            style["color"] = _ON_CELL if share > 0.3 else INK
+            axes.text(column + 0.5, row + 0.5, f"{share:.2f}\n{n:.0f}", **style)
         keep(axes, rows[row], [columns[column]], [share], None, [int(n)])
 
 
