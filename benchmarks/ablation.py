@@ -1,4 +1,4 @@
-"""What each part of the networks is worth: ``python -m benchmarks.ablation --data D``.
+"""Gain from each part of the networks: ``python -m benchmarks.ablation --data D``.
 
 Every line is a training of its own with the same sequences (simulated on the fly), steps, schedule
 and seed, and one thing changed; accuracy is that of the validation split, at the end. ``rcnn`` is
@@ -22,21 +22,21 @@ from classifier.training.train import NetworkTraining
 QUARTER = {"filters": 16, "dense": 256, "units": 128}
 LINES = {
     "compact": ("compact", {}, {}),
-    "compact, not told the times": ("compact", {"times": False}, {}),
-    "compact, not told seeing and noise": ("compact", {"conditions": False}, {}),
-    "compact, sequences not turned": ("compact", {}, {"turned": False}),
+    "compact, without times": ("compact", {"times": False}, {}),
+    "compact, without seeing and noise": ("compact", {"conditions": False}, {}),
+    "compact, sequences not rotated": ("compact", {}, {"rotate": False}),
     "rcnn/4": ("rcnn", {}, {}),
     "rcnn/4, single images (n_w = 1)": ("rcnn", {"window": 1}, {}),
     "rcnn/4, batch normalisation": ("rcnn", {"normalisation": "batch"}, {}),
     "rcnn/4, no normalisation": ("rcnn", {"normalisation": "none"}, {}),
-    "rcnn/4, not told the times": ("rcnn", {"times": False}, {}),
-    "rcnn/4, sequences not turned": ("rcnn", {}, {"turned": False}),
+    "rcnn/4, without times": ("rcnn", {"times": False}, {}),
+    "rcnn/4, sequences not rotated": ("rcnn", {}, {"rotate": False}),
 }
 VALIDATION = 14_000
 
 
 def trained(line, data, folder, iterations, seed):
-    """The last look at the validation set of one training, and its seconds."""
+    """The last validation record of one training, and its seconds."""
     name, choices, options = LINES[line]
     if name == "rcnn":
         choices = {**QUARTER, "plain_steps": max(1, iterations // 10), **choices}
@@ -69,11 +69,13 @@ def main() -> None:
     print(f"{chosen.iterations} steps of 64 sequences, seed {chosen.seed}")
     for line in chosen.lines:
         with tempfile.TemporaryDirectory() as folder:
-            look, seconds = trained(line, chosen.data, Path(folder), chosen.iterations, chosen.seed)
-        error = np.sqrt(look.accuracy * (1 - look.accuracy) / VALIDATION)
+            record, seconds = trained(
+                line, chosen.data, Path(folder), chosen.iterations, chosen.seed
+            )
+        error = np.sqrt(record.accuracy * (1 - record.accuracy) / VALIDATION)
         print(
-            f"{line}: accuracy {look.accuracy:.3f} +- {error:.3f}, after 10 images "
-            f"{look.accuracy_10:.3f}, after 3 {look.accuracy_3:.3f}; {seconds:.0f} s",
+            f"{line}: accuracy {record.accuracy:.3f} +- {error:.3f}, after 10 images "
+            f"{record.accuracy_10:.3f}, after 3 {record.accuracy_3:.3f}; {seconds:.0f} s",
             flush=True,
         )
 

@@ -1,9 +1,9 @@
-"""Drawing beside GalSim: how far apart the pixels are, and how much sooner ours are there.
+"""Rendering compared with GalSim: differences of pixels, and the ratio of speeds.
 
 Run from the repository root: ``python -m benchmarks.drawing``. Stars and galaxies of unit flux:
 corners of the ranges and random ones from a fixed seed. Exits with 1 where a pixel is off by
-0.5 % of the peak or the flux in the stamp by 0.2 %. GalSim judges with tightened parameters and
-is timed with its own defaults.
+0.5 % of the peak or the flux in the stamp by 0.2 %. GalSim is the reference, with
+tightened parameters; it is timed with its defaults.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SIZE_PIX = 21
 LARGEST_PEAK_ERROR = 5e-3
 LARGEST_FLUX_ERROR = 2e-3
 FWHM_PIX = (2.0, 8.0)
-BETA = (2.5, 8.0)  # wider wings need FFTs of gigabytes; the tests judge those by their formula
+BETA = (2.5, 8.0)  # wider wings need FFTs of gigabytes; the tests compare those with their formula
 HALF_LIGHT_PIX = (0.5, 8.0)
 AXIS_RATIO = (0.2, 1.0)
 SMALLEST_PSF_AXIS_RATIO = 0.8
@@ -92,8 +92,8 @@ def compare(pictures):
     rows = []
     for picture in pictures:
         image = ours(picture, SIZE_PIX)
-        apart = disagreement(image, galsims(picture, SIZE_PIX))
-        rows.append((*apart, seconds_of_galsim(picture), seconds_of_kernel(picture)))
+        difference = disagreement(image, galsims(picture, SIZE_PIX))
+        rows.append((*difference, seconds_of_galsim(picture), seconds_of_kernel(picture)))
     return np.array(rows)
 
 

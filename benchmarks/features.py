@@ -1,8 +1,8 @@
-"""Light-curve features per second and core: ours, feets and light-curve, and what each group costs.
+"""Light-curve features per second and core: ours, feets, light-curve; cost of each group.
 
 Run from the repository root: ``python -m benchmarks.features``. All curves have ``--points``
 points in HiTS-like nights; times are the best of several rounds after compilation. Ratios are of
-one run; feets sees fewer curves, its settings are FATS's where it has them.
+one run; feets processes fewer curves, with the settings of FATS where it has them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numba import njit
 from benchmarks.machine import describe_machine
 from classifier.features import FEATURES, features_of_batch
 from classifier.features.autocorrelation import fill_autocorrelation
-from classifier.features.car import fill_car
+from classifier.features.damped_random_walk import fill_damped_random_walk
 from classifier.features.distribution import fill_distribution
 from classifier.features.names import FREQUENCIES, HARMONICS, RECORD
 from classifier.features.periods import fill_periods
@@ -78,7 +78,7 @@ def _periods(days, magnitude, error, records, harmonics):
 @njit(nogil=True)
 def _car(days, magnitude, error, records, harmonics):
     for i in range(len(days)):
-        fill_car(records[i], days[i], magnitude[i], error[i])
+        fill_damped_random_walk(records[i], days[i], magnitude[i], error[i])
 
 
 GROUPS = {
@@ -91,7 +91,7 @@ GROUPS = {
 
 
 def report_ours(n_curves, n_points):
-    """Print our speed and the cost of every group; return seconds per curve by group and "all"."""
+    """Print the speed and the cost of every group; return seconds per curve by group and "all"."""
     sample = curves(n_curves, n_points)
     counts = np.full(n_curves, n_points)
     seconds = {"all": seconds_of(lambda: features_of_batch(*sample, counts)) / n_curves}
@@ -146,7 +146,7 @@ def report_light_curve(n_curves, n_points, ours):
 
 def report_feets(n_curves, n_points, ours):
     """Print the speed of feets for the features of ours that it has."""
-    from tests.helpers.feets_judge import feets_features
+    from tests.helpers.feets_reference import feets_features
 
     sample = list(zip(*curves(n_curves, n_points), strict=True))
     seconds = seconds_of(lambda: [feets_features(*curve) for curve in sample]) / n_curves

@@ -2,8 +2,8 @@
 
 Trains a forest on the training split, its size chosen on the validation split, and scores it on
 the test split after every number of images; then grows others with other seeds, of the same
-size, for the answers after all images. With ``--real`` they are scored on real sequences too, on
-which nothing was chosen.
+size, for the predictions after all images. With ``--real`` they are also scored on real sequences,
+on which nothing was chosen.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def feature_seconds(data, objects=50_000) -> tuple[int, float]:
         return objects, time.perf_counter() - start
 
 
-class LastAnswers:
-    """Answers after all images shown, of forests of any seed."""
+class LastPredictions:
+    """Predictions after all selected images, of forests of any seed."""
 
     def __init__(self, training: ForestTraining, split: DatasetSplit, folder: Path):
         self._training, self._split = training, split
@@ -70,7 +70,7 @@ class LastAnswers:
 
 
 class Forests:
-    """Forests of one shape and seed, grown when they are asked for and kept."""
+    """Forests of one shape and seed, grown on first use and kept."""
 
     def __init__(self, training, shape, seed, largest):
         self._training, self._shape, self._seed, self._largest = training, shape, seed, largest
@@ -91,12 +91,12 @@ def line(name, scalars) -> str:
         for key, found in scalars.items()
         if key.startswith("recall_") and np.isfinite(found.value)
     )
-    shown = [
+    scores = [
         f"{key} {scalars[key].value:.4f} +- {scalars[key].error:.4f}"
         for key in ("accuracy", "mean_recall", "matched_mean_recall")
         if np.isfinite(scalars[key].value)
     ]
-    return f"{name}: {', '.join(shown)}; recall {recalls}"
+    return f"{name}: {', '.join(scores)}; recall {recalls}"
 
 
 def run(arguments) -> None:
@@ -127,17 +127,20 @@ def run(arguments) -> None:
 
 def _seeds(arguments, training, shape, largest, sets):
     last = {
-        name: LastAnswers(training, split, arguments.out / f"{name}.parquet")
+        name: LastPredictions(training, split, arguments.out / f"{name}.parquet")
         for name, split in sets.items()
     }
     found = {name: [] for name in sets}
     for seed in range(arguments.seeds):
         forests = Forests(training, shape, 1000 * seed, largest)
-        for name, answers in last.items():
-            found[name].append(answers.scores(forests))
+        for name, predictions in last.items():
+            found[name].append(predictions.scores(forests))
     for name, evaluations in found.items():
         scalars = over_runs(evaluations).scalars
-        print(line(f"{name}, {arguments.seeds} seeds, with their deviation", scalars), flush=True)
+        print(
+            line(f"{name}, {arguments.seeds} seeds, standard deviation", scalars),
+            flush=True,
+        )
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""How fast networks learn and classify: ``python -m benchmarks.networks --data D``.
+"""Speed of training and classification with networks: ``python -m benchmarks.networks --data D``.
 
 For each network and precision: sequences a second of training steps on data already in memory, of
 the input pipeline by itself (read from the data set, and simulated on the fly), and of whole
-training, where the share of time spent waiting for data tells which of the two is the bottleneck.
+training, where the share of time spent waiting for data identifies the bottleneck.
 Then sequences and images a second of classifying.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.machine import describe_machine
 from classifier.dataset import DatasetSplit
 from classifier.image_selection import ImageSelection
-from classifier.models.recurrent import built
+from classifier.models.recurrent import build_network
 from classifier.models.recurrent.network import Network
 from classifier.training.batches import Batches
 from classifier.training.options import NetworkOptions
@@ -47,7 +47,9 @@ def step_rate(name, size, steps, precision, split) -> float:
     """Sequences a second of training steps, data in memory."""
     options = NetworkOptions(network=name, batch=size, precision=precision)
     n_classes = len(split.classes)
-    variants = built(name, size_pix=split.size_pix, n_classes=n_classes, dtype=POLICIES[precision])
+    variants = build_network(
+        name, size_pix=split.size_pix, n_classes=n_classes, dtype=POLICIES[precision]
+    )
     compile_for(variants.whole, options)
     ready = list(itertools.islice(batches_of(split, StoredSource, size).starting_at(0), 4))
     fed = [for_keras(*batch) for batch in ready]
@@ -62,7 +64,7 @@ def step_rate(name, size, steps, precision, split) -> float:
 def waiting(split, source, steps=60) -> tuple[float, float]:
     """Sequences a second of whole training of ``compact``, and the share of time it waited."""
     options = NetworkOptions(network="compact")
-    variants = built(
+    variants = build_network(
         "compact",
         size_pix=split.size_pix,
         n_classes=len(split.classes),

@@ -1,4 +1,4 @@
-"""Noise beside the exact distribution: moments in units of their sampling errors, and KS tests.
+"""Noise compared with the exact distribution: moments in units of sampling errors, KS tests.
 
 Run from the repository root: ``python -m benchmarks.noise``. Poisson counts of a known mean, with
 and without read noise. Exits with 1 where mean, variance or skewness is 5 sigma off or a KS test

@@ -1,4 +1,4 @@
-"""RR Lyrae, Cepheids and eclipsing binaries: microseconds per object, and judges in figures.
+"""RR Lyrae, Cepheids and eclipsing binaries: speed, and comparisons with references.
 
 ``python -m benchmarks.periodic_stars [--out FOLDER] [--data SKYREEL_DATA]`` prints the speed
 and, with the real tables at hand, how far the populations are from real stars; ``--out`` writes

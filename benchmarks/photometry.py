@@ -18,7 +18,7 @@ from astropy.table import Table
 
 from benchmarks.machine import describe_machine
 from classifier.dataset import StampBatch
-from classifier.photometry import Flag, PsfModel, Settings, measure
+from classifier.photometry import Flag, PhotometrySettings, PsfModel, measure
 from simulator.options import Options
 from simulator.simulator import Simulator
 from survey_profiles import load_profile
@@ -26,10 +26,12 @@ from tests.helpers.real_stars import read_sequences
 from tests.helpers.stars import as_stamps, draw, draw_many, expose, flux_of
 
 TIMED = {
-    "science, all fitted": Settings(templates=0),
-    "science, fitted centre": Settings(templates=0, psf_width="data set"),
-    "science, nothing fitted": Settings(templates=0, psf_width="data set", centre="fixed"),
-    "science + difference": Settings(),
+    "science, all fitted": PhotometrySettings(templates=0),
+    "science, fitted centre": PhotometrySettings(templates=0, psf_width="data set"),
+    "science, nothing fitted": PhotometrySettings(
+        templates=0, psf_width="data set", centre="fixed"
+    ),
+    "science + difference": PhotometrySettings(),
 }
 SIGNAL_TO_NOISE = (0, 3, 5, 10, 30, 100, 300)
 PHOTUTILS_STAMPS = 200
@@ -54,6 +56,7 @@ def simulated(profile, n_objects, **options):
         seeing_fwhm_pix=seeing,
         gain_e_per_adu=objects["gain_e_per_adu"],
         read_noise_e=objects["read_noise_e"],
+        assumed_fwhm_pix=np.nanmedian(seeing, axis=1),
         **named,
     )
     return stamps, epochs["magnitude"]
@@ -113,7 +116,7 @@ def print_injected(psf, n=10_000):
     for wanted in SIGNAL_TO_NOISE:
         flux = flux_of(profiles.mean(axis=0), max(wanted, 1e-3))
         images = expose(flux * profiles[rng.integers(len(profiles), size=n)], rng)
-        curves = measure(as_stamps(images[:, None]), psf, Settings(templates=0))
+        curves = measure(as_stamps(images[:, None]), psf, PhotometrySettings(templates=0))
         pull = (curves.flux_njy - flux) / curves.flux_error_njy
         extended = ((curves.flags & Flag.EXTENDED) > 0).mean()
         error = pull.std() / np.sqrt(n)

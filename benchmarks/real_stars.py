@@ -67,7 +67,7 @@ class RealStar:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What the PSF fit says of one sequence; arrays (epoch,)."""
+    """PSF fit of one sequence; arrays (epoch,)."""
 
     fits: Fits
     flux: np.ndarray  # in units of the catalogue magnitude's

@@ -3,7 +3,7 @@
 Prints alerts per second, and the median and 99th percentile of what one call takes, for batches
 of several sizes, after a warm-up. Alerts are of different objects, each of which has been seen
 before. Without a model the compact network is taken with fresh weights: weights do not
-change what an answer costs.
+change the cost of a prediction.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ import numpy as np
 
 from benchmarks.machine import describe_machine
 from classifier.image_selection import ImageSelection
-from classifier.models.recurrent import NETWORKS, built
+from classifier.models.recurrent import NETWORKS, build_network
 from classifier.models.recurrent.network import Network
+from classifier.network_inputs import AssumedPsf
 from classifier.stream import Conditions, Stream
 
 SIZE_PIX, CLASSES = 21, ("SN", "RRL", "CEP", "EB", "NV", "GAL", "AST")
@@ -32,8 +33,10 @@ LSST_ALERTS_PER_S = 10_000 / 37  # 10,000 alerts an image, an image every 37 s
 
 def fresh_network(name: str) -> Network:
     """A network without training."""
-    variants = built(name, size_pix=SIZE_PIX, n_classes=len(CLASSES))
-    return Network(Path(name), CLASSES, "none", ImageSelection(), SIZE_PIX, {}, variants)
+    variants = build_network(name, size_pix=SIZE_PIX, n_classes=len(CLASSES))
+    return Network(
+        Path(name), CLASSES, "none", ImageSelection(), SIZE_PIX, AssumedPsf(4.0, 3.8), {}, variants
+    )
 
 
 class Alerts:

@@ -1,20 +1,26 @@
-"""Sequences of a data set, simulated or real, as what a telescope knows of them.
+"""Sequences of a data set, simulated or real, with what is known of each exposure.
 
-Of the truth of a simulation only the label and the first alert pass through here. Axis order is
-(object, epoch, row, column).
+Of the true parameters of a simulation only the label and the first alert pass through here. Axis
+order is (object, epoch, row, column).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from simulator.dataset.reader import open_dataset, stored_profile
 from simulator.detector.defects import MASK_BITS
 from skyreel.errors import ClassifierError, SimulationError
+
+if TYPE_CHECKING:
+    from survey_profiles.profile import Profile
 
 BLOCK_OBJECTS = 1024
 SPLITS = ("train", "validation", "test")
@@ -34,10 +40,23 @@ _NEEDED = ("images", "mask", *_EPOCH_ARRAYS, *_OBJECT_ARRAYS)
 class StampBatch:
     """A batch of sequences.
 
-    ``images_adu`` (object, epoch, row, column) is float32 with the sky included, NaN where a
-    pixel is masked or an epoch is padded; ``saturated`` (object, epoch) tells whether a stamp
-    had saturated pixels. The other arrays are (object, epoch), NaN where padded, or (object,).
-    ``seeing_fwhm_pix`` and ``sky_adu`` are NaN where a real sequence lacks them.
+    Attributes
+    ----------
+    images_adu : float32 (object, epoch, row, column)
+        Counts, sky included; NaN where a pixel is masked or an epoch is padded.
+    saturated : bool (object, epoch)
+        Whether a stamp had saturated pixels.
+    n_epochs : int (object,)
+    mjd : float (object, epoch)
+        Days; this and the next five are NaN, or band 0, where padded.
+    band : int (object, epoch)
+        Indices into the data set's bands.
+    exposure_time_s, zero_point_mag : float (object, epoch)
+    seeing_fwhm_pix, sky_adu : float (object, epoch)
+        NaN also where a real sequence lacks them.
+    gain_e_per_adu, read_noise_e : float (object,)
+    assumed_fwhm_pix : float (object,)
+        Assumed where no seeing is known.
     """
 
     images_adu: np.ndarray
@@ -51,12 +70,17 @@ class StampBatch:
     zero_point_mag: np.ndarray
     gain_e_per_adu: np.ndarray
     read_noise_e: np.ndarray
+    assumed_fwhm_pix: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.n_epochs)
 
-    def rearranged(self, epochs, n_epochs) -> StampBatch:
-        """The same objects with other epochs: number ``epochs[i, j]`` of object i becomes its j.
+    def of(self, rows: np.ndarray) -> StampBatch:
+        """Some of the objects."""
+        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    def rearranged(self, epochs: np.ndarray, n_epochs: np.ndarray) -> StampBatch:
+        """The same objects with other epochs: epoch ``epochs[i, j]`` of object i becomes its j.
 
         Entries beyond ``n_epochs`` (object,) become padding, whatever they name.
         """
@@ -88,8 +112,9 @@ class DatasetSplit:
         There is no such data set or split, it was not finished, or it lacks arrays.
     """
 
-    def __init__(self, path, name: str):
+    def __init__(self, path: str | Path, name: str):
         self.path, self.name = path, name
+        self._assumed_fwhm_pix: float | None = None
         try:
             root = open_dataset(path)
         except SimulationError as error:
@@ -125,7 +150,7 @@ class DatasetSplit:
         labels = self._group["label"][:].astype(int)
         return np.where(labels < len(self.classes), labels, -1)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._group["images"].shape[0]
 
     @property
@@ -139,21 +164,21 @@ class DatasetSplit:
         return self._group["images"].shape[2]
 
     @cached_property
-    def profile(self):
-        """The survey profile the data were made with, or taken by."""
+    def profile(self) -> Profile:
+        """The survey profile that the data were simulated with, or the survey that took them."""
         try:
             return stored_profile(open_dataset(self.path))
         except SimulationError as error:
             raise ClassifierError(str(error)) from None
 
     @cached_property
-    def object_ids(self):
+    def object_ids(self) -> np.ndarray:
         """Names of the objects; their numbers where they have none."""
         if "object_id" in self._group:
             return np.array(self._group["object_id"][:].tolist(), dtype=str)
         return np.arange(len(self)).astype(str)
 
-    def values(self, name: str):
+    def values(self, name: str) -> np.ndarray | None:
         """An array of the split, whole; None where it has no such array."""
         return self._group[name][:] if name in self._group else None
 
@@ -167,7 +192,7 @@ class DatasetSplit:
         if not len(self):
             raise ClassifierError(f"{self.path}/{self.name} has no objects.")
 
-    def labels_among(self, classes):
+    def labels_among(self, classes: tuple[str, ...]) -> np.ndarray:
         """Labels as indices into a model's classes, -1 where an object has none.
 
         Raises
@@ -204,7 +229,16 @@ class DatasetSplit:
         used = np.arange(self.longest) < n_epochs[:, None]
         self._check_times(arrays["mjd"], used, first)
         images, mask = self._group["images"][rows], self._group["mask"][rows]
-        return stamp_batch_of(images, mask, arrays, self.profile)
+        stamps = stamp_batch_of(images, mask, arrays, self.profile)
+        if self._assumed_fwhm_pix is None:
+            return stamps
+        return replace(stamps, assumed_fwhm_pix=np.full(len(stamps), self._assumed_fwhm_pix))
+
+    def assuming(self, fwhm_pix: float) -> Self:
+        """The same split, with another seeing assumed where none is known (FWHM in pixels)."""
+        other = copy(self)
+        other._assumed_fwhm_pix = fwhm_pix
+        return other
 
     def _check_times(self, mjd, used, first):
         steps = np.diff(mjd, axis=1)
@@ -219,7 +253,9 @@ class DatasetSplit:
             )
 
 
-def stamp_batch_of(images_adu, mask, arrays: dict, profile) -> StampBatch:
+def stamp_batch_of(
+    images_adu: np.ndarray, mask: np.ndarray, arrays: dict[str, Any], profile: Profile
+) -> StampBatch:
     """Stamps from the arrays of a data set by their names there.
 
     ``images_adu`` and ``mask`` are (object, epoch, row, column).
@@ -240,4 +276,12 @@ def stamp_batch_of(images_adu, mask, arrays: dict, profile) -> StampBatch:
         zero_point_mag=arrays["zero_point_mag"],
         gain_e_per_adu=arrays["gain_e_per_adu"],
         read_noise_e=arrays["read_noise_e"],
+        assumed_fwhm_pix=np.full(len(images), median_fwhm_pix(profile), dtype=np.float32),
     )
+
+
+def median_fwhm_pix(profile: Profile) -> float:
+    """Median seeing of a survey at the zenith, FWHM in pixels."""
+    seeing, scale_arcsec = profile.seeing, profile.camera.pixel_scale_arcsec
+    median_arcsec = np.interp(0.5, seeing.probabilities, seeing.zenith_fwhm_arcsec)
+    return round(float(median_arcsec) / scale_arcsec, 3)

@@ -1,20 +1,28 @@
-"""Which images of a data set a model is shown: chosen when it is trained, the same ever after."""
+"""Which images of a sequence a model is given: chosen when it is trained, and kept in its card."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from classifier.dataset import DatasetSplit, StampBatch
 from skyreel.errors import ClassifierError
 
+if TYPE_CHECKING:
+    from survey_profiles.profile import Profile
+
+IMAGES_BEFORE_ALERT = 5
+STARTS = ("first", "alert")
 _ROUNDING = 1.001
+_STREAM = 20190301  # keeps these draws apart from others
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSelection:
-    """What is shown.
+    """The images of a sequence that a model is given.
 
     Parameters
     ----------
@@ -24,6 +32,11 @@ class ImageSelection:
         As in `SequenceStartDistribution`; empty: from the first image on.
     band : str
         Only images in this band.
+
+    Raises
+    ------
+    ClassifierError
+        Fewer than one image.
     """
 
     images: int = 22
@@ -32,35 +45,49 @@ class ImageSelection:
 
     def __post_init__(self):
         if self.images < 1:
-            raise ClassifierError(f"--images {self.images}: at least one image must be shown.")
+            raise ClassifierError(f"--images {self.images}: at least one image is needed.")
 
     @classmethod
-    def for_training(cls, split: DatasetSplit, *, start, band, images) -> ImageSelection:
-        """What a model to be trained on a split is shown; ``band`` None: the reference band.
+    def for_training(
+        cls, split: DatasetSplit, *, start: str, band: str | None, images: int
+    ) -> ImageSelection:
+        """The selection of a model to be trained on a split.
+
+        Parameters
+        ----------
+        split : DatasetSplit
+        start : str
+            "first", or "alert": from five images before the first alert on.
+        band : str or None
+            None: the survey's reference band.
+        images : int
+            At most so many images.
 
         Raises
         ------
         ClassifierError
-            A choice that is not known, or a band the data set lacks.
+            An unknown choice, or a band the data set lacks.
         """
         if start not in STARTS:
             raise ClassifierError(f"--start {start!r}; allowed: {', '.join(STARTS)}.")
-        law = SequenceStartDistribution()
+        starts = SequenceStartDistribution()
         if start == "alert":
-            law = SequenceStartDistribution.fitted(split.first_alert_epoch, split.n_epochs)
+            starts = SequenceStartDistribution.fitted(split.first_alert_epoch, split.n_epochs)
         band = band or split.profile.reference_band
         _check_band(split, band)
         longest = min(images, max(split.longest, 1))
-        return cls(images=longest, start_fractions=law.fractions, band=band)
+        return cls(images=longest, start_fractions=starts.fractions, band=band)
 
-    def of(self, stamps: StampBatch, starts, profile, bands) -> StampBatch:
-        """The images shown of stamps, from ``starts`` (object,) on.
+    def of(
+        self, stamps: StampBatch, starts: np.ndarray, profile: Profile, bands: Sequence[str]
+    ) -> StampBatch:
+        """The selected images of stamps, from epoch ``starts`` (object,) on.
 
-        Exposures wider than the profile's ``seeing.max_fwhm_arcsec`` (and a thousandth, for
-        rounding) are not shown: the survey does not use them and simulations have none.
+        Exposures of wider seeing than ``profile.seeing.max_fwhm_arcsec`` (and a thousandth, for
+        rounding) are left out: the survey does not use them and simulations have none.
         """
         widest_fwhm_pix = profile.seeing.max_fwhm_arcsec / profile.camera.pixel_scale_arcsec
-        return shown(
+        return selected_images(
             stamps,
             starts,
             band=list(bands).index(self.band),
@@ -68,18 +95,18 @@ class ImageSelection:
             widest_fwhm_pix=_ROUNDING * widest_fwhm_pix,
         )
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {**asdict(self), "start_fractions": list(self.start_fractions)}
 
     @classmethod
-    def of_dict(cls, values: dict):
-        """What ``as_dict`` gave."""
+    def of_dict(cls, values: dict[str, Any]) -> Self:
+        """A selection from what `as_dict` returned."""
         return cls(**{**values, "start_fractions": tuple(values["start_fractions"])})
 
 
 class SelectedSplit:
-    """A split of a data set as a model is shown it.
+    """The selected images of a split of a data set.
 
     Raises
     ------
@@ -90,14 +117,14 @@ class SelectedSplit:
     def __init__(self, split: DatasetSplit, selection: ImageSelection):
         _check_band(split, selection.band)
         self.split, self.selection = split, selection
-        law = SequenceStartDistribution(selection.start_fractions)
-        self._starts = law.starts(split.first_alert_epoch, split.n_epochs)
+        starts = SequenceStartDistribution(selection.start_fractions)
+        self._starts = starts.starts(split.first_alert_epoch, split.n_epochs)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.split)
 
     def stamps(self, first: int, end: int) -> StampBatch:
-        """Images shown of objects ``first`` to ``end``."""
+        """Selected images of objects ``first`` to ``end``."""
         stamps, starts = self.split.stamps(first, end), self._starts[first:end]
         return self.selection.of(stamps, starts, self.split.profile, self.split.bands)
 
@@ -108,33 +135,33 @@ def _check_band(split, band):
         raise ClassifierError(f"{split.path} has the bands {known}, not {band!r}.")
 
 
-IMAGES_BEFORE_ALERT = 5
-STARTS = ("first", "alert")
-_STREAM = 20190301  # keeps these draws apart from others
-
-
 @dataclass(frozen=True)
 class SequenceStartDistribution:
-    """Where sequences start, as sorted fractions of the last place an alert lets them start at.
+    """Where sequences start, as sorted fractions of the last start that an alert allows.
 
-    An empty law starts every sequence at its first image.
+    Without fractions every sequence starts at its first image.
     """
 
     fractions: tuple[float, ...] = ()
 
     @classmethod
-    def fitted(cls, first_alert_epoch, n_epochs, *, longest=256) -> SequenceStartDistribution:
-        """The law of the objects that have an alert; at most ``longest`` quantiles of it."""
+    def fitted(
+        cls, first_alert_epoch: np.ndarray, n_epochs: np.ndarray, *, longest: int = 256
+    ) -> SequenceStartDistribution:
+        """The distribution of the objects (object,) that have an alert.
+
+        At most ``longest`` quantiles of it are kept.
+        """
         alert, n_epochs = np.asarray(first_alert_epoch), np.asarray(n_epochs)
         found = np.sort((_starts(alert) / _latest(n_epochs))[alert >= 0])
         if found.size > longest:
             found = np.quantile(found, (np.arange(longest) + 0.5) / longest)
         return cls(tuple(float(value) for value in found))
 
-    def starts(self, first_alert_epoch, n_epochs):
-        """First image shown of every object of a split, (object,), int.
+    def starts(self, first_alert_epoch: np.ndarray, n_epochs: np.ndarray) -> np.ndarray:
+        """First selected epoch of every object of a split, int (object,).
 
-        Object i's start depends on its own alert and length, and on i.
+        The start of object i depends on its own alert and length, and on i.
         """
         alert, n_epochs = np.asarray(first_alert_epoch), np.asarray(n_epochs)
         if not self.fractions:
@@ -154,10 +181,17 @@ def _latest(n_epochs):
     return np.maximum(n_epochs - 1 - IMAGES_BEFORE_ALERT, 1)
 
 
-def shown(stamps, starts, *, band: int, longest: int, widest_fwhm_pix: float = np.inf):
-    """Stamps of the images shown: from ``starts`` (object,) on, in one band, at most ``longest``.
+def selected_images(
+    stamps: StampBatch,
+    starts: np.ndarray,
+    *,
+    band: int,
+    longest: int,
+    widest_fwhm_pix: float = np.inf,
+) -> StampBatch:
+    """Images from epoch ``starts`` (object,) on, in one band, at most ``longest`` per object.
 
-    ``band`` is an index into the data set's bands. Starts count images of all bands. Images of
+    ``band`` is an index into the data set's bands; starts count images of all bands. Images of
     known seeing above ``widest_fwhm_pix`` are left out.
     """
     epoch = np.arange(stamps.mjd.shape[1])

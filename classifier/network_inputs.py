@@ -1,23 +1,64 @@
-"""What a network is shown: calibrated images and what is known of each exposure.
+"""Inputs of a network: calibrated images and what is known of each exposure.
 
-Counts less the sky become nJy (equation 3.3 of Carrasco-Davis 2019, with AB zero point 31.4 and
+Sky-subtracted counts become nJy (equation 3.3 of Carrasco-Davis 2019, with AB zero point 31.4 and
 one second as the reference), so that one network can serve exposures of any depth. Axis order
 is (object, image, row, column).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
 
-from classifier.dataset import StampBatch
+from classifier.dataset import StampBatch, median_fwhm_pix
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
+
+if TYPE_CHECKING:
+    from survey_profiles.profile import Profile
 
 BORDER_PIX = 2  # a frame this wide measures the sky: 152 pixels of a stamp of 21
 LEAST_PIXELS = 0.5
-_TYPICAL_SEEING_PIX = 4.0
+
+
+@dataclass(frozen=True)
+class AssumedPsf:
+    """The PSF that a model assumes.
+
+    Parameters
+    ----------
+    fwhm_pix : float
+        Where the seeing of an image and of those of the object before it is unknown.
+    beta : float
+        Of the Moffat profile.
+    """
+
+    fwhm_pix: float
+    beta: float
+
+    @classmethod
+    def of(cls, profile: Profile) -> AssumedPsf:
+        """Median seeing and median beta of a survey."""
+        return cls(median_fwhm_pix(profile), profile.psf.beta_median)
+
+    @classmethod
+    def of_card(cls, card: dict[str, Any]) -> AssumedPsf:
+        """What the card of a model states.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            The card is damaged.
+        """
+        values = card["assumed_psf"]
+        return cls(float(values["fwhm_pix"]), float(values["beta"]))
+
+    def as_dict(self) -> dict[str, float]:
+        """Plain values, for JSON."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -38,7 +79,7 @@ class Inputs:
         FWHM of the PSF in pixels.
     days : (object, image)
         Time since the first image.
-    shown : (object, image)
+    present : (object, image)
         1 where there is an image, 0 where padded.
     n_images : int (object,)
     """
@@ -49,61 +90,65 @@ class Inputs:
     njy_per_e: np.ndarray
     seeing: np.ndarray
     days: np.ndarray
-    shown: np.ndarray
+    present: np.ndarray
     n_images: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.n_images)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays a network takes, by name."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "n_images"}
 
-    def of(self, rows, n_images: int | None = None) -> Inputs:
-        """Some of the objects, cut to at most so many images."""
+    def of(self, rows: np.ndarray | slice, n_images: int | None = None) -> Inputs:
+        """Some of the objects, cut to at most ``n_images`` images."""
         cut = {k: v[rows, :n_images] for k, v in self.arrays().items()}
         longest = self.images.shape[1] if n_images is None else n_images
         return Inputs(**cut, n_images=np.minimum(self.n_images[rows], longest))
 
     @classmethod
-    def joined(cls, parts) -> Inputs:
+    def joined(cls, parts: Iterable[Inputs]) -> Inputs:
         """Several batches as one."""
-        names = [field.name for field in fields(cls)]
+        names, parts = [field.name for field in fields(cls)], list(parts)
         return cls(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
 
-    def turned(self, ways) -> Inputs:
-        """Every object turned one of eight ways (object,): four turns, from 4 on mirrored."""
+    def rotated(self, orientations: np.ndarray) -> Inputs:
+        """Every object in one of eight orientations (object,).
+
+        0 to 3 are quarter turns; 4 to 7 the same, then mirrored.
+        """
         arrays = self.arrays()
         for name in ("images", "usable"):
             arrays[name] = np.stack(
-                [_turned(image, way) for image, way in zip(arrays[name], ways, strict=True)]
+                [_rotated(*pair) for pair in zip(arrays[name], orientations, strict=True)]
             )
         return Inputs(**arrays, n_images=self.n_images)
 
 
-def _turned(images, way):
-    turned = np.rot90(images, way % 4, axes=(1, 2))
-    return turned[..., ::-1] if way >= 4 else turned
+def _rotated(images, orientation):
+    rotated = np.rot90(images, orientation % 4, axes=(1, 2))
+    return rotated[..., ::-1] if orientation >= 4 else rotated
 
 
 def inputs_of(stamps: StampBatch) -> Inputs:
-    """What a network is shown of stamps, simulated or real.
+    """Inputs of a network from stamps, simulated or real.
 
-    The sky is the median of each stamp's border. Gain and read noise give the noise where they
-    are known, the scatter of the border where they are not; the last known seeing stands in for
-    an unknown one. An image without calibration, without border, all of one value, or with fewer
-    than half of its pixels is left out: the images after it move up.
+    The sky is the median of each stamp's border. The noise follows from gain and read noise where
+    they are known, else from the scatter of the border. The last known seeing of an object
+    replaces an unknown one; before the first it is ``stamps.assumed_fwhm_pix``. An image without
+    calibration or border, all of one value, or with fewer than half of its pixels is left out:
+    the images after it move up.
     """
     sky, pixels = border_sky(stamps.images_adu, BORDER_PIX)
     scale = njy_per_adu(stamps)
     noise = noise_adu(stamps, sky) * scale
     good = _good(stamps, noise, pixels)
     order, n_images = np.argsort(~good, axis=1, kind="stable"), good.sum(axis=1)
-    rows, shown = np.arange(len(stamps))[:, None], np.arange(good.shape[1]) < n_images[:, None]
+    rows, present = np.arange(len(stamps))[:, None], np.arange(good.shape[1]) < n_images[:, None]
 
     def kept(values, otherwise):
         chosen = values[rows, order]
-        return np.where(shown & np.isfinite(chosen), chosen, otherwise).astype(np.float32)
+        return np.where(present & np.isfinite(chosen), chosen, otherwise).astype(np.float32)
 
     first_mjd = np.where(n_images > 0, stamps.mjd[rows, order][:, 0], 0)[:, None]
     scale = scale.astype(np.float32)
@@ -113,9 +158,9 @@ def inputs_of(stamps: StampBatch) -> Inputs:
         usable=usable,
         noise=kept(noise, 1),
         njy_per_e=kept(scale / stamps.gain_e_per_adu[:, None], 0),
-        seeing=kept(_known_seeing(stamps.seeing_fwhm_pix, good), _TYPICAL_SEEING_PIX),
+        seeing=kept(_known_seeing(stamps.seeing_fwhm_pix, good), stamps.assumed_fwhm_pix[:, None]),
         days=kept(stamps.mjd - first_mjd, 0),
-        shown=shown.astype(np.float32),
+        present=present.astype(np.float32),
         n_images=n_images,
     )
 
@@ -127,7 +172,7 @@ def countable(stamps: StampBatch) -> StampBatch:
     return stamps.rearranged(np.argsort(~good, axis=1, kind="stable"), good.sum(axis=1))
 
 
-def njy_per_adu(stamps: StampBatch):
+def njy_per_adu(stamps: StampBatch) -> np.ndarray:
     """Flux of one ADU (object, image); NaN without a zero point or an exposure time."""
     return 10 ** (0.4 * (NJY_ZERO_POINT_MAG - stamps.zero_point_mag)) / stamps.exposure_time_s
 
@@ -137,8 +182,8 @@ def _good(stamps, noise, pixels):
     return good & (np.arange(stamps.mjd.shape[1]) < stamps.n_epochs[:, None])
 
 
-def noise_adu(stamps: StampBatch, sky):
-    """Standard deviation of an empty pixel (object, image), ADU; NaN where it cannot be told.
+def noise_adu(stamps: StampBatch, sky: np.ndarray) -> np.ndarray:
+    """Standard deviation of an empty pixel (object, image), ADU; NaN where it is unknown.
 
     ``sky`` is that of `border_sky`. Where gain or read noise is unknown it is `border_scatter`.
     """
@@ -157,7 +202,7 @@ def _known_seeing(seeing_fwhm_pix, good):
     return seeing_fwhm_pix[rows, np.maximum.accumulate(last, axis=1)]
 
 
-def border_scatter(image_adu, width: int) -> float:
+def border_scatter(image_adu: np.ndarray, width: int) -> float:
     """1.4826 median absolute deviations of the frame of a stamp, NaN without one."""
     inside = np.zeros(image_adu.shape, dtype=bool)
     inside[width:-width, width:-width] = True
@@ -168,10 +213,10 @@ def border_scatter(image_adu, width: int) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def border_sky(images, width):
+def border_sky(images: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Median of the frame of every stamp, NaN without one, and its share of finite pixels.
 
-    A stamp whose pixels are all equal counts as one without pixels: a dead read-out.
+    A stamp whose pixels are all equal comes from a dead read-out and counts as without pixels.
     ``images`` is (object, image, row, column), the results are (object, image), float32.
     """
     n, length, n_rows, n_columns = images.shape

@@ -19,26 +19,26 @@ from simulator.detector.resample import shift_stamp
 LANCZOS_ORDER = 2
 MOST_SHIFT_PIX = 1.0
 _FWHM_PER_SIGMA = 2.3548
-_TYPICAL_SEEING_PIX = 4.0
 _STEPS = 8
 _LEAST_SIGNAL_TO_NOISE = 10.0
 _LEAST_WEIGHT = 0.02  # of a masked pixel in a new one, that masks it
 
 
-def registered(stamps: StampBatch, wanted, drawn_pix) -> StampBatch:
-    """Stamps of some objects resampled so that their source sits in the centre.
+def registered(stamps: StampBatch, wanted: np.ndarray, drawn_pix: np.ndarray) -> StampBatch:
+    """Stamps of some objects resampled so that their source is in the centre.
 
     Parameters
     ----------
     stamps : StampBatch
     wanted : bool, shape (object,)
         Which objects; the others stay as they are.
-    drawn_pix : shape (object, epoch, 2)
-        Shifts in x and y for stamps where no source can be found, within half a pixel.
+    drawn_pix : numpy.ndarray, shape (object, epoch, 2)
+        Shifts in x and y for stamps where no source is found, within half a pixel.
     """
     images = stamps.images_adu.copy()
     sky, _ = border_sky(stamps.images_adu, BORDER_PIX)
-    fwhm_pix = np.nan_to_num(stamps.seeing_fwhm_pix, nan=_TYPICAL_SEEING_PIX)
+    seeing_fwhm_pix, assumed = stamps.seeing_fwhm_pix, stamps.assumed_fwhm_pix[:, None]
+    fwhm_pix = np.where(np.isnan(seeing_fwhm_pix), assumed, seeing_fwhm_pix)
     variance = noise_adu(stamps, sky) ** 2
     for i in np.flatnonzero(wanted):
         for epoch in range(stamps.n_epochs[i]):
@@ -50,11 +50,11 @@ def registered(stamps: StampBatch, wanted, drawn_pix) -> StampBatch:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def windowed_offset(image, sky, variance, sigma_pix):
-    """Offset (x, y) of the source from the central pixel, NaN where it cannot be told.
+def windowed_offset(image: np.ndarray, sky: float, variance: float, sigma_pix: float) -> np.ndarray:
+    """Offset (x, y) in pixels of the source from the central pixel, NaN where none is found.
 
-    ``variance`` is that of an empty pixel. It cannot be told below a signal to noise of 10, if the
-    search goes farther than ``MOST_SHIFT_PIX`` along an axis, or without pixels.
+    ``variance`` is that of an empty pixel. No source is found below a signal to noise of 10, if
+    the search goes farther than ``MOST_SHIFT_PIX`` along an axis, or without pixels.
     """
     centre = image.shape[0] // 2
     x, y = 0.0, 0.0
@@ -81,8 +81,8 @@ def windowed_offset(image, sky, variance, sigma_pix):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def moved(image, x_shift_pix, y_shift_pix, order):
-    """A stamp read at positions moved by a shift; NaN where that takes from NaN.
+def moved(image: np.ndarray, x_shift_pix: float, y_shift_pix: float, order: int) -> np.ndarray:
+    """A stamp read at shifted positions; NaN where it depends on a pixel that is NaN.
 
     Beyond its edge the stamp is continued by its mirror image.
     """

@@ -1,25 +1,27 @@
-"""A network that follows a stream of alerts: one image of an object at a time.
+"""A model that follows a stream of alerts: one image of an object at a time.
 
-Of every object the stream keeps what the network does between two images, a few numbers that
-never grow, so a new image costs the same however many came before. Axis order of images is
+Of every object the stream keeps the states of the model after the last image, numbers whose size
+does not grow, so a new image costs the same however many came before. Axis order of images is
 (alert, row, column), in counts, sky included; NaN is a masked pixel.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from math import isfinite, isnan, nan
 from numbers import Real
+from pathlib import Path
 
 import numpy as np
 
 from classifier.dataset import StampBatch
-from classifier.models.recurrent.network import Network
+from classifier.models.protocol import Model
 from classifier.network_inputs import Inputs, inputs_of
 from classifier.stream_state import StreamState, read_state, write_state
 from skyreel.errors import ClassifierError
 
-_BATCH = 1024  # alerts given to the network at once
+_BATCH = 1024  # alerts given to the model at once
 _MAY_BE_UNKNOWN = ("seeing_fwhm_pix", "gain_e_per_adu", "read_noise_e")
 _ABOVE_ZERO = ("exposure_time_s", "seeing_fwhm_pix", "gain_e_per_adu")
 
@@ -35,13 +37,13 @@ class Conditions:
         AB magnitude of 1 ADU/s.
     exposure_time_s : float
     seeing_fwhm_pix, gain_e_per_adu, read_noise_e : float, optional
-        NaN or None where unknown. The object's last known seeing then takes its place, and the
-        scatter of the stamp's border that of gain and read noise.
+        NaN or None where unknown. The object's last known seeing then replaces the seeing, and
+        the scatter of the stamp's border replaces gain and read noise.
 
     Raises
     ------
     ClassifierError
-        A number that cannot be.
+        An impossible number.
     """
 
     mjd: float
@@ -70,28 +72,37 @@ class Conditions:
 class Stream:
     """Class probabilities of objects as their images come in.
 
-    The answer after an object's k-th image is the network's after the first k images of a
-    sequence. Give it the images that the network was trained on: those in the band of
-    ``network.selection``, and none of wider seeing than the survey uses. It predicts beyond the
-    number of images of ``network.selection``; ``n_images`` says where an object is.
+    The prediction after an object's k-th image is the model's after the first k images of a
+    sequence. Give it the images that the model was trained on: those in the band of
+    ``model.selection``, and none of wider seeing than the survey uses. It predicts beyond the
+    number of images of ``model.selection``; ``n_images`` counts those of an object.
 
     Names of objects are text; 17 and "17" are one object. A stream belongs to one thread.
 
     Parameters
     ----------
-    network : classifier.models.recurrent.network.Network
+    model : classifier.models.protocol.Steppable
+        A network or an ensemble.
+
+    Raises
+    ------
+    ClassifierError
+        A model that needs all images of a sequence at once.
     """
 
-    def __init__(self, network: Network):
-        if not hasattr(network, "step"):
-            raise ClassifierError(f"a stream needs a network, not {type(network).__name__}.")
-        self.network, self.classes = network, network.classes
-        self._kept = StreamState(network.variants.states, len(network.classes))
+    def __init__(self, model: Model):
+        if model.states is None:
+            raise ClassifierError(
+                f"{model.name} is a {model.card['kind']}, which needs all images of a sequence at "
+                "once; a stream needs a network or an ensemble."
+            )
+        self.model, self.classes = model, model.classes
+        self._kept = StreamState(model.states, len(model.classes))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._kept)
 
-    def __contains__(self, object_id):
+    def __contains__(self, object_id: str | int) -> bool:
         return str(object_id) in self._kept
 
     @property
@@ -99,11 +110,11 @@ class Stream:
         """Memory that every object takes, its name apart."""
         return self._kept.bytes_per_object
 
-    def n_images(self, object_id) -> int:
-        """Images of an object that were used so far; 0 for one that is not known."""
+    def n_images(self, object_id: str | int) -> int:
+        """Images of an object that were used so far; 0 for an unknown one."""
         return int(self._kept.of([str(object_id)])["n_images"][0])
 
-    def update(self, object_id, image, conditions: Conditions) -> np.ndarray:
+    def update(self, object_id: str | int, image: np.ndarray, conditions: Conditions) -> np.ndarray:
         """Probabilities (class,) after one new image (row, column) of an object.
 
         Raises
@@ -113,13 +124,18 @@ class Stream:
         """
         return self.update_many([object_id], [image], [conditions])[0]
 
-    def update_many(self, object_ids, images, conditions) -> np.ndarray:
+    def update_many(
+        self,
+        object_ids: Sequence[str | int],
+        images: np.ndarray | Sequence[np.ndarray],
+        conditions: Sequence[Conditions],
+    ) -> np.ndarray:
         """Probabilities (alert, class), float32, after every one of a batch of alerts.
 
         Several alerts of one object are taken in the order of their times, whatever their order
-        here. An image of no use (fewer than half of its pixels, or no border to measure the sky
-        in; or pixels beyond all that the network can reckon with) changes nothing: the answer is
-        the object's last one, NaN where it has none.
+        here. An unusable image (fewer than half of its pixels, no border to measure the sky in,
+        or pixels that overflow the model) changes nothing: the prediction is the object's last
+        one, NaN where it has none.
 
         Parameters
         ----------
@@ -131,8 +147,8 @@ class Stream:
         Raises
         ------
         ClassifierError
-            Images of another size, or a time that is not after the object's last one. Nothing
-            has changed then.
+            Images of another size, or a time that is not after the object's last one. The
+            stream stays as it was.
         """
         names, conditions = [str(name) for name in object_ids], list(conditions)
         if not len(names) == len(images) == len(conditions):
@@ -141,21 +157,21 @@ class Stream:
                 "there must be one of each for every alert."
             )
         images_adu = self._checked(names, images)
-        turn = self._turns(names, np.array([c.mjd for c in conditions], dtype=float))
-        answers = np.empty((len(names), len(self.classes)), dtype=np.float32)
-        for rows in _batches(turn):
+        place = self._places(names, np.array([c.mjd for c in conditions], dtype=float))
+        predictions = np.empty((len(names), len(self.classes)), dtype=np.float32)
+        for rows in _batches(place):
             of_rows = [names[row] for row in rows], [conditions[row] for row in rows]
             with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not used
-                answers[rows] = self._step(images_adu[rows], *of_rows)
-        return answers
+                predictions[rows] = self._step(images_adu[rows], *of_rows)
+        return predictions
 
-    def forget(self, object_ids) -> None:
-        """Keep nothing more of these objects.
+    def forget(self, object_ids: Iterable[str | int]) -> None:
+        """Remove objects.
 
         Raises
         ------
         ClassifierError
-            An object that is not known; nothing has changed then.
+            An unknown object. The stream stays as it was.
         """
         names = list(dict.fromkeys(str(name) for name in object_ids))
         unknown = [name for name in names if name not in self._kept]
@@ -165,34 +181,34 @@ class Stream:
             )
         self._kept.forget(names)
 
-    def save(self, path) -> None:
-        """Write all that is kept to one file, whole or not at all.
+    def save(self, path: str | Path) -> None:
+        """Write the states of all objects to one file, whole or not at all.
 
         Raises
         ------
         OutputError
         """
-        write_state(path, self._kept, self.network)
+        write_state(path, self._kept, self.model)
 
     @classmethod
-    def load(cls, path, network: Network) -> Stream:
-        """Go on with a stream that was saved.
+    def load(cls, path: str | Path, model: Model) -> Stream:
+        """Continue a stream that was saved.
 
         Raises
         ------
         ClassifierError
-            The file is missing, damaged, or of another network.
+            The file is missing, damaged, or of another model.
         """
-        stream = cls(network)
-        read_state(path, stream._kept, network)
+        stream = cls(model)
+        read_state(path, stream._kept, model)
         return stream
 
     def _checked(self, names, images):
-        wanted = (self.network.size_pix, self.network.size_pix)
+        wanted = (self.model.size_pix, self.model.size_pix)
         for name, image in zip(names, images, strict=True):
             if np.shape(image) != wanted:
                 raise ClassifierError(
-                    f"object {name!r}: an image of shape {np.shape(image)}; the network takes "
+                    f"object {name!r}: an image of shape {np.shape(image)}; the model takes "
                     f"{wanted}."
                 )
         try:
@@ -201,9 +217,9 @@ class Stream:
         except (TypeError, ValueError):
             raise ClassifierError("images must hold real numbers.") from None
 
-    def _turns(self, names, mjd):
-        """Whether an alert is the first, second, ... of its object in the batch, from 0."""
-        turn = np.zeros(len(names), dtype=int)
+    def _places(self, names, mjd):
+        """Place of every alert among those of its object in the batch, from 0."""
+        place = np.zeros(len(names), dtype=int)
         last = dict(zip(names, self._kept.of(names)["last_mjd"], strict=True))
         count = dict.fromkeys(names, 0)
         for row in np.argsort(mjd, kind="stable"):
@@ -213,29 +229,29 @@ class Stream:
                     f"object {name!r}: an image of MJD {mjd[row]} after one of {last[name]}; "
                     "images of an object must come in the order of their times."
                 )
-            turn[row], last[name] = count[name], mjd[row]
+            place[row], last[name] = count[name], mjd[row]
             count[name] += 1
-        return turn
+        return place
 
     def _step(self, images_adu, names, conditions):
-        """Answers to one image each of different objects, which are kept."""
+        """Predictions after one image each of different objects, whose states are renewed."""
         kept = self._kept.of(names)
-        seeing_pix = np.array([c.seeing_fwhm_pix for c in conditions], dtype=np.float32)
+        stamps = _stamps(images_adu, conditions, self.model.assumed_psf.fwhm_pix)
+        seeing_pix, mjd = stamps.seeing_fwhm_pix[:, 0], stamps.mjd[:, 0]
         seeing_pix = np.where(np.isnan(seeing_pix), kept["seeing_fwhm_pix"], seeing_pix)
-        stamps = _stamps(images_adu, conditions, seeing_pix)
-        inputs, mjd = inputs_of(stamps), stamps.mjd[:, 0]
-        answers, used = kept["answer"].copy(), np.flatnonzero(inputs.n_images)
+        inputs = inputs_of(replace(stamps, seeing_fwhm_pix=seeing_pix[:, None]))
+        predictions, used = kept["prediction"].copy(), np.flatnonzero(inputs.n_images)
         if not used.size:
-            return answers
+            return predictions
         first_mjd = np.where(kept["n_images"] > 0, kept["first_mjd"], mjd)
-        shown = _at(inputs.of(used), (mjd - first_mjd)[used])
+        usable = _at(inputs.of(used), (mjd - first_mjd)[used])
         states = {name: kept[name][used] for name in self._kept.states}
-        found, renewed = self.network.step(shown, states)
+        found, renewed = self.model.step(usable, stamps.of(used), states)
         sound = np.isfinite(found).all(axis=1)
         for state in renewed.values():
             sound &= np.isfinite(state).reshape(used.size, -1).all(axis=1)
         used = used[sound]
-        answers[used] = found[sound]
+        predictions[used] = found[sound]
         self._kept.put(
             [names[row] for row in used],
             {
@@ -243,21 +259,21 @@ class Stream:
                 "last_mjd": mjd[used],
                 "n_images": kept["n_images"][used] + 1,
                 "seeing_fwhm_pix": seeing_pix[used],
-                "answer": answers[used],
+                "prediction": predictions[used],
                 **{name: state[sound] for name, state in renewed.items()},
             },
         )
-        return answers
+        return predictions
 
 
-def _batches(turn):
-    """Rows to be taken together: no object twice, in turn, and not too many."""
-    for k in range(turn.max(initial=-1) + 1):
-        rows = np.flatnonzero(turn == k)
+def _batches(place):
+    """Rows that are one batch of the model: of every object the first alerts, then the second."""
+    for k in range(place.max(initial=-1) + 1):
+        rows = np.flatnonzero(place == k)
         yield from (rows[first : first + _BATCH] for first in range(0, rows.size, _BATCH))
 
 
-def _stamps(images_adu, conditions, seeing_pix) -> StampBatch:
+def _stamps(images_adu, conditions, assumed_fwhm_pix) -> StampBatch:
     """Alerts as sequences of one image."""
 
     def of(name, dtype=np.float32):  # as a data set holds them
@@ -271,11 +287,12 @@ def _stamps(images_adu, conditions, seeing_pix) -> StampBatch:
         mjd=of("mjd", np.float64)[:, None],
         band=np.zeros((n, 1), dtype=np.uint8),
         exposure_time_s=of("exposure_time_s")[:, None],
-        seeing_fwhm_pix=seeing_pix[:, None],
+        seeing_fwhm_pix=of("seeing_fwhm_pix")[:, None],
         sky_adu=np.full((n, 1), nan),
         zero_point_mag=of("zero_point_mag")[:, None],
         gain_e_per_adu=of("gain_e_per_adu"),
         read_noise_e=of("read_noise_e"),
+        assumed_fwhm_pix=np.full(n, assumed_fwhm_pix),
     )
 
 

@@ -1,17 +1,19 @@
-"""What a stream keeps of its objects: one row each of a few arrays, in memory and in a file."""
+"""The state of a stream: one row of a few arrays for every object, in memory and in a file."""
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from classifier.models.protocol import StateArray, Steppable
 from skyreel.atomic_files import read_arrays, write_arrays
 from skyreel.errors import ClassifierError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_RENAMED = {"kept_answer": "kept_prediction", "kept_memory": "kept_hidden_state"}  # of format 1
 _NEW = 0  # row of an object that is not known yet; it never changes
 _ROWS_AT_FIRST = 64
 _FIXED = {
@@ -27,17 +29,17 @@ class StreamState:
 
     Parameters
     ----------
-    states : dict of str to tuple
-        Shape of every state of the network, without the object axis; they start as zeros.
+    states : mapping of str to StateArray
+        States of the model.
     n_classes : int
-        Of the last answer, which is kept too.
+        Of the last prediction, which is kept too.
     """
 
-    def __init__(self, states: dict[str, tuple[int, ...]], n_classes: int):
+    def __init__(self, states: Mapping[str, StateArray], n_classes: int):
         self.states = tuple(states)
         shapes = {name: ((), *form) for name, form in _FIXED.items()}
-        shapes |= {"answer": ((n_classes,), np.float32, np.nan)}
-        shapes |= {name: (shape, np.float32, 0.0) for name, shape in states.items()}
+        shapes |= {"prediction": ((n_classes,), np.float32, np.nan)}
+        shapes |= {name: (state.shape, state.dtype, 0) for name, state in states.items()}
         self._arrays = {
             name: np.full((_ROWS_AT_FIRST, *shape), otherwise, dtype=dtype)
             for name, (shape, dtype, otherwise) in shapes.items()
@@ -45,10 +47,10 @@ class StreamState:
         self._row: dict[str, int] = {}
         self._free = list(range(_ROWS_AT_FIRST - 1, _NEW, -1))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._row)
 
-    def __contains__(self, name):
+    def __contains__(self, name: str) -> bool:
         return name in self._row
 
     @property
@@ -56,13 +58,13 @@ class StreamState:
         """Memory of one row."""
         return sum(array[0].nbytes for array in self._arrays.values())
 
-    def of(self, names) -> dict[str, np.ndarray]:
-        """Copies of the rows of some objects; of unknown ones, what a new object has."""
+    def of(self, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """Copies of the rows of some objects; for unknown ones, the start values."""
         rows = np.array([self._row.get(name, _NEW) for name in names], dtype=int)
         return {key: array[rows] for key, array in self._arrays.items()}
 
-    def put(self, names, values: dict[str, np.ndarray]) -> None:
-        """Replace the rows of some objects, each named once, or make them."""
+    def put(self, names: Sequence[str], values: Mapping[str, np.ndarray]) -> None:
+        """Replace the rows of some objects, each named once, or add them."""
         new = [name for name in names if name not in self._row]
         while len(self._free) < len(new):
             self._grow()
@@ -71,8 +73,8 @@ class StreamState:
         for key, array in self._arrays.items():
             array[rows] = values[key]
 
-    def forget(self, names) -> None:
-        """Give the rows of some objects back."""
+    def forget(self, names: Iterable[str]) -> None:
+        """Free the rows of some objects."""
         self._free.extend(self._row.pop(name) for name in names)
 
     def names(self) -> list[str]:
@@ -92,17 +94,7 @@ class StreamState:
         self._free = list(range(2 * n - 1, n - 1, -1)) + self._free
 
 
-def identity_of(network) -> str:
-    """A digest of a network's classes, choices and weights."""
-    kind = [network.card.get(key) for key in ("network", "choices")]
-    digest = hashlib.sha256(json.dumps([network.classes, network.size_pix, *kind]).encode())
-    for weight in network.variants.whole.weights:
-        digest.update(weight.path.encode())
-        digest.update(np.ascontiguousarray(weight, dtype=np.float32).tobytes())
-    return digest.hexdigest()
-
-
-def write_state(path, kept: StreamState, network) -> None:
+def write_state(path: str | Path, kept: StreamState, model: Steppable) -> None:
     """Write all rows to one file of plain arrays.
 
     Raises
@@ -111,8 +103,8 @@ def write_state(path, kept: StreamState, network) -> None:
     """
     about = {
         "format_version": FORMAT_VERSION,
-        "network": network.name,
-        "identity": identity_of(network),
+        "model": model.name,
+        "identity": model.state_identity,
     }
     names = kept.names()
     arrays = {f"kept_{key}": array for key, array in kept.of(names).items()}
@@ -120,28 +112,33 @@ def write_state(path, kept: StreamState, network) -> None:
     write_arrays(path, {"about": about, "objects": objects, **arrays})
 
 
-def read_state(path, kept: StreamState, network) -> None:
-    """Fill an empty ``kept`` with what was written.
+def read_state(path: str | Path, kept: StreamState, model: Steppable) -> None:
+    """Fill an empty ``kept`` from what `write_state` wrote.
 
     Raises
     ------
     ClassifierError
-        The file is missing, damaged, or of another network.
+        The file is missing, damaged, or of another model.
     """
     if not Path(path).is_file():
         raise ClassifierError(f"{path}: there is no such file.")
     arrays = read_arrays(path, "It is of no use to this stream.")
     try:
         about = json.loads(str(arrays.pop("about")))
-        version, identity, name = (about[key] for key in ("format_version", "identity", "network"))
+        version, identity = about["format_version"], about["identity"]
+        name = about["network" if version == 1 else "model"]
     except (ValueError, KeyError, TypeError):
         raise ClassifierError(f"{path} is damaged, or not of a stream.") from None
-    if version != FORMAT_VERSION:
-        raise ClassifierError(f"{path} has format {version}; this version reads {FORMAT_VERSION}.")
-    if identity != identity_of(network):
+    if version not in (1, FORMAT_VERSION):
         raise ClassifierError(
-            f"{path} is of the network {name!r} with other weights or classes than "
-            f"{network.name!r} has; load it with the network that it was saved with."
+            f"{path} has format {version}; this version reads 1 and {FORMAT_VERSION}."
+        )
+    if version == 1:
+        arrays = {_RENAMED.get(key, key): array for key, array in arrays.items()}
+    if identity != model.state_identity:
+        raise ClassifierError(
+            f"{path} is of the model {name!r} with other weights or classes than "
+            f"{model.name!r} has; load it with the model that it was saved with."
         )
     names = arrays.pop("objects", np.empty(0))
     if not _is_sound(names, arrays, kept.shapes()):

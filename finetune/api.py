@@ -11,7 +11,6 @@ from skyreel.console import new_console
 
 if TYPE_CHECKING:
     from classifier.models.protocol import Model
-
     from finetune.domain_gap.gap import DomainGap
 
 

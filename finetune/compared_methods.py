@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from classifier.dataset import DatasetSplit
+from classifier.features.handcrafted_features import handcrafted_features
 from classifier.features.pipeline import FeatureConfig
-from classifier.features.sequence_features import real_only_features
 from classifier.image_selection import SelectedSplit
-from classifier.models.ensemble import TreeTrainingSet, joined
-from classifier.models.recurrent import built
+from classifier.models.ensemble import joined
+from classifier.models.forest.extra_trees import TreeTrainingSet
+from classifier.models.recurrent import build_network
 from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.network import Network
 from classifier.network_inputs import Inputs
@@ -121,7 +122,8 @@ class ComparedMethods:
 
     @cached_property
     def _real_only_features(self):
-        return real_only_features(SelectedSplit(self.real.split, self.real.selection))
+        selected = SelectedSplit(self.real.split, self.real.selection)
+        return handcrafted_features(selected, beta=self.network.assumed_psf.beta)
 
     def real_only(self, draw: Draw) -> np.ndarray:
         """The real-only baseline: trees trained on the training objects of a draw alone."""
@@ -151,7 +153,7 @@ class ComparedMethods:
         """A network of the same architecture with initial weights drawn at random."""
         keras.utils.set_random_seed(self.options.seed + draw.trial)
         card = self.network.card
-        variants = built(
+        variants = build_network(
             card["network"],
             size_pix=self.network.size_pix,
             n_classes=len(self.network.classes),

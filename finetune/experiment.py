@@ -16,10 +16,10 @@ import numpy as np
 
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import write_predictions
-from classifier.features.feature_table import data_identity
+from classifier.features.feature_table import dataset_identity
 from classifier.models.ensemble import NETWORK, save_ensemble
-from classifier.models.model_card import CARD
-from classifier.models.recurrent.network import Network
+from classifier.models.model_card import CARD, upgraded
+from classifier.models.recurrent.network import KIND, Network
 from classifier.models.registry import check_fit, model_folder, open_model
 from finetune.adaptation.methods import method_named
 from finetune.compared_methods import WITHOUT_ZERO, ComparedMethods
@@ -85,12 +85,13 @@ class Experiment:
             if k
             for trial in range(options.trials)
         ]
-        claim_folder(self.folder, self._settings(), complete=(self.folder / RUN).is_file())
+        complete = (self.folder / RUN).is_file()
+        claim_folder(self.folder, self._settings(), complete=complete, upgrade=upgraded)
 
     def _network(self):
         options = self.options
         opened = open_model(options.model, threads=self.threads)
-        if not isinstance(opened, Network):
+        if opened.card["kind"] != KIND:
             raise FinetuneError(
                 f"--model {options.model} is a {opened.card['kind']}; give a network. A forest is "
                 "adapted beside it with --simulated."
@@ -101,12 +102,12 @@ class Experiment:
 
     def _settings(self):
         chosen = {**asdict(self.options), "real": None, "simulated": None, "model": None}
-        found = {"options": chosen, "real": data_identity(self.real.split)}
+        found = {"options": chosen, "real": dataset_identity(self.real.split)}
         found["model"] = self.network.card
         if self.options.simulated:
             simulated = DatasetSplit(self.options.simulated, "train")
             simulated.labels_among(self.network.classes)  # refuses unknown classes
-            found["simulated"] = data_identity(simulated)
+            found["simulated"] = dataset_identity(simulated)
         return {**found, "versions": versions("skyreel", "keras", "numpy", "scikit-learn")}
 
     def run(self, on_step: OnStep = lambda name, done, total: None) -> None:
@@ -170,9 +171,9 @@ class Experiment:
         write_arrays(
             path,
             {
-                "simulated": self.network.hidden_state_of(inputs),
+                "simulated": self.network.last_hidden_states(inputs),
                 "simulated_label": labels,
-                "real": self.network.hidden_state_of(self.real.inputs.of(known)),
+                "real": self.network.last_hidden_states(self.real.inputs.of(known)),
                 "real_label": self.real.labels[known],
             },
         )
@@ -186,7 +187,7 @@ class Experiment:
         fine_tuner = self.methods.fine_tuner(options.method)
         fine_tuner.fit(real.inputs.of(known), real.labels[known], seed=options.seed)
         adapted = {
-            "real": data_identity(real.split),
+            "real": dataset_identity(real.split),
             "objects": len(known),
             "homogenised": options.homogenised,
             "command": self.command,
@@ -194,7 +195,7 @@ class Experiment:
         card = fine_tuner.save(folder / NETWORK if weight else folder, adapted)
         if weight:
             trees = self.methods.tree_training_set(known, options.seed)
-            save_ensemble(folder, card, trees, weight)
+            save_ensemble(folder, card, trees, weight, real.split.profile)
         fine_tuner.reset()
 
     def _record(self, seconds) -> dict[str, Any]:

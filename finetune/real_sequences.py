@@ -62,7 +62,7 @@ class RealSet:
             It has labels of fewer than two classes, or is too large to be kept in memory.
         """
         kind = HomogenisedSplit if homogenising.registration else DatasetSplit
-        split = kind(path, name)
+        split = kind(path, name).assuming(network.assumed_psf.fwhm_pix)
         split.refuse_empty()
         labels = split.labels_among(network.classes)
         n_classes = np.unique(labels[labels >= 0]).size
@@ -73,7 +73,7 @@ class RealSet:
             )
         selection = homogenising.selection(split, network.selection)
         _refuse_large(split, selection)
-        network.shown(split)  # refuses what does not fit
+        network.selected(split)  # refuses what does not fit
         selected, psf = SelectedSplit(split, selection), psf_of(split)
         inputs, magnitude = [], []
         for first, end in split.blocks():
@@ -102,7 +102,7 @@ class RealSet:
 
     def predictions(self, scores: np.ndarray) -> Predictions:
         """Probabilities (object, image, class) of any method as predictions."""
-        scores = np.where(self.inputs.shown[..., None] > 0, scores, np.nan)
+        scores = np.where(self.inputs.present[..., None] > 0, scores, np.nan)
         return Predictions(
             self.classes,
             scores,

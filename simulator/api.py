@@ -216,7 +216,17 @@ def _summary(plan: Plan, outcome: Outcome) -> str:
         f"Made {outcome.made:,} sequences{continued} in {_duration(outcome.seconds)}, "
         f"{speed:,.0f} a second; {size / 1e9:.2f} GB in {plan.path}.\n"
         f"Open it with zarr.open_group({str(plan.path)!r}, mode='r')['train']; "
-        f"what was done is in {plan.path}.json."
+        f"what was done is in {plan.path}.json.{_not_copied(plan)}"
+    )
+
+
+def _not_copied(plan: Plan) -> str:
+    """Input folders that are too large for the data set, one line each."""
+    return "".join(
+        f"\n{file.path} ({file.size_bytes / 1e9:.1f} GB) is too large to be copied into the data "
+        "set: keep it to regenerate sequences."
+        for file in plan.inputs.values()
+        if not file.is_copied
     )
 
 

@@ -6,9 +6,10 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -70,10 +71,17 @@ def locked_folder(folder: str | Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def claim_folder(folder: Path, settings: dict, *, complete: bool) -> None:
+def claim_folder(
+    folder: Path,
+    settings: dict[str, Any],
+    *,
+    complete: bool,
+    upgrade: Callable[[dict[str, Any]], dict[str, Any]] = lambda found: found,
+) -> None:
     """Record the settings of the run a folder belongs to, or check that they are the same.
 
-    Versions of packages may differ once the run is ``complete``.
+    Versions of packages may differ once the run is ``complete``. ``upgrade`` brings settings that
+    an earlier version wrote to today's keys before they are compared.
 
     Raises
     ------
@@ -85,7 +93,7 @@ def claim_folder(folder: Path, settings: dict, *, complete: bool) -> None:
     marker = folder / SETTINGS
     if marker.is_file():
         try:
-            found = json.loads(marker.read_text())
+            found = upgrade(json.loads(marker.read_text()))
         except ValueError:
             raise ClassifierError(f"{marker} is damaged. Give another --out.") from None
         differing = [

@@ -1,9 +1,17 @@
-"""What tests share."""
+"""Fixtures of all tests, and their distribution over processes."""
 
 import os
 from pathlib import Path
 
 import pytest
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """All tests of a file run in one process: its fixtures are made once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from classifier.dataset import DatasetSplit
     from classifier.evaluation import Predictions
+    from classifier.models.protocol import Model
 
 app = new_app()
 
@@ -70,7 +71,7 @@ def classify(
 def _rows_of(split, objects):
     if not objects:
         return []
-    from classifier.reports.object_page import rows_of
+    from classifier.reports.object_summary import rows_of
 
     return rows_of(split, objects)
 
@@ -92,7 +93,7 @@ def _draw(out, split, model, objects, rows, predictions, console):
             console.print(f"Object summary of {name}: {picture}")
 
 
-def evaluate_test(model, data, out: Path, threads: int, console: Console) -> None:
+def evaluate_test(model: Model, data: Path, out: Path, threads: int, console: Console) -> None:
     """Classify the test split with a model just trained, into its folder."""
     from classifier.dataset import DatasetSplit
 
@@ -108,10 +109,15 @@ def evaluate_test(model, data, out: Path, threads: int, console: Console) -> Non
 
 
 def predict_split(
-    model, split: DatasetSplit, out: Path, report: Path | None, threads: int, console: Console
+    model: Model,
+    split: DatasetSplit,
+    out: Path,
+    report: Path | None,
+    threads: int,
+    console: Console,
 ) -> Predictions:
     """Predict a split, write the predictions, and score them where labels are known."""
-    from classifier.features.feature_table import data_identity
+    from classifier.features.feature_table import dataset_identity
     from skyreel.console import Bars
     from skyreel.provenance import versions
 
@@ -121,13 +127,13 @@ def predict_split(
     attributes = {
         "model": str(model.folder),
         "trained_on": model.card["trained_on"],
-        "data": {"path": str(split.path), **data_identity(split)},
+        "data": {"path": str(split.path), **dataset_identity(split)},
         "versions": versions("skyreel", "numpy"),
     }
     _write(out, predictions, attributes)
     console.print(f"Predictions after every image of {len(split):,} objects: {out}")
     if (predictions.label >= 0).any():
-        _score(predictions, report, console, f"{model.name} on {split.path}")
+        _score(predictions, report, console, model, split, attributes["versions"])
     return predictions
 
 
@@ -145,14 +151,28 @@ def _write(out, predictions, attributes):
         export_table(Path(folder) / "p.parquet", out)
 
 
-def _score(predictions, report, console, title):
+def _score(predictions, report, console, model, split, package_versions):
     from classifier.evaluation import evaluate, summary_table, write_report
+    from classifier.image_selection import SelectedSplit
+    from classifier.reports.evaluation_page import PAGE
 
     evaluation = evaluate(predictions)
     console.print(summary_table(evaluation))
     if report is not None:
-        write_report(evaluation, report, title)
-        console.print(f"Scores and plots: {report}")
+        write_report(
+            evaluation,
+            report,
+            f"{model.name} on {Path(split.path).name}, {split.name}",
+            predictions=predictions,
+            selected=SelectedSplit(split, model.selection),
+            facts={
+                "Model": str(model.folder),
+                "Data": str(split.path),
+                "Survey": split.survey,
+                "Versions": ", ".join(f"{k} {v}" for k, v in package_versions.items()),
+            },
+        )
+        console.print(f"The report: {Path(report) / PAGE}")
 
 
 if __name__ == "__main__":

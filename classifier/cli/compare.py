@@ -12,13 +12,15 @@ from skyreel.commands import check_folder, command, list_option, n_cores, new_ap
 from skyreel.errors import ClassifierError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from classifier.dataset import DatasetSplit
     from classifier.evaluation.compared_models import ComparedModel
+    from classifier.evaluation.comparison import Comparison
 
 app = new_app()
-PAGE, RECORD = "index.html", "comparison.json"
 _PRINTED = ("accuracy", "mean_recall", "log_loss")
 _SEED = 0  # of the objects on the maps
 
@@ -55,49 +57,76 @@ def compare(
     asked = (*(model or ()), *split_list(models))
     check_folder(out)
     with status(console, "Opening the data and the models"):
-        from classifier.dataset import DatasetSplit
-        from classifier.models.registry import model_folder
-
-        if not asked:
-            raise ClassifierError("give models: names of shipped ones, or folders.")
-        for name in asked:
-            model_folder(name)
-        chosen = DatasetSplit(data, split)
-        chosen.refuse_empty()
-        if not (chosen.labels >= 0).any():
-            raise ClassifierError(f"{data}/{split} has no labels; there is nothing to score.")
-        from classifier.evaluation.compared_models import compared_models
-
-        found = compared_models(
-            asked, split_list(names), chosen, any_survey=any_survey, threads=cores
+        found, chosen = open_models(
+            asked, _called(names), data, split, any_survey=any_survey, threads=cores
         )
     compare_models(found, chosen, out, cores, console)
 
 
+def _called(names):
+    """Names as given, empty ones too, which are refused."""
+    return () if names is None else tuple(map(str.strip, names.split(",")))
+
+
+def open_models(
+    models: Sequence[str],
+    names: Sequence[str],
+    data: Path,
+    split: str,
+    *,
+    any_survey: bool,
+    threads: int,
+) -> tuple[list[ComparedModel], DatasetSplit]:
+    """The models and the split of a comparison, all checked before Keras is imported.
+
+    Raises
+    ------
+    ClassifierError
+    """
+    from classifier.dataset import DatasetSplit
+    from classifier.models.registry import model_folder
+
+    if not models:
+        raise ClassifierError("give models: names of shipped ones, or folders.")
+    for name in models:
+        model_folder(name)
+    chosen = DatasetSplit(data, split)
+    chosen.refuse_empty()
+    if not (chosen.labels >= 0).any():
+        raise ClassifierError(f"{data}/{split} has no labels; there is nothing to score.")
+    from classifier.evaluation.compared_models import compared_models
+
+    found = compared_models(models, names, chosen, any_survey=any_survey, threads=threads)
+    return found, chosen
+
+
 def compare_models(
     found: list[ComparedModel], split: DatasetSplit, out: Path, threads: int, console: Console
-) -> None:
+) -> Comparison:
     """Compare opened models on a split; ``out`` is the folder of the report.
 
     Raises
     ------
     ClassifierError, OutputError
     """
+    from classifier.reports.comparison_page import write_comparison
+    from classifier.reports.evaluation_page import PAGE
     from skyreel.atomic_files import locked_folder
     from skyreel.console import Bars
 
     with locked_folder(out):
         with Bars(console) as bars:
             report = _report(out, found, split, threads, bars)
-        _write(out, report)
+        write_comparison(report, out)
     console.print(_table(report.comparison))
     console.print(f"The whole comparison: {out / PAGE}")
+    return report.comparison
 
 
 def _report(folder, found, split, threads, bars):
     import numpy as np
 
-    from classifier.evaluation.compared_models import answers_of
+    from classifier.evaluation.compared_models import predictions_of
     from classifier.evaluation.comparison import compare
     from classifier.evaluation.embedding import MOST_OBJECTS, balanced, map_of
     from classifier.reports.comparison_page import Report
@@ -105,7 +134,7 @@ def _report(folder, found, split, threads, bars):
     predictions, paths = {}, {}
     for compared in found:
         path = paths[compared.name] = predictions_path(folder, compared)
-        predictions[compared.name] = answers_of(
+        predictions[compared.name] = predictions_of(
             compared,
             split,
             path,
@@ -123,7 +152,7 @@ def _report(folder, found, split, threads, bars):
         advance(1)
     title = f"{_number_of(found)} on {Path(split.path).name}, {split.name}"
     about = _about(split, comparison, found, paths.values())
-    return Report(comparison, found, maps, mapped[order], title, about)
+    return Report(comparison, found, maps, mapped[order], title, about, split)
 
 
 def predictions_path(folder: Path, compared: ComparedModel) -> Path:
@@ -152,8 +181,8 @@ def _about(split, comparison, found, paths):
     objects = f"{len(comparison.labels):,}"
     if left_out:
         objects += f" ({left_out:,} left out: no label, or no image for some model)"
-    networks = any(c.model.card["kind"] != "forest" for c in found)
-    packages = ["skyreel", "numpy", "scikit-learn", *["keras"] * networks]
+    packages = ["skyreel", "numpy", "scikit-learn"]
+    packages += sorted({package for compared in found for package in compared.model.packages})
     return {
         "Models": "; ".join(comparison.scores),
         "Data": f"{split.path}, split {split.name}",
@@ -171,16 +200,6 @@ def _about(split, comparison, found, paths):
 def _other_surveys(split, found):
     others = [f"{c.name}: {c.model.survey}" for c in found if c.model.survey != split.survey]
     return f" (but trained on another: {', '.join(others)})" if others else ""
-
-
-def _write(folder, report):
-    from classifier.reports.comparison_page import page_of, record_of
-    from skyreel.atomic_files import whole_file
-    from skyreel.json_io import write_json
-
-    write_json(folder / RECORD, record_of(report))
-    with whole_file(folder / PAGE) as path:
-        path.write_text(page_of(report), encoding="utf-8")
 
 
 def _table(comparison):

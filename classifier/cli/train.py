@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,9 +13,12 @@ from skyreel.commands import check_folder, command, n_cores, new_app
 from skyreel.errors import ClassifierError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console
 
     from classifier.models.forest.training import ForestOptions
+    from classifier.models.protocol import Model
     from classifier.training.options import NetworkOptions
     from simulator.dataset.plan import Plan
 
@@ -136,9 +139,6 @@ def train(
 
     Takes minutes to hours. Run again with the same arguments to finish a run that stopped.
     """
-    from simulator.plugins import load_plugins
-    from skyreel.console import new_console, status
-
     of_networks = {
         "on_the_fly": on_the_fly,
         "resampled": resampled,
@@ -148,7 +148,7 @@ def train(
         "learning_rate": learning_rate,
         "schedule": schedule,
         "precision": precision,
-        "turned": rotated,
+        "rotate": rotated,
         "validate_every": validate_every,
         "validation": validation,
         "choices": choice or None,
@@ -159,31 +159,53 @@ def train(
         "depth": depth,
         "keep_features": keep_features,
     }
-    simulated = {
-        "exposures": exposures,
-        "classes": classes,
-        "profile_set": profile_set or None,
-    }
     common = {"images": images, "start": start, "band": band, "seed": seed}
-    console, cores = new_console(quiet), n_cores(threads)
-    _check_model(model, of_networks, of_forests)
-    _check_source(model, data, survey, simulated)
+    simulated = {"exposures": exposures, "classes": classes, "profile_set": profile_set or None}
+    check_model(model, of_networks, of_forests)
+    check_source(model, data, survey, simulated)
     check_folder(out)
+    given = {**common, **(of_forests if model == "forest" else of_networks)}
+    simulated["profile_set"] = commands.profile_overrides(profile_set)
+    train_model(model, out, data, survey, simulated, plugin, given, n_cores(threads), quiet)
+
+
+def train_model(
+    model: str,
+    out: Path,
+    data: Path | None,
+    survey: str | None,
+    simulated: dict[str, Any],
+    plugins: Iterable[Path] | None,
+    given: dict[str, Any],
+    threads: int,
+    quiet: bool,
+) -> Model:
+    """Train a model and evaluate it; ``simulated`` and ``given`` are options by name.
+
+    Raises
+    ------
+    UserError, RunError
+    """
+    from simulator.plugins import load_plugins
+    from skyreel.console import new_console, status
+
+    console = new_console(quiet)
     with status(console, "Preparing"):
-        load_plugins(plugin)
+        load_plugins(plugins)
         if survey is None:
             _check_data(data)
-        options = _options(model, {**common, **(of_forests if model == "forest" else of_networks)})
+        options = _options(model, given)
         if survey is not None:
             data = out.absolute().with_name(out.absolute().name + ".zarr")
             options = replace(options, on_the_fly=True)
             plan = _plan(survey, data, options.seed, **simulated)
     if survey is not None:
-        _simulate(plan, cores, console)
-    (_train_forest if model == "forest" else _train_network)(data, out, options, cores, console)
+        _simulate(plan, threads, console)
+    trained = _train_forest if model == "forest" else _train_network
+    return trained(data, out, options, threads, console)
 
 
-def _check_model(model, of_networks, of_forests):
+def check_model(model: str, of_networks: dict[str, Any], of_forests: dict[str, Any]) -> None:
     """Refuse an unknown model, and options of another one; None is an option not given."""
     if model not in MODELS:
         raise ClassifierError(f"--model {model!r}; known models: {', '.join(MODELS)}.")
@@ -205,7 +227,7 @@ def _options(model, given) -> NetworkOptions | ForestOptions:
     return NetworkOptions(network=model, **chosen)
 
 
-_FLAGS = {"choices": "choice", "turned": "rotated"}
+_FLAGS = {"choices": "choice", "rotate": "rotated"}
 
 
 def _flags(options):
@@ -214,7 +236,10 @@ def _flags(options):
     return ", ".join("--" + name.replace("_", "-") for name in given)
 
 
-def _check_source(model, data, survey, simulated):
+def check_source(
+    model: str, data: Path | None, survey: str | None, simulated: dict[str, Any]
+) -> None:
+    """Refuse training data that are given twice, or not at all."""
     if (data is None) == (survey is None):
         what = "--data or --survey" if survey is None else "--data or --survey, not both"
         raise ClassifierError(f"give {what}.")
@@ -245,7 +270,7 @@ def _plan(survey, path, seed, *, exposures, classes, profile_set) -> Plan:
         n=TRAIN,
         validation=VALIDATION,
         test=TEST,
-        overrides=commands.profile_overrides(profile_set),
+        overrides=profile_set,
     )
     refuse_other_settings(plan.path, plan.settings())
     return plan
@@ -277,6 +302,7 @@ def _train_forest(data, out: Path, options: ForestOptions, threads: int, console
     shape = f"{forest.card['trees']} trees of depth {forest.card['depth']}"
     console.print(f"{out}: {shape} for each of 1 to {forest.largest} images.")
     evaluate_test(forest, data, out, threads, console)
+    return forest
 
 
 def _train_network(data, out: Path, options: NetworkOptions, threads: int, console: Console):
@@ -305,6 +331,7 @@ def _train_network(data, out: Path, options: NetworkOptions, threads: int, conso
         f"{best['iteration']:,}, validation accuracy {best['accuracy']:.3f}."
     )
     evaluate_test(network, data, out, threads, console)
+    return network
 
 
 def _report_complete(training, out, console):

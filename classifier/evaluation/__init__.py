@@ -1,4 +1,4 @@
-"""How good predictions are: by number of images, by magnitude, with errors, for any model.
+"""Scores of predictions by number of images and by magnitude, with errors, for any model.
 
 >>> from classifier.evaluation import evaluate, read_predictions
 >>> evaluation = evaluate(read_predictions("predictions.parquet"))
@@ -21,8 +21,8 @@ _HOMES = {
     "plot_comparison": "classifier.reports.evaluation_figures",
     "read_attributes": "classifier.evaluation.prediction_table",
     "read_predictions": "classifier.evaluation.prediction_table",
-    "summary_table": "classifier.reports.evaluation_report",
+    "summary_table": "classifier.reports.evaluation_files",
     "write_predictions": "classifier.evaluation.prediction_table",
-    "write_report": "classifier.reports.evaluation_report",
+    "write_report": "classifier.reports.evaluation_page",
 }
 __getattr__, __dir__, __all__ = attach(__name__, _HOMES)

@@ -1,20 +1,21 @@
-"""Errors by drawing the objects again, with replacement (Efron 1979, doi:10.1214/aos/1176344552).
+"""Bootstrap errors (Efron 1979, doi:10.1214/aos/1176344552).
 
-A resample is a column of weights: how often it holds each object. Column 0 is the sample itself.
+A resample is a column of weights: how often it contains each object. Column 0 is the sample itself.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from classifier.evaluation.metrics import Scores, ratio
 
 
-def resampling_weights(strata, *, n_bootstrap: int, seed: int) -> np.ndarray:
+def resampling_weights(strata: ArrayLike, *, n_bootstrap: int, seed: int) -> np.ndarray:
     """Weights (object, 1 + n_bootstrap), as float64.
 
-    Objects are drawn among those with the same number in ``strata`` (object,); the draws depend
-    on the seed and on the order of the objects alone.
+    Objects are drawn with replacement among those of equal ``strata`` (object,). The draws depend
+    on the seed and the order of the objects alone.
     """
     strata = np.asarray(strata)
     rng = np.random.default_rng(seed)
@@ -27,10 +28,10 @@ def resampling_weights(strata, *, n_bootstrap: int, seed: int) -> np.ndarray:
     return weights
 
 
-def spread(values) -> np.ndarray:
-    """Standard deviation of the resamples ``values[1:]``, of those where the value is defined.
+def spread(values: ArrayLike) -> np.ndarray:
+    """Standard deviation of the resamples ``values[1:]`` in which the value is defined.
 
-    NaN where fewer than two are.
+    NaN where it is defined in fewer than two.
     """
     resamples = np.asarray(values)[1:]
     known = np.isfinite(resamples)

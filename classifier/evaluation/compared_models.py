@@ -1,8 +1,7 @@
-"""Models under the names they have in a comparison, checked against the data before any work."""
+"""Models under their names in a comparison, checked against the data before any work."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -11,7 +10,6 @@ from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,15 +22,11 @@ from classifier.evaluation import (
     write_predictions,
 )
 from classifier.evaluation.comparison import check_classes
-from classifier.features.feature_table import data_identity
-from classifier.models.forest.forest import Forest
+from classifier.features.feature_table import dataset_identity
+from classifier.models.model_card import model_identity
+from classifier.models.protocol import Model
 from classifier.models.registry import check_fit, open_model
 from skyreel.errors import ClassifierError
-
-if TYPE_CHECKING:  # it brings a tensor library, which forests do without
-    from classifier.models.recurrent.network import Network
-
-_NUMBERS = (".npz", ".skops")
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,7 @@ class ComparedModel:
     """A model and its name in a comparison."""
 
     name: str
-    model: Forest | Network
+    model: Model
 
     @property
     def file_name(self) -> str:
@@ -49,14 +43,8 @@ class ComparedModel:
 
     @cached_property
     def identity(self) -> str:
-        """What tells this model from others: the digest of its card and its files of numbers."""
-        card = json.dumps(self.model.card, sort_keys=True, default=str)
-        digest = hashlib.sha256(card.encode())
-        for path in sorted(Path(self.model.folder).glob("*")):
-            if path.suffix in _NUMBERS:
-                with path.open("rb") as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
-        return digest.hexdigest()
+        """Digest of the model's card and files, those of subfolders too."""
+        return model_identity(self.model.folder, self.model.card)
 
 
 def compared_models(
@@ -95,7 +83,7 @@ def _check_names(found):
             raise ClassifierError("--names: a name is empty.")
         if compared.file_name.casefold() in seen:
             raise ClassifierError(
-                f"two models are called {compared.name!r}. Tell them apart with --names."
+                f"two models are called {compared.name!r}. Name them with --names."
             )
         seen.add(compared.file_name.casefold())
 
@@ -103,7 +91,7 @@ def _check_names(found):
 MADE = "made"
 
 
-def answers_of(
+def predictions_of(
     compared: ComparedModel,
     split: DatasetSplit,
     path: Path,
@@ -111,7 +99,7 @@ def answers_of(
     threads: int,
     on_progress: Callable[[int], None] = lambda objects: None,
 ) -> Predictions:
-    """Predictions of a model for a split: those in ``path`` if they are these, else new ones.
+    """Predictions of a model for a split: from ``path`` if it holds them, else new ones.
 
     Raises
     ------
@@ -135,7 +123,7 @@ def _identity(compared, split):
     about = {
         "model_sha256": compared.identity,
         "trained_on": compared.model.card.get("trained_on"),
-        "data": data_identity(split),
+        "data": dataset_identity(split),
         "versions": {"skyreel": version("skyreel")},
     }
     return json.loads(json.dumps(about, default=str))
@@ -153,7 +141,7 @@ def _kept(path, about):
 
 
 def _is_of(kept, split):
-    """Whether objects and labels are still those of the split, which its identity leaves open."""
+    """Whether objects and labels are those of the split, which its identity does not cover."""
     if not np.array_equal(kept.object_id.astype(str), split.object_ids.astype(str)):
         return False
     return np.array_equal(kept.label, split.labels_among(kept.classes))

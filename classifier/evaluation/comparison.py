@@ -1,8 +1,7 @@
 """Scores of several models on the same objects, and their differences with paired errors.
 
-Models that are tested on the same objects share the luck of the draw, so the error of a
-difference is taken from the differences in common resamples; it is smaller than the errors of the
-two scores suggest.
+Scores of models on the same objects are correlated. The error of a difference is therefore the
+scatter of the differences in common resamples, smaller than the errors of the scores suggest.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from classifier.evaluation.metrics import contributions, scores_of, weighted_sum
 
 SCORES = ("accuracy", "mean_recall", "mean_f1", "log_loss", "calibration_error")
 SMALLER_IS_BETTER = ("log_loss", "calibration_error")
-EARLY = (1, 3, 6, 10, 15, 22)
-"""Numbers of images the accuracy is told after."""
-LEAST_ERRORS = 2
-"""A difference of so many standard errors counts."""
+EARLY_IMAGES = (1, 3, 6, 10, 15, 22)
+"""Numbers of images after which the accuracy is given."""
+SIGNIFICANT_ERRORS = 2
+"""A difference of this many standard errors is significant."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Comparison:
     scores : dict of str to dict of str to Estimate
         By model and score: ``SCORES`` after all images, ``accuracy_after_<k>``.
     differences : dict of (str, str) to dict of str to Estimate
-        Score of the first model less that of the second, for every pair.
+        Score of the first model minus that of the second, for every pair.
     """
 
     predictions: dict[str, Predictions]
@@ -67,12 +66,14 @@ class Comparison:
         sign = -1 if score in SMALLER_IS_BETTER else 1
         beaten = set()
         for (first, second), difference in self.differences.items():
-            if counts(difference[score]):
+            if is_significant(difference[score]):
                 beaten.add(second if sign * difference[score].value > 0 else first)
         return set(self.scores) - beaten
 
 
-def compare(by_model: Mapping[str, Predictions], *, n_bootstrap=200, seed=0) -> Comparison:
+def compare(
+    by_model: Mapping[str, Predictions], *, n_bootstrap: int = 200, seed: int = 0
+) -> Comparison:
     """Score models on the objects they have in common.
 
     Parameters
@@ -107,17 +108,17 @@ def compare(by_model: Mapping[str, Predictions], *, n_bootstrap=200, seed=0) -> 
     )
 
 
-def counts(difference: Estimate) -> bool:
+def is_significant(difference: Estimate) -> bool:
     """Whether a difference is two of its standard errors or more from zero."""
     value, error = difference
-    return bool(np.isfinite(error) and abs(value) >= LEAST_ERRORS * error and value != 0)
+    return bool(np.isfinite(error) and abs(value) >= SIGNIFICANT_ERRORS * error and value != 0)
 
 
 def _resampled(predictions, longest, weights):
-    """Every score in the sample and its resamples, (1 + n_bootstrap,) each."""
+    """Every score in the sample and its resamples, each (1 + n_bootstrap,)."""
     final = _scores(predictions, longest, weights)
     found = {key: getattr(final, key) for key in SCORES}
-    for k in EARLY:
+    for k in EARLY_IMAGES:
         if k <= longest:
             found[f"accuracy_after_{k}"] = _scores(predictions, k, weights).accuracy
     return found
@@ -138,9 +139,9 @@ def _estimates(resampled):
 def on_the_same_objects(by_model: Mapping[str, Predictions]) -> dict[str, Predictions]:
     """Predictions for the objects that every model can be scored on, in the order of their names.
 
-    These have a label, and for every model an image. Classes are in the order of the first model.
-    Magnitudes are those of the model that knows most of them, so that bins of magnitude hold the
-    same objects for all.
+    They have a label, and an image for every model. Classes are in the order of the first model.
+    Magnitudes are those of the predictions that have most of them, so that magnitude bins hold
+    the same objects for all models.
 
     Raises
     ------
@@ -171,7 +172,7 @@ def check_classes(classes: Mapping[str, tuple[str, ...]]) -> None:
     for name, found in others:
         if set(found) != set(known):
             raise EvaluationError(
-                f"{first} knows the classes {', '.join(known)}, {name} {', '.join(found)}; only "
+                f"{first} has the classes {', '.join(known)}, {name} {', '.join(found)}; only "
                 "models of the same classes can be compared."
             )
 
@@ -201,24 +202,24 @@ def _rows(object_id, names):
 
 
 def _check_labels(chosen):
-    (first, judge), *others = chosen.items()
+    (first, reference), *others = chosen.items()
     for name, p in others:
-        wrong = np.flatnonzero(p.label != judge.label)
+        wrong = np.flatnonzero(p.label != reference.label)
         if wrong.size:
             k = wrong[0]
             raise EvaluationError(
-                f"object {p.object_id[k]} is {p.classes[judge.label[k]]} in the predictions of "
+                f"object {p.object_id[k]} is {p.classes[reference.label[k]]} in the predictions of "
                 f"{first} and {p.classes[p.label[k]]} in those of {name} ({wrong.size} objects "
                 "differ); are they of the same data?"
             )
 
 
 class Mistake(NamedTuple):
-    """An object whose class was missed; ``magnitude`` is NaN where unknown."""
+    """A misclassified object; ``magnitude`` is NaN where unknown."""
 
     object_id: str
-    truth: str
-    answer: str
+    true_class: str
+    predicted_class: str
     probability: float
     magnitude: float
 
@@ -227,16 +228,16 @@ def most_confident_mistakes(predictions: Predictions, *, most: int = 10) -> list
     """Mistakes after all images, those of largest probability first, ties in order of objects."""
     final = predictions.after(max(1, predictions.longest))
     known = np.flatnonzero((predictions.label >= 0) & (predictions.n_images > 0))
-    answer, top = final[known].argmax(axis=1), final[known].max(axis=1)
-    wrong = np.flatnonzero(answer != predictions.label[known])
-    surest = wrong[np.argsort(-top[wrong], kind="stable")][:most]
+    predicted, top = final[known].argmax(axis=1), final[known].max(axis=1)
+    wrong = np.flatnonzero(predicted != predictions.label[known])
+    ranked = wrong[np.argsort(-top[wrong], kind="stable")][:most]
     return [
         Mistake(
             str(predictions.object_id[known[k]]),
             predictions.classes[predictions.label[known[k]]],
-            predictions.classes[answer[k]],
+            predictions.classes[predicted[k]],
             float(top[k]),
             float(predictions.magnitude[known[k]]),
         )
-        for k in surest
+        for k in ranked
     ]

@@ -1,25 +1,21 @@
-"""What a model knows of objects, laid out in two dimensions by t-SNE.
+"""The embedding of objects by a model, mapped to two dimensions by t-SNE.
 
-As figure 4.7 of Carrasco-Davis (2019): of a network, its memory after the last image; of a
-forest, the six features that matter most to it. t-SNE is van der Maaten & Hinton (2008, JMLR 9).
+As figure 4.7 of Carrasco-Davis (2019). t-SNE is van der Maaten & Hinton (2008, JMLR 9).
 """
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm, rankdata
+from numpy.typing import ArrayLike
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from classifier.dataset import DatasetSplit
-from classifier.features.pipeline import FeaturePipeline
-from classifier.models.forest.forest import Forest
+from classifier.models.protocol import Model
 
 MOST_OBJECTS = 2000
-BEST_FEATURES = 6
 LEAST_OBJECTS = 10  # fewer make no map
 _PERPLEXITY = 30
 
@@ -28,42 +24,38 @@ _PERPLEXITY = 30
 class Map:
     """Objects in two dimensions.
 
-    ``position`` is (object, 2), None where there are too few objects or all are alike; ``shows``
-    says what it is a map of.
+    ``shows`` describes the embedding. ``position`` is (object, 2), or None where there are too
+    few objects or all have the same values.
     """
 
     shows: str
     position: np.ndarray | None
 
 
-def balanced(labels, *, most: int, seed: int) -> np.ndarray:
-    """Rows of objects, as many of every class as there are, ``most`` in all; in order."""
+def balanced(labels: np.ndarray, *, most: int, seed: int) -> np.ndarray:
+    """Sorted rows of objects, equally many of every class where possible, at most ``most``."""
     rng, present = np.random.default_rng(seed), np.unique(labels)
     share = most // present.size
     members = [rng.permutation(np.flatnonzero(labels == label))[:share] for label in present]
     return np.sort(np.concatenate(members))
 
 
-def map_of(model, split: DatasetSplit, rows, *, threads: int) -> Map:
-    """The map of some objects (rows of the split, increasing) that a model makes.
+def map_of(model: Model, split: DatasetSplit, rows: np.ndarray, *, threads: int) -> Map:
+    """The map of some objects (increasing rows of the split) in the embedding of a model.
 
     Raises
     ------
     ClassifierError
         The objects cannot be read, or the model's files are damaged.
     """
-    if isinstance(model, Forest):
-        values, names = best_features(model, split, rows, threads=threads)
-        return Map(f"best features: {', '.join(names)}", tsne(normal_ranks(values)))
-    memory = model.hidden_states(split, rows)
-    return Map(f"memory of {memory.shape[1]} units after the last image", tsne(memory))
+    found = model.embedding(split, rows, threads=threads)
+    return Map(found.description, tsne(found.values))
 
 
-def tsne(values) -> np.ndarray | None:
-    """Positions (object, 2) of values (object, dimension); None for less than 10 objects.
+def tsne(values: ArrayLike) -> np.ndarray | None:
+    """Positions (object, 2) of values (object, dimension).
 
-    None, too, for objects that are all alike. On one thread, so that the result is always the
-    same.
+    None for fewer than 10 objects or equal values. On one thread the result is reproducible.
     """
     values = np.asarray(values, dtype=np.float64)
     if len(values) < LEAST_OBJECTS or values.shape[1] < 2 or not np.ptp(values, axis=0).any():
@@ -71,33 +63,3 @@ def tsne(values) -> np.ndarray | None:
     perplexity = min(_PERPLEXITY, (len(values) - 1) / 3)
     with threadpool_limits(1):
         return TSNE(init="pca", perplexity=perplexity, random_state=0).fit_transform(values)
-
-
-def normal_ranks(values) -> np.ndarray:
-    """Columns of values (object, feature) as normal deviates of their ranks, NaN as the median.
-
-    Like a tree, this sees the order of values only, however long their tails.
-    """
-    rank = rankdata(values, axis=0, nan_policy="omit")
-    n_known = np.isfinite(rank).sum(axis=0)
-    return np.nan_to_num(norm.ppf((rank - 0.5) / np.maximum(n_known, 1)))
-
-
-def best_features(forest: Forest, split: DatasetSplit, rows, *, threads: int):
-    """The features (object, 6) that matter most to a forest after all images, and their names.
-
-    Importance is the mean decrease of impurity; values are those of all images shown.
-    """
-    importances = forest.after(forest.largest).feature_importances_
-    best = np.argsort(-importances, kind="stable")[:BEST_FEATURES]
-    pipeline = FeaturePipeline(split, forest.config)
-
-    def block(bounds):
-        first, end = bounds
-        curves = pipeline.light_curves(first, end).of(rows[(rows >= first) & (rows < end)] - first)
-        return pipeline.features(curves, curves.n_epochs.astype(int))[:, best]
-
-    needed = [(a, b) for a, b in split.blocks() if ((rows >= a) & (rows < b)).any()]
-    with ThreadPoolExecutor(threads) as pool:
-        values = np.concatenate(list(pool.map(block, needed)))
-    return values, [forest.config.feature_names[k] for k in best]

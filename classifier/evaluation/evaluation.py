@@ -1,4 +1,4 @@
-"""Evaluation of predictions: every score by number of images and by magnitude, with errors."""
+"""Evaluation of predictions: all scores by number of images and by magnitude, with errors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from classifier.evaluation.bootstrap import estimate_and_error, resampling_weights
 from classifier.evaluation.magnitude_bins import (
@@ -38,7 +39,7 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True)
 class Calibration:
-    """How often the largest probability is right, in bins of it, after all images.
+    """Accuracy in bins of the largest probability, after all images.
 
     ``low`` and ``high`` are the edges; all arrays are (bin,), NaN where a bin is empty.
     """
@@ -53,7 +54,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of one set of predictions; docs/evaluation.md defines them.
+    """Scores of one set of predictions; docs/explanation/evaluation.md defines them.
 
     Attributes
     ----------
@@ -61,7 +62,7 @@ class Evaluation:
     images : numpy.ndarray of int, shape (k,)
         1, 2, ... up to the images of the longest sequence.
     n_with_k : numpy.ndarray of int, shape (k,)
-        Objects that have so many images; for the others, probabilities are carried forward.
+        Objects with at least this many images; probabilities of the others are carried forward.
     by_images, by_images_error : Scores
         Arrays (k, ...).
     magnitude_bins : numpy.ndarray, shape (bin, 2)
@@ -70,8 +71,8 @@ class Evaluation:
     matched : MatchedRecall or None
     calibration : Calibration
     n_objects, n_unlabelled, n_without_images, n_without_magnitude : int
-        Objects evaluated; left out for want of a label; left out, though labelled, for want of
-        an image; evaluated, but with no known magnitude.
+        Objects evaluated; excluded without a label; excluded with a label but without an
+        image; evaluated without a known magnitude.
     n_bootstrap, seed : int
     stratified : bool
     """
@@ -122,12 +123,17 @@ class Evaluation:
 
 
 def evaluate(
-    predictions: Predictions, *, n_bootstrap=200, seed=0, magnitude_edges=None, stratified=False
+    predictions: Predictions,
+    *,
+    n_bootstrap: int = 200,
+    seed: int = 0,
+    magnitude_edges: ArrayLike | None = None,
+    stratified: bool = False,
 ) -> Evaluation:
     """Score predictions by number of images and by magnitude.
 
-    The result does not depend on the order of the objects, and two models that classified the
-    same objects are given the same resamples.
+    The result does not depend on the order of the objects. Two models with predictions for the
+    same objects have the same resamples.
 
     Parameters
     ----------
@@ -136,9 +142,9 @@ def evaluate(
         Resamples of the objects; with 0 there are no errors (NaN).
     seed : int
     magnitude_edges : sequence of float, optional
-        Default: whole magnitudes that hold at least 20 objects.
+        Default: whole magnitudes with at least 20 objects.
     stratified : bool
-        Resample every class by itself, keeping its number of objects.
+        Resample every class separately, keeping its number of objects.
 
     Raises
     ------
@@ -214,7 +220,7 @@ def _calibration(kept):
         return np.bincount(where, values, minlength=CALIBRATION_BINS)
 
     n = np.bincount(where, minlength=CALIBRATION_BINS)
-    smoothed = (sums(right) + 1) / (n + 2)  # of one object right, too, the error is not zero
+    smoothed = (sums(right) + 1) / (n + 2)  # a single correct object has an error, too
     edges = np.arange(CALIBRATION_BINS + 1) / CALIBRATION_BINS
     return Calibration(
         edges[:-1],
@@ -251,7 +257,7 @@ class Runs:
 
 
 def over_runs(evaluations: Sequence[Evaluation]) -> Runs:
-    """Mean and standard deviation over runs, a score undefined in one of them being undefined.
+    """Mean and standard deviation over runs; undefined where a run has no defined score.
 
     Runs with fewer images than others are carried forward.
 

@@ -1,16 +1,17 @@
-"""Scores in bins of magnitude, and with all classes brought to one distribution of magnitudes."""
+"""Magnitude bins, and the recall for a magnitude distribution common to all classes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from classifier.evaluation.bootstrap import spread
 from classifier.evaluation.metrics import Scores, mean_of_known, ratio
 from skyreel.errors import EvaluationError
 
-OBJECTS_PER_BIN = 20  # a whole magnitude with fewer is no bin
+OBJECTS_PER_BIN = 20  # a whole magnitude with fewer is not a bin
 OBJECTS_PER_CLASS = 5  # in every bin of the matched recall
 
 
@@ -24,9 +25,9 @@ class MatchedRecall:
     recall, recall_error : numpy.ndarray, shape (class,)
         NaN for classes without objects.
     bins : numpy.ndarray of bool, shape (bin,)
-        Bins of magnitude it is taken over.
+        Magnitude bins it is averaged over.
     weight : numpy.ndarray, shape (bin,)
-        Common distribution: the mean of those of the classes, over these bins.
+        Common distribution: the mean of the distributions of the classes over these bins.
     """
 
     mean_recall: float
@@ -37,10 +38,10 @@ class MatchedRecall:
     weight: np.ndarray
 
 
-def magnitude_bins(magnitude, edges=None) -> np.ndarray:
-    """Bins (bin, 2), each from its lower edge on to below its upper edge.
+def magnitude_bins(magnitude: np.ndarray, edges: ArrayLike | None = None) -> np.ndarray:
+    """Bins (bin, 2), each including its lower and excluding its upper edge.
 
-    Without ``edges``, the whole magnitudes that hold at least 20 objects.
+    Without ``edges``, the whole magnitudes with at least 20 objects.
 
     Raises
     ------
@@ -62,8 +63,8 @@ def magnitude_bins(magnitude, edges=None) -> np.ndarray:
     return np.stack([edges[:-1], edges[1:]], axis=1)
 
 
-def bin_of(magnitude, bins) -> np.ndarray:
-    """Number of the bin every object falls in; -1 where in none."""
+def bin_of(magnitude: np.ndarray, bins: np.ndarray) -> np.ndarray:
+    """Number of the bin of every object (object,); -1 outside all bins."""
     found = np.full(magnitude.shape, -1)
     for k, (low, high) in enumerate(bins):
         found[(magnitude >= low) & (magnitude < high)] = k
@@ -73,8 +74,8 @@ def bin_of(magnitude, bins) -> np.ndarray:
 def matched_recall(scores: Scores) -> MatchedRecall | None:
     """Matched recall from scores (1 + n_bootstrap, bin), entry 0 being the sample.
 
-    None if no bin holds five objects of every class. The common distribution is that of the
-    sample, also for the resamples.
+    None if no bin has five objects of every class. The common distribution is that of the sample,
+    for the resamples as well.
     """
     n = scores.n_by_class[0]
     present = n.sum(axis=0) > 0
@@ -90,7 +91,7 @@ def matched_recall(scores: Scores) -> MatchedRecall | None:
 
 
 def _weighted(recall, weight):
-    """Mean over bins (axis 1) of where the recall is known."""
+    """Weighted mean over the bins (axis 1) with a defined recall."""
     known = np.isfinite(recall) & (weight > 0)[:, None]
     each = np.where(known, weight[:, None], 0.0)
     return ratio((np.where(known, recall, 0.0) * each).sum(axis=1), each.sum(axis=1))

@@ -1,4 +1,4 @@
-"""Predictions as a Parquet table that any reader opens: one row per object and number of images.
+"""Predictions as a Parquet table: one row per object and number of images.
 
 An object without images has one row, with ``n_images`` 0 and no probabilities.
 """
@@ -21,8 +21,8 @@ _METADATA = b"skyreel_predictions"
 _PREFIX = "p_"
 
 
-def write_predictions(path, predictions: Predictions, attributes: dict) -> None:
-    """Write a Parquet table; it appears under its name only when it is whole.
+def write_predictions(path: str | Path, predictions: Predictions, attributes: dict) -> None:
+    """Write a Parquet table, whole or not at all.
 
     Columns: object, n_images, p_<CLASS> for every class, predicted, label, magnitude (null where
     unknown).
@@ -30,15 +30,15 @@ def write_predictions(path, predictions: Predictions, attributes: dict) -> None:
     Parameters
     ----------
     path : path
-        Its folder is made if it is not there.
+        Its folder is created if necessary.
     predictions : Predictions
     attributes : dict
-        What describes them (model, data, versions), kept in the metadata as JSON.
+        Their description (model, data, versions), stored in the metadata as JSON.
 
     Raises
     ------
     OutputError
-        The place cannot be written.
+        The file cannot be written.
     """
     about = {"format_version": FORMAT_VERSION, "classes": predictions.classes}
     about["attributes"] = attributes
@@ -47,13 +47,13 @@ def write_predictions(path, predictions: Predictions, attributes: dict) -> None:
         pq.write_table(table, unfinished, compression="zstd", write_page_checksum=True)
 
 
-def read_predictions(path) -> Predictions:
+def read_predictions(path: str | Path) -> Predictions:
     """Predictions written by ``write_predictions``, with rows in any order.
 
     Raises
     ------
     EvaluationError
-        The file is not there, not one of ours, damaged, lacks columns or rows, or holds
+        The file does not exist, has another format, is damaged, lacks columns or rows, or holds
         probabilities that are missing, outside [0, 1] or do not add up to 1.
     """
     table, about = _opened(path)
@@ -67,16 +67,16 @@ def read_predictions(path) -> Predictions:
     except EvaluationError as error:
         raise EvaluationError(f"{path}: {error}") from None
     except (pa.ArrowException, TypeError, ValueError) as error:
-        raise EvaluationError(f"{path}: a column has another type than ours ({error}).") from error
+        raise EvaluationError(f"{path}: a column has an unexpected type ({error}).") from error
 
 
-def read_attributes(path) -> dict:
-    """What ``write_predictions`` was told of the predictions.
+def read_attributes(path: str | Path) -> dict:
+    """The ``attributes`` given to ``write_predictions``.
 
     Raises
     ------
     EvaluationError
-        The file is not there, not one of ours, or damaged.
+        The file does not exist, has another format, or is damaged.
     """
     return _opened(path)[1]["attributes"]
 
@@ -88,11 +88,11 @@ def _table(predictions):
     n_images = np.minimum(image + 1, predictions.n_images[rows])
     values = predictions.probabilities[rows, image]
     names = np.array([*predictions.classes, None], dtype=object)
-    seen = n_images > 0
-    predicted = np.where(seen, np.argmax(values, axis=1), -1)
+    classified = n_images > 0
+    predicted = np.where(classified, np.argmax(values, axis=1), -1)
     columns = {"object": predictions.object_id[rows], "n_images": n_images.astype(np.int32)}
     for k, name in enumerate(predictions.classes):
-        columns[_PREFIX + name] = pa.array(values[:, k], mask=~seen)
+        columns[_PREFIX + name] = pa.array(values[:, k], mask=~classified)
     columns["predicted"] = pa.array(names[predicted], pa.string())
     columns["label"] = pa.array(names[predictions.label[rows]], pa.string())
     columns["magnitude"] = pa.array(predictions.magnitude[rows], from_pandas=True)
@@ -107,9 +107,9 @@ def _opened(path):
             about = (file.schema_arrow.metadata or {}).get(_METADATA)
             table = file.read()
     except (pa.ArrowException, OSError) as error:
-        raise EvaluationError(f"{path} is damaged, or no Parquet file ({error}).") from error
+        raise EvaluationError(f"{path} is damaged or not a Parquet file ({error}).") from error
     if about is None:
-        raise EvaluationError(f"{path} is a Parquet file, but holds no predictions of ours.")
+        raise EvaluationError(f"{path} is a Parquet file, but not one of predictions.")
     about = json.loads(about)
     if about["format_version"] != FORMAT_VERSION:
         raise EvaluationError(
@@ -126,9 +126,9 @@ def _predictions(table, classes):
     _check_rows(names, count, n_of_object)
     longest = max(1, int(n_of_object.max(initial=0)))
     values = np.full((names.size, longest, len(classes)), np.nan, dtype=np.float32)
-    seen = n_images > 0
+    classified = n_images > 0
     read = np.stack([_numpy(table, _PREFIX + name) for name in classes], axis=1)
-    values[row[seen], n_images[seen] - 1] = read[seen]
+    values[row[classified], n_images[classified] - 1] = read[classified]
     label = _labels(_numpy(table, "label")[first], classes)
     return Predictions(
         classes, values, label, n_of_object, _numpy(table, "magnitude")[first], names
@@ -151,7 +151,7 @@ def _numpy(table, name):
 
 
 def _objects(names):
-    """Names in order of appearance, and of every row its object; first row and number of rows."""
+    """Names in order of appearance; object of every row; first row and number of rows of each."""
     found, first, row, count = np.unique(
         names, return_index=True, return_inverse=True, return_counts=True
     )
@@ -163,10 +163,10 @@ def _objects(names):
 
 def _labels(texts, classes):
     known = {name: k for k, name in enumerate(classes)} | {None: -1}
-    strange = set(texts) - set(known)
-    if strange:
+    unknown = set(texts) - set(known)
+    if unknown:
         raise EvaluationError(
-            f"predictions: label {sorted(strange, key=str)[0]!r}; the classes are "
+            f"predictions: label {sorted(unknown, key=str)[0]!r}; the classes are "
             f"{', '.join(classes)}."
         )
     return np.array([known[text] for text in texts], dtype=int)

@@ -1,4 +1,4 @@
-"""Class probabilities after every number of images: what any model hands to be evaluated."""
+"""Class probabilities of objects after every number of images, as every model returns them."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ _SUM_TOLERANCE = 1e-3  # float32 sums, and models that store float16
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of objects after 1, 2, ... images. Checked when it is made.
+    """Class probabilities of objects after 1, 2, ... images, checked on construction.
 
     Attributes
     ----------
     classes : tuple of str
-        Of the model.
+        Classes of the model.
     probabilities : numpy.ndarray of float32, shape (object, image, class)
         Entry j is after j + 1 images; NaN where the object has fewer.
     label : numpy.ndarray of int, shape (object,)
         True class, an index into ``classes``; -1 where unknown.
     n_images : numpy.ndarray of int, shape (object,)
-        Images the object has. One with 0 cannot be classified.
+        Number of images of the object. One with 0 cannot be classified.
     magnitude : numpy.ndarray of float32, shape (object,)
         Median observed magnitude; NaN where unknown.
     object_id : numpy.ndarray of str or int, shape (object,)
-        Every object has its own.
+        Unique names.
 
     Raises
     ------
     EvaluationError
-        Shapes that disagree, labels that are no class, probabilities that are missing, outside
+        Inconsistent shapes, labels that are not a class, probabilities that are missing, outside
         [0, 1] or do not add up to 1.
     """
 
@@ -44,7 +44,7 @@ class Predictions:
     magnitude: np.ndarray
     object_id: np.ndarray
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         types = {"probabilities": np.float32, "label": int, "n_images": int}
         types |= {"magnitude": np.float32, "object_id": None}
         object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
@@ -54,26 +54,26 @@ class Predictions:
         self._check_objects()
         self._check_probabilities()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.label)
 
     @property
     def longest(self) -> int:
-        """Images of the object that has most."""
+        """Largest number of images of an object."""
         return int(self.n_images.max(initial=0))
 
     def after(self, k: int) -> np.ndarray:
-        """Probabilities (object, class) after ``k`` images, or after all of those with fewer.
+        """Probabilities (object, class) after ``k`` images, or after all where there are fewer.
 
-        NaN for objects without any image.
+        NaN for objects without images.
         """
         if k < 1:
             raise EvaluationError(f"predictions after {k} images; the first are after 1.")
         last = np.clip(self.n_images, 1, k) - 1
         return self.probabilities[np.arange(len(self)), last]
 
-    def of(self, objects) -> Predictions:
-        """The predictions of some of the objects, in the order given."""
+    def of(self, objects: np.ndarray | slice) -> Predictions:
+        """Predictions of some of the objects, in the order given."""
         return Predictions(
             self.classes,
             self.probabilities[objects],
@@ -105,7 +105,7 @@ class Predictions:
         names, count = np.unique(self.object_id, return_counts=True)
         if names.size < len(self):
             raise EvaluationError(
-                f"predictions: object {names[count > 1][0]} is there {count.max()} times; every "
+                f"predictions: object {names[count > 1][0]} occurs {count.max()} times; every "
                 "object needs a name of its own."
             )
 

@@ -1,6 +1,6 @@
-"""Features of the autocorrelation of a curve: by number of the point, and by slots of one day.
+"""Autocorrelation features of a light curve: by point number, and in time slots of one day.
 
-Formulae after FATS (Nun et al. 2015, arXiv:1506.00010) as docs/features.md gives them.
+Formulae after FATS (Nun et al. 2015, arXiv:1506.00010) as docs/explanation/features.md gives them.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from numba import njit
 from classifier.features.distribution import mean_of
 
 SLOT_DAY = 1.0
-_STETSON_SLOTS = 100  # FATS's StetsonK_AC sees this many slots
+_STETSON_SLOTS = 100  # slots in FATS's StetsonK_AC
 _THRESHOLD = math.exp(-1.0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fill_autocorrelation(row, time, magnitude):
-    """Write the features of times (point,) in days and magnitudes (point,) into a record."""
+def fill_autocorrelation(row: np.record, time: np.ndarray, magnitude: np.ndarray) -> None:
+    """Write the features of times [day] and magnitudes (point,) into a record."""
     deviation = magnitude - mean_of(magnitude)
     slot, correlation = slotted_autocorrelation(time, deviation)
     row["Autocor_length"] = _autocorrelation_length(deviation)
@@ -41,10 +41,12 @@ def _autocorrelation_length(deviation):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def slotted_autocorrelation(time, deviation):
-    """Numbers of the slots that hold a pair, and the mean product in them over that of slot 0.
+def slotted_autocorrelation(
+    time: np.ndarray, deviation: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the slots that hold a pair, and their mean product over that of slot 0.
 
-    Slot k holds the pairs k - 1/2 to k + 1/2 slots apart; slot 0 also every point with itself.
+    Slot k holds pairs separated by k - 1/2 to k + 1/2 slots; slot 0 also every point with itself.
     """
     n = time.size
     n_slots = int((time[-1] - time[0]) / SLOT_DAY + 0.5) + 1

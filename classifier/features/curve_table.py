@@ -1,8 +1,10 @@
-"""A user's own light curves in one table, and their features in another."""
+"""Features of the light curves of a user's own table."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,32 +20,37 @@ COLUMNS = ("object", "mjd", "magnitude", "error")
 BATCH_CURVES = 4096
 
 
-def curve_features(path, *, threads: int, on_progress=lambda curves: None) -> pa.Table:
+def curve_features(
+    path: str | Path, *, threads: int, on_progress: Callable[[int], None] = lambda curves: None
+) -> pa.Table:
     """Features of every light curve of a table, one row per object in order of appearance.
 
-    ``n_points`` are those that count: finite, with an error above zero.
+    ``n_points`` is the number of points used: finite, with an error above zero.
 
     Parameters
     ----------
     path : path
         ECSV, CSV or Parquet with the columns ``object, mjd, magnitude, error``, in any order of
         rows.
+    threads : int
+    on_progress : callable
+        Called with the number of curves of every finished batch.
 
     Raises
     ------
     ClassifierError
-        It cannot be read, lacks columns or rows, or an object has two points at one time or
-        times that cannot be days.
+        The table cannot be read, lacks columns or rows, or an object has two points at one time
+        or spans more than 100,000 days.
     """
     table = _read(Path(path))
     names, first, number = np.unique(table["object"], return_index=True, return_inverse=True)
-    good = np.flatnonzero(_counts(table))
+    good = np.flatnonzero(_used_points(table))
     order = good[np.lexsort((table["mjd"][good], number[good]))]
     n_points = np.bincount(number[good], minlength=names.size)
     _check_times(path, table["mjd"][order], names[number[order]])
     starts = np.cumsum(n_points) - n_points
     found = np.empty((names.size, len(FEATURES)))
-    by_length = np.argsort(n_points, kind="stable")  # so that little of a batch is padding
+    by_length = np.argsort(n_points, kind="stable")  # little of a batch is then padding
     for cut in range(0, names.size, BATCH_CURVES):
         chosen = by_length[cut : cut + BATCH_CURVES]
         batch = _padded(table, order, starts[chosen], n_points[chosen])
@@ -56,8 +63,10 @@ def curve_features(path, *, threads: int, on_progress=lambda curves: None) -> pa
     return pa.table(columns)
 
 
-def write_curve_features(path, out, **options) -> int:
-    """Write the features of a table of light curves; returns how many curves there were.
+def write_curve_features(path: str | Path, out: str | Path, **options: Any) -> int:
+    """Write the features of a table of light curves to Parquet; returns the number of curves.
+
+    ``options`` are those of `curve_features`.
 
     Raises
     ------
@@ -94,8 +103,8 @@ def _read(path):
     return table
 
 
-def _counts(table):
-    """Which rows are points of a light curve, as `features_of` counts them."""
+def _used_points(table):
+    """Which rows are points of a light curve, as in `features_of`."""
     known = [np.isfinite(table[name]) for name in COLUMNS[1:]]
     return np.logical_and.reduce(known) & (table["error"] > 0)
 

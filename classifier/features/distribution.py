@@ -1,7 +1,7 @@
 """Features of the distribution of magnitudes: moments, percentiles and outliers.
 
-Formulae after FATS (Nun et al. 2015, arXiv:1506.00010) as docs/features.md gives them. "Flux" in
-a name is FATS's word; all of them are taken of magnitudes.
+Formulae after FATS (Nun et al. 2015, arXiv:1506.00010): docs/explanation/features.md. FATS names
+some of them "Flux"; all are computed from magnitudes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _SQRT_2 = math.sqrt(2.0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def mean_of(values):
+def mean_of(values: np.ndarray) -> float:
     """Arithmetic mean, exact where all values are equal."""
     total = 0.0
     for value in values:
@@ -24,7 +24,7 @@ def mean_of(values):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def central_moment(values, order):
+def central_moment(values: np.ndarray, order: int) -> float:
     """Mean of (value - mean)^order."""
     mean, total = mean_of(values), 0.0
     for value in values:
@@ -33,8 +33,8 @@ def central_moment(values, order):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def cumulative_range(values):
-    """Range of the sums of deviations from the mean, over n times their scatter: Rcs, Psi_CS."""
+def cumulative_range(values: np.ndarray) -> float:
+    """Range of the cumulative deviation from the mean over n times the scatter: Rcs, Psi_CS."""
     mean, total, low, high = mean_of(values), 0.0, np.inf, -np.inf
     for value in values:
         total += value - mean
@@ -43,8 +43,8 @@ def cumulative_range(values):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fill_distribution(row, magnitude, error):
-    """Write the features of magnitudes (point,) and errors (point,), in mag, into a record."""
+def fill_distribution(row: np.record, magnitude: np.ndarray, error: np.ndarray) -> None:
+    """Write the features of magnitudes and errors (point,), in mag, into a record."""
     ordered = np.sort(magnitude)
     _fill_moments(row, magnitude)
     _fill_percentiles(row, ordered)
@@ -83,7 +83,7 @@ def _fill_percentiles(row, ordered):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _spread(ordered, permille):
-    """Difference of the values at 1000 - ``permille`` and ``permille``, ranks rounded down."""
+    """Difference of the quantiles 1000 - ``permille`` and ``permille``, ranks rounded down."""
     n = ordered.size
     return ordered[n * (1000 - permille) // 1000] - ordered[n * permille // 1000]
 
@@ -119,7 +119,7 @@ def _fill_weighted(row, magnitude, error):
     n, smallest = magnitude.size, error.min()
     weights = weighted = 0.0
     for i in range(n):
-        weight = (smallest / error[i]) ** 2  # a ratio, so that no error is too small for it
+        weight = (smallest / error[i]) ** 2  # a ratio: very small errors do not overflow
         weights += weight
         weighted += weight * (magnitude[i] - magnitude[0])
     mean = magnitude[0] + weighted / weights
@@ -150,7 +150,7 @@ def _anderson_darling(ordered):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _log_normal_cdf(z):
-    """Minus infinity below -38, where A^2 is beyond all doubt."""
+    """Logarithm of the normal distribution function; minus infinity below -38."""
     if z > 0.0:
         return math.log1p(-0.5 * math.erfc(z / _SQRT_2))
     return math.log(0.5 * math.erfc(-z / _SQRT_2))

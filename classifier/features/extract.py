@@ -1,7 +1,7 @@
-"""All features of curves: of one, or of a padded batch on threads.
+"""All features of one light curve, or of a padded batch on threads.
 
-A point counts if its time, magnitude and error are finite and its error is above zero. Each
-curve is worked on by itself, so that neither threads nor the cut of a batch change a bit.
+A point is used if its time, magnitude and error are finite and its error is above zero. Every
+curve is processed separately: neither threads nor the division into batches change a bit.
 """
 
 from __future__ import annotations
@@ -10,31 +10,32 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numba import njit
+from numpy.typing import ArrayLike
 
 from classifier.features.autocorrelation import fill_autocorrelation
-from classifier.features.car import fill_car
+from classifier.features.damped_random_walk import fill_damped_random_walk
 from classifier.features.distribution import fill_distribution
 from classifier.features.names import FEATURES, FREQUENCIES, HARMONIC_COLUMNS, HARMONICS, RECORD
 from classifier.features.periods import fill_periods
 from classifier.features.slopes import fill_slopes
 from skyreel.errors import ClassifierError
 
-LONGEST_DAY = 1e5  # no survey; times in seconds are caught by it
+LONGEST_DAY = 1e5  # beyond any survey; detects times in seconds
 _CURVES_PER_JOB = 256
 
 
-def features_of(time, magnitude, error) -> dict[str, float]:
-    """The features of one curve: 59 numbers by name, NaN where one does not exist.
+def features_of(time: ArrayLike, magnitude: ArrayLike, error: ArrayLike) -> dict[str, float]:
+    """The 59 features of one curve by name; NaN where a feature is undefined.
 
     Parameters
     ----------
     time, magnitude, error : array_like, shape (point,)
-        Days, mag, mag. Points that are not finite, or whose error is not above zero, are left out.
+        In days, mag and mag. Points that are not finite or have no positive error are left out.
 
     Raises
     ------
     ClassifierError
-        Arrays of different lengths; times that do not rise or span more than 100,000 days.
+        Arrays of different lengths; times that do not increase or span more than 100,000 days.
     """
     curve = [np.asarray(values, dtype=np.float64)[None] for values in (time, magnitude, error)]
     n_points = [curve[0].shape[-1]] if curve[0].ndim == 2 else [0]
@@ -42,23 +43,30 @@ def features_of(time, magnitude, error) -> dict[str, float]:
     return dict(zip(FEATURES, values.tolist(), strict=True))
 
 
-def features_of_batch(time, magnitude, error, n_points, *, threads: int = 1):
+def features_of_batch(
+    time: ArrayLike,
+    magnitude: ArrayLike,
+    error: ArrayLike,
+    n_points: ArrayLike,
+    *,
+    threads: int = 1,
+) -> np.ndarray:
     """The features of many curves, float64 (curve, 59), in the order of ``FEATURES``.
 
     Parameters
     ----------
     time, magnitude, error : array_like, shape (curve, epoch)
-        Days, mag, mag; see ``features_of``.
+        In days, mag and mag; see ``features_of``.
     n_points : array_like of int, shape (curve,)
-        How many of the leading epochs count.
+        Number of leading epochs to use.
     threads : int
-        The result does not depend on it.
+        The result does not depend on their number.
 
     Raises
     ------
     ClassifierError
-        Arrays that do not fit together; times of a curve that do not rise or span more than
-        100,000 days. The first such curve is named.
+        Arrays of different shapes; a curve whose times do not increase or span more than
+        100,000 days. The message names the first such curve.
     """
     time, magnitude, error = (
         np.ascontiguousarray(values, dtype=np.float64) for values in (time, magnitude, error)
@@ -81,7 +89,7 @@ def features_of_batch(time, magnitude, error, n_points, *, threads: int = 1):
 
 
 def _with_views(found):
-    """Rows, the same as records, and their harmonics (curve, frequency, kind, harmonic)."""
+    """Rows, views of them as records, and of their harmonics (curve, frequency, kind, harmonic)."""
     harmonics = found[:, HARMONIC_COLUMNS].reshape(-1, FREQUENCIES, 2, HARMONICS)
     return found, found.view(RECORD)[:, 0], harmonics
 
@@ -143,7 +151,7 @@ def _fill(time, magnitude, error, counts, found, records, harmonics):
             fill_slopes(records[i], t, m)
             fill_autocorrelation(records[i], t, m)
             fill_periods(records[i], harmonics[i], t, m)
-            fill_car(records[i], t, m, e)
+            fill_damped_random_walk(records[i], t, m, e)
         for j in range(found.shape[1]):
             if not np.isfinite(found[i, j]):
                 found[i, j] = np.nan

@@ -1,7 +1,7 @@
-"""Features of a whole data set in one Parquet file, made block by block.
+"""Features of a split of a data set in one Parquet file, computed block by block.
 
-Blocks are kept beside the file until all are there, each whole or absent; then they become the
-file, with one row group for each number of images, and go.
+Finished blocks are kept in a folder beside the file. When all are there they are merged into the
+file, with one row group for each number of images, and the folder is deleted.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _METADATA = b"skyreel_features"
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """Features of one split to be made or read.
+    """Features of one split, computed or read.
 
     Parameters
     ----------
     path : path
         The Parquet file.
     split : DatasetSplit
-    recipe : FeatureConfig
+    config : FeatureConfig
     every : bool
-        Features after 1, 2, ... images; else of all images shown only.
+        Features after 1, 2, ... images; otherwise of all selected images only.
     """
 
     path: Path
@@ -50,25 +50,25 @@ class FeatureTable:
 
     @property
     def parts(self) -> Path:
-        """Folder of the blocks that are finished while the file is not."""
+        """Folder of the finished blocks of an unfinished file."""
         return self.path.with_name(self.path.name + ".parts")
 
     def settings(self) -> dict:
-        """All that the features depend on."""
+        """Everything the features depend on."""
         return {
-            "data": data_identity(self.split),
-            "recipe": self.config.as_dict(),
+            "data": dataset_identity(self.split),
+            "feature_config": self.config.as_dict(),
             "every": self.every,
             "versions": {name: version(name) for name in ("skyreel", "numba", "numpy")},
         }
 
     def is_complete(self) -> bool:
-        """Whether the file is there, made with these settings.
+        """Whether the file exists with these settings.
 
         Raises
         ------
         ClassifierError
-            Something else is there.
+            The file holds something else.
         """
         if not self.path.exists():
             return False
@@ -89,15 +89,17 @@ class FeatureTable:
     def _part(self, first):
         return self.parts / f"{first:09d}.parquet"
 
-    def make(self, *, threads: int, on_progress: Callable[[int], None] = lambda objects: None):
-        """Make what is not there yet.
+    def make(
+        self, *, threads: int, on_progress: Callable[[int], None] = lambda objects: None
+    ) -> None:
+        """Compute the blocks that are missing, and the file.
 
         Raises
         ------
         ClassifierError
-            Blocks of other settings are in the way.
+            The folder holds blocks of other settings.
         OutputError
-            The disk is full or cannot be written; finished blocks stay.
+            The disk is full or cannot be written; finished blocks are kept.
         """
         self.split.refuse_empty()
         if self.is_complete():
@@ -118,7 +120,7 @@ class FeatureTable:
         if not marker.exists():
             with whole_file(marker) as path:
                 path.write_text(json.dumps(self.settings()))
-        elif _json(marker) != self.settings():
+        elif _read_marker(marker) != self.settings():
             raise ClassifierError(
                 f"{self.parts} holds blocks of other data or settings. Give another --out, or "
                 "remove it."
@@ -186,15 +188,15 @@ class FeatureTable:
                 writer.write_table(pa.concat_tables(tables), row_group_size=2**20)
         shutil.rmtree(self.parts)
 
-    def read(self, n_images: int):
-        """Rows after ``n_images`` images: features (row, feature) and index (row,)."""
+    def read(self, n_images: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows after ``n_images`` images: features (row, feature) and index of objects (row,)."""
         table = pq.read_table(self.path, filters=[("n_images", "==", n_images)])
         columns = [table[name].to_numpy() for name in self.config.feature_names]
         return np.stack(columns, axis=1), table["index"].to_numpy()
 
 
-def data_identity(split: DatasetSplit) -> dict:
-    """What tells one split of one data set from others."""
+def dataset_identity(split: DatasetSplit) -> dict:
+    """What identifies a split of a data set: survey, seed, command, sizes, digest of settings."""
     chosen = ("survey", "seed", "command", "kind", "source")
     described = {key: split.attributes[key] for key in chosen if key in split.attributes}
     settings = json.dumps(split.attributes.get("settings", {}), sort_keys=True)
@@ -203,17 +205,17 @@ def data_identity(split: DatasetSplit) -> dict:
     return {**described, **counts, "settings_sha256": digest}
 
 
-def read_settings(path) -> dict:
-    """Settings a feature file was made with.
+def read_settings(path: str | Path) -> dict:
+    """Settings of a feature file.
 
     Raises
     ------
     ClassifierError
-        It is no feature file, or half of one.
+        The file is not a finished feature file.
     """
     try:
         metadata = pq.read_schema(path).metadata or {}
-        return json.loads(metadata[_METADATA])
+        return _renamed(json.loads(metadata[_METADATA]))
     except (OSError, pa.ArrowException, KeyError, ValueError):
         raise ClassifierError(
             f"{path} is not a finished feature file of this program. Give another --out, or "
@@ -221,11 +223,16 @@ def read_settings(path) -> dict:
         ) from None
 
 
-def _json(path):
+def _read_marker(path):
     try:
-        return json.loads(path.read_text())
+        return _renamed(json.loads(path.read_text()))
     except (OSError, ValueError):
         return None
+
+
+def _renamed(settings):
+    """Settings with today's keys: version 0.1 wrote "recipe" for "feature_config"."""
+    return {"feature_config" if key == "recipe" else key: settings[key] for key in settings}
 
 
 def _is_whole(part) -> bool:

@@ -1,4 +1,4 @@
-"""The names of the features, in FATS's spelling, and the record a curve's features are kept in."""
+"""Names of the features, spelt as in FATS, and the record of the features of one curve."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ FEATURES = (
     "StetsonK",
     "StetsonK_AC",
 )
-# The phase of a first harmonic relative to itself: zero wherever it exists.
+# The phase of a first harmonic relative to itself: zero wherever it is defined.
 CONSTANT = tuple(f"Freq{i + 1}_harmonics_rel_phase_0" for i in range(FREQUENCIES))
 
-# Kernels fill a record by name; the harmonics of a record are one array (frequency, kind,
-# harmonic) in the memory of its 24 columns.
+# Kernels fill a record by name. Its 24 columns of harmonics are also viewed as one array
+# (frequency, kind, harmonic).
 RECORD = np.dtype([(name, np.float64) for name in FEATURES])
 HARMONIC_COLUMNS = slice(FEATURES.index(_OF_HARMONICS[0]), FEATURES.index(_OF_HARMONICS[-1]) + 1)

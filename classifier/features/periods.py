@@ -1,9 +1,9 @@
-"""Features of the best period, and of three frequencies with four harmonics each.
+"""Period search: features of the best period, and of three frequencies with four harmonics each.
 
-After FATS (Nun et al. 2015, arXiv:1506.00010; Richards et al. 2011, ApJ 733, 10): the highest
-peak of the periodogram, its harmonics fitted and taken away one after another, and again twice on
-what is left. docs/features.md says where we differ. Phases count from the first point, so that
-the origin of time does not matter.
+As in FATS (Nun et al. 2015, arXiv:1506.00010; Richards et al. 2011, ApJ 733, 10), the harmonics of
+the highest peak of the Lomb-Scargle periodogram are fitted and subtracted one after another; the
+same is done twice more on the residuals. docs/explanation/features.md lists the differences. Phases
+are counted from the first point: the origin of time does not matter.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import numpy as np
 from numba import njit
 
 from classifier.features.distribution import cumulative_range, mean_of
-from classifier.features.names import FREQUENCIES, HARMONICS
-from classifier.features.periodogram import (
+from classifier.features.lomb_scargle import (
     INDEPENDENT_PER_POINT,
     OVERSAMPLING,
     highest_peak,
@@ -23,19 +22,22 @@ from classifier.features.periodogram import (
     power_of,
     window_sums,
 )
+from classifier.features.names import FREQUENCIES, HARMONICS
 from classifier.features.slopes import mean_square_step
 
 LEAST_POINTS = 4  # three points lie on a sine of any frequency
-_NOTHING_LEFT = 1e-20  # of the sum of squares: residuals are rounding errors
-_COLLINEAR = 1e-14  # of a squared length: two columns of the fit say the same
+_ROUNDING = 1e-20  # of the sum of squares: smaller residuals are rounding errors
+_COLLINEAR = 1e-14  # of a squared length: two columns of the fit are parallel
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fill_periods(row, harmonics, time, magnitude):
-    """Write the features of times (point,), magnitudes (point,) into a record.
+def fill_periods(
+    row: np.record, harmonics: np.ndarray, time: np.ndarray, magnitude: np.ndarray
+) -> None:
+    """Write the features of times [day] and magnitudes (point,) into a record.
 
-    ``harmonics`` (frequency, 2, harmonic) takes amplitudes [mag] and relative phases [rad]. A
-    curve without variation or of fewer than four points has neither.
+    ``harmonics`` (frequency, 2, harmonic) is filled with amplitudes [mag] and relative phases
+    [rad]. A curve without variation or of fewer than four points has no period.
     """
     row["PeriodLS"] = row["Period_fit"] = row["Psi_CS"] = row["Psi_eta"] = np.nan
     harmonics[:] = np.nan
@@ -45,23 +47,23 @@ def fill_periods(row, harmonics, time, magnitude):
         return
     steps = phase_steps(time)
     window = window_sums(steps, magnitude.size)
-    turns = (time - time[0]) / (OVERSAMPLING * (time[-1] - time[0]))  # of the first frequency
+    cycles = (time - time[0]) / (OVERSAMPLING * (time[-1] - time[0]))  # of the first frequency
     for frequency in range(FREQUENCIES):
         harmonics[frequency, 0] = 0.0
         left = (residual**2).sum()
-        if left > _NOTHING_LEFT * squares:
+        if left > _ROUNDING * squares:
             power = power_of(steps, window, residual)
             k = highest_peak(power)
             if frequency == 0:
                 row["PeriodLS"] = OVERSAMPLING * (time[-1] - time[0]) / k
                 row["Period_fit"] = false_alarm_probability(power[k - 1] / left, magnitude.size)
-                _fill_folded(row, magnitude, k * turns)
-            _take_harmonics(harmonics[frequency], residual, k * turns, squares)
+                _fill_folded(row, magnitude, k * cycles)
+            _subtract_harmonics(harmonics[frequency], residual, k * cycles, squares)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def false_alarm_probability(share, n):
-    """Chance of a peak that takes this share of the sum of squares of n points of noise.
+def false_alarm_probability(share: float, n: int) -> float:
+    """Probability that noise of n points has a peak with this share of the sum of squares.
 
     1 - (1 - e^-z)^M with z = share (n - 1)/2 and M = 100 n (Press & Rybicki 1989).
     """
@@ -70,22 +72,22 @@ def false_alarm_probability(share, n):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _fill_folded(row, magnitude, turns):
-    """Psi_CS and Psi_eta of the curve folded, as FATS does, with twice the period."""
-    phase = 0.5 * turns
+def _fill_folded(row, magnitude, cycles):
+    """Psi_CS and Psi_eta of the curve folded with twice the period, as in FATS."""
+    phase = 0.5 * cycles
     folded = magnitude[np.argsort(phase - np.floor(phase), kind="mergesort")]
     row["Psi_CS"] = cumulative_range(folded)
     row["Psi_eta"] = mean_square_step(folded)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _take_harmonics(found, residual, turns, squares):
+def _subtract_harmonics(found, residual, cycles, squares):
     """Fit and subtract the harmonics of a frequency; ``found`` (2, harmonic), amplitude, phase."""
     first_phase = np.nan
     for harmonic in range(HARMONICS):
-        if not (residual**2).sum() > _NOTHING_LEFT * squares:
+        if not (residual**2).sum() > _ROUNDING * squares:
             return
-        a, b = take_sine(residual, (harmonic + 1) * turns)
+        a, b = subtract_sine(residual, (harmonic + 1) * cycles)
         phase = math.atan(b / a)
         if harmonic == 0:
             first_phase = phase
@@ -94,13 +96,13 @@ def _take_harmonics(found, residual, turns, squares):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def take_sine(residual, turns):
-    """Subtract the least-squares a sin + b cos + constant at phases ``turns``; return a and b.
+def subtract_sine(residual: np.ndarray, cycles: np.ndarray) -> tuple[float, float]:
+    """Subtract the least-squares a sin + b cos + constant at phases ``cycles``; return a and b.
 
-    Columns are made orthogonal first (modified Gram-Schmidt). Where the points show one phase
-    only, the smallest a and b that fit are taken, as ``numpy.linalg.lstsq`` does.
+    Columns are orthogonalised first (modified Gram-Schmidt). If all points have the same phase,
+    the solution of smallest norm is taken, as in ``numpy.linalg.lstsq``.
     """
-    angle = 2.0 * np.pi * (turns - np.floor(turns + 0.5))
+    angle = 2.0 * np.pi * (cycles - np.floor(cycles + 0.5))
     sine, cosine = np.sin(angle), np.cos(angle)
     sine -= sine.mean()
     cosine -= cosine.mean()

@@ -1,18 +1,19 @@
-"""From a data set to the features of its light curves: every choice in one place.
+"""From a data set to the features of its light curves: image selection, photometry, features.
 
-A recipe and a data set give the same features whoever computes them, so a model keeps its own.
+A `FeatureConfig` and a data set determine the features; a forest keeps the one it is trained with.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
-from classifier.dataset import DatasetSplit
+from classifier.dataset import DatasetSplit, StampBatch
 from classifier.features import FEATURES, features_of_batch
 from classifier.image_selection import ImageSelection, SelectedSplit
-from classifier.photometry import PsfModel, Settings, measure
+from classifier.photometry import LightCurves, PhotometrySettings, PsfModel, measure
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
 from skyreel.errors import ClassifierError, SimulationError
 
@@ -21,20 +22,20 @@ LIGHT_CURVES = ("science", "difference", "both")
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureConfig(ImageSelection):
-    """What is shown, and how features are made of it.
+    """Which images are selected, and which features are computed from them.
 
     Parameters
     ----------
     images, start_fractions, band
         As in `classifier.image_selection.ImageSelection`.
     light_curves : str
-        "science" (fluxes of the images), "difference" (fluxes after a template made of the
-        earliest images is taken off), or "both".
+        "science" (fluxes in the images), "difference" (fluxes less that of a template made of
+        the earliest images), or "both".
     """
 
     light_curves: str = "both"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.light_curves not in LIGHT_CURVES:
             raise ClassifierError(
@@ -42,13 +43,17 @@ class FeatureConfig(ImageSelection):
             )
 
     @classmethod
-    def for_training(cls, split: DatasetSplit, *, light_curves, **choices) -> FeatureConfig:
-        """The recipe of a model to be trained on a split; ``band`` None: the reference band.
+    def for_training(
+        cls, split: DatasetSplit, *, light_curves: str, **choices: Any
+    ) -> FeatureConfig:
+        """The configuration of a model to be trained on a split.
+
+        ``choices`` are those of `ImageSelection.for_training`.
 
         Raises
         ------
         ClassifierError
-            A choice that is not known, or a band the data set lacks.
+            An unknown choice, or a band the data set lacks.
         """
         selection = ImageSelection.for_training(split, **choices)
         return cls(**asdict(selection), light_curves=light_curves)
@@ -65,27 +70,27 @@ class FeatureConfig(ImageSelection):
 
 
 class FeaturePipeline:
-    """A recipe applied to one split.
+    """A feature configuration applied to one split.
 
     Raises
     ------
     ClassifierError
-        The split has no exposures in the recipe's band, or its PSFs cannot be read.
+        The split has no exposures in the configured band, or its PSFs cannot be read.
     """
 
-    def __init__(self, split: DatasetSplit, config: FeatureConfig):
+    def __init__(self, split: DatasetSplit, config: FeatureConfig) -> None:
         self.split, self.config = split, config
-        self._shown = SelectedSplit(split, config)
+        self._selected = SelectedSplit(split, config)
         self._psf = psf_of(split)
-        templates = 0 if config.light_curves == "science" else Settings.templates
-        self._settings = Settings(templates=templates)
+        templates = 0 if config.light_curves == "science" else PhotometrySettings.templates
+        self._settings = PhotometrySettings(templates=templates)
 
-    def light_curves(self, first: int, end: int):
-        """Light curves of the images shown of objects ``first`` to ``end``."""
-        return measure(self._shown.stamps(first, end), self._psf, self._settings)
+    def light_curves(self, first: int, end: int) -> LightCurves:
+        """Light curves of the selected images of objects ``first`` to ``end``."""
+        return measure(self._selected.stamps(first, end), self._psf, self._settings)
 
-    def features(self, curves, n_images):
-        """Features of the first ``n_images`` (object,) images of light curves, float32."""
+    def features(self, curves: LightCurves, n_images: np.ndarray) -> np.ndarray:
+        """Features (object, feature) of the first ``n_images`` (object,) images, float32."""
         columns = []
         if self.config.light_curves != "difference":
             columns.append((curves.flux_njy, curves.flux_error_njy))
@@ -101,7 +106,7 @@ def psf_of(split: DatasetSplit) -> PsfModel:
     Raises
     ------
     ClassifierError
-        They cannot be read.
+        The library of PSFs cannot be read.
     """
     try:
         return PsfModel.of(split.profile)
@@ -109,13 +114,13 @@ def psf_of(split: DatasetSplit) -> PsfModel:
         raise ClassifierError(f"{split.path}: {error}") from None
 
 
-def as_float32(features):
-    """Features as scikit-learn's trees want them: float32, without infinities."""
+def as_float32(features: np.ndarray) -> np.ndarray:
+    """Features for scikit-learn's trees: float32, without infinities."""
     limit = np.finfo(np.float32).max
     return np.clip(features, -limit, limit).astype(np.float32)
 
 
-def median_magnitudes(curves, n_images):
+def median_magnitudes(curves: LightCurves, n_images: np.ndarray) -> np.ndarray:
     """Median observed AB magnitude of the first ``n_images`` (object,) images, float32.
 
     NaN where the median flux is not positive.
@@ -129,7 +134,7 @@ def median_magnitudes(curves, n_images):
     return np.where(median_njy > 0, magnitude, np.nan).astype(np.float32)
 
 
-def observed_magnitudes(stamps, psf: PsfModel):
+def observed_magnitudes(stamps: StampBatch, psf: PsfModel) -> np.ndarray:
     """Median observed AB magnitude of all images of stamps (object,), float32; NaN if unknown."""
-    curves = measure(stamps, psf, Settings(templates=0))
+    curves = measure(stamps, psf, PhotometrySettings(templates=0))
     return median_magnitudes(curves, curves.n_epochs.astype(int))

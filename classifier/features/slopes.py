@@ -1,6 +1,6 @@
-"""Features of the differences between neighbouring points, and the straight line.
+"""Features of the differences between neighbouring points, and of a straight line.
 
-Formulae after FATS (Nun et al. 2015, arXiv:1506.00010) as docs/features.md gives them.
+Formulae after FATS (Nun et al. 2015, arXiv:1506.00010) as docs/explanation/features.md gives them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ _PAIRS_OF_LAST = 30
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def mean_square_step(values):
-    """Mean square difference of neighbours over the variance: 2 for noise; Psi_eta."""
+def mean_square_step(values: np.ndarray) -> float:
+    """Mean square difference of neighbours over the variance (2 for noise): Psi_eta."""
     total = 0.0
     for i in range(1, values.size):
         total += (values[i] - values[i - 1]) ** 2
@@ -23,8 +23,8 @@ def mean_square_step(values):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fill_slopes(row, time, magnitude):
-    """Write the features of times (point,) in days and magnitudes (point,) into a record."""
+def fill_slopes(row: np.record, time: np.ndarray, magnitude: np.ndarray) -> None:
+    """Write the features of times [day] and magnitudes (point,) into a record."""
     n, steepest, squares = time.size, -1.0, 0.0
     for i in range(1, n):
         slope = (magnitude[i] - magnitude[i - 1]) / (time[i] - time[i - 1])

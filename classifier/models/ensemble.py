@@ -1,150 +1,77 @@
-"""An adapted network and trees on the light curves of the objects it was taught, as one model.
+"""An adapted network and trees on the light curves of its real training objects, as one model.
 
-The network knows what simulated skies look like, the trees what the taught objects look like. They
-are joined as experts whose logarithms add (Hinton 2002, "products of experts"),
+The network is trained on simulated sequences, the trees on real ones. They are joined as experts
+whose logarithms add (Hinton 2002, "products of experts"),
 
     p proportional to p_network (p_trees + e)^w,
 
-where e keeps classes open that were not taught. On disk the trees are the features they were
-grown on: they are grown again when the model is opened, so that no file holds more than numbers.
+where e keeps classes open that are absent from the training set of the trees. On disk the trees
+are the features they are grown on: they are grown again when they are needed, so that no file
+holds more than numbers.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.ensemble import ExtraTreesClassifier
 
-from classifier.dataset import DatasetSplit
+from classifier.dataset import DatasetSplit, StampBatch
 from classifier.evaluation import Predictions
-from classifier.features.sequence_features import feature_names, real_only_features
-from classifier.image_selection import ImageSelection
-from classifier.models.forest.growing import probabilities, refuse_one_class
-from classifier.models.model_card import CARD, read_card
+from classifier.features.handcrafted_features import (
+    N_POINTS,
+    RunningFeatures,
+    feature_names,
+    handcrafted_features,
+)
+from classifier.image_selection import ImageSelection, SelectedSplit
+from classifier.models.forest.extra_trees import TreeTrainingSet
+from classifier.models.model_card import ShowsCard, read_card, write_card
+from classifier.models.protocol import Embedding, StateArray
 from classifier.models.recurrent.network import Network
-from skyreel.atomic_files import read_arrays, whole_file, write_arrays
-from skyreel.errors import ClassifierError
+from classifier.network_inputs import AssumedPsf, Inputs
+from classifier.photometry import PsfModel
+from skyreel.atomic_files import read_arrays, write_arrays
+from skyreel.errors import ClassifierError, SimulationError
+from survey_profiles.profile import Profile
 
-TREES = 150
-
-
-def real_only_predictions(
-    features, n_images, labels, training_rows, classes: Sequence[str], *, seed: int
-) -> np.ndarray:
-    """Probabilities (object, image, class) of all objects by trees grown on a few of them.
-
-    For every number of images other trees are grown, on the taught objects after so many images,
-    or after their last; NaN where an object has not so many. Classes that are not taught have
-    probability 0. All features and thresholds are drawn at random, and classes weigh the same
-    whatever their numbers.
-
-    Parameters
-    ----------
-    features : numpy.ndarray, shape (object, image, feature)
-        From `real_only_features`.
-    n_images : numpy.ndarray of int, shape (object,)
-        Images an object has; one without any is neither taught nor classified.
-    labels : numpy.ndarray of int, shape (object,)
-        Indices into ``classes``; -1 where unknown, which cannot be taught.
-    training_rows : array_like of int
-        Objects to learn from.
-    classes : sequence of str
-    seed : int
-
-    Raises
-    ------
-    ClassifierError
-        Taught objects of fewer than two classes, or without a label; features that are not known
-        for as many images.
-    """
-    features, labels = np.asarray(features), np.asarray(labels)
-    n_images, taught = np.asarray(n_images), np.asarray(training_rows, dtype=int)
-    known = np.arange(features.shape[1]) < n_images[:, None]
-    if n_images.max(initial=0) > features.shape[1] or not np.isfinite(features[known]).all():
-        raise ClassifierError("real-only: n_images counts images whose features are not known.")
-    taught = taught[n_images[taught] > 0]
-    if (labels[taught] < 0).any():
-        raise ClassifierError("real-only: an object without a label cannot be learned from.")
-    refuse_one_class(labels[taught], "real-only: the draw")
-    scores = np.full((*known.shape, len(classes)), np.nan, dtype=np.float32)
-    for k in range(int(n_images.max())):
-        trees = _grown(features[taught, np.minimum(k, n_images[taught] - 1)], labels[taught], seed)
-        there = known[:, k]
-        scores[there, k] = probabilities(trees, features[there, k], len(classes))
-    return scores
-
-
-def _grown(features, labels, seed):
-    trees = ExtraTreesClassifier(
-        TREES, max_features=1, class_weight="balanced", random_state=seed, n_jobs=1
-    )
-    return trees.fit(features, labels)
-
-
-KIND = "committee"
+KIND = "ensemble"
 FORMAT_VERSION = 1
-NETWORK, TREE_FILE = "network", "taught.npz"
+NETWORK, TREE_FILE, _OLD_TREE_FILE = "network", "trees.npz", "taught.npz"
 FLOOR = 0.01
 _AGAIN = "Run finetune again."
+_FROM_NETWORK = ("classes", "survey", "size_pix", "selection", "trained_on", "adapted", "versions")
 
 
-def joined(network, trees, weight: float) -> np.ndarray:
-    """Probabilities (object, image, class) of network and trees as one; NaN as the network's."""
+def joined(network: np.ndarray, trees: np.ndarray, weight: float) -> np.ndarray:
+    """Probabilities (..., class) of network and trees as one; NaN as the network's."""
     product = network.astype(np.float64) * (trees.astype(np.float64) + FLOOR) ** weight
     return (product / product.sum(axis=-1, keepdims=True)).astype(np.float32)
 
 
 @dataclass(frozen=True)
-class TreeTrainingSet:
-    """What trees are grown on.
+class Ensemble(ShowsCard):
+    """A network and trees: a `classifier.models.protocol.Steppable` model.
 
-    ``features`` (object, image, feature) as of `real_only_features`, ``n_images`` and ``labels``
-    (object,) of the taught objects.
+    One image at a time the trees use the PSFs of the survey in the model's card, `predict` uses
+    those of the data set.
     """
 
-    features: np.ndarray
-    n_images: np.ndarray
-    labels: np.ndarray
-    seed: int
-
-    def scores(self, features, n_images, classes) -> np.ndarray:
-        """Probabilities (object, image, class) of other objects."""
-        length = max(features.shape[1], self.features.shape[1])
-        every = np.concatenate([_longer(self.features, length), _longer(features, length)])
-        n = len(self.labels)
-        labels = np.concatenate([self.labels, np.full(len(features), -1)])
-        found = real_only_predictions(
-            every,
-            np.concatenate([self.n_images, n_images]),
-            labels,
-            np.arange(n),
-            classes,
-            seed=self.seed,
-        )
-        return found[n:, : features.shape[1]]
-
-
-def _longer(features, length):
-    padding = ((0, 0), (0, length - features.shape[1]), (0, 0))
-    return np.pad(features, padding, constant_values=np.nan)
-
-
-@dataclass(frozen=True)
-class Ensemble:
-    """A model folder with the kind "committee"; what a `Network` has for commands, it has."""
-
+    packages: ClassVar[tuple[str, ...]] = Network.packages
     folder: Path
     network: Network
-    taught: TreeTrainingSet
+    training: TreeTrainingSet
     weight: float
-    card: dict = field(repr=False)
+    card: dict[str, Any] = field(repr=False)
 
     @classmethod
-    def open(cls, folder) -> Ensemble:
+    def open(cls, folder: str | Path) -> Ensemble:
         """A model that ``finetune`` wrote.
 
         Raises
@@ -154,10 +81,12 @@ class Ensemble:
         """
         folder = Path(folder)
         card = read_card(folder, kind=KIND, version=FORMAT_VERSION, keys=("weight", "seed"))
-        arrays = read_arrays(folder / TREE_FILE, _AGAIN)
+        path, old = folder / TREE_FILE, folder / _OLD_TREE_FILE
+        path = old if old.exists() and not path.exists() else path
+        arrays = read_arrays(path, _AGAIN)
         network = Network.open(folder / NETWORK)
         try:
-            taught = TreeTrainingSet(
+            training = TreeTrainingSet(
                 arrays["features"],
                 arrays["n_images"].astype(int),
                 arrays["labels"].astype(int),
@@ -166,8 +95,8 @@ class Ensemble:
             weight = float(card["weight"])
         except (KeyError, TypeError, ValueError) as error:
             raise ClassifierError(f"{folder} is damaged ({error}). {_AGAIN}") from None
-        _check(taught, network, folder)
-        return cls(folder, network, taught, weight, card)
+        _check(training, network, path)
+        return cls(folder, network, training, weight, card)
 
     @property
     def name(self) -> str:
@@ -176,7 +105,7 @@ class Ensemble:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Of the probabilities, in order."""
+        """Classes in the order of the probabilities."""
         return self.network.classes
 
     @property
@@ -185,8 +114,13 @@ class Ensemble:
         return self.network.survey
 
     @property
+    def bands(self) -> tuple[str, ...]:
+        """The band whose images it uses."""
+        return self.network.bands
+
+    @property
     def selection(self) -> ImageSelection:
-        """Which images it is shown."""
+        """Which images of a sequence it is given."""
         return self.network.selection
 
     @property
@@ -194,9 +128,14 @@ class Ensemble:
         """Rows and columns of a stamp."""
         return self.network.size_pix
 
-    def hidden_states(self, split: DatasetSplit, rows) -> np.ndarray:
-        """What the network remembers of some objects after their last image, (object, unit)."""
-        return self.network.hidden_states(split, rows)
+    @property
+    def assumed_psf(self) -> AssumedPsf:
+        """The PSF it assumes where it is not known."""
+        return self.network.assumed_psf
+
+    def selected(self, split: DatasetSplit) -> SelectedSplit:
+        """The images of a split that it is given; errors as of `Network.selected`."""
+        return self.network.selected(split)
 
     def predict(
         self,
@@ -210,12 +149,11 @@ class Ensemble:
         Raises
         ------
         ClassifierError
+            As `Network.predict`.
         """
         found = self.network.predict(split, threads=threads, on_progress=on_progress)
-        features = real_only_features(self.network.shown(split))
-        length = found.probabilities.shape[1]
-        features = _longer(features[:, :length], length)
-        trees = self.taught.scores(features, found.n_images, self.classes)
+        features = handcrafted_features(self.selected(split), beta=self.assumed_psf.beta)
+        trees = self.training.scores(features, found.n_images, self.classes)
         return Predictions(
             found.classes,
             joined(found.probabilities, trees, self.weight),
@@ -225,32 +163,89 @@ class Ensemble:
             found.object_id,
         )
 
+    def embedding(self, split: DatasetSplit, rows: np.ndarray, *, threads: int = 1) -> Embedding:
+        """Hidden states of the network after the last image of some objects, (object, unit)."""
+        return self.network.embedding(split, rows, threads=threads)
 
-def _check(taught, network, folder):
-    n = len(taught.labels)
-    fits = taught.features.ndim == 3 and taught.features.shape[0] == n == len(taught.n_images)
-    fits = fits and taught.features.shape[2] == len(feature_names())
-    known = fits and n and 0 <= taught.labels.min() <= taught.labels.max() < len(network.classes)
-    if not known or taught.n_images.max() > taught.features.shape[1]:
-        raise ClassifierError(f"{folder / TREE_FILE} is damaged. {_AGAIN}")
+    @cached_property
+    def states(self) -> dict[str, StateArray]:
+        """What it keeps of an object: the network's states, and what features follow from."""
+        shapes = RunningFeatures.shapes(self.selection.images, self.size_pix)
+        return self.network.states | {name: StateArray(*of) for name, of in shapes.items()}
+
+    @property
+    def state_identity(self) -> str:
+        """A digest of the network, the trees and the survey profile."""
+        about = [self.network.state_identity, self.weight, self.training.seed, self._profile]
+        digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+        for array in (self.training.features, self.training.n_images, self.training.labels):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def step(
+        self, inputs: Inputs, stamps: StampBatch, states: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Probabilities (object, class) after one more image of every object, and new states.
+
+        As `classifier.models.protocol.Steppable.step`. Images beyond those of the selection
+        change the network's part alone.
+
+        Raises
+        ------
+        ClassifierError
+            The survey profile in the card is damaged, or its PSFs cannot be read.
+        """
+        network, network_states = self.network.step(inputs, stamps, states)
+        features, tree_states = self._running_features.step(stamps, states)
+        trees = self.training.scores_after(features, tree_states[N_POINTS], self.classes)
+        return joined(network, trees, self.weight), network_states | tree_states
+
+    @property
+    def _profile(self):
+        """Of the survey of the training set; models of earlier versions keep the network's."""
+        return self.card.get("profile") or self.network.card.get("profile")
+
+    @cached_property
+    def _running_features(self) -> RunningFeatures:
+        try:
+            psf = PsfModel.of(Profile.model_validate(self._profile))
+        except (ValueError, SimulationError) as error:
+            reason = str(error).split("\n")[0]
+            raise ClassifierError(f"{self.folder}: its survey profile: {reason}") from None
+        return RunningFeatures(psf, self.assumed_psf.beta, self.selection.images)
 
 
-def save_ensemble(folder: Path, network_card: dict, taught: TreeTrainingSet, weight: float) -> None:
-    """Write what is beside the network, which is in ``folder / NETWORK`` already.
+def _check(training, network, path):
+    n = len(training.labels)
+    fits = training.features.ndim == 3 and training.features.shape[0] == n == len(training.n_images)
+    fits = fits and training.features.shape[2] == len(feature_names())
+    known = fits and n and 0 <= training.labels.min() <= training.labels.max()
+    known = known and training.labels.max() < len(network.classes)
+    if not known or not 0 < training.n_images.max() <= training.features.shape[1]:
+        raise ClassifierError(f"{path} is damaged. {_AGAIN}")
+
+
+def save_ensemble(
+    folder: Path,
+    network_card: dict[str, Any],
+    training: TreeTrainingSet,
+    weight: float,
+    profile: Profile,
+) -> None:
+    """Write trees and card beside the network, which is in ``folder / NETWORK`` already.
+
+    ``profile`` is the survey profile of the training objects.
 
     Raises
     ------
     OutputError
     """
-    arrays = {"features": taught.features, "n_images": taught.n_images, "labels": taught.labels}
-    write_arrays(folder / TREE_FILE, arrays)
-    names = ("classes", "survey", "size_pix", "showing", "trained_on", "adapted", "versions")
-    card = {
-        "format_version": FORMAT_VERSION,
-        "kind": KIND,
-        "weight": weight,
-        "seed": taught.seed,
-        **{name: network_card[name] for name in names if name in network_card},
+    arrays = {
+        "features": training.features,
+        "n_images": training.n_images,
+        "labels": training.labels,
     }
-    with whole_file(folder / CARD) as path:
-        path.write_text(json.dumps(card, indent=1))
+    write_arrays(folder / TREE_FILE, arrays)
+    about = {name: network_card[name] for name in _FROM_NETWORK if name in network_card}
+    about |= {"weight": weight, "seed": training.seed, "profile": profile.model_dump(mode="json")}
+    write_card(folder, {"format_version": FORMAT_VERSION, "kind": KIND, **about})

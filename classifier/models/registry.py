@@ -1,4 +1,4 @@
-"""Models by name or by folder, of any kind.
+"""Models of any kind, opened by name or by folder.
 
 >>> from classifier.models.registry import open_model
 >>> open_model("hits-compact").classes
@@ -7,17 +7,25 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from classifier.dataset import DatasetSplit
 from classifier.image_selection import SelectedSplit
 from classifier.models.model_card import CARD, read_card
 from skyreel.errors import ClassifierError
 
+if TYPE_CHECKING:
+    from classifier.dataset import DatasetSplit
+    from classifier.models.protocol import Model
+
 SHIPPED = Path(__file__).parents[1] / "shipped"
-ADDED = "skyreel.models"
-"""Entry points of kinds of models that other packages add, by the kind their cards name."""
+KINDS = {
+    "network": ("classifier.models.recurrent.network", "Network"),
+    "forest": ("classifier.models.forest.forest", "Forest"),
+    "ensemble": ("classifier.models.ensemble", "Ensemble"),
+}
+"""Module and class of the models of a kind, by the kind that their cards name."""
 
 
 def shipped_models() -> tuple[str, ...]:
@@ -25,7 +33,7 @@ def shipped_models() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in SHIPPED.glob(f"*/{CARD}")))
 
 
-def model_folder(name) -> Path:
+def model_folder(name: str | Path) -> Path:
     """Folder of a model given by folder or by the name of one that is shipped.
 
     Raises
@@ -44,39 +52,37 @@ def model_folder(name) -> Path:
     )
 
 
-def open_model(name, *, threads: int | None = None):
+def open_model(name: str | Path, *, threads: int | None = None) -> Model:
     """A trained model of the kind that its card names.
 
-    ``threads`` is how many a network may use; None: as Keras likes.
+    Parameters
+    ----------
+    name : str or path
+        A folder, or the name of a shipped model.
+    threads : int or None
+        Threads that a network may use; None: as Keras likes.
 
     Raises
     ------
     ClassifierError
-        No such model, or one that is unfinished, damaged or of another format.
+        There is no such model, or it is unfinished, damaged or of another format.
     """
     folder = model_folder(name)
     kind = read_card(folder)["kind"]
-    if kind == "forest":
-        from classifier.models.forest.forest import Forest
-
-        return Forest.open(folder)
-    if kind == "network":
+    if kind not in KINDS:
+        raise ClassifierError(
+            f"{folder / CARD} is of a {kind!r}, which this version does not know."
+        )
+    module, class_name = KINDS[kind]
+    family = getattr(import_module(module), class_name)
+    if threads is not None and "keras" in family.packages:
         from classifier.models.recurrent.backend import use_cores
-        from classifier.models.recurrent.network import Network
 
-        if threads is not None:
-            use_cores(threads)
-        return Network.open(folder)
-    for entry in entry_points(group=ADDED, name=kind):
-        if threads is not None:
-            from classifier.models.recurrent.backend import use_cores
-
-            use_cores(threads)
-        return entry.load().open(folder)
-    raise ClassifierError(f"{folder / CARD} is of a {kind!r}, which this version does not know.")
+        use_cores(threads)
+    return family.open(folder)
 
 
-def check_fit(name, model, split: DatasetSplit, *, any_survey: bool) -> None:
+def check_fit(name: str | Path, model: Model, split: DatasetSplit, *, any_survey: bool) -> None:
     """Check that a model can classify a split, before any work is done.
 
     Raises
@@ -90,9 +96,8 @@ def check_fit(name, model, split: DatasetSplit, *, any_survey: bool) -> None:
             "the same: --any-survey."
         )
     split.labels_among(model.classes)
-    size_pix = getattr(model, "size_pix", split.size_pix)  # a forest takes stamps of any size
-    if size_pix != split.size_pix:
+    if model.size_pix not in (None, split.size_pix):
         raise ClassifierError(
-            f"{split.path} has stamps of {split.size_pix} pixels; {name} takes {size_pix}."
+            f"{split.path} has stamps of {split.size_pix} pixels; {name} takes {model.size_pix}."
         )
     SelectedSplit(split, model.selection)

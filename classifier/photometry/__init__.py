@@ -3,6 +3,6 @@
 from classifier.photometry.light_curves import Flag, LightCurves
 from classifier.photometry.measurement import measure
 from classifier.photometry.psf_model import PsfModel
-from classifier.photometry.settings import Settings
+from classifier.photometry.settings import PhotometrySettings
 
-__all__ = ["Flag", "LightCurves", "PsfModel", "Settings", "measure"]
+__all__ = ["Flag", "LightCurves", "PhotometrySettings", "PsfModel", "measure"]

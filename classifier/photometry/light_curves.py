@@ -1,4 +1,4 @@
-"""What photometry hands on. Arrays are (object, epoch); fluxes are in nJy (AB zero point 31.4)."""
+"""Light curves measured on stamps: fluxes in nJy (AB zero point 31.4) and flags."""
 
 from __future__ import annotations
 
@@ -9,25 +9,38 @@ import numpy as np
 
 
 class Flag(IntFlag):
-    """Bits of ``LightCurves.flags``. The first row of bits says why there is no flux."""
+    """Bits of ``LightCurves.flags``. The first three say why there is no flux."""
 
     MASKED = 1  # too little of the source's light falls on pixels that can be used
     NO_CALIBRATION = 2  # exposure time, zero point or, where it is needed, seeing unknown
-    NO_SKY = 4  # no pixels to measure the sky in
-    SATURATED = 8  # measured in the pixels that are not
-    EXTENDED = 16  # not a single point source: galaxy, neighbour, or a defect not masked
-    OFF_CENTRE = 32  # the position was held at the limit of the fit
-    SEEING_UNKNOWN = 64  # the survey's median width was the first guess
+    NO_SKY = 4  # no pixels in which to measure the sky
+    SATURATED = 8  # measured in the unsaturated pixels
+    EXTENDED = 16  # not a single point source: galaxy, neighbour, or unmasked defect
+    OFF_CENTRE = 32  # the position reached the limit of the fit
+    SEEING_UNKNOWN = 64  # the fit starts from the survey's median width
 
 
 @dataclass(frozen=True)
 class LightCurves:
-    """Light curves of a batch; NaN where padded or not measurable.
+    """Light curves of a batch, arrays (object, epoch); NaN where padded or not measurable.
 
-    ``flux_njy`` is what the image shows, ``difference_flux_njy`` that less the template's, each
-    with one standard deviation of its noise. ``x_pix``, ``y_pix`` (from the stamp's centre) and
-    ``fwhm_pix`` (before integration over pixels) are the PSF's, fitted or not, and ``sky_adu``
-    the sky of one pixel. ``flags`` holds bits of ``Flag``. ``n_epochs`` is (object,).
+    Attributes
+    ----------
+    mjd, band : numpy.ndarray
+        As in the data set.
+    n_epochs : numpy.ndarray, shape (object,)
+    flux_njy, flux_error_njy : numpy.ndarray
+        Flux in the image, and the standard deviation of its noise.
+    difference_flux_njy, difference_flux_error_njy : numpy.ndarray
+        Flux less that of the template.
+    sky_adu : numpy.ndarray
+        Sky of one pixel.
+    x_pix, y_pix : numpy.ndarray
+        Position of the star from the stamp's centre, fitted or not.
+    fwhm_pix : numpy.ndarray
+        Width of the PSF before integration over pixels, fitted or not.
+    flags : numpy.ndarray of uint8
+        Bits of ``Flag``.
     """
 
     mjd: np.ndarray
@@ -43,14 +56,14 @@ class LightCurves:
     fwhm_pix: np.ndarray
     flags: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.n_epochs)
 
     @property
-    def signal_to_noise(self):
+    def signal_to_noise(self) -> np.ndarray:
         """Flux over its error."""
         return self.flux_njy / self.flux_error_njy
 
-    def of(self, rows) -> LightCurves:
+    def of(self, rows: np.ndarray | slice) -> LightCurves:
         """Light curves of some of the objects."""
         return LightCurves(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})

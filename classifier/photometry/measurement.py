@@ -1,25 +1,30 @@
-"""Light curves of a batch of stamps, object by object; threads each take some of the objects.
+"""Light curves of a batch of stamps, object by object, on threads.
 
-An image is measured from itself alone, a difference from the images up to it: the light curve
-of the first images of a sequence is the first part of its light curve.
+A flux depends on its own image alone, a difference on the images up to it. The light curve of the
+first images of a sequence is therefore the first part of the light curve of all.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 
-from classifier.photometry.difference import measure_differences
-from classifier.photometry.epoch import Batch, Frame, measure_epoch
+from classifier.photometry.difference_photometry import measure_differences
+from classifier.photometry.epoch_photometry import Batch, Frame, measure_epoch
 from classifier.photometry.light_curves import LightCurves
-from classifier.photometry.optimal import FLUX, N_KNOWN, SHAPE_VARIANCE, SKY, VARIANCE
+from classifier.photometry.optimal_photometry import FLUX, N_KNOWN, SHAPE_VARIANCE, SKY, VARIANCE
+from classifier.photometry.psf_fit import N_WORK, PROFILE
 from classifier.photometry.psf_model import N_SHAPE, UNKNOWN_WIDTH_SCATTER, WIDTH, X, Y
-from classifier.photometry.settings import Settings
-from classifier.photometry.shape_fit import N_WORK, PROFILE
+from classifier.photometry.settings import PhotometrySettings
 from simulator.gaussians import pixel_centres
 from skyreel.errors import ClassifierError
+
+if TYPE_CHECKING:
+    from classifier.dataset import StampBatch
+    from classifier.photometry.psf_model import PsfModel
 
 NJY_ZERO_POINT_MAG = 31.4  # AB
 _BORDER_FROM = 0.36  # of the stamp's size: pixels farther than this from the centre
@@ -27,23 +32,30 @@ _LEAST_SIZE_PIX = 7
 _CHUNK_OBJECTS = 64
 
 
-def measure(stamps, psf, settings: Settings | None = None, *, threads: int = 1) -> LightCurves:
+def measure(
+    stamps: StampBatch,
+    psf: PsfModel,
+    settings: PhotometrySettings | None = None,
+    *,
+    threads: int = 1,
+) -> LightCurves:
     """Light curves of sequences.
 
     Parameters
     ----------
     stamps : classifier.dataset.StampBatch
     psf : PsfModel
-    settings : Settings
+        Expected PSFs of the survey.
+    settings : PhotometrySettings, optional
     threads : int
-        Results do not depend on it.
+        Results do not depend on their number.
 
     Raises
     ------
     ClassifierError
         Stamps that are not square or too small to have a border.
     """
-    settings = settings or Settings()
+    settings = settings or PhotometrySettings()
     _check_size(stamps.images_adu.shape)
     batch, frame = _batch(stamps, psf, settings), _frame(stamps.images_adu.shape[-1])
     expected = psf.expected(stamps.seeing_fwhm_pix)
@@ -103,11 +115,13 @@ def _batch(stamps, psf, settings) -> Batch:
         seeing_known=seeing_known,
         saturated=np.ascontiguousarray(stamps.saturated, dtype=bool),
         least_light=settings.least_light,
+        flux_error_floor=settings.flux_error_floor,
+        extended_flux_error_floor=settings.extended_flux_error_floor,
     )
 
 
 def _njy_per_adu(stamps):
-    """Flux of one count; not finite where the exposure time or the zero point is not known."""
+    """Flux of one ADU; not finite where the exposure time or the zero point is unknown."""
     zero_point_mag = np.asarray(stamps.zero_point_mag, dtype=float)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         of_one_per_s = 10.0 ** (0.4 * (NJY_ZERO_POINT_MAG - zero_point_mag))
@@ -118,7 +132,7 @@ def _njy_per_adu(stamps):
 def _measure(first, end, batch, frame, psf, n_templates, known, shapes, differences, flags):
     n_epochs, n_pixels = batch.images_adu.shape[1:]
     pixels = np.empty((3, n_pixels), dtype=np.float32)
-    work = np.zeros((N_WORK, n_pixels), dtype=np.float32)  # slopes of what is held stay zero
+    work = np.zeros((N_WORK, n_pixels), dtype=np.float32)  # slopes of fixed parameters stay zero
     profiles = np.empty((n_epochs, n_pixels), dtype=np.float32)
     for i in range(first, end):
         for epoch in range(batch.n_epochs[i]):

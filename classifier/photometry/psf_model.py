@@ -1,4 +1,4 @@
-"""The PSF that an exposure of given seeing is expected to have, as the simulator draws it.
+"""The expected PSF of an exposure of given seeing, drawn as the simulator draws it.
 
 Shapes are those of the survey profile without their scatter. Positions are in pixels from
 the stamp's centre, x along columns; images are flattened (row, column) stamps.
@@ -13,12 +13,13 @@ import numpy as np
 from numba import njit
 
 from simulator.psf.psf import MIN_FWHM_PIX, Psf, SurveyPsf, add_star
+from survey_profiles.profile import Profile
 
-# a star's shape: position [pix], and ln of FWHM and of Moffat beta over what the seeing gives
+# shape of a star: position [pix], ln of FWHM and of Moffat beta over their expected values
 X, Y, WIDTH, BETA = range(4)
 N_SHAPE = 4
-LEAST_WIDTH_SCATTER = 0.01  # in ln: where a profile states none, seeing still has an error
-UNKNOWN_WIDTH_SCATTER = 0.25  # in ln, of exposures about a survey's median seeing
+LEAST_WIDTH_SCATTER = 0.01  # in ln; smallest error of the seeing that is assumed
+UNKNOWN_WIDTH_SCATTER = 0.25  # in ln; scatter of exposures about a survey's median seeing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +32,11 @@ class PsfModel:
         The kind of profile, and how it is drawn.
     pixel_scale_arcsec : float
     typical_fwhm_pix : float
-        Width taken for exposures whose seeing is unknown.
+        Width assumed for exposures of unknown seeing: the median of the profile.
     width_scatter, beta_scatter : float
-        Of the width and of beta at an object about what the seeing gives, in ln.
+        Scatter in ln of the width and of beta about the values expected for the seeing.
     pixel_broadening_pix : float
-        Taken off the seeing in quadrature, see `survey_profiles.profile.Psf`.
+        Subtracted from the seeing in quadrature, see `survey_profiles.profile.Psf`.
     beta_median, beta_fwhm_exponent, beta_range : float, float, (float, float)
         Moffat beta = median x (seeing / 1 arcsec)^exponent, within the range.
     e1, e2 : float
@@ -55,7 +56,7 @@ class PsfModel:
     e2: float
 
     @classmethod
-    def of(cls, profile) -> PsfModel:
+    def of(cls, profile: Profile) -> PsfModel:
         """The PSFs of a survey profile.
 
         Raises
@@ -82,7 +83,7 @@ class PsfModel:
             e2=psf.e2_mean,
         )
 
-    def expected(self, seeing_fwhm_pix) -> Psf:
+    def expected(self, seeing_fwhm_pix: np.ndarray) -> Psf:
         """PSFs of exposures with this seeing, (object, epoch); typical ones where it is NaN."""
         seeing = np.nan_to_num(np.asarray(seeing_fwhm_pix, float), nan=self.typical_fwhm_pix)
         arcsec = np.maximum(seeing, 1e-3) * self.pixel_scale_arcsec
@@ -94,11 +95,11 @@ class PsfModel:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def draw_star(image, star, shape):
+def draw_star(image: np.ndarray, star: tuple, shape: np.ndarray) -> None:
     """Fill ``image`` with a star of flux one.
 
-    ``star`` is (grid, psf, object, epoch), where ``grid`` is x and y of every pixel and the size
-    of the stamp. ``shape`` holds X, Y, WIDTH and BETA.
+    ``star`` is (grid, psf, object, epoch); ``grid`` is x and y of every pixel and the size of the
+    stamp. ``shape`` (N_SHAPE,) holds X, Y, WIDTH and BETA. ``image`` is (pixel,).
     """
     grid, psf, i, epoch = star
     image[:] = np.float32(0.0)

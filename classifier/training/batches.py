@@ -1,7 +1,7 @@
 """Batches by number: batch i depends on the source, the seed and i alone.
 
-So a run that goes on after a stop sees what it would have seen. Blocks are read or simulated by a
-thread while the network learns from the one before.
+So a run that continues after a stop gets the batches it would have got. Blocks are read or
+simulated by a thread while the network trains on the one before.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from classifier.network_inputs import Inputs
 from classifier.training.sources import Source
 
 _AHEAD = 2  # blocks
-_SHUFFLE, _TURN = 2, 3  # keep draws apart
+_SHUFFLE, _ROTATE = 2, 3  # keep draws apart
 
 
 @dataclass(frozen=True)
 class Batches:
-    """An endless row of batches.
+    """Batches without end.
 
     Parameters
     ----------
     source : Source
-    turned : bool
-        Whether every sequence is rotated and mirrored, one of eight ways at random.
+    rotate : bool
+        Whether every sequence gets one of eight orientations at random.
     """
 
     source: Source
-    turned: bool = True
+    rotate: bool = True
 
     def starting_at(self, number: int) -> Iterator[tuple[Inputs, np.ndarray]]:
         """Batch ``number`` and those after it: inputs, and labels (-1 where unknown)."""
@@ -47,7 +47,7 @@ class Batches:
                     task.cancel()
 
     def _places(self, number):
-        """(pass, block, batches to leave out) from a batch on."""
+        """(pass, block, batches to skip) from a batch on."""
         whole_pass = sum(self.source.sizes(0))
         number_of_pass, left = divmod(number, whole_pass)
         while True:
@@ -57,15 +57,18 @@ class Batches:
                 left = max(left - size, 0)
             number_of_pass += 1
 
-    def block(self, number_of_pass: int, number: int, left_out: int) -> list:
-        """The batches of one block of a pass, without the first ``left_out``."""
+    def block(
+        self, number_of_pass: int, number: int, skipped: int
+    ) -> list[tuple[Inputs, np.ndarray]]:
+        """The batches of one block of a pass, without the first ``skipped``."""
         inputs, labels = self.source.block(number_of_pass, number)
         key, size = [self.source.seed, number_of_pass, number], self.source.batch
         order = np.random.default_rng([*key, _SHUFFLE]).permutation(len(labels))
-        turns = np.random.default_rng([*key, _TURN]).integers(8, size=len(labels))
+        orientations = np.random.default_rng([*key, _ROTATE]).integers(8, size=len(labels))
         found = []
-        for k in range(left_out, len(labels) // size):
+        for k in range(skipped, len(labels) // size):
             rows = order[k * size : (k + 1) * size]
             batch = inputs.of(rows)
-            found.append((batch.turned(turns[rows]) if self.turned else batch, labels[rows]))
+            batch = batch.rotated(orientations[rows]) if self.rotate else batch
+            found.append((batch, labels[rows]))
         return found

@@ -1,9 +1,10 @@
-"""Where a training run stands: everything the next iteration depends on, in one file."""
+"""The state of a training run: everything the next iteration depends on, in one file."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,18 +13,23 @@ from skyreel.atomic_files import read_arrays, write_arrays
 from skyreel.errors import ClassifierError
 
 _META = "meta"
-_AGAIN = "Remove it to begin this training again."
+_AGAIN = "Remove it to start this training again."
 
 
-def save_checkpoint(path: Path, model, meta: dict) -> None:
-    """Write weights, states of random layers, the optimiser's memory, and ``meta``."""
+def save_checkpoint(path: Path, model: keras.Model, meta: dict[str, Any]) -> None:
+    """Write weights, states of random layers and of the optimiser, and ``meta`` (plain values).
+
+    Raises
+    ------
+    OutputError
+    """
     arrays = {f"{i:05d}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_variables(model))}
     arrays[_META] = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
     write_arrays(path, arrays)
 
 
-def load_checkpoint(path: Path, model) -> dict:
-    """Put a checkpoint into a model that is built and compiled alike; its ``meta``.
+def load_checkpoint(path: Path, model: keras.Model) -> dict[str, Any]:
+    """Assign a checkpoint to a model that is built and compiled in the same way; its ``meta``.
 
     Raises
     ------

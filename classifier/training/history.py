@@ -1,4 +1,4 @@
-"""What happened during training: one row for every look at the validation set."""
+"""The history of a training: one record per validation."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from skyreel.atomic_files import whole_file
 
 @dataclass(frozen=True)
 class ValidationRecord:
-    """One look at the validation set.
+    """One validation.
 
-    ``waited_share`` is the part of the time since the run was last started that was spent waiting
-    for training sequences.
-    ``loss`` is the mean over the training batches since the look before; losses are sums over
-    the images of a sequence, means over sequences. Accuracies are after 1, 3, 6, 10 images and
-    after all.
+    ``loss`` is the mean over the training batches since the validation before; losses are sums
+    over the images of a sequence, means over sequences. Accuracies are after 1, 3, 6, 10 images
+    and after all. ``waited_share`` is the share of the time since the run was last started that
+    was spent waiting for training sequences.
     """
 
     iteration: int
@@ -37,16 +36,16 @@ class ValidationRecord:
 _COLUMNS = [field.name for field in fields(ValidationRecord)]
 
 
-def write_history(path: Path, looks: list[ValidationRecord]) -> None:
-    """Write looks as CSV."""
+def write_history(path: Path, records: list[ValidationRecord]) -> None:
+    """Write records as CSV."""
     with whole_file(path) as unfinished, unfinished.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(_COLUMNS)
-        rows.writerows([f"{value:.6g}" for value in astuple(look)] for look in looks)
+        rows.writerows([f"{value:.6g}" for value in astuple(record)] for record in records)
 
 
 def read_history(path: Path) -> list[ValidationRecord]:
-    """Read what ``write_history`` wrote."""
+    """Records that `write_history` wrote."""
     with path.open(newline="") as file:
         return [
             ValidationRecord(int(float(row[0])), int(float(row[1])), *map(float, row[2:]))
@@ -54,25 +53,25 @@ def read_history(path: Path) -> list[ValidationRecord]:
         ]
 
 
-def plot_history(path: Path, looks: list[ValidationRecord], title: str) -> None:
-    """Draw losses and accuracies against iterations."""
+def plot_history(path: Path, records: list[ValidationRecord], title: str) -> None:
+    """Plot losses and accuracies against iterations."""
     import matplotlib.style
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    from classifier.reports.plot_style import DPI, STYLE
+    from skyreel.report.theme import DPI, RC_PARAMS
 
-    with matplotlib.style.context(["default", STYLE]):
+    with matplotlib.style.context(["default", RC_PARAMS]):
         figure = Figure(figsize=(8, 3.2), layout="constrained")
         losses, accuracies = figure.subplots(1, 2)
-        x = [look.iteration for look in looks]
-        best = min(looks, key=lambda look: look.validation_loss)
-        losses.plot(x, [look.loss for look in looks], ".-", label="training", color="0.6")
-        losses.plot(x, [look.validation_loss for look in looks], ".-", label="validation")
+        x = [record.iteration for record in records]
+        best = min(records, key=lambda record: record.validation_loss)
+        losses.plot(x, [record.loss for record in records], ".-", label="training", color="0.6")
+        losses.plot(x, [record.validation_loss for record in records], ".-", label="validation")
         losses.plot(best.iteration, best.validation_loss, "o", color="C3", label="kept")
         losses.set(xlabel="iteration", ylabel="loss, summed over images")
         for name, label in (("accuracy", "all"), ("accuracy_10", "10"), ("accuracy_3", "3")):
-            accuracies.plot(x, [getattr(look, name) for look in looks], ".-", label=label)
+            accuracies.plot(x, [getattr(record, name) for record in records], ".-", label=label)
         accuracies.set(xlabel="iteration", ylabel="validation accuracy")
         accuracies.legend(title="images")
         losses.legend()
@@ -84,17 +83,17 @@ def plot_history(path: Path, looks: list[ValidationRecord], title: str) -> None:
 
 
 class TensorBoardLog:
-    """The same rows as scalars for TensorBoard."""
+    """The same records as scalars for TensorBoard."""
 
     def __init__(self, folder: Path):
         from tensorboardX import SummaryWriter
 
         self._writer = SummaryWriter(str(folder))
 
-    def write(self, look: ValidationRecord) -> None:
-        """Add one row."""
-        for name, value in zip(_COLUMNS[2:], astuple(look)[2:], strict=True):
-            self._writer.add_scalar(name, value, look.iteration)
+    def write(self, record: ValidationRecord) -> None:
+        """Add one record."""
+        for name, value in zip(_COLUMNS[2:], astuple(record)[2:], strict=True):
+            self._writer.add_scalar(name, value, record.iteration)
         self._writer.flush()
 
     def close(self) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from classifier.models.recurrent import NETWORKS
 from skyreel.errors import ClassifierError
@@ -27,37 +29,37 @@ _DEFAULTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkOptions:
-    """Options of one training run; None stands for the network's own default.
+    """Options of one training run; None: the network's own default.
 
     Parameters
     ----------
     network : str
     choices : dict
-        Passed on to the network's builder.
+        For the network's builder.
     on_the_fly : bool
-        Simulate training sequences as they are needed, instead of reading them again and again.
+        Simulate training sequences as they are needed, instead of reading the same ones again.
     resampled : float
         Share of sequences simulated on the fly whose stamps are registered by resampling.
     begin_with : str or None
-        A trained network of the same kind whose weights to go on from, by name or folder.
+        A trained network of the same kind whose weights training starts from, by name or folder.
     iterations, batch : int
         Steps, and sequences of each.
     learning_rate : float
     schedule : str
-        "constant", or "cosine": down to a hundredth at the end, after a rise.
+        "constant", or "cosine": after a rise it falls to a hundredth at the end.
     warm_up : float
         Share of the iterations in which the rate of "cosine" rises.
     clip_norm : float or None
-        The gradient of every array of weights is cut to this norm; None: not at all.
+        The gradient of every array of weights is clipped to this norm; None: not at all.
     precision : str
         Of convolutions: "float32", "bfloat16", or "auto": bfloat16 where the processor has
         instructions for it.
-    turned : bool
+    rotate : bool
         Rotate and mirror training sequences at random.
     validate_every : int
-        Iterations between looks at the validation set, each with a checkpoint.
+        Iterations between validations, each with a checkpoint.
     validation : int
-        At most so many validation sequences.
+        At most so many validation sequences are used.
     start, images, band
         As in `classifier.image_selection.ImageSelection.for_training`.
     seed : int
@@ -65,6 +67,7 @@ class NetworkOptions:
     Raises
     ------
     ClassifierError
+        An option out of range, or one that does not go with another.
     """
 
     network: str = "compact"
@@ -79,7 +82,7 @@ class NetworkOptions:
     warm_up: float = 0.03
     clip_norm: float | None = None
     precision: str = "auto"
-    turned: bool = True
+    rotate: bool = True
     validate_every: int = 500
     validation: int = 4096
     start: str = "first"
@@ -125,13 +128,13 @@ class NetworkOptions:
                 f"--{name} {getattr(self, name)!r}; allowed: {', '.join(allowed)}."
             )
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)
 
 
-def parsed_choices(texts) -> dict:
-    """Choices written NAME=VALUE; values are JSON where they can be, else text.
+def parsed_choices(texts: Iterable[str]) -> dict[str, Any]:
+    """Choices written NAME=VALUE; a value that is no JSON is text.
 
     Raises
     ------
@@ -151,7 +154,7 @@ def parsed_choices(texts) -> dict:
 
 
 def best_precision() -> str:
-    """bfloat16 where the processor multiplies it in hardware, else float32."""
+    """bfloat16 where the processor has instructions for it, else float32."""
     try:
         flags = Path("/proc/cpuinfo").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""Where training sequences come from: a data set, or a simulator that never repeats itself."""
+"""Sources of training sequences: a data set, or a simulator that never repeats a sequence."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class StoredSource:
     Parameters
     ----------
     split : DatasetSplit
-    showing : ImageSelection
+    selection : ImageSelection
     seed : int
     batch : int
-        Blocks are a multiple of it; what is left over at the end of the split is not used.
+        Blocks are a multiple of it; the remainder at the end of the split is not used.
 
     Raises
     ------
@@ -38,10 +38,10 @@ class StoredSource:
     selection: ImageSelection
     seed: int
     batch: int
-    _shown: SelectedSplit = field(init=False, repr=False)
+    _selected: SelectedSplit = field(init=False, repr=False)
 
     def __post_init__(self):
-        self._shown = SelectedSplit(self.split, self.selection)
+        self._selected = SelectedSplit(self.split, self.selection)
         size = max(BLOCK_OBJECTS // self.batch, 1) * self.batch
         edges = [*range(0, len(self.split), size), len(self.split)]
         self._blocks = [(a, b) for a, b in pairwise(edges) if b - a >= self.batch]
@@ -58,7 +58,7 @@ class StoredSource:
     def block(self, number_of_pass: int, number: int) -> tuple[Inputs, np.ndarray]:
         """Inputs and labels of a block of a pass."""
         first, end = self._ordered(number_of_pass)[number]
-        return inputs_of(self._shown.stamps(first, end)), self.split.labels[first:end]
+        return inputs_of(self._selected.stamps(first, end)), self.split.labels[first:end]
 
     def _ordered(self, number_of_pass):
         order = np.random.default_rng([self.seed, number_of_pass, 1]).permutation(len(self._blocks))
@@ -67,22 +67,23 @@ class StoredSource:
 
 @dataclass
 class EndlessSource:
-    """Sequences simulated as they are asked for: those of a data set, and on beyond its end.
+    """Sequences simulated as they are needed: those of a data set, and on beyond its end.
 
     Parameters
     ----------
     simulator : simulator.simulator.Simulator
-    showing : ImageSelection
+    selection : ImageSelection
     seed : int
         Another seed than 0 starts elsewhere in the sequence of objects.
     batch : int
     resampled : float
         Share of the sequences whose stamps are registered on their source by Lanczos
-        resampling, as pipelines do that make differences.
+        resampling, as in difference pipelines.
 
     Raises
     ------
     ClassifierError
+        A seed that is too large.
     """
 
     simulator: Simulator
@@ -96,7 +97,7 @@ class EndlessSource:
         if self.seed >= MOST_SEEDS:
             raise ClassifierError(f"--on-the-fly: --seed {self.seed}; allowed: below {MOST_SEEDS}.")
         self._size = max(BLOCK_OBJECTS // self.batch, 1) * self.batch
-        self._law = SequenceStartDistribution(self.selection.start_fractions)
+        self._starts = SequenceStartDistribution(self.selection.start_fractions)
         self._registering = registering(self.simulator) if self.resampled else self.simulator
 
     @classmethod
@@ -107,13 +108,13 @@ class EndlessSource:
         seed: int,
         batch: int,
         resampled: float = 0.0,
-    ):
+    ) -> EndlessSource:
         """Sequences like those of the training split of a simulated data set.
 
         Raises
         ------
         ClassifierError
-            The data were not simulated, or cannot be made again.
+            The data were not simulated, or cannot be regenerated.
         """
         try:
             return cls(simulator_of(split.path), selection, seed, batch, resampled)
@@ -121,7 +122,7 @@ class EndlessSource:
             raise ClassifierError(f"--on-the-fly: {error}") from None
 
     def sizes(self, number_of_pass: int) -> list[int]:
-        """Every pass is one block, and no two are alike."""
+        """Batches of the one block of a pass; no two passes have the same sequences."""
         return [self._size // self.batch]
 
     def block(self, number_of_pass: int, number: int) -> tuple[Inputs, np.ndarray]:
@@ -142,13 +143,13 @@ class EndlessSource:
         made = simulator.batch("train", objects)
         known, profile = made.objects, simulator.profile
         stamps = stamp_batch_of(made.images, made.mask, {**made.epochs, **known}, profile)
-        starts = self._law.starts(known["first_alert_epoch"], known["n_epochs"])
-        shown = self.selection.of(stamps, starts, profile, simulator.band_names)
-        return inputs_of(shown), known["label"].astype(int)
+        starts = self._starts.starts(known["first_alert_epoch"], known["n_epochs"])
+        selected = self.selection.of(stamps, starts, profile, simulator.band_names)
+        return inputs_of(selected), known["label"].astype(int)
 
 
 def registering(simulator: Simulator) -> Simulator:
-    """The same simulator with stamps registered on their source (Lanczos, order 2 unless set)."""
+    """The same simulator with stamps registered on their source (Lanczos, by default order 2)."""
     psf = simulator.profile.psf
     psf = psf.model_copy(update={"lanczos_order": psf.lanczos_order or LANCZOS_ORDER})
     return Simulator(simulator.profile.model_copy(update={"psf": psf}), simulator.options)

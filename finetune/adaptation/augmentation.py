@@ -17,9 +17,9 @@ def variants(inputs: Inputs, rows: np.ndarray, draws: np.random.Generator) -> In
     A variant begins up to three images late and lacks up to 30 % of its images; one that would
     have fewer than five images keeps all.
     """
-    chosen = inputs.of(rows).turned(draws.integers(8, size=len(rows)))
-    n, length = chosen.shown.shape
-    present = chosen.shown > 0
+    chosen = inputs.of(rows).rotated(draws.integers(8, size=len(rows)))
+    n, length = chosen.present.shape
+    present = chosen.present > 0
     kept = draws.random((n, length)) >= draws.uniform(0, MOST_LEFT_OUT, n)[:, None]
     kept &= present & (np.arange(length) >= draws.integers(LATEST_START + 1, size=n)[:, None])
     whole = kept.sum(axis=1) < _LEAST_IMAGES
@@ -32,9 +32,9 @@ def thinned(inputs: Inputs, kept: np.ndarray) -> Inputs:
     order, rows = np.argsort(~kept, axis=1, kind="stable"), np.arange(len(inputs))[:, None]
     arrays = {name: values[rows, order] for name, values in inputs.arrays().items()}
     n_images = kept.sum(axis=1)
-    shown = np.arange(kept.shape[1]) < n_images[:, None]
-    days = (arrays["days"] - arrays["days"][:, :1]) * shown
-    arrays |= {"shown": shown.astype(np.float32), "days": days.astype(np.float32)}
+    present = np.arange(kept.shape[1]) < n_images[:, None]
+    days = (arrays["days"] - arrays["days"][:, :1]) * present
+    arrays |= {"present": present.astype(np.float32), "days": days.astype(np.float32)}
     return Inputs(**arrays, n_images=n_images)
 
 
@@ -55,4 +55,4 @@ def augmented(
     rows = balanced_rows(labels, n, draws)
     if thin:
         return variants(inputs, rows, draws), rows
-    return inputs.of(rows).turned(draws.integers(8, size=len(rows))), rows
+    return inputs.of(rows).rotated(draws.integers(8, size=len(rows))), rows

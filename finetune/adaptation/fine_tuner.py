@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from classifier.models.model_card import CARD
+from classifier.models.model_card import write_card
 from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.network import WEIGHTS, Network, save_weights
 from classifier.network_inputs import Inputs
@@ -17,7 +17,6 @@ from finetune.adaptation.augmentation import augmented
 from finetune.adaptation.gradient import TrainingSet, train_by_gradient
 from finetune.adaptation.head import Head
 from finetune.adaptation.methods import Method
-from skyreel.json_io import write_json
 
 _HEAD_VARIANTS, _GRADIENT_VARIANTS = 256, 1024
 
@@ -110,6 +109,6 @@ class FineTuner:
         method = {"part": self.method.part, **asdict(self.method)}
         adapted = {"method": method, "iterations": self.iterations, **adapted}
         selection = self.network.selection.as_dict()
-        card = {**self.network.card, "showing": selection, "adapted": adapted}
-        write_json(folder / CARD, card)
+        card = {**self.network.card, "selection": selection, "adapted": adapted}
+        write_card(folder, card)
         return card

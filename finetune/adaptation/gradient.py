@@ -44,7 +44,7 @@ class TrainingSet:
             encoder = network.variants.encoder
             arrays = encoder.predict(arrays, batch_size=_PREDICTION_BATCH, verbose=0)
             arrays = {name: np.asarray(part) for name, part in arrays.items()}
-        return cls(arrays, inputs.shown, np.asarray(labels))
+        return cls(arrays, inputs.present, np.asarray(labels))
 
     def some(self, rows: np.ndarray) -> TrainingSet:
         """Some of the objects."""

@@ -96,10 +96,14 @@ class Head:
 
     def fit(self, inputs: Inputs, labels: ArrayLike, *, penalty: float) -> None:
         """Fit the layer to sequences with labels (object,); every image has the same weight."""
-        features, shown = self.features(inputs), inputs.shown > 0
-        repeated = np.broadcast_to(np.asarray(labels)[:, None], shown.shape)
+        features, present = self.features(inputs), inputs.present > 0
+        repeated = np.broadcast_to(np.asarray(labels)[:, None], present.shape)
         kernel, bias = fitted_head(
-            features[shown], repeated[shown], np.ones(shown.sum()), *self.weights, penalty=penalty
+            features[present],
+            repeated[present],
+            np.ones(present.sum()),
+            *self.weights,
+            penalty=penalty,
         )
         for variable, value in zip(self._layer.weights, (kernel, bias), strict=True):
             variable.assign(value.astype(np.float32))

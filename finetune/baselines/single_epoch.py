@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from classifier.models.ensemble import real_only_predictions
+from classifier.models.forest.extra_trees import real_only_predictions
 from finetune.few_shot import drawn
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from survey_profiles.profile import Profile
 
 app = new_app("survey")
-PAGE, RECORD = "gap.html", "gap.json"
 _SAME_SCALE = 0.02
 _MOST_ROWS = 20
 
@@ -48,7 +47,11 @@ def gap(
     matched: Annotated[
         int,
         typer.Option(
-            "--matched", "--partners", min=1, max=100, help="Simulated objects per real one."
+            "--matched",
+            "--partners",  # former name
+            min=1,
+            max=100,
+            help="Simulated objects per real one.",
         ),
     ] = 5,
     lanczos_order: Annotated[
@@ -139,11 +142,9 @@ def compare_and_report(
     UserError, OutputError
     """
     from finetune.domain_gap.gap import expected_work, measure_gap
-    from finetune.reports.domain_gap_page import page_of, record_of
+    from finetune.reports.domain_gap_page import PAGE, write_gap
     from simulator.dataset.plan import PACKAGES
-    from skyreel.atomic_files import whole_file
     from skyreel.console import Bars
-    from skyreel.json_io import write_json
     from skyreel.provenance import versions
 
     with Bars(console) as bars:
@@ -156,9 +157,7 @@ def compare_and_report(
         "settings": asdict(settings),
         "versions": versions(*PACKAGES),
     }
-    write_json(out / RECORD, record_of(found, about))
-    with whole_file(out / PAGE) as path:
-        path.write_text(page_of(found, about), encoding="utf-8")
+    write_gap(found, about, out)
     for part in summary(found):
         console.print(part)
     console.print(f"The report is {out / PAGE}.")
@@ -176,12 +175,12 @@ def _areas(gap):
     from rich.table import Table
 
     names = np.unique(gap.class_names)
-    title = "real or simulated? area under the curve, 0.5 is perfect"
+    title = "classifier two-sample test: AUC (0.5: indistinguishable)"
     table = Table(title=title, title_justify="left")
     table.add_column("features used")
     for name in ("all", *names):
         table.add_column(name, justify="right")
-    for label, found in (("everything", gap.overall), *gap.by_group.items()):
+    for label, found in (("all quantities", gap.overall), *gap.by_group.items()):
         cells = [found.by_class[name] for name in names]
         table.add_row(label, *(f"{a:.3f} ± {e:.3f}" for a, e in [(found.auc, found.error), *cells]))
     return table

@@ -14,9 +14,9 @@ from skyreel.errors import FinetuneError
 from skyreel.provenance import command_line
 
 if TYPE_CHECKING:
-    from classifier.models.protocol import Model
     from rich.console import Console
 
+    from classifier.models.protocol import Model
     from finetune.options import Options
 
 app = new_app()

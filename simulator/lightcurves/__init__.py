@@ -9,7 +9,7 @@ from simulator.lightcurves.protocol import LightCurveModel, as_light_curve_model
 from skyreel.errors import SimulationError
 
 _HOMES = {
-    "SN": "simulator.lightcurves.supernovae.supernova:SN",
+    "SN": "simulator.lightcurves.supernovae.supernova:Supernova",
     "RRL": "simulator.lightcurves.periodic.rr_lyrae:RRLyrae",
     "CEP": "simulator.lightcurves.periodic.cepheid:Cepheid",
     "EB": "simulator.lightcurves.periodic.eclipsing_binary:EclipsingBinary",

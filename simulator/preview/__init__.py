@@ -9,7 +9,7 @@ import numpy as np
 
 from simulator.preview.animation import animation
 from simulator.preview.contact_sheet import contact_sheet
-from simulator.preview.style import check_writable
+from simulator.preview.picture_file import check_writable
 from skyreel.errors import SimulationError
 
 if TYPE_CHECKING:

@@ -10,16 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simulator.preview.examples import MIN_SIDE_PIX, chosen_examples
-from simulator.preview.style import (
-    ALERT,
-    FAINT,
-    INK,
-    TINTS,
-    band_styles,
-    check_writable,
-    rgb_of,
-    write_picture,
-)
+from simulator.preview.picture_file import check_writable, write_picture
+from skyreel.report.theme import ALERT, FAINT, INK, MASK_COLOURS, band_styles, rgb_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -99,7 +91,9 @@ class Frames:
     def palette(self) -> np.ndarray:
         """RGB colours of all frames (at most 256, 3): greys, tints, and inks down to white."""
         grey = np.linspace(0, 255, 64)[:, None] * np.ones(3)
-        tints = [0.45 * grey[::3] + 0.55 * np.array(rgb_of(colour)) for colour in TINTS.values()]
+        tints = [
+            0.45 * grey[::3] + 0.55 * np.array(rgb_of(colour)) for colour in MASK_COLOURS.values()
+        ]
         inks = dict.fromkeys((ALERT, *(colour for colour, _ in self.styles.values())))
         depth = np.array([1.0, 0.7, 0.4])[:, None]
         blends = [255 + depth * (np.array(rgb_of(colour)) - 255) for colour in inks]

@@ -15,15 +15,8 @@ import numpy as np
 
 from simulator.detector.defects import MASK_BITS
 from simulator.preview.examples import BLACK_SIGMA, MIN_SIDE_PIX, chosen_examples, shown_epochs
-from simulator.preview.style import (
-    ALERT,
-    FAINT,
-    INK,
-    TINTS,
-    band_styles,
-    check_writable,
-    write_picture,
-)
+from simulator.preview.picture_file import check_writable, write_picture
+from skyreel.report.theme import ALERT, FAINT, INK, MASK_COLOURS, band_styles
 
 if TYPE_CHECKING:
     from matplotlib.text import Text
@@ -231,7 +224,7 @@ class Sheet:
             if self.seen_bits & bit:
                 label = name.replace("_", " ")
                 items.append(
-                    Line2D([], [], marker="s", color=TINTS[name], label=label, ms=7, **style)
+                    Line2D([], [], marker="s", color=MASK_COLOURS[name], label=label, ms=7, **style)
                 )
         self.figure.legend(
             handles=items,

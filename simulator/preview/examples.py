@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simulator.detector.defects import MASK_BITS
-from simulator.preview.style import TINTS, rgb_of
 from skyreel.errors import SimulationError
+from skyreel.report.theme import MASK_COLOURS, rgb_of
 
 if TYPE_CHECKING:
     from simulator.sequences import Sequences
@@ -94,7 +94,7 @@ class Example:
         rgb = np.repeat(255 * np.clip(grey, 0, 1)[..., None], 3, axis=-1)
         for name, bit in MASK_BITS.items():
             hit = (self.mask[epoch] & bit) > 0
-            rgb[hit] = 0.45 * rgb[hit] + 0.55 * np.array(rgb_of(TINTS[name]))
+            rgb[hit] = 0.45 * rgb[hit] + 0.55 * np.array(rgb_of(MASK_COLOURS[name]))
         return np.kron(rgb[::-1].round().astype(np.uint8), np.ones((factor, factor, 1), np.uint8))
 
     def label(self, epoch: int) -> tuple[str, str]:

@@ -77,9 +77,9 @@ class SurveyPsf:
         self._pixel_scale_arcsec = profile.camera.pixel_scale_arcsec
         self.kind = _KINDS[profile.psf.model]
         self._mixture = kolmogorov() if self.kind == MIXTURE else (np.ones(1), np.ones(1))
-        self._library = PsfLibrary.none()
+        self.library = PsfLibrary.none()
         if self.kind == LIBRARY:
-            self._library = read_library(profile.psf.library)
+            self.library = read_library(profile.psf.library)
 
     @property
     def beta_varies(self) -> bool:
@@ -107,7 +107,7 @@ class SurveyPsf:
         asymmetry : (x, y) arrays, per FWHM, or nothing
         """
         index, stretch = np.zeros(fwhm_pix.shape, dtype=np.int64), np.ones(fwhm_pix.shape)
-        library = self._library
+        library = self.library
         if self.kind == LIBRARY:
             index = library.nearest(width_pix)
             stretch = width_pix / library.fwhm_pix[index]

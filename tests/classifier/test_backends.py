@@ -22,15 +22,16 @@ import numpy as np
 from classifier.network_inputs import inputs_of
 from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.network import Network
-from classifier.image_selection import SelectedSplit
 from classifier.dataset import DatasetSplit
 assert keras.backend.backend() == sys.argv[4], keras.backend.backend()
 network = Network.open(sys.argv[1])
-inputs = inputs_of(SelectedSplit(DatasetSplit(sys.argv[2], "test"), network.showing).stamps(0, 16))
+selected = network.selected(DatasetSplit(sys.argv[2], "test"))
+inputs = inputs_of(selected.stamps(0, 16))
 np.save(sys.argv[3], network.probabilities(inputs))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", ["jax", "torch", "tensorflow"])
 @pytest.mark.parametrize("name", ["compact", "rcnn"])
 def test_answers_agree_between_backends(small_dataset, tmp_path, name, other):

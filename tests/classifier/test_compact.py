@@ -5,13 +5,14 @@ import pytest
 
 from classifier.dataset import DatasetSplit
 from classifier.image_selection import ImageSelection, SelectedSplit
-from classifier.models.recurrent import built
+from classifier.models.recurrent import build_network
 from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.light_curve import LightCurve
 from classifier.models.recurrent.psf_photometry import PsfPhotometry
 from classifier.network_inputs import Inputs, inputs_of
 
 SMALL = {"filters": (4, 6, 6, 8), "embedding": 8, "units": 12}
+BETA = 3.8
 
 
 def numpy(tensor):
@@ -32,7 +33,7 @@ def inputs(small_dataset):
 @pytest.fixture(scope="module")
 def small():
     keras.utils.set_random_seed(1)
-    return built("compact", size_pix=21, n_classes=7, **SMALL)
+    return build_network("compact", size_pix=21, n_classes=7, **SMALL)
 
 
 def stars(flux_njy, *, noise_njy=20.0, njy_per_e=0.0, seeing_pix=4.0, beta=3.8, seed=0, n=400):
@@ -53,7 +54,7 @@ def stars(flux_njy, *, noise_njy=20.0, njy_per_e=0.0, seeing_pix=4.0, beta=3.8, 
 @pytest.mark.parametrize("njy_per_e", [0.0, 3.0])
 def test_photometry_is_unbiased_and_its_errors_are_true(flux_njy, njy_per_e):
     arrays = [a.astype("float32") for a in stars(flux_njy, njy_per_e=njy_per_e)]
-    flux, error, width, width_weight, _ = (numpy(x) for x in PsfPhotometry()(*arrays))
+    flux, error, width, width_weight, _ = (numpy(x) for x in PsfPhotometry(BETA)(*arrays))
     pull = (flux - flux_njy) / error
     assert abs(pull.mean()) < 3.5 / np.sqrt(pull.size)
     assert abs(pull.std() - 1) < 3.5 / np.sqrt(2 * pull.size)
@@ -64,7 +65,7 @@ def test_photometry_is_unbiased_and_its_errors_are_true(flux_njy, njy_per_e):
 
 def test_photometry_errors_are_those_of_the_optimal_filter():
     arrays = [a.astype("float32") for a in stars(0.0, n=1)]
-    error = numpy(PsfPhotometry()(*arrays)[1])[0, 0]
+    error = numpy(PsfPhotometry(BETA)(*arrays)[1])[0, 0]
     axis = np.arange(21) - 10.0
     scale2 = 16 / (4 * (2 ** (1 / 3.8) - 1))
     profile = (1 + (axis[:, None] ** 2 + axis**2) / scale2) ** -3.8 * 2.8 / (np.pi * scale2)
@@ -74,16 +75,16 @@ def test_photometry_errors_are_those_of_the_optimal_filter():
 def test_a_wider_object_shows_a_positive_width():
     wide = [a.astype("float32") for a in stars(30_000.0, seeing_pix=5.0)]
     wide[4][:] = 4.0
-    _, _, width, width_weight, _ = (numpy(x) for x in PsfPhotometry()(*wide))
+    _, _, width, width_weight, _ = (numpy(x) for x in PsfPhotometry(BETA)(*wide))
     assert (width / np.sqrt(width_weight)).mean() > 5
 
 
 def test_masked_pixels_do_not_enter_photometry():
     images, usable, *known = (a.astype("float32") for a in stars(3000.0, n=5))
-    before = numpy(PsfPhotometry()(images, usable, *known)[0])
+    before = numpy(PsfPhotometry(BETA)(images, usable, *known)[0])
     usable[:, :, 3, 4] = 0
     images[:, :, 3, 4] = 1e7
-    after = numpy(PsfPhotometry()(images, usable, *known)[0])
+    after = numpy(PsfPhotometry(BETA)(images, usable, *known)[0])
     np.testing.assert_allclose(after, before, rtol=0.02)
 
 
@@ -98,7 +99,7 @@ def curve(n=4, length=9, seed=3):
         "seeing": rng.uniform(3, 6, (n, length)),
         "noise": rng.uniform(10, 30, (n, length)),
         "days": days - days[:, :1],
-        "shown": np.ones((n, length)),
+        "present": np.ones((n, length)),
     }
     return {name: value.astype("float32") for name, value in made.items()}
 
@@ -128,7 +129,7 @@ def test_columns_of_an_image_do_not_depend_on_later_ones_and_padding_is_zero():
     later = {name: value.copy() for name, value in made.items()}
     for name in ("flux", "error", "seeing"):
         later[name][:, 5:] *= 2
-    later["shown"][:, 7:] = 0
+    later["present"][:, 7:] = 0
     after = numpy(LightCurve()(**later)[0])
     np.testing.assert_array_equal(after[:, :5], before[:, :5])
     assert (after[:, 7:] == 0).all() and np.isfinite(after).all()
@@ -146,7 +147,7 @@ def test_image_by_image_gives_the_same_answers_as_the_whole_sequence(small, inpu
         image = {name: value[:, j : j + 1] for name, value in inputs.arrays().items()}
         answer, renewed = small.step({**image, **states})
         states = {f"state_{name}": numpy(value) for name, value in renewed.items()}
-        seen = inputs.shown[:, j] > 0
+        seen = inputs.present[:, j] > 0
         np.testing.assert_allclose(numpy(answer)[seen], whole[seen, j], rtol=1e-4, atol=1e-5)
 
 
@@ -165,18 +166,18 @@ def test_answers_do_not_depend_on_the_other_objects(small, inputs):
 
 def test_any_stamp_size_and_number_of_classes():
     for size, n_classes in ((15, 2), (33, 4)):
-        variants = built("compact", size_pix=size, n_classes=n_classes, **SMALL)
+        variants = build_network("compact", size_pix=size, n_classes=n_classes, **SMALL)
         assert variants.whole.output_shape == (None, None, n_classes)
 
 
 def test_stamps_too_small_are_refused_and_the_smallest_pass():
     with pytest.raises(ValueError, match="at least 9"):
-        built("compact", size_pix=8, n_classes=2, **SMALL)
-    assert built("compact", size_pix=9, n_classes=2, **SMALL).whole.output_shape[-1] == 2
+        build_network("compact", size_pix=8, n_classes=2, **SMALL)
+    assert build_network("compact", size_pix=9, n_classes=2, **SMALL).whole.output_shape[-1] == 2
 
 
 def test_the_default_network_is_small():
-    variants = built("compact", size_pix=21, n_classes=7)
+    variants = build_network("compact", size_pix=21, n_classes=7)
     encoder = (25 * 2 + 1) * 24 + (9 * 24 + 1) * 32 + (9 * 32 + 1) * 48 + (9 * 48 + 1) * 64
     embedding = (4 * 4 * 64 + 1) * 64
     columns = LightCurve.COLUMNS

@@ -54,7 +54,7 @@ def test_batches_and_threads_change_nothing(curves, tmp_path, monkeypatch):
         np.testing.assert_array_equal(cut[name].to_numpy(), whole[name].to_numpy())
 
 
-def test_the_file_appears_whole(curves, tmp_path):
+def test_the_file_is_written_whole(curves, tmp_path):
     curves.write(tmp_path / "curves.csv", format="ascii.csv")
     out = tmp_path / "features.parquet"
     assert write_curve_features(tmp_path / "curves.csv", out, threads=1) == 5
@@ -73,7 +73,7 @@ def test_the_file_appears_whole(curves, tmp_path):
         ("object,mjd,magnitude,error\na,5,20,1\nb,1,20,1\nb,3e6,20,1\n", "object b spans more"),
     ],
 )
-def test_a_table_that_cannot_be_used_gets_one_sentence(tmp_path, text, sentence):
+def test_an_unusable_table_gets_one_sentence(tmp_path, text, sentence):
     path = tmp_path / "curves.csv"
     path.write_text(text)
     with pytest.raises(ClassifierError, match=sentence) as caught:
@@ -81,7 +81,7 @@ def test_a_table_that_cannot_be_used_gets_one_sentence(tmp_path, text, sentence)
     assert "\n" not in str(caught.value)
 
 
-def test_points_that_do_not_count_are_not_counted(tmp_path):
+def test_unusable_points_are_not_counted(tmp_path):
     text = "object,mjd,magnitude,error\na,1,20,0.1\na,2,nan,0.1\nb,nan,20,0.1\na,3,21,0\n"
     (tmp_path / "curves.csv").write_text(text)
     found = curve_features(tmp_path / "curves.csv", threads=1)

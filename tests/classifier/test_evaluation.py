@@ -1,4 +1,4 @@
-"""Scores agree with scikit-learn, errors with theory, and neither with the order of objects."""
+"""Scores agree with scikit-learn, errors with theory; the order of objects is irrelevant."""
 
 from dataclasses import fields, replace
 from itertools import pairwise
@@ -78,7 +78,7 @@ def check_with_sklearn(scores, p, label):
 
 @settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 2**32), n=st.integers(1, 60), n_classes=st.integers(2, 7))
-def test_every_score_is_what_scikit_learn_says(seed, n, n_classes):
+def test_every_score_equals_that_of_scikit_learn(seed, n, n_classes):
     rng = np.random.default_rng(seed)
     p, label = random_probabilities(rng, (n,), n_classes), rng.integers(n_classes, size=n)
     names = tuple("ABCDEFG"[:n_classes])
@@ -98,7 +98,7 @@ def test_scores_after_k_images_use_the_last_image_of_shorter_sequences():
         assert evaluation.n_with_k[k - 1] == (predictions.n_images >= k).sum()
 
 
-def test_a_resample_scores_like_its_objects_written_out():
+def test_a_resample_has_the_scores_of_its_objects_written_out():
     rng = np.random.default_rng(3)
     p, label = random_probabilities(rng, (200,), 4), rng.integers(4, size=200)
     weights = resampling_weights(np.zeros(200), n_bootstrap=4, seed=0)
@@ -118,7 +118,7 @@ def test_a_perfect_model_scores_perfectly():
         assert summary[name] == (0.0, 0.0)
 
 
-def test_a_model_that_always_says_the_same_has_the_mean_recall_of_chance():
+def test_a_constant_prediction_has_the_mean_recall_of_chance():
     label = np.repeat(np.arange(4), [70, 10, 10, 10])
     final = evaluate(certain(label, np.zeros(100, dtype=int))).final
     assert final.accuracy == 0.7
@@ -129,7 +129,7 @@ def test_a_model_that_always_says_the_same_has_the_mean_recall_of_chance():
     np.testing.assert_array_equal(final.f1[1:], 0)
 
 
-def test_a_model_without_an_opinion_has_the_log_loss_of_chance():
+def test_uniform_probabilities_have_the_log_loss_of_chance():
     label = np.arange(40) % 4
     even = replace(certain(label, label), probabilities=np.full((40, 1, 4), 0.25))
     final = evaluate(even).final
@@ -144,7 +144,7 @@ def test_the_order_of_objects_changes_no_bit():
     assert_same(evaluate(predictions), evaluate(shuffled))
 
 
-def test_the_order_of_classes_only_moves_their_columns():
+def test_the_order_of_classes_only_permutes_columns():
     predictions, order = made_up(), np.array([2, 0, 3, 1])
     moved = replace(
         predictions,
@@ -229,7 +229,7 @@ def test_the_spread_leaves_out_resamples_without_the_class():
     np.testing.assert_allclose(spread(values), [np.sqrt(2), np.nan])
 
 
-def test_the_same_objects_are_given_the_same_resamples():
+def test_the_same_objects_have_the_same_resamples():
     a, b = made_up(), made_up()
     b = replace(b, probabilities=np.roll(b.probabilities, 1, axis=2), label=(b.label + 1) % 4)
     assert evaluate(a).final_error.accuracy == evaluate(b).final_error.accuracy
@@ -263,7 +263,7 @@ def test_calibrated_probabilities_have_a_calibration_error_of_noise_alone():
     assert evaluation.final.calibration_error == pytest.approx(np.nansum(error) / n, rel=1e-9)
 
 
-def test_bins_of_magnitude_are_the_objects_in_them():
+def test_scores_of_a_magnitude_bin_are_those_of_its_objects():
     predictions, edges = made_up(n=500), [19.5, 20.5, 21.25, 22]
     evaluation = evaluate(predictions, magnitude_edges=edges, n_bootstrap=20)
     for k, (low, high) in enumerate(evaluation.magnitude_bins):
@@ -286,14 +286,14 @@ def test_whole_magnitudes_are_bins_if_they_hold_twenty_objects():
     assert evaluation.n_without_magnitude == 6
 
 
-def test_a_bin_holds_its_lower_edge_and_not_its_upper():
+def test_a_bin_includes_its_lower_edge_and_not_its_upper():
     label, magnitude = np.zeros(3, dtype=int), np.array([17.0, 18.0, 19.0])
     predictions = certain(label, label, magnitude=magnitude)
     evaluation = evaluate(predictions, magnitude_edges=[17, 18, 19])
     np.testing.assert_array_equal(evaluation.by_magnitude.n_objects, [1, 1])
 
 
-def test_matched_recall_removes_what_magnitude_alone_makes():
+def test_matched_recall_removes_the_effect_of_magnitude():
     # Both classes have recall 0.9 when bright and 0.5 when faint, but one is mostly bright.
     label, right, magnitude = [], [], []
     for k, n_bright, n_faint in ((0, 30, 10), (1, 10, 30)):
@@ -328,7 +328,7 @@ def test_bins_where_a_class_is_rare_are_not_matched():
 
 
 @pytest.mark.parametrize("edges", [[20], [21, 20], [20, 20], [20, np.nan], [20, np.inf]])
-def test_wrong_edges_are_refused(edges):
+def test_invalid_edges_are_refused(edges):
     with pytest.raises(EvaluationError, match="magnitude_edges"):
         evaluate(made_up(), magnitude_edges=edges)
 
@@ -389,7 +389,7 @@ WRONG = {
     "probabilities that do not add up": (lambda: with_probability(0.0), "add up to 1"),
     "a label that is no class": (lambda: {"label": np.full(300, 4)}, "label 4; allowed"),
     "too many images": (lambda: {"n_images": np.full(300, 7)}, "n_images 7; allowed"),
-    "an object twice": (lambda: {"object_id": np.zeros(300, int)}, "there 300 times"),
+    "an object twice": (lambda: {"object_id": np.zeros(300, int)}, "occurs 300 times"),
     "a magnitude too few": (lambda: {"magnitude": np.zeros(299)}, "magnitude has shape"),
     "a class twice": (lambda: {"classes": ("A", "A", "B", "C")}, "its own name"),
     "a class too few": (lambda: {"classes": ("A", "B", "C")}, "for 3 classes"),
@@ -401,7 +401,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("change, message", WRONG.values(), ids=WRONG)
-def test_impossible_predictions_are_refused(change, message):
+def test_invalid_predictions_are_refused(change, message):
     with pytest.raises(EvaluationError, match=message) as caught:
         replace(made_up(), **change())
     assert isinstance(caught.value, ClassifierError)

@@ -24,11 +24,18 @@ from classifier.evaluation import (
     write_report,
 )
 from classifier.reports.evaluation_figures import PLOTS
-from classifier.reports.evaluation_report import as_dict
+from classifier.reports.evaluation_files import as_dict
 from skyreel.errors import OutputError
 from tests.helpers.made_up_predictions import CLASSES, certain, made_up
 
-REPORT = {"evaluation.json", "by_images.csv", "by_magnitude.csv", "confusion.csv", *PLOTS}
+REPORT = {
+    "index.html",
+    "evaluation.json",
+    "by_images.csv",
+    "by_magnitude.csv",
+    "confusion.csv",
+    *PLOTS,
+}
 
 
 def with_gaps():
@@ -56,24 +63,24 @@ def path(tmp_path):
     return tmp_path / "predictions.parquet"
 
 
-def test_predictions_come_back_as_they_were(path):
+def test_predictions_are_read_as_written(path):
     predictions = with_gaps()
     write_predictions(path, predictions, {"model": "forest", "versions": {"numpy": "2"}})
     assert_equal(read_predictions(path), predictions)
     assert read_attributes(path) == {"model": "forest", "versions": {"numpy": "2"}}
 
 
-def test_numbers_are_names_too(path):
+def test_integer_object_names_are_read_as_written(path):
     write_predictions(path, certain([0, 1, 2], [0, 1, 1]), {})
     assert read_predictions(path).object_id.dtype.kind == "i"
 
 
-def test_no_objects_come_back_as_none(path):
+def test_an_empty_table_is_read_as_empty(path):
     write_predictions(path, made_up(n=10).of([]), {})
     assert len(read_predictions(path)) == 0
 
 
-def test_any_reader_sees_a_row_for_every_object_and_number_of_images(path):
+def test_the_table_has_a_row_for_every_object_and_number_of_images(path):
     predictions = with_gaps()
     write_predictions(path, predictions, {})
     table = pq.read_table(path).to_pylist()
@@ -142,12 +149,12 @@ def flipped_byte(path):
 DAMAGE = {
     "removed": (lambda p: p.unlink(), "there is no such file"),
     "a folder": (lambda p: (p.unlink(), p.mkdir()), "there is no such file"),
-    "empty": (lambda p: cut(p, 0), "damaged, or no Parquet file"),
-    "cut to half": (lambda p: cut(p, 2000), "damaged, or no Parquet file"),
-    "without its last byte": (lambda p: cut(p, -1), "damaged, or no Parquet file"),
-    "text": (lambda p: p.write_text("object,label\n"), "damaged, or no Parquet file"),
-    "one byte changed": (flipped_byte, "damaged, or no Parquet file"),
-    "another table": (other_table, "holds no predictions of ours"),
+    "empty": (lambda p: cut(p, 0), "damaged or not a Parquet file"),
+    "cut to half": (lambda p: cut(p, 2000), "damaged or not a Parquet file"),
+    "without its last byte": (lambda p: cut(p, -1), "damaged or not a Parquet file"),
+    "text": (lambda p: p.write_text("object,label\n"), "damaged or not a Parquet file"),
+    "one byte changed": (flipped_byte, "damaged or not a Parquet file"),
+    "another table": (other_table, "not one of predictions"),
     "a later format": (another_format, "has format 99"),
     "columns missing": (lambda p: without(p, "p_RRL", "label"), "lacks the columns label, p_RRL"),
     "a row missing": (without_first_row, "rows, not one for each of 1 to"),
@@ -161,7 +168,7 @@ DAMAGE = {
     ),
     "text for a probability": (
         lambda p: changed_column(p, "p_SN", lambda c: ["much"] * len(c)),
-        "another type than ours",
+        "an unexpected type",
     ),
     "an unknown label": (
         lambda p: changed_column(p, "label", lambda c: ["QSO", *c[1:]]),
@@ -194,7 +201,7 @@ def test_a_write_that_fails_leaves_the_old_file(path, monkeypatch):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_place_that_is_no_folder_is_named(tmp_path):
+def test_a_path_that_is_not_a_folder_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         write_report(evaluate(made_up()), tmp_path / "file" / "report", "x")
@@ -205,7 +212,7 @@ def numbers(path):
         return list(csv.DictReader(file))
 
 
-def test_a_report_holds_what_the_evaluation_holds(tmp_path):
+def test_a_report_contains_the_evaluation(tmp_path):
     evaluation = evaluate(with_gaps(), n_bootstrap=20, magnitude_edges=[19, 21, 22, 23])
     write_report(evaluation, tmp_path / "report", "a model on $5 data_x")
     folder = tmp_path / "report"
@@ -257,7 +264,7 @@ def picture_sizes(folder):
     return sizes
 
 
-def test_models_with_other_classes_and_lengths_share_plots(tmp_path):
+def test_models_with_different_classes_and_lengths_share_plots(tmp_path):
     models = {
         "forest": evaluate(made_up(1, longest=3), n_bootstrap=10),
         "network with a $long name": evaluate(made_up(2), n_bootstrap=10),
@@ -274,7 +281,7 @@ def test_one_object_and_no_magnitudes_can_be_plotted(tmp_path):
     assert set(picture_sizes(tmp_path)) == set(PLOTS)
 
 
-def test_nothing_cannot_be_plotted(tmp_path):
+def test_plotting_no_evaluation_is_refused(tmp_path):
     with pytest.raises(EvaluationError, match="no evaluations to plot"):
         plot_comparison({}, tmp_path)
 

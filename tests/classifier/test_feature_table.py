@@ -1,4 +1,6 @@
-"""Features of a data set in one file: whole or absent, the same however it was made."""
+"""Features of a data set in one file: whole or absent, independent of blocks and threads."""
+
+import json
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -22,7 +24,7 @@ CONFIG = FeatureConfig(images=8, light_curves="science")
 
 
 def table(split, path, **changes):
-    options = {"recipe": CONFIG, "every": True, **changes}
+    options = {"config": CONFIG, "every": True, **changes}
     return FeatureTable(path, split, **options)
 
 
@@ -48,7 +50,7 @@ def test_all_images_by_default_one_row_per_object(split, tmp_path):
     assert (rows["n_images"].to_numpy() == np.minimum(split.n_epochs, 8)).all()
 
 
-def test_a_run_that_stopped_goes_on_to_the_same_file(split, tmp_path):
+def test_a_resumed_run_gives_the_same_file(split, tmp_path):
     table(split, tmp_path / "whole.parquet").make(threads=1)
     stopped = table(split, tmp_path / "stopped.parquet")
 
@@ -68,12 +70,24 @@ def test_a_run_that_stopped_goes_on_to_the_same_file(split, tmp_path):
     assert not stopped.parts.exists()
 
 
-def test_a_finished_file_is_not_made_again(split, tmp_path):
+def test_a_finished_file_is_not_computed_again(split, tmp_path):
     made = table(split, tmp_path / "f.parquet")
     made.make(threads=1)
     written = made.path.stat().st_mtime_ns
     made.make(threads=1)
     assert made.path.stat().st_mtime_ns == written
+
+
+def test_a_file_of_version_0_1_is_read(split, tmp_path):
+    made = table(split, tmp_path / "f.parquet", every=False)
+    made.make(threads=1)
+    settings = made.settings()
+    settings["recipe"] = settings.pop("feature_config")
+    old = pq.read_table(made.path).replace_schema_metadata(
+        {"skyreel_features": json.dumps(settings)}
+    )
+    pq.write_table(old, made.path)
+    assert made.is_complete()
 
 
 def test_a_file_of_other_settings_is_kept(split, tmp_path):
@@ -85,7 +99,7 @@ def test_a_file_of_other_settings_is_kept(split, tmp_path):
     assert made.is_complete()
 
 
-def test_half_a_file_is_named_and_kept(split, tmp_path):
+def test_an_incomplete_file_is_named_and_kept(split, tmp_path):
     made = table(split, tmp_path / "f.parquet", every=False)
     made.make(threads=1)
     made.path.write_bytes(made.path.read_bytes()[:-300])
@@ -93,7 +107,7 @@ def test_half_a_file_is_named_and_kept(split, tmp_path):
         made.make(threads=1)
 
 
-def test_a_full_disk_is_said_and_what_is_finished_stays(split, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_finished_blocks_are_kept(split, tmp_path, monkeypatch):
     made, written = table(split, tmp_path / "f.parquet"), []
     write = pq.write_table
 
@@ -112,7 +126,7 @@ def test_a_full_disk_is_said_and_what_is_finished_stays(split, tmp_path, monkeyp
     assert made.is_complete()
 
 
-def test_a_band_that_is_not_there_is_named(split):
+def test_a_missing_band_is_named(split):
     with pytest.raises(ClassifierError, match="has the bands g, r, i, not 'y'"):
         FeaturePipeline(split, FeatureConfig(band="y"))
 
@@ -130,7 +144,7 @@ def test_differences_and_images_together_have_both_names(split):
     )
 
 
-def test_a_row_of_few_images_knows_nothing_of_later_ones(split, tmp_path):
+def test_features_after_few_images_do_not_depend_on_later_ones(split, tmp_path):
     made = table(split, tmp_path / "f.parquet")
     made.make(threads=1)
     rows = pq.read_table(made.path, filters=[("n_images", "==", 3)])
@@ -144,7 +158,7 @@ def test_a_row_of_few_images_knows_nothing_of_later_ones(split, tmp_path):
     assert np.isnan(magnitude[~bright]).all()
 
 
-def test_another_process_is_not_joined(split, tmp_path):
+def test_a_second_process_is_refused(split, tmp_path):
     made = table(split, tmp_path / "f.parquet")
     with locked_folder(made.parts), pytest.raises(OutputError, match="another process"):
         made.make(threads=1)

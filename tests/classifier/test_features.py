@@ -1,4 +1,4 @@
-"""Features do not depend on how a curve comes, and exist where the documentation says."""
+"""Light-curve features: invariances, documented minimum number of points, refused input."""
 
 import re
 from itertools import product
@@ -55,7 +55,7 @@ def test_the_constant_features_are_constant():
 
 @settings(deadline=None, max_examples=40)
 @given(seed=seeds, shift_mag=st.floats(-10, 10))
-def test_a_brighter_star_of_the_same_shape_changes_only_what_follows_the_mean(seed, shift_mag):
+def test_a_magnitude_shift_changes_only_features_of_the_mean(seed, shift_mag):
     time, magnitude, error = random_curve(np.random.default_rng(seed))
     grid = 2.0**-30  # so that the shift itself does not round
     magnitude, shift_mag = np.rint(magnitude / grid) * grid, np.rint(shift_mag / grid) * grid
@@ -80,7 +80,7 @@ def test_the_origin_of_time_changes_nothing(seed, shift_day):
 
 @settings(deadline=None, max_examples=30)
 @given(seed=seeds, data=st.data())
-def test_points_that_do_not_count_might_as_well_not_be_there(seed, data):
+def test_unusable_points_do_not_change_features(seed, data):
     rng = np.random.default_rng(seed)
     curve = np.array(random_curve(rng))
     spoiled = curve.copy()
@@ -93,7 +93,7 @@ def test_points_that_do_not_count_might_as_well_not_be_there(seed, data):
     np.testing.assert_array_equal(as_row(spoiled), as_row(curve[:, ~out]))
 
 
-def test_threads_padding_and_the_cut_of_a_batch_change_no_bit():
+def test_threads_padding_and_batch_size_change_no_bit():
     rng = np.random.default_rng(2)
     curves = [random_curve(rng) for _ in range(600)]
     batch = padded(curves, 60)
@@ -125,7 +125,7 @@ def test_a_batch_without_curves_or_without_epochs_has_no_features():
 @pytest.mark.parametrize("n_points", range(8))
 @pytest.mark.parametrize("magnitude", ["constant", "two values", "huge", "tiny", "zero mean"])
 @pytest.mark.parametrize("error_mag", [1e-200, 0.05, 1e200])
-def test_no_curve_gives_infinity_or_a_warning(n_points, magnitude, error_mag):
+def test_features_are_never_infinite_and_give_no_warning(n_points, magnitude, error_mag):
     rng = np.random.default_rng(n_points)
     time = np.sort(rng.uniform(0, 10, n_points))
     values = {
@@ -139,7 +139,7 @@ def test_no_curve_gives_infinity_or_a_warning(n_points, magnitude, error_mag):
     assert not np.isinf(found).any()
 
 
-def test_of_the_aliases_of_regular_times_the_longest_period_is_taken():
+def test_of_aliases_of_regular_times_the_longest_period_is_chosen():
     # every frequency has aliases at multiples of 24 a day: the lowest of them is taken
     time = np.arange(12) / 24
     found = features_of(time, 20 + np.sin(2 * np.pi * time / 0.2), np.full(12, 0.05))
@@ -166,7 +166,7 @@ def test_the_table_of_the_documentation_has_every_feature_once():
     assert sorted(name for name, _, _ in table_rows()) == list(FEATURES)
 
 
-def test_features_exist_from_the_number_of_points_the_documentation_says():
+def test_features_need_the_documented_number_of_points():
     rng = np.random.default_rng(4)
     time = np.cumsum(rng.uniform(0.6, 1.4, 12))  # pairs in more slots than one
     magnitude, error = 20 + rng.normal(size=12), rng.uniform(0.01, 0.1, 12)
@@ -176,7 +176,7 @@ def test_features_exist_from_the_number_of_points_the_documentation_says():
         assert exists == [n >= int(least) for n in range(13)], name
 
 
-def test_constant_curves_give_what_the_documentation_says():
+def test_constant_curves_have_the_documented_features():
     rng = np.random.default_rng(5)
     time, _, error = random_curve(rng, 25)
     found = features_of(time, np.full(25, 20.1), error)
@@ -188,7 +188,7 @@ def test_constant_curves_give_what_the_documentation_says():
 
 
 @pytest.mark.parametrize("later_day", [0.5, 1.0])
-def test_times_that_do_not_rise_are_refused_with_their_place(later_day):
+def test_times_that_do_not_increase_are_refused_with_their_index(later_day):
     time = np.tile([0.0, 1.0, 2.0], (3, 1))
     time[1, 2] = later_day
     with pytest.raises(ClassifierError, match="curve 1, epoch 2"):
@@ -198,7 +198,7 @@ def test_times_that_do_not_rise_are_refused_with_their_place(later_day):
     assert features_of_batch(time, time, time + 1, [3, 2, 3]).shape == (3, 59)
 
 
-def test_a_point_that_does_not_count_may_have_any_time():
+def test_an_unusable_point_may_have_any_time():
     time = np.array([0.0, 5.0, 1.0, 2.0])
     magnitude = np.array([20.0, np.nan, 20.1, 20.2])
     assert features_of(time, magnitude, np.ones(4))["MaxSlope"] == pytest.approx(0.1)
@@ -220,6 +220,6 @@ def test_arrays_that_do_not_fit_are_refused(arguments, message):
         features_of_batch(*arguments)
 
 
-def test_no_threads_are_refused():
+def test_zero_threads_are_refused():
     with pytest.raises(ClassifierError, match="threads = 0"):
         features_of_batch(np.zeros((1, 0)), np.zeros((1, 0)), np.zeros((1, 0)), [0], threads=0)

@@ -99,7 +99,7 @@ def test_only_random_forests_are_loaded(blobs, tmp_path):
     path = tmp_path / "other.skops"
     other = LogisticRegression().fit(np.nan_to_num(train.features), train.labels)
     path.write_bytes(skops.io.dumps(other))
-    with pytest.raises(ClassifierError, match="something else than a random forest"):
+    with pytest.raises(ClassifierError, match="holds no random forest"):
         read_forest(path, 5, 3)
 
 
@@ -129,11 +129,11 @@ def test_code_in_a_model_file_is_never_run(tmp_path):
     assert not marker.exists()
 
 
-def test_trees_with_loose_ends_are_not_walked(blobs, tmp_path):
+def test_broken_trees_are_not_used(blobs, tmp_path):
     forest = grown(blobs[0], Shape(3, 3), seed=1, threads=1)
     forest.estimators_[1].tree_.children_left[0] = 10**6
     save_forest(forest, tmp_path / "f.skops")
-    with pytest.raises(ClassifierError, match="loose ends"):
+    with pytest.raises(ClassifierError, match="trees are broken"):
         read_forest(tmp_path / "f.skops", 5, 3)
 
 
@@ -243,7 +243,7 @@ def test_shown_from_the_alert_it_comes_in_the_sixth_image(small_dataset, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "damage", ["missing", "half", "other format", "other features", "other kind", "recipe"]
+    "damage", ["missing", "half", "other format", "other features", "other kind", "feature config"]
 )
 def test_a_model_card_that_cannot_be_used_is_named(trained, tmp_path, damage):
     card = json.loads((trained / "model.json").read_text())
@@ -255,8 +255,8 @@ def test_a_model_card_that_cannot_be_used_is_named(trained, tmp_path, damage):
         card["features"] = ["Mean"]
     if damage == "other kind":
         card["kind"] = "network"
-    if damage == "recipe":
-        card["recipe"]["images"] = "many"
+    if damage == "feature config":
+        card["feature_config"]["images"] = "many"
     text = json.dumps(card)
     if damage != "missing":
         (folder / "model.json").write_text(text[: len(text) // 2] if damage == "half" else text)
@@ -266,7 +266,7 @@ def test_a_model_card_that_cannot_be_used_is_named(trained, tmp_path, damage):
         "other format": "has format 99",
         "other features": "other features",
         "other kind": "of a 'network'",
-        "recipe": "is damaged",
+        "feature config": "is damaged",
     }
     with pytest.raises(ClassifierError, match=sentences[damage]):
         Forest.open(folder)

@@ -41,6 +41,7 @@ def test_training_again_only_tests_again(model, small_dataset, monkeypatch, caps
     assert (model / "weights.npz").stat().st_mtime_ns == written
 
 
+@pytest.mark.slow
 def test_classify_draws_the_objects_asked_for(model, small_dataset, monkeypatch, tmp_path):
     arguments = ["--model", model, "--data", small_dataset, "--out", tmp_path / "p.parquet"]
     assert run(monkeypatch, "classify", *arguments, "--plot", "3", "17", "--quiet") == 0
@@ -60,6 +61,7 @@ def test_an_unknown_object_is_refused_before_anything_is_classified(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_survey_is_enough_to_train_on(monkeypatch, tmp_path):
     monkeypatch.setattr(training, "VALIDATION", 35)
     monkeypatch.setattr(training, "TEST", 35)

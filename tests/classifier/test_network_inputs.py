@@ -61,7 +61,7 @@ def test_counts_become_njy_whatever_zero_point_and_exposure_time(stamps):
     before, after = inputs_of(stamps), inputs_of(brighter)
     np.testing.assert_allclose(after.images, before.images * factor, rtol=1e-5, atol=1e-2)
     np.testing.assert_allclose(
-        after.noise[after.shown > 0], before.noise[before.shown > 0] * factor, rtol=1e-5
+        after.noise[after.present > 0], before.noise[before.present > 0] * factor, rtol=1e-5
     )
     flux_njy = 10 ** (0.4 * (31.4 - 22.0))
     counts = 10 ** (0.4 * (stamps.zero_point_mag[0, 0] - 22.0)) * stamps.exposure_time_s[0, 0]
@@ -75,7 +75,7 @@ def test_noise_is_that_of_empty_pixels(stamps):
     inputs = inputs_of(stamps)
     unknown = replace(stamps, gain_e_per_adu=np.full(len(stamps), np.nan, dtype=np.float32))
     measured = inputs_of(unknown)
-    ratio = (measured.noise / inputs.noise)[inputs.shown > 0]
+    ratio = (measured.noise / inputs.noise)[inputs.present > 0]
     assert np.median(ratio) == pytest.approx(1, abs=0.05)
     assert (measured.njy_per_e == 0).all()
 
@@ -97,7 +97,7 @@ def test_an_image_without_pixels_is_left_out_and_the_rest_move_up(stamps):
     np.testing.assert_array_equal(cut.days[5, 2], whole.days[5, 3])
     images[5] = np.nan
     none = inputs_of(replace(stamps, images_adu=images))
-    assert none.n_images[5] == 0 and np.isfinite(none.days).all() and (none.shown[5] == 0).all()
+    assert none.n_images[5] == 0 and np.isfinite(none.days).all() and (none.present[5] == 0).all()
 
 
 def test_a_stamp_of_one_value_is_left_out_as_dead(stamps):
@@ -127,7 +127,7 @@ def test_eight_ways_to_turn_are_all_different_and_keep_the_light(stamps):
     images = stamps.images_adu.copy()
     images[:, :, 3, 15] = np.nan  # off the centre
     one = inputs_of(replace(stamps, images_adu=images)).of(slice(0, 1))
-    eight = Inputs.joined([one] * 8).turned(np.arange(8))
+    eight = Inputs.joined([one] * 8).rotated(np.arange(8))
     seen = {eight.images[i, 0].tobytes() for i in range(8)}
     assert len(seen) == 8
     for i in range(8):
@@ -137,6 +137,7 @@ def test_eight_ways_to_turn_are_all_different_and_keep_the_light(stamps):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source_of", [StoredSource, EndlessSource.like])
 def test_batch_i_is_the_same_wherever_one_begins(small_dataset, source_of):
     batches = Batches(source_of(DatasetSplit(small_dataset, "train"), ImageSelection(), 4, 32))
@@ -150,7 +151,7 @@ def test_batch_i_is_the_same_wherever_one_begins(small_dataset, source_of):
 
 def test_a_pass_over_a_split_shows_every_object_once_in_a_new_order(small_dataset):
     split = DatasetSplit(small_dataset, "train")
-    batches = Batches(StoredSource(split, ImageSelection(), 1, 30), turned=False)
+    batches = Batches(StoredSource(split, ImageSelection(), 1, 30), rotate=False)
     run = batches.starting_at(0)
     passes = [[next(run)[0] for _ in range(7)] for _ in range(2)]
     sums = [np.concatenate([b.images.sum(axis=(1, 2, 3)) for b in one]) for one in passes]
@@ -173,6 +174,7 @@ def test_simulation_on_the_fly_begins_as_the_data_set_and_never_repeats(small_da
     assert not first & {image.tobytes() for image in other.images[:, 0]}
 
 
+@pytest.mark.slow
 def test_a_share_of_sequences_is_registered_and_has_correlated_noise(small_dataset):
     split, selection = DatasetSplit(small_dataset, "train"), ImageSelection()
     plain, labels = EndlessSource.like(split, selection, 0, 64).block(0, 0)

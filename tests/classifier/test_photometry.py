@@ -1,4 +1,4 @@
-"""Optimal photometry: fluxes that were put in, an oracle, and another program."""
+"""Optimal photometry: simulated fluxes, an independent formula, and photutils."""
 
 from dataclasses import replace
 
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier.photometry import PsfModel, Settings, measure
-from classifier.photometry.optimal import (
+from classifier.photometry import PhotometrySettings, PsfModel, measure
+from classifier.photometry.optimal_photometry import (
     FLUX,
     N_KNOWN,
     PIXEL_VARIANCE,
@@ -35,9 +35,9 @@ from tests.helpers.stars import (
 
 SIGNAL_TO_NOISE = (3, 10, 30, 100, 300)
 N_INJECTED = 4000
-STILL = Settings(centre="fixed", psf_width="data set", templates=0)
-CENTRED = Settings(psf_width="data set", templates=0)
-FITTED = Settings(templates=0)
+STILL = PhotometrySettings(centre="fixed", psf_width="data set", templates=0)
+CENTRED = PhotometrySettings(psf_width="data set", templates=0)
+FITTED = PhotometrySettings(templates=0)
 # A fitted position follows noise to where it is brightest: the flux gains half a variance over
 # flux for each axis, times the share of the prior that the data override. For these stars
 # that is at most 0.03 standard deviations an axis.
@@ -77,7 +77,7 @@ def five_sigma_of_width(n):
 
 @pytest.mark.parametrize("signal_to_noise", SIGNAL_TO_NOISE)
 @pytest.mark.parametrize("sky", ["border", "data set"])
-def test_fluxes_at_a_known_place_are_unbiased_with_honest_errors(psf, sky, signal_to_noise):
+def test_fluxes_at_a_known_position_are_unbiased_with_correct_errors(psf, sky, signal_to_noise):
     """5 standard errors of the mean; PSFs of GalSim and ours differ by 2e-4 in flux."""
     found = pulls(psf, draw(psf)[None], signal_to_noise, replace(STILL, sky=sky))
     allowed = 5 / np.sqrt(N_INJECTED) + 2e-4 * signal_to_noise
@@ -86,7 +86,7 @@ def test_fluxes_at_a_known_place_are_unbiased_with_honest_errors(psf, sky, signa
 
 
 @pytest.mark.parametrize("signal_to_noise", SIGNAL_TO_NOISE)
-def test_fluxes_at_a_fitted_place_are_unbiased_but_for_a_stated_bit(psf, jittered, signal_to_noise):
+def test_fluxes_at_a_fitted_position_have_the_documented_bias_only(psf, jittered, signal_to_noise):
     found = pulls(psf, jittered, signal_to_noise, CENTRED)
     allowed = 5 / np.sqrt(N_INJECTED) + 2e-4 * signal_to_noise + POSITION_BIAS_SIGMAS
     assert abs(found.mean()) < allowed
@@ -94,14 +94,14 @@ def test_fluxes_at_a_fitted_place_are_unbiased_but_for_a_stated_bit(psf, jittere
 
 
 @pytest.mark.parametrize("signal_to_noise", SIGNAL_TO_NOISE)
-def test_fluxes_of_stars_of_unknown_shape_have_honest_errors(psf, shaped, signal_to_noise):
+def test_fluxes_with_a_fitted_shape_have_correct_errors(psf, shaped, signal_to_noise):
     """Widths and betas scatter as in the survey; the fit's own prior is that scatter."""
     found = pulls(psf, shaped, signal_to_noise, FITTED)
     assert abs(found.mean()) < 5 / np.sqrt(N_INJECTED) + POSITION_BIAS_SIGMAS
     assert abs(found.std() - 1.0) < max(five_sigma_of_width(N_INJECTED), 0.05)
 
 
-def test_weights_made_from_the_noisy_counts_would_make_fluxes_too_small(psf):
+def test_weights_from_noisy_counts_make_fluxes_too_small(psf):
     """A third of a standard deviation at any signal to noise: why ours are made from the model."""
     profile, n = draw(psf), 2000
     flux_adu = flux_of(profile, 10)
@@ -115,7 +115,7 @@ def test_weights_made_from_the_noisy_counts_would_make_fluxes_too_small(psf):
     assert abs(np.mean(ours.flux_njy - flux_adu) / np.std(ours.flux_njy)) < 5 / np.sqrt(n)
 
 
-def test_nothing_is_measured_as_nothing(psf, jittered):
+def test_empty_sky_has_zero_flux(psf, jittered):
     rng = np.random.default_rng(3)
     images = expose(np.zeros((N_INJECTED, 1, SIZE_PIX, SIZE_PIX)), rng)
     curves = measure(as_stamps(images), psf, FITTED)
@@ -124,7 +124,7 @@ def test_nothing_is_measured_as_nothing(psf, jittered):
     assert abs(found.std() - 1.0) < five_sigma_of_width(N_INJECTED)
 
 
-def test_fitting_the_shape_is_what_bright_stars_need(psf, shaped):
+def test_bright_stars_need_a_fitted_shape(psf, shaped):
     """With the seeing's width alone, 5 % of width scatter are some 5 % of flux scatter."""
     fixed = pulls(psf, shaped, 300, CENTRED, n=1000)
     fitted = pulls(psf, shaped, 300, FITTED, n=1000)
@@ -151,7 +151,7 @@ def _rng(seed):
 # Without noise ------------------------------------------------------------------------------
 
 
-def test_a_bright_star_gives_back_its_shape(psf):
+def test_the_shape_of_a_bright_star_is_recovered(psf):
     stamps = noiseless(psf, x=0.37, y=-0.21, ln_width=0.06, ln_beta=-0.15)
     curves = measure(stamps, psf, FITTED)
     expected = psf.expected(stamps.seeing_fwhm_pix).fwhm_pix[0, 0] * np.exp(0.06)
@@ -206,7 +206,7 @@ def naylor_oracle(data, profile, used, gain, read_variance, sky):
     gain=st.floats(0.5, 10),
     masked=st.integers(0, 200),
 )
-def test_the_kernel_is_naylors_formula(seed, flux_adu, sky_adu, gain, masked):
+def test_the_kernel_equals_naylors_formula(seed, flux_adu, sky_adu, gain, masked):
     """float32 images and weights: 1e-5 of the sum of all that is summed."""
     rng = np.random.default_rng(seed)
     profile = PROFILE.astype(np.float32)
@@ -235,7 +235,7 @@ PROFILE = draw(hits_psf()).ravel()
 BORDER = (np.hypot(*pixel_centres(SIZE_PIX)) > 0.36 * SIZE_PIX).astype(np.float32)
 
 
-def test_the_error_of_flux_and_sky_together_is_that_of_their_linear_estimate(psf):
+def test_the_error_equals_that_of_the_joint_linear_estimate_of_flux_and_sky(psf):
     """Weights of a star's flux with the border's mean as sky, written as one linear sum."""
     stamps = noiseless(psf, 2000.0)
     curves = measure(stamps, psf, STILL)
@@ -252,7 +252,7 @@ def test_the_error_of_flux_and_sky_together_is_that_of_their_linear_estimate(psf
 
 
 @pytest.mark.parametrize(("survey", "seeing_pix"), [("hits", 4.0), ("ztf", 2.2), ("lsst", 3.5)])
-def test_the_psf_is_the_one_galsim_draws(survey, seeing_pix):
+def test_the_psf_equals_that_of_galsim(survey, seeing_pix):
     """Both treat the pixel as a square: simulated PSFs agree to 0.4 % of the peak."""
     model = PsfModel.of(load_profile(survey))
     image, shape = np.empty(SIZE_PIX**2, dtype=np.float32), np.zeros(N_SHAPE)
@@ -263,7 +263,7 @@ def test_the_psf_is_the_one_galsim_draws(survey, seeing_pix):
     assert np.abs(image - expected).max() < 4e-3 * expected.max()
 
 
-def test_a_library_of_psfs_is_used_as_it_is(tmp_path):
+def test_a_psf_library_is_used_unchanged(tmp_path):
     """A library made of Gaussians: a star drawn from it, stretched, is a wider Gaussian."""
     oversampling, size = 4, 121
     axis = (np.arange(size) - size // 2) / oversampling
@@ -312,7 +312,7 @@ def photutils_fluxes(psf, images, expected_adu):
     return np.array(found)
 
 
-def test_photutils_measures_the_same(psf, jittered):
+def test_fluxes_agree_with_photutils(psf, jittered):
     """That fits without a prior, and weighs with the mean light of all stars.
 
     Both see the same noise, so they differ by a small part of its standard deviation (0.04).

@@ -1,4 +1,4 @@
-"""Differences from the earliest images: constant light leaves noise alone, changes are found."""
+"""Difference fluxes: noise for constant light, full amplitude for changes."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import galsim
 import numpy as np
 import pytest
 
-from classifier.photometry import Flag, Settings, measure
+from classifier.photometry import Flag, PhotometrySettings, measure
 from tests.helpers.stars import SEEING_PIX, SIZE_PIX, as_stamps, draw, expose, flux_of, hits_psf
 
 N_EPOCHS, TEMPLATES = 8, 5
@@ -49,13 +49,13 @@ def assert_noise(found, *, width, mean):
 
 
 @pytest.mark.parametrize("signal_to_noise", [0.01, 5, 20, 60])
-def test_a_constant_star_leaves_its_noise(psf, signal_to_noise):
+def test_differences_of_a_constant_star_are_noise(psf, signal_to_noise):
     flux = flux_of(draw(psf), signal_to_noise)
     stamps = sequences(psf, rng=_rng(1), n=40, flux_of_epoch=np.full(N_EPOCHS, flux), copies=15)
     assert_noise(pulls(measure(stamps, psf)), width=0.1, mean=0.1)
 
 
-def test_a_star_so_bright_that_calibration_decides_stays_within_that(psf):
+def test_differences_of_a_very_bright_star_are_within_the_calibration_error(psf):
     """These stars have no scatter of calibration: what is left are shapes, below its 0.6 %."""
     flux = flux_of(draw(psf), 500)
     stamps = sequences(psf, rng=_rng(2), n=60, flux_of_epoch=np.full(N_EPOCHS, flux), copies=1)
@@ -65,7 +65,7 @@ def test_a_star_so_bright_that_calibration_decides_stays_within_that(psf):
 
 
 @pytest.mark.parametrize("counts", [1e3, 1e4])
-def test_a_star_on_a_galaxy_is_measured_without_the_galaxy(psf, counts):
+def test_the_difference_of_a_star_on_a_galaxy_does_not_contain_the_galaxy(psf, counts):
     """The galaxy is brighter than what changes, and off centre; errors may be too large."""
     profile = galsim.Exponential(half_light_radius=3.0).shear(g1=0.2, g2=0.1).shift(1.5, -1.0)
     star = flux_of(draw(psf), 10)
@@ -83,7 +83,7 @@ def _rng(seed):
     return np.random.default_rng(seed)
 
 
-def test_a_change_of_brightness_is_found_in_full(psf):
+def test_a_change_of_brightness_is_measured_in_full(psf):
     """Five images at one brightness, three at another: their difference, to 5 sigma."""
     low, high = flux_of(draw(psf), 20), flux_of(draw(psf), 60)
     truth = np.where(np.arange(N_EPOCHS) < TEMPLATES, low, high)
@@ -105,13 +105,13 @@ def test_a_template_is_the_first_five_images_of_the_band_before_the_image(psf):
     fluxes = [1000.0, 9e9, 2000.0, 3000.0, 1000.0, 1000.0, 1000.0, 5000.0]
     fluxes[1] = 7000.0
     stamps = noiseless(psf, fluxes, [0, 1, 0, 0, 0, 0, 0, 0])
-    curves = measure(stamps, psf, Settings(centre="fixed", psf_width="data set"))
+    curves = measure(stamps, psf, PhotometrySettings(centre="fixed", psf_width="data set"))
     before = [f for k, f in enumerate(fluxes) if k != 1]
     expected = [np.nan, np.nan] + [before[k] - np.mean(before[: min(k, 5)]) for k in range(1, 7)]
     np.testing.assert_allclose(curves.difference_flux_njy[0], expected, rtol=2e-3, atol=1.0)
 
 
-def test_images_that_cannot_be_measured_are_no_templates(psf):
+def test_images_without_a_flux_are_not_templates(psf):
     stamps = noiseless(psf, [1000.0, 1000.0, 3000.0], [0, 0, 0])
     stamps.images_adu[0, 0] = np.nan
     curves = measure(stamps, psf)
@@ -130,15 +130,24 @@ def test_masked_pixels_are_filled_with_the_star(psf):
     assert holed.difference_flux_error_njy[0, 2] == pytest.approx(error, rel=0.1)
 
 
-def test_more_templates_make_smaller_errors_and_none_no_differences(psf):
+def test_more_templates_make_smaller_errors_and_zero_templates_no_differences(psf):
     stamps = noiseless(psf, [100.0] * N_EPOCHS, [0] * N_EPOCHS)
     one, five = (
-        measure(stamps, psf, Settings(templates=k)).difference_flux_error_njy[0, -1] for k in (1, 5)
+        measure(stamps, psf, PhotometrySettings(templates=k)).difference_flux_error_njy[0, -1]
+        for k in (1, 5)
     )
     assert five / one == pytest.approx(np.sqrt(1.2 / 2.0), rel=0.02)
-    none = measure(stamps, psf, Settings(templates=0))
+    none = measure(stamps, psf, PhotometrySettings(templates=0))
     assert np.isnan(none.difference_flux_njy).all()
     assert np.isfinite(none.flux_njy).all()
+
+
+def test_the_error_floor_is_a_share_of_the_flux(psf):
+    stamps = noiseless(psf, [1e5] * N_EPOCHS, [0] * N_EPOCHS)
+    first = measure(stamps, psf).difference_flux_error_njy[0, 1] ** 2
+    wide = measure(stamps, psf, PhotometrySettings(flux_error_floor=0.1))
+    added = (0.1**2 - 0.006**2) * 2 * wide.flux_njy[0, 1] ** 2  # image and one template
+    assert wide.difference_flux_error_njy[0, 1] ** 2 - first == pytest.approx(added, rel=0.01)
 
 
 def test_a_bright_galaxy_is_flagged_as_extended(psf):

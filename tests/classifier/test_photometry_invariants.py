@@ -1,11 +1,11 @@
-"""What must not matter to photometry, and what it says of images that it cannot measure."""
+"""Photometry: invariances, and flags of images that cannot be measured."""
 
 from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
-from classifier.photometry import Flag, Settings, measure
+from classifier.photometry import Flag, PhotometrySettings, measure
 from simulator.gaussians import pixel_centres
 from skyreel.errors import ClassifierError
 from tests.helpers.stars import (
@@ -21,8 +21,8 @@ from tests.helpers.stars import (
     noiseless,
 )
 
-STILL = Settings(centre="fixed", psf_width="data set", templates=0)
-FITTED = Settings(templates=0)
+STILL = PhotometrySettings(centre="fixed", psf_width="data set", templates=0)
+FITTED = PhotometrySettings(templates=0)
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +67,14 @@ def of_objects(stamps, rows):
     return type(stamps)(**{f.name: getattr(stamps, f.name)[rows] for f in fields(stamps)})
 
 
-def test_threads_and_the_cut_into_batches_change_no_bit(psf, varied):
+def test_threads_and_batch_size_change_no_bit(psf, varied):
     whole = measure(varied, psf)
     assert_same(measure(varied, psf, threads=3), whole)
     for rows in (slice(0, 1), slice(13, 70)):
         assert_same(measure(of_objects(varied, rows), psf), whole.of(rows))
 
 
-def test_images_to_come_change_no_bit_of_those_seen(psf, varied):
+def test_later_images_change_no_bit_of_earlier_ones(psf, varied):
     whole = measure(varied, psf)
     first = varied.rearranged(np.tile(np.arange(3), (70, 1)), np.minimum(varied.n_epochs, 3))
     early = measure(first, psf)
@@ -85,7 +85,7 @@ def test_images_to_come_change_no_bit_of_those_seen(psf, varied):
         )
 
 
-def test_the_order_of_images_does_not_matter_to_what_each_shows(psf, varied):
+def test_the_order_of_images_does_not_change_fluxes(psf, varied):
     last = varied.n_epochs[:, None] - 1
     backwards = np.clip(last - np.arange(6), 0, 5)
     turned = measure(varied.rearranged(backwards, varied.n_epochs), psf)
@@ -94,7 +94,7 @@ def test_the_order_of_images_does_not_matter_to_what_each_shows(psf, varied):
     np.testing.assert_array_equal(turned.flux_njy[seen], expected[seen])
 
 
-def test_a_count_of_half_the_size_changes_nothing_but_the_sky(psf, varied):
+def test_half_the_gain_changes_only_the_sky(psf, varied):
     """Twice the counts at half the gain and 2.5 log 2 brighter zero points: the same light."""
     doubled = replace(
         varied,
@@ -156,7 +156,7 @@ def test_padded_epochs_are_nan(psf, varied):
         (lambda s: s["images_adu"].__setitem__((0, 0), _only_core()), "NO_SKY"),
     ],
 )
-def test_what_cannot_be_measured_is_nan_and_says_why(psf, spoil, flag):
+def test_an_unmeasurable_image_is_nan_with_a_flag(psf, spoil, flag):
     stamps = noiseless(psf)
     arrays = {f.name: getattr(stamps, f.name).copy() for f in fields(stamps)}
     spoil(arrays)
@@ -172,7 +172,7 @@ def _only_core():
     return image
 
 
-def test_absurd_pixels_are_left_out(psf):
+def test_absurd_pixel_values_are_masked(psf):
     stamps = noiseless(psf)
     absurd = stamps.images_adu.copy()
     absurd[0, 0, 3, 4], absurd[0, 0, 9, 9] = np.inf, 1e30
@@ -191,7 +191,7 @@ def test_saturated_stars_are_flagged_and_measured_in_their_wings(psf):
     assert curves.flux_njy[0, 0] == pytest.approx(5e4, rel=0.02)
 
 
-def test_an_unknown_seeing_is_fitted_from_the_surveys_typical_one(psf):
+def test_an_unknown_seeing_is_fitted_from_the_typical_one_of_the_survey(psf):
     images = (5e4 * draw(psf, 5.0) + SKY_ADU)[None, None]
     stamps = as_stamps(images, seeing_pix=np.nan)
     curves = measure(stamps, psf, FITTED)
@@ -201,7 +201,7 @@ def test_an_unknown_seeing_is_fitted_from_the_surveys_typical_one(psf):
     assert np.isnan(refused.flux_njy[0, 0]) and refused.flags[0, 0] & Flag.NO_CALIBRATION
 
 
-def test_a_second_star_is_noticed_and_a_lonely_one_is_not(psf, shaped):
+def test_a_second_star_is_flagged_and_a_single_star_is_not(psf, shaped):
     flux_adu = flux_of(shaped.mean(axis=0), 100)
     lonely = expose(flux_adu * shaped, _rng(6))
     pair = expose(flux_adu * (shaped + 0.3 * draw(psf, x=4.5, y=-2.0)), _rng(7))
@@ -213,7 +213,7 @@ def test_a_second_star_is_noticed_and_a_lonely_one_is_not(psf, shaped):
     assert together.mean() > 0.95
 
 
-def test_a_position_is_held_within_a_pixel(psf):
+def test_a_position_stays_within_a_pixel(psf):
     curves = measure(noiseless(psf, x=2.5), psf, FITTED)
     assert curves.x_pix[0, 0] == 1.0
     assert curves.flags[0, 0] & Flag.OFF_CENTRE
@@ -222,8 +222,10 @@ def test_a_position_is_held_within_a_pixel(psf):
 def test_the_data_sets_sky_is_used_where_it_is_known(psf, varied):
     sky = varied.sky_adu.copy()
     sky[:, ::2] = np.nan
-    mixed = measure(replace(varied, sky_adu=sky), psf, Settings(sky="data set"))
-    given, border = (measure(varied, psf, Settings(sky=s)) for s in ("data set", "border"))
+    mixed = measure(replace(varied, sky_adu=sky), psf, PhotometrySettings(sky="data set"))
+    given, border = (
+        measure(varied, psf, PhotometrySettings(sky=s)) for s in ("data set", "border")
+    )
     np.testing.assert_array_equal(mixed.flux_njy[:, ::2], border.flux_njy[:, ::2])
     np.testing.assert_array_equal(mixed.flux_njy[:, 1::2], given.flux_njy[:, 1::2])
 
@@ -238,11 +240,13 @@ def test_the_data_sets_sky_is_used_where_it_is_known(psf, varied):
         {"centre_scatter_pix": np.nan},
         {"least_light": 1.0},
         {"templates": -1},
+        {"flux_error_floor": -0.1},
+        {"extended_flux_error_floor": 1.0},
     ],
 )
-def test_settings_that_are_not_allowed_say_what_is(wrong):
+def test_refused_settings_name_the_allowed_ones(wrong):
     with pytest.raises(ClassifierError, match=f"photometry: {next(iter(wrong))} = .*; allowed: "):
-        Settings(**wrong)
+        PhotometrySettings(**wrong)
 
 
 def test_stamps_that_are_not_square_are_refused(psf, varied):

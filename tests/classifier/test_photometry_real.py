@@ -1,4 +1,4 @@
-"""Photometry of real HiTS stars and supernovae against fits and light curves made by others."""
+"""Photometry of real HiTS stars and supernovae, compared with independent fits and light curves."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from classifier.photometry import Flag, measure
 from tests.helpers.real_stars import read_sequences
 from tests.helpers.stars import hits_psf
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 CALIBRATION_SCATTER = 0.006  # of real exposures, from the scatter of bright stars
 NJY_ZERO_POINT_MAG = 31.4
@@ -38,7 +38,7 @@ def clean(sequences, curves, least_signal_to_noise=50):
 
 
 @pytest.mark.parametrize(("kind", "scatter"), [("NV", 0.01), ("RRL", 0.02), ("EB", 0.02)])
-def test_fluxes_of_real_stars_are_those_of_free_moffat_fits(measured, kind, scatter):
+def test_fluxes_of_real_stars_agree_with_free_moffat_fits(measured, kind, scatter):
     """Those fits have all eight parameters free: 1 % of zero point is what profiles differ by."""
     sequences, curves = measured[kind]
     in_adu = curves.flux_njy / njy_per_adu(sequences.stamps)
@@ -49,7 +49,7 @@ def test_fluxes_of_real_stars_are_those_of_free_moffat_fits(measured, kind, scat
     assert robust_scatter(ratio) < scatter
 
 
-def test_fluxes_of_real_stars_are_their_catalogue_magnitudes(measured):
+def test_fluxes_of_real_stars_agree_with_their_catalogue_magnitudes(measured):
     """The catalogue is 1.1 % brighter than free fits of the same stars, by its own aperture."""
     sequences, curves = measured["NV"]
     magnitude = np.array([header["MAG"] for header in sequences.headers])[:, None]
@@ -70,7 +70,7 @@ def test_light_curves_of_real_constant_stars_scatter_by_noise_and_calibration(me
     assert 0.85 < np.median(excess) < 1.25
 
 
-def test_positions_are_those_of_free_moffat_fits(measured):
+def test_positions_agree_with_free_moffat_fits(measured):
     sequences, curves = measured["NV"]
     apart = (curves.x_pix - (sequences.column("psf_x_pix") - 10.0))[clean(sequences, curves)]
     assert abs(np.nanmedian(apart)) < 0.05

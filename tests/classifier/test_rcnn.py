@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from classifier.models.recurrent.image_stack import ImageStack
-from classifier.models.recurrent.rcnn import rcnn
+from classifier.models.recurrent.rcnn import ImageStack, rcnn
 
 # Keras 3.15 reads its variables in a way NumPy 2.4 warns of
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -52,7 +51,7 @@ def sequences(n_images, *, longest=None, size_pix=21, seed=1):
         "njy_per_e": shown * 0.3,
         "seeing": np.full(shown.shape, 4.4),
         "days": np.cumsum(step_day, axis=1) * shown,
-        "shown": shown,
+        "present": shown,
     }
     return {name: values.astype(np.float32) for name, values in arrays.items()}
 
@@ -79,7 +78,7 @@ def test_every_layer_gives_what_table_3_3_says(full):
     layer = full.whole.get_layer
     arrays = sequences([2, 2])
     x, days, _ = layer("stack")(arrays["images"], arrays["days"])
-    images = len(arrays["shown"]) * 2
+    images = len(arrays["present"]) * 2
     table = {
         "scaled": (21, 21, 3),
         "normal_0": (21, 21, 3),
@@ -104,7 +103,7 @@ def test_every_layer_gives_what_table_3_3_says(full):
     for name, shape in table.items():
         x = layer(name)(x)
         assert x.shape == (images, *shape), name
-    x = layer("with_days")([layer("in_sequence")(x, arrays["shown"]), days])
+    x = layer("with_days")([layer("in_sequence")(x, arrays["present"]), days])
     assert x.shape == (2, 2, 1024 + 3)
     hidden, h, c = layer("lstm")(x)
     assert (hidden.shape, h.shape, c.shape) == ((2, 2, 512), (2, 512), (2, 512))
@@ -130,7 +129,7 @@ def test_any_stamp_size_and_number_of_classes(size_pix, n_classes, pooled):
     variants = network(size_pix=size_pix, n_classes=n_classes)
     arrays = sequences([2, 1], size_pix=size_pix)
     assert answers(variants.whole, arrays).shape == (2, 2, n_classes)
-    assert answers(variants.memory, arrays).shape == (2, 2, SMALL["units"])
+    assert answers(variants.hidden_states, arrays).shape == (2, 2, SMALL["units"])
     dense = variants.whole.get_layer("dense").kernel.shape
     assert dense == (pooled**2 * SMALL["filters"], SMALL["dense"])
 
@@ -148,13 +147,13 @@ def test_image_by_image_gives_the_answers_of_the_whole_sequence(choices):
         )
         np.testing.assert_allclose(got, expected[:, j], rtol=ROUNDING, atol=ROUNDING)
         assert {name: value.shape[1:] for name, value in states.items()} == variants.states
-    memory = answers(variants.memory, arrays)[:, -1]
-    np.testing.assert_allclose(states["lstm_h"], memory, atol=ROUNDING)
+    hidden = answers(variants.hidden_states, arrays)[:, -1]
+    np.testing.assert_allclose(states["lstm_h"], hidden, atol=ROUNDING)
 
 
 def test_the_answer_is_read_from_the_memory(variants):
     arrays = sequences([4, 2])
-    read = variants.whole.get_layer("logits")(variants.memory(arrays))
+    read = variants.whole.get_layer("logits")(variants.hidden_states(arrays))
     np.testing.assert_array_equal(ops.convert_to_numpy(read), answers(variants.whole, arrays))
 
 
@@ -172,8 +171,8 @@ def test_an_image_changes_no_answer_before_it(variants, j):
 def test_padding_changes_no_answer_of_the_images_shown(variants):
     n_images = [5, 3, 1]
     padded = sequences(n_images, longest=9)
-    padded["images"][padded["shown"] == 0] = 1e4
-    padded["days"][padded["shown"] == 0] = 50
+    padded["images"][padded["present"] == 0] = 1e4
+    padded["days"][padded["present"] == 0] = 50
     expected = answers(variants.whole, sequences(n_images, longest=9))
     for row, n in enumerate(n_images):
         alone = {name: values[row : row + 1, :n] for name, values in padded.items()}
@@ -188,12 +187,12 @@ def test_padding_enters_no_moments_while_training(normalisation):
     for rubbish in (0, 1e5):
         variants = network(normalisation=normalisation, dropout=0.0)
         arrays = sequences(n_images)
-        arrays["images"][arrays["shown"] == 0] = rubbish
+        arrays["images"][arrays["present"] == 0] = rubbish
         logits = answers(variants.whole, arrays, training=True)
         names = ("moving_mean", "moving_std")
         weights = [w for w in variants.whole.weights if w.path.endswith(names)]
         assert len(weights) == 14
-        found.append([logits[arrays["shown"] > 0], *map(ops.convert_to_numpy, weights)])
+        found.append([logits[arrays["present"] > 0], *map(ops.convert_to_numpy, weights)])
     for clean, dirty in zip(*found, strict=True):
         np.testing.assert_allclose(dirty, clean, rtol=ROUNDING, atol=ROUNDING)
 
@@ -212,7 +211,9 @@ def test_without_times_the_days_change_nothing():
     np.testing.assert_array_equal(answers(variants.whole, arrays), answers(variants.whole, later))
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "policy", ["float32", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)]
+)
 def test_a_training_step_moves_every_weight_and_answers_in_float32(policy):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
@@ -224,8 +225,8 @@ def test_a_training_step_moves_every_weight_and_answers_in_float32(policy):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(1e-2), loss)
     old = [ops.convert_to_numpy(w) for w in model.trainable_weights]
-    labels = np.broadcast_to(np.array([[0], [1], [2], [1]]), arrays["shown"].shape)
-    value = model.train_on_batch(arrays, labels, sample_weight=arrays["shown"])
+    labels = np.broadcast_to(np.array([[0], [1], [2], [1]]), arrays["present"].shape)
+    value = model.train_on_batch(arrays, labels, sample_weight=arrays["present"])
     assert np.isfinite(value)
     for weight, was in zip(model.trainable_weights, old, strict=True):
         assert np.any(ops.convert_to_numpy(weight) != was), weight.path

@@ -1,4 +1,4 @@
-"""Real HiTS sequences from their files to features, with the code that simulated ones pass."""
+"""Features of real HiTS sequences, computed as for simulated ones."""
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ def real_split(real_data, tmp_path_factory):
     return DatasetSplit(out, "test")
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_real_variables_vary_more_than_real_constant_stars(real_split):
     pipeline = FeaturePipeline(real_split, FeatureConfig(images=30, light_curves="both"))
@@ -34,6 +35,7 @@ def test_real_variables_vary_more_than_real_constant_stars(real_split):
     assert np.isfinite(differences).all()
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_nearly_every_real_epoch_that_can_be_used_is_measured(real_split):
     pipeline = FeaturePipeline(real_split, FeatureConfig(images=30))

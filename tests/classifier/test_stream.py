@@ -1,4 +1,4 @@
-"""A stream answers as the network does that sees the whole sequence, image by image."""
+"""A stream predicts as the model does for the whole sequence, image by image."""
 
 import os
 
@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from classifier.dataset import DatasetSplit
 from classifier.image_selection import ImageSelection
-from classifier.models.recurrent import built
+from classifier.models.recurrent import build_network
 from classifier.models.recurrent.network import Network
-from classifier.network_inputs import inputs_of
+from classifier.network_inputs import AssumedPsf, inputs_of
 from classifier.stream import Conditions, Stream
 from skyreel.errors import ClassifierError, OutputError
 
@@ -32,13 +32,14 @@ def network_of(name, tmp_path, split, seed=1):
     import keras
 
     keras.utils.set_random_seed(seed)
-    variants = built(name, size_pix=21, n_classes=len(split.classes), **CHOICES[name])
+    variants = build_network(name, size_pix=21, n_classes=len(split.classes), **CHOICES[name])
     return Network(
         tmp_path / name,
         split.classes,
         "hits",
         ImageSelection(images=IMAGES),
         21,
+        AssumedPsf(4.0, 3.8),
         {"kind": "network"},
         variants,
     )
@@ -94,7 +95,7 @@ def one_by_one(stream, stamps, alerts):
     return np.stack([stream.update(row, *alert(stamps, row, epoch)) for row, epoch in alerts])
 
 
-def test_a_stream_answers_as_the_network_that_is_shown_the_split(network, split, stamps):
+def test_a_stream_predicts_as_the_network_does_for_the_split(network, split, stamps):
     rows = list(range(len(split)))
     found = followed(Stream(network), stamps, rows, range(IMAGES))
     expected = network.predict(split, threads=1).probabilities
@@ -179,6 +180,31 @@ def test_a_stream_saved_midway_goes_on_as_if_nothing_had_been(network, stamps, t
         followed(again, stamps, rows, range(3, IMAGES)),
         followed(whole, stamps, rows, range(3, IMAGES)),
     )
+
+
+def test_a_stream_saved_by_version_0_1_is_continued(compact, stamps, tmp_path):
+    first, whole = Stream(compact), Stream(compact)
+    followed(first, stamps, range(4), range(2))
+    followed(whole, stamps, range(4), range(2))
+    first.save(tmp_path / "stream.npz")
+    with np.load(tmp_path / "stream.npz") as file:
+        arrays = {key: file[key] for key in file.files}
+    about = json.loads(str(arrays["about"]))
+    about = {"format_version": 1, "network": about["model"], "identity": about["identity"]}
+    arrays |= {"about": np.array(json.dumps(about))}
+    arrays["kept_answer"] = arrays.pop("kept_prediction")
+    arrays["kept_memory"] = arrays.pop("kept_hidden_state")
+    np.savez(tmp_path / "old.npz", **arrays)
+    found = followed(Stream.load(tmp_path / "old.npz", compact), stamps, range(4), [2])
+    np.testing.assert_array_equal(found, followed(whole, stamps, range(4), [2]))
+
+
+def test_a_model_that_needs_all_images_at_once_is_refused():
+    class Forest:
+        name, card, states = "trees", {"kind": "forest"}, None
+
+    with pytest.raises(ClassifierError, match="trees is a forest, which needs all images"):
+        Stream(Forest())
 
 
 def test_an_empty_stream_can_be_saved(compact, tmp_path):
@@ -309,7 +335,7 @@ def saved(compact, stamps, tmp_path):
 
 def test_a_stream_of_another_network_is_refused(saved, split, tmp_path):
     other = network_of("compact", tmp_path, split, seed=2)
-    with pytest.raises(ClassifierError, match="of the network 'compact' with other weights"):
+    with pytest.raises(ClassifierError, match="of the model 'compact' with other weights"):
         Stream.load(saved, other)
 
 
@@ -328,9 +354,9 @@ def changed(path, **arrays):
 @pytest.mark.parametrize(
     "damage",
     [
-        {"kept_memory": None},
-        {"kept_memory": np.zeros((4, 3), np.float32)},
-        {"kept_memory": np.full((4, 128), np.nan, np.float32)},
+        {"kept_hidden_state": None},
+        {"kept_hidden_state": np.zeros((4, 3), np.float32)},
+        {"kept_hidden_state": np.full((4, 128), np.nan, np.float32)},
         {"objects": np.array(["a", "a", "b", "c"])},
         {"objects": np.arange(4)},
         {"objects": np.array(["a"])},
@@ -340,7 +366,7 @@ def changed(path, **arrays):
         {"about": np.array("[1]")},
         {"about": None},
         {"more": np.zeros(3)},
-        {"kept_answer": np.array([{}] * 4, dtype=object)},
+        {"kept_prediction": np.array([{}] * 4, dtype=object)},
         {"objects": None},
     ],
 )
@@ -368,7 +394,7 @@ def test_another_format_is_named(saved, compact):
     with np.load(saved) as file:
         about = json.loads(str(file["about"]))
     changed(saved, about=np.array(json.dumps(about | {"format_version": 9})))
-    with pytest.raises(ClassifierError, match="has format 9; this version reads 1"):
+    with pytest.raises(ClassifierError, match="has format 9; this version reads 1 and 2"):
         Stream.load(saved, compact)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from classifier.dataset import DatasetSplit
 from classifier.image_selection import ImageSelection, SelectedSplit
-from classifier.models.recurrent import built
+from classifier.models.recurrent import build_network
 from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.network import (
     Network,
@@ -17,10 +17,11 @@ from classifier.models.recurrent.network import (
     softmax,
 )
 from classifier.models.registry import open_model, shipped_models
-from classifier.network_inputs import inputs_of
+from classifier.network_inputs import AssumedPsf, inputs_of
 from classifier.training.history import read_history
 from classifier.training.options import NetworkOptions, parsed_choices
 from classifier.training.train import NetworkTraining, compile_for
+from classifier.training.validation import ValidationSet
 from skyreel.errors import ClassifierError
 
 SMALL = {"filters": [4, 6, 6, 8], "embedding": 8, "units": 12}
@@ -55,10 +56,10 @@ def weights(network):
 
 
 def test_training_lowers_the_loss_and_keeps_the_best(network):
-    looks = read_history(network.folder / "history.csv")
-    assert [look.iteration for look in looks] == [4, 8, 12]
-    assert looks[-1].validation_loss < looks[0].validation_loss
-    best = min(looks, key=lambda look: look.validation_loss)
+    records = read_history(network.folder / "history.csv")
+    assert [record.iteration for record in records] == [4, 8, 12]
+    assert records[-1].validation_loss < records[0].validation_loss
+    best = min(records, key=lambda record: record.validation_loss)
     assert network.card["best"]["iteration"] == best.iteration
     kept = {path.name for path in network.folder.iterdir()}
     assert {"model.json", "weights.npz", "history.csv", "learning_curve.png"} <= kept
@@ -67,7 +68,7 @@ def test_training_lowers_the_loss_and_keeps_the_best(network):
     assert not kept & {"best.npz", "checkpoint.npz"}
 
 
-def test_the_card_tells_how_it_was_trained(network, small_dataset):
+def test_the_card_says_how_it_was_trained(network, small_dataset):
     card = json.loads((network.folder / "model.json").read_text())
     assert card["options"]["seed"] == 3 and card["options"]["batch"] == 32
     assert card["versions"]["backend"] == keras.backend.backend()
@@ -85,6 +86,7 @@ class StoppedError(Exception):
 SMALL_RCNN = {"filters": 4, "dense": 8, "units": 6, "plain_steps": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stop_at", "changes"),
     [
@@ -113,6 +115,38 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(small_dataset, tmp_path
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
+def with_old_keys(folder):
+    """The settings of a training as version 0.1 wrote them."""
+    settings = json.loads((folder / "training.json").read_text())
+    settings["showing"] = settings.pop("selection")
+    settings["options"]["turned"] = settings["options"].pop("rotate")
+    assert settings.pop("assumed_psf")
+    (folder / "training.json").write_text(json.dumps(settings))
+
+
+@pytest.mark.slow
+def test_a_training_of_version_0_1_is_continued_with_its_own_psf(small_dataset, tmp_path):
+    def stop(done, total, numbers):
+        raise StoppedError
+
+    options = NetworkOptions(**{**QUICK, "iterations": 2, "validate_every": 1})
+    with pytest.raises(StoppedError):
+        NetworkTraining(small_dataset, tmp_path / "cut", options).run(stop)
+    with_old_keys(tmp_path / "cut")
+    other = NetworkOptions(**{**QUICK, "iterations": 2, "validate_every": 1, "rotate": False})
+    with pytest.raises(ClassifierError, match=r"options.rotate: True there, False now"):
+        NetworkTraining(small_dataset, tmp_path / "cut", other)
+    network = NetworkTraining(small_dataset, tmp_path / "cut", options).run()
+    assert network.assumed_psf == AssumedPsf(4.0, 3.8) and network.card["choices"]["beta"] == 3.8
+
+
+def test_a_network_assumes_the_psf_of_the_survey_it_is_trained_on(network, small_dataset):
+    profile = DatasetSplit(small_dataset, "train").profile
+    assert network.assumed_psf == AssumedPsf.of(profile)
+    assert network.card["choices"]["beta"] == profile.psf.beta_median == network.assumed_psf.beta
+
+
+@pytest.mark.slow
 def test_training_goes_on_from_the_weights_of_another(network, small_dataset, tmp_path):
     gone_on = trained(
         small_dataset,
@@ -147,13 +181,16 @@ def test_predictions_are_probabilities_after_every_image(network, small_dataset)
     np.testing.assert_allclose(predictions.probabilities[:5], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_what_is_remembered_is_one_row_per_object(network, small_dataset):
+def test_the_embedding_is_one_row_per_object(network, small_dataset):
     split = DatasetSplit(small_dataset, "test")
-    some = network.hidden_states(split, [4, 9, 1])
+    some = network.embedding(split, np.array([4, 9, 1])).values
     assert some.shape == (3, 12)
-    np.testing.assert_allclose(network.hidden_states(split, [9])[0], some[1], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        network.embedding(split, np.array([9])).values[0], some[1], rtol=1e-4, atol=1e-5
+    )
 
 
+@pytest.mark.slow
 def test_precision_of_training_does_not_change_what_is_kept(small_dataset, tmp_path):
     network = trained(small_dataset, tmp_path / "half", precision="bfloat16", iterations=4)
     assert {w.dtype for w in weights(network)} == {np.dtype("float32")}
@@ -165,14 +202,14 @@ def test_loss_is_summed_over_images_and_averaged_over_labelled_sequences(small_d
 
     split = DatasetSplit(small_dataset, "train")
     inputs = inputs_of(SelectedSplit(split, ImageSelection(images=6)).stamps(0, 8))
-    inputs.shown[0, 4:] = 0
+    inputs.present[0, 4:] = 0
     labels = split.labels[:8].copy()
     labels[1] = -1
     keras.utils.set_random_seed(0)
-    variants = built("compact", size_pix=21, n_classes=7, **SMALL)
+    variants = build_network("compact", size_pix=21, n_classes=7, **SMALL)
     compile_for(variants.whole, NetworkOptions(**QUICK))
     chances = softmax(keras.ops.convert_to_numpy(variants.whole(inputs.arrays())))
-    terms = -np.log(chances[np.arange(8), :, np.maximum(labels, 0)]) * inputs.shown
+    terms = -np.log(chances[np.arange(8), :, np.maximum(labels, 0)]) * inputs.present
     loss = variants.whole.test_on_batch(*for_keras(inputs, labels))
     assert float(loss) == pytest.approx(np.delete(terms.sum(axis=1), 1).mean(), rel=1e-4)
 
@@ -191,6 +228,7 @@ def test_a_finished_model_stays_one_when_packages_change(network, small_dataset,
     assert trained(small_dataset, network.folder).name == network.name
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_ends_the_training_with_a_sentence(small_dataset, tmp_path):
     with pytest.raises(ClassifierError, match="no longer a number after iteration 4"):
         trained(
@@ -202,14 +240,13 @@ def test_a_loss_that_is_no_number_ends_the_training_with_a_sentence(small_datase
         )
 
 
-def test_validation_sequences_come_from_all_over_the_split(small_dataset, tmp_path):
-    options = NetworkOptions(**{**QUICK, "validation": 8})
-    inputs, labels = NetworkTraining(small_dataset, tmp_path / "out", options)._validation()
-    split = DatasetSplit(small_dataset, "validation")
+def test_validation_sequences_come_from_all_over_the_split(small_dataset):
+    split, selection = DatasetSplit(small_dataset, "validation"), ImageSelection(images=6)
+    found = ValidationSet.read(split, selection, 8)
     rows = np.linspace(0, len(split) - 1, 8).astype(int)
-    np.testing.assert_array_equal(labels, split.labels[rows])
-    last = inputs_of(SelectedSplit(split, ImageSelection(images=6)).stamps(rows[-1], rows[-1] + 1))
-    np.testing.assert_array_equal(inputs.images[-1], last.images[0])
+    np.testing.assert_array_equal(found.labels, split.labels[rows])
+    last = inputs_of(SelectedSplit(split, selection).stamps(rows[-1], rows[-1] + 1))
+    np.testing.assert_array_equal(found.inputs.images[-1], last.images[0])
 
 
 def test_seeds_beyond_the_simulators_addresses_are_refused(small_dataset, tmp_path):
@@ -217,6 +254,7 @@ def test_seeds_beyond_the_simulators_addresses_are_refused(small_dataset, tmp_pa
         trained(small_dataset, tmp_path / "out", seed=123_456_789, on_the_fly=True)
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_one_sentence(small_dataset, tmp_path):
     def stop(done, total, numbers):
         if done == 5:
@@ -340,9 +378,9 @@ def test_choices_of_a_network_are_written_name_equals_value(small_dataset, tmp_p
 
 def test_weights_travel_by_name(tmp_path):
     keras.utils.set_random_seed(1)
-    one = built("compact", size_pix=21, n_classes=7, **SMALL)
+    one = build_network("compact", size_pix=21, n_classes=7, **SMALL)
     save_weights(one.whole, tmp_path / "w.npz")
-    other = built("compact", size_pix=21, n_classes=7, **SMALL)
+    other = build_network("compact", size_pix=21, n_classes=7, **SMALL)
     load_weights(other.whole, tmp_path / "w.npz")
     for a, b in zip(one.whole.weights, other.whole.weights, strict=True):
         np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (a, b)))

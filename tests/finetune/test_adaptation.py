@@ -15,7 +15,7 @@ from classifier.dataset import DatasetSplit
 from classifier.features.pipeline import FeatureConfig, FeaturePipeline
 from classifier.image_selection import SelectedSplit
 from classifier.models.forest.growing import Shape
-from classifier.models.recurrent import built
+from classifier.models.recurrent import build_network
 from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.network import WEIGHTS, load_weights
 from classifier.models.registry import open_model
@@ -157,7 +157,7 @@ def sequences(small_dataset, network):
     shown = SelectedSplit(split, replace(network.selection, images=22))
     inputs = inputs_of(shown.stamps(0, len(split)))
     kept = np.arange(22) < np.maximum(np.arange(len(inputs)) % 23, 1)[:, None]
-    return thinned(inputs, kept & (inputs.shown > 0)), split.labels
+    return thinned(inputs, kept & (inputs.present > 0)), split.labels
 
 
 @settings(deadline=None, max_examples=10)
@@ -170,7 +170,7 @@ def test_variants_are_fewer_images_of_the_same_sequences_in_order(sequences, see
     for i, row in enumerate(rows):
         n, n_before = made.n_images[i], inputs.n_images[row]
         assert min(n_before, 5) <= n <= n_before
-        np.testing.assert_array_equal(made.shown[i], np.arange(22) < n)
+        np.testing.assert_array_equal(made.present[i], np.arange(22) < n)
         before = inputs.noise[row, :n_before].tolist()  # no two images have the same
         places = [before.index(noise) for noise in made.noise[i, :n].tolist()]
         assert places == sorted(set(places))
@@ -272,7 +272,7 @@ def adapted(network, method, training, *, iterations=12, simulated=None, seed=0,
 @pytest.mark.parametrize(("name", "choices"), [("compact", SMALL), ("rcnn", SMALL_RCNN)])
 def test_encoder_and_reader_are_the_whole_network(sequences, name, choices):
     keras.utils.set_random_seed(0)
-    variants = built(name, size_pix=21, n_classes=7, **choices)
+    variants = build_network(name, size_pix=21, n_classes=7, **choices)
     arrays = sequences[0].of(slice(40, 60)).arrays()
     whole = keras.ops.convert_to_numpy(variants.whole(arrays))
     read = keras.ops.convert_to_numpy(variants.reader(variants.encoder(arrays)))
@@ -315,6 +315,7 @@ def test_features_and_weights_of_the_last_layer_give_the_logits(network, trainin
     np.testing.assert_allclose(logits, whole, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_reader_leaves_the_encoder_and_all_does_not(network, training, sequences):
     before, loss_before = values(network.variants.whole), loss(network, *training)
     asked, encoder = [], set(values(network.variants.encoder))
@@ -347,9 +348,10 @@ def test_reader_leaves_the_encoder_and_all_does_not(network, training, sequences
     assert len(asked) == 1  # once, by the method that needs any
 
 
+@pytest.mark.slow
 def test_the_parts_of_the_thesis_network_are_fitted_too(network, training):
     keras.utils.set_random_seed(0)
-    variants = built("rcnn", size_pix=21, n_classes=7, **SMALL_RCNN)
+    variants = build_network("rcnn", size_pix=21, n_classes=7, **SMALL_RCNN)
     other, before = replace(network, variants=variants), values(variants.whole)
     adapted(other, HeadMethod(penalty=0.1), training).reset()
     adapted(other, GradientMethod(part="reader", simulated=0.0, **STEPS), training, iterations=2)

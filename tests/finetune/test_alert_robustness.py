@@ -16,17 +16,17 @@ from hypothesis import strategies as st
 from finetune.readers import alerts, cutout, packets
 from finetune.readers import alerts as alert_readers
 from finetune.readers.avro import MAX_BLOCK_BYTES
-from tests.finetune.test_ingest import ingest
-from tests.finetune.test_ingest_robustness import at_most_mib
-from tests.finetune.test_ztf import read, tar_of
 from tests.helpers.alert_packets import (
     packed,
     random_image,
     schema_of,
     stamp,
+    tar_of,
     write_packets,
     ztf_packet,
 )
+from tests.helpers.alert_packets import read_ztf as read
+from tests.helpers.ingestion import at_most_mib, ingest
 
 SYNC = b"S" * 16
 

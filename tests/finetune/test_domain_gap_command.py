@@ -21,7 +21,7 @@ from tests.helpers.running import run as run_command
 
 @pytest.fixture(scope="module")
 def taken_for_real(tmp_path_factory):
-    """A simulated data set of 90 constant stars and RR Lyrae, of which nobody says it is one."""
+    """A simulated data set of 90 constant stars and RR Lyrae, taken for a real one."""
     path = tmp_path_factory.mktemp("gap") / "taken.zarr"
     plan = make_plan(
         "hits", Options(classes={"NV": 1, "RRL": 1}, seed=5), path, n=2, validation=0, test=90
@@ -51,8 +51,9 @@ def test_help_lists_the_added_command_after_the_own_ones():
     assert "--real" in run("gap", "--help").stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exposures", ["drawn", "real"])
-def test_simulated_objects_taken_for_real_ones_are_not_told_apart(
+def test_simulated_objects_taken_for_real_ones_are_not_distinguished(
     taken_for_real, tmp_path, exposures
 ):
     result = run(
@@ -61,7 +62,7 @@ def test_simulated_objects_taken_for_real_ones_are_not_told_apart(
         taken_for_real,
         "--out",
         tmp_path / "gap",
-        "--partners",
+        "--matched",
         2,
         "--bootstrap",
         10,
@@ -76,14 +77,14 @@ def test_simulated_objects_taken_for_real_ones_are_not_told_apart(
     record = json.loads((tmp_path / "gap/gap.json").read_text())
     assert record["auc"]["auc"] == pytest.approx(0.5, abs=5 * record["auc"]["error"])
     assert set(record["auc_by_group"]) == set(GROUPS)
-    assert [m["name"] for m in record["measurements"]] == [
-        q.name for q in (*QUANTITIES, *SELECTION)
-    ]
+    assert [m["name"] for m in record["quantities"]] == [q.name for q in (*QUANTITIES, *SELECTION)]
     page = (tmp_path / "gap/gap.html").read_text()
-    assert page.count("<img") == len(GROUPS) + 1 and "http" not in page.split("</style>")[0]
-    assert "everything" in result.stdout and "gap.html" in result.stdout
+    assert page.count("<svg") == page.count("Data (CSV)") == len(GROUPS) + 2
+    assert "<img" not in page and "<script" not in page
+    assert "all quantities" in result.stdout and "gap.html" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_wrong_noise_is_found_and_the_key_named(taken_for_real, tmp_path):
     result = run(
         "gap",
@@ -91,7 +92,7 @@ def test_a_wrong_noise_is_found_and_the_key_named(taken_for_real, tmp_path):
         taken_for_real,
         "--out",
         tmp_path,
-        "--partners",
+        "--matched",
         2,
         "--bootstrap",
         10,
@@ -105,9 +106,9 @@ def test_a_wrong_noise_is_found_and_the_key_named(taken_for_real, tmp_path):
     )
     assert result.exit_code == 0 and not result.stdout
     record = json.loads((tmp_path / "gap.json").read_text())
-    found = {m["name"]: m for m in record["measurements"]}
+    found = {m["name"]: m for m in record["quantities"]}
     assert found["e2_scatter"]["verdict"] in ("strong discrepancy", "very strong discrepancy")
-    assert "psf.e2_exposure_scatter" in found["e2_scatter"]["hint"]
+    assert "psf.e2_exposure_scatter" in found["e2_scatter"]["suggested_parameter"]
     assert record["auc_by_group"]["noise"]["auc"] > 0.75
 
 
@@ -127,7 +128,7 @@ def test_mistakes_cost_one_sentence(taken_for_real, tmp_path, arguments, says):
     assert "Traceback" not in result.stderr and not (tmp_path / "gap").exists()
 
 
-def test_too_few_objects_to_be_told_apart_are_refused_before_the_work(taken_for_real, tmp_path):
+def test_too_few_objects_to_distinguish_are_refused_before_the_work(taken_for_real, tmp_path):
     data = copy_of(taken_for_real, tmp_path)
     labels = zarr.open_group(data)["test/label"]
     labels[:] = np.where(np.arange(labels.shape[0]) < 4, labels[:], 255)

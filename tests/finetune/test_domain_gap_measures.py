@@ -38,6 +38,7 @@ def stamps_of_images(images, mjd=None):
         zero_point_mag=np.full(shape, 25.1),
         gain_e_per_adu=np.full(shape[0], GAIN),
         read_noise_e=np.full(shape[0], READ_E),
+        assumed_fwhm_pix=np.full(shape[0], FWHM_PIX),
     )
 
 
@@ -231,6 +232,7 @@ def separation(shift, n=150, k=3):
     )
 
 
+@pytest.mark.slow
 def test_samples_of_one_distribution_are_not_separated():
     found = separation(0.0)
     assert found.auc == pytest.approx(0.5, abs=4 * found.error)

@@ -8,7 +8,7 @@ import zarr
 
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import read_predictions
-from classifier.models import ensemble as learner
+from classifier.models.forest import extra_trees
 from classifier.models.forest.training import ForestOptions, ForestTraining
 from classifier.models.registry import open_model
 from classifier.training import sources
@@ -53,7 +53,7 @@ def real(small_dataset, tmp_path_factory):
 
 def smaller(patch):
     """Fewer trees, and fewer simulated sequences."""
-    patch.setattr(learner, "TREES", 20)
+    patch.setattr(extra_trees, "N_TREES", 20)
     make = methods.simulated_sequences
     patch.setattr(
         methods,
@@ -188,6 +188,7 @@ def test_a_finished_run_is_not_repeated(tuned, asked, monkeypatch):
     assert set(written) == {p for p in tuned.rglob("*") if p.is_file()}
 
 
+@pytest.mark.slow
 def test_a_stopped_run_continues_to_the_same_end(tuned, asked, monkeypatch, tmp_path, capsys):
     fit, calls, stop_at = Head.fit, [], 3
 
@@ -264,7 +265,7 @@ def test_a_forest_and_an_ensemble_are_no_networks(
 ):
     options = ForestOptions(images=2, trees=5, depth=4, light_curves="science")
     ForestTraining(small_dataset, tmp_path / "forest", options, threads=1).run()
-    for model, kind in ((tmp_path / "forest", "forest"), (tuned / "model", "committee")):
+    for model, kind in ((tmp_path / "forest", "forest"), (tuned / "model", "ensemble")):
         asked = ["--model", model, "--real", real, "--out", tmp_path / "out"]
         assert finetune(monkeypatch, *asked) == 2
         assert f"is a {kind}; give a network" in one_sentence(capsys)

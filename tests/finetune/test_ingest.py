@@ -19,21 +19,9 @@ from simulator.detector.defects import BAD_PIXEL, OUTSIDE, SATURATED
 from survey_profiles import load_profile
 from survey_profiles.loading import profile_text
 from tests.helpers.cubes import HEADER, epoch_table, random_cube, write_cube
-from tests.helpers.running import run
+from tests.helpers.ingestion import ingest, ingested
 
 PROFILE = load_profile("hits")
-
-
-def ingest(monkeypatch, *arguments):
-    """Exit code of ``ingest`` with these arguments."""
-    return run(monkeypatch, "ingest", "--from", "hits", *arguments)
-
-
-def ingested(monkeypatch, folder, *options):
-    """The split that ``ingest`` makes of a folder."""
-    out = folder.with_suffix(".zarr")
-    assert ingest(monkeypatch, folder, "--out", out, "--quiet", *options) == 0
-    return open_dataset(out)["test"]
 
 
 def row_of(split, object_id):

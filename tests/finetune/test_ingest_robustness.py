@@ -3,8 +3,6 @@
 import errno
 import gzip
 import os
-import tracemalloc
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -20,8 +18,8 @@ from simulator.dataset.writer import DatasetWriter
 from skyreel.atomic_files import folder_lock
 from skyreel.errors import SequenceError
 from survey_profiles import load_profile
-from tests.finetune.test_ingest import ingest, ingested
 from tests.helpers.cubes import epoch_table, random_cube, write_cube
+from tests.helpers.ingestion import at_most_mib, ingest, ingested
 
 PROFILE = load_profile("hits")
 BLOCK = 2880
@@ -39,17 +37,6 @@ def with_card(content, extension, keyword, value):
     where = content.index(f"{keyword:<8}=".encode(), start)
     card = f"{keyword:<8}= {value:>20}".ljust(80).encode()
     return content[:where] + card + content[where + 80 :]
-
-
-@contextmanager
-def at_most_mib(limit):
-    """Check that no more memory was ever in use."""
-    tracemalloc.start()
-    try:
-        yield
-        assert tracemalloc.get_traced_memory()[1] < limit * 2**20
-    finally:
-        tracemalloc.stop()
 
 
 def reason_of(path):

@@ -14,9 +14,9 @@ from finetune.readers.alert_photometry import photometry_path
 from simulator.dataset.reader import open_dataset, open_root
 from simulator.detector.defects import OUTSIDE
 from skyreel.errors import IngestError
-from tests.finetune.test_ingest import ingest
 from tests.helpers.alert_packets import candid_of, random_image, write_packets, ztf_packet
 from tests.helpers.cubes import write_cube
+from tests.helpers.ingestion import ingest
 
 JD = [2459000.7 + i for i in range(6)]
 CANDID = [candid_of(jd) for jd in JD]

@@ -14,9 +14,9 @@ from finetune.readers.protocol import RealSequence, Skipped
 from finetune.readers.ztf import start_mjd
 from simulator.dataset.reader import open_dataset
 from simulator.detector.defects import OUTSIDE
-from tests.finetune.test_ingest import ingest
+from tests.helpers.ingestion import ingest
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import pytest
 
 from simulator.dataset.reader import open_dataset
 from simulator.detector.defects import BAD_PIXEL, SATURATED
-from tests.finetune.test_ingest import ingest
+from tests.helpers.ingestion import ingest
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from finetune.readers.protocol import RealSequence, Skipped
 from finetune.readers.rubin import RubinAlerts, start_mjd
 from simulator.detector.defects import BAD_PIXEL, OUTSIDE
 from survey_profiles import load_profile
-from tests.finetune.test_ingest import ingest
 from tests.helpers.alert_packets import packed, rubin_cutout, rubin_packet, write_packets
+from tests.helpers.ingestion import ingest
 
 PROFILE = load_profile("lsst")
 NAMES = ("Science", "Template", "Difference")

@@ -11,9 +11,9 @@ import pytest
 
 from finetune.baselines.single_epoch import few_shot_scores
 from finetune.baselines.single_epoch_planes import first_planes
-from tests.finetune.test_ingest import ingest
-from tests.finetune.test_single_epoch import CLASSES, SIZE, stamps, star
 from tests.helpers.alert_packets import stamp, write_packets, ztf_packet
+from tests.helpers.alert_stamps import CLASSES, SIZE, stamps, star
+from tests.helpers.ingestion import ingest
 
 EXAMPLE = str(Path(__file__).parents[2] / "examples" / "ztf_single_epoch.py")
 
@@ -134,6 +134,7 @@ def test_help_of_the_example_needs_no_learning_library():
 # --- real alerts --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_ten_real_alerts_per_class_give_the_documented_recall(real_data, tmp_path, monkeypatch):
     out = tmp_path / "real.zarr"

@@ -1,8 +1,6 @@
 """ZTF packets as sequences: every number arrives, and the source stays where it belongs."""
 
 import gzip
-import io
-import tarfile
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,35 +11,28 @@ from hypothesis import strategies as st
 from classifier.dataset import DatasetSplit
 from classifier.features import curve_table
 from finetune.readers.alert_photometry import SCHEMA, photometry_path
-from finetune.readers.protocol import RealSequence, Skipped
-from finetune.readers.ztf import ZtfAlerts, start_mjd
+from finetune.readers.ztf import start_mjd
 from finetune.readers.ztf_edges import SIZE_PIX, centre_of
 from simulator.dataset.reader import open_dataset
 from simulator.detector.defects import BAD_PIXEL, OUTSIDE, SATURATED
 from survey_profiles import load_profile
-from tests.finetune.test_ingest import ingest
 from tests.helpers.alert_packets import (
     CANDIDATE,
     candid_of,
     random_image,
+    read_ztf,
     stamp,
+    tar_of,
     write_packets,
     ztf_packet,
 )
+from tests.helpers.ingestion import ingest
 
 PROFILE = load_profile("ztf")
 
 
-def read(path):
-    """Sequences by name, and what was skipped."""
-    reader = ZtfAlerts()
-    items = list(reader.read(reader.files(path), PROFILE))
-    sequences = {s.object_id: s for s in items if isinstance(s, RealSequence)}
-    return sequences, [s for s in items if isinstance(s, Skipped)]
-
-
 def only(path):
-    sequences, skipped = read(path)
+    sequences, skipped = read_ztf(path)
     assert not skipped
     (sequence,) = sequences.values()
     return sequence
@@ -180,7 +171,7 @@ def test_packets_of_an_object_become_one_sequence_in_any_order(tmp_path_factory,
     for number, i in enumerate(order):
         write_packets(folder / f"{number % 4}/{number}.avro", packets[i])
     write_packets(folder / "again.avro", packets[4])
-    sequences, skipped = read(folder)
+    sequences, skipped = read_ztf(folder)
     assert set(sequences) == {"ZTF0", "ZTF1", "ZTF2"} and not skipped
     for k, name in enumerate(("ZTF0", "ZTF1", "ZTF2")):
         found = sequences[name]
@@ -189,14 +180,6 @@ def test_packets_of_an_object_become_one_sequence_in_any_order(tmp_path_factory,
             np.testing.assert_array_equal(found.images[epoch], random_image(100 + i))
             assert found.epochs["alert_id"][epoch] == packets[i]["candid"]
         assert found.notes == (("1 of its packets are there twice.",) if k == 1 else ())
-
-
-def tar_of(path, files, mode):
-    with tarfile.open(path, mode) as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import gzip
 import io
+import tarfile
 
 import fastavro
 import numpy as np
 from astropy.io import fits
+
+from finetune.readers.protocol import RealSequence, Skipped
+from finetune.readers.ztf import ZtfAlerts
+from survey_profiles import load_profile
 
 NIGHT_0_JD = 2457754.5
 
@@ -19,7 +24,7 @@ def candid_of(jd, rcid=15, number=8):
 
 
 def stamp(image, packed=True, **header):
-    """An image as FITS, with gzip unless told otherwise."""
+    """An image as FITS, compressed by default."""
     file = io.BytesIO()
     hdu = fits.PrimaryHDU(np.asarray(image, dtype=np.float32))
     hdu.header.update(header)
@@ -154,3 +159,20 @@ def write_packets(path, *packets, codec="null"):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(packed(packets, codec))
     return path
+
+
+def read_ztf(path):
+    """Sequences by name, and what was skipped."""
+    reader = ZtfAlerts()
+    items = list(reader.read(reader.files(path), load_profile("ztf")))
+    sequences = {s.object_id: s for s in items if isinstance(s, RealSequence)}
+    return sequences, [s for s in items if isinstance(s, Skipped)]
+
+
+def tar_of(path, files, mode):
+    """A tar archive of files by name."""
+    with tarfile.open(path, mode) as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))

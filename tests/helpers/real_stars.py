@@ -45,6 +45,7 @@ def read_sequences(data, kind, limit=None) -> RealSequences:
         band=np.nan_to_num(_padded(bands)).astype(np.uint8),
         gain_e_per_adu=gain.astype(np.float32),
         read_noise_e=noise.astype(np.float32),
+        assumed_fwhm_pix=np.full(len(noise), 4.0, dtype=np.float32),
         **columns,
     )
     return RealSequences(tuple(h["OBJECT"] for h in headers), headers, tables, stamps)

@@ -22,13 +22,13 @@ def run(monkeypatch, name, *arguments):
 def untrained(folder, profile, *, size_pix=21, images=6, seed=3):
     """A small network as training leaves it, but with the weights it begins with."""
     from classifier.image_selection import ImageSelection
-    from classifier.models.recurrent import built
+    from classifier.models.recurrent import build_network
     from classifier.models.recurrent.backend import keras
     from classifier.models.recurrent.network import Network, save_weights
     from simulator.lightcurves import DEFAULT_CLASSES
 
     keras.utils.set_random_seed(seed)
-    variants = built("compact", size_pix=size_pix, n_classes=len(DEFAULT_CLASSES), **SMALL)
+    variants = build_network("compact", size_pix=size_pix, n_classes=len(DEFAULT_CLASSES), **SMALL)
     folder.mkdir(parents=True)
     save_weights(variants.whole, folder / "weights.npz")
     card = {
@@ -39,7 +39,7 @@ def untrained(folder, profile, *, size_pix=21, images=6, seed=3):
         "network": "compact",
         "choices": SMALL,
         "size_pix": size_pix,
-        "showing": ImageSelection(images=images).as_dict(),
+        "selection": ImageSelection(images=images).as_dict(),
         "trained_on": {},
         "versions": {},
         "profile": profile.model_dump(mode="json"),

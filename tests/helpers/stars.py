@@ -84,6 +84,7 @@ def as_stamps(images, *, seeing_pix=SEEING_PIX, **changes) -> StampBatch:
         "zero_point_mag": np.full((n, n_epochs), NJY_ZERO_POINT_MAG, dtype=np.float32),
         "gain_e_per_adu": np.full(n, GAIN_E_PER_ADU, dtype=np.float32),
         "read_noise_e": np.full(n, READ_NOISE_E, dtype=np.float32),
+        "assumed_fwhm_pix": np.full(n, SEEING_PIX, dtype=np.float32),
     }
     return StampBatch(**{**arrays, **changes})
 

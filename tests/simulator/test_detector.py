@@ -169,6 +169,7 @@ def test_cosmic_rays_mark_the_pixels_they_charge_and_no_others():
     assert hit > 100
 
 
+@pytest.mark.slow
 def test_the_charge_of_a_ray_is_its_path_through_silicon():
     # from the middle of a stamp larger than the longest track, all charge is kept
     charges = [rays(i, 0.3, (241, 241)) for i in range(3000)]

@@ -323,6 +323,7 @@ def test_cepheid_periods_run_from_1_to_100_days_with_the_ogle_mode():
     assert np.mean(log_period > 1) == pytest.approx(0.07, abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_short_cepheid_series_fit_berdnikovs_photometry(real_data):
     """Residuals of the CCD photometry to our series, where each star has its own zero point."""

@@ -205,7 +205,10 @@ def test_many_classes_go_on_a_second_line_of_the_animation(tmp_path):
     assert next(frames(tmp_path / "movie.gif")).shape[0] == 44 + 2 * (24 + 126 + 22 + 56 + 14) + 4
 
 
-@pytest.mark.parametrize("survey", ["hits", "ztf", "lsst"])
+SLOW_SURVEYS = (pytest.param(name, marks=pytest.mark.slow) for name in ("ztf", "lsst"))
+
+
+@pytest.mark.parametrize("survey", ["hits", *SLOW_SURVEYS])
 def test_a_survey_is_shown_with_all_its_classes(tmp_path, survey):
     simulator = Simulator(load_profile(survey), Options(seed=2))
     preview(simulator, tmp_path / "sheet.png")

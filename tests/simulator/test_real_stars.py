@@ -87,6 +87,7 @@ def test_masked_pixels_do_not_move_the_fit():
     assert fitted.flux_adu[0] == pytest.approx(2e4, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_chosen_stars_are_unsaturated_and_spread_over_fields_and_magnitudes(stars):
     assert len({star.name for star in stars}) == N_STARS
@@ -96,6 +97,7 @@ def test_chosen_stars_are_unsaturated_and_spread_over_fields_and_magnitudes(star
     assert all(np.nanmax(star.stamps_adu) < star.saturation_adu for star in stars)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_a_simulated_star_has_the_exposures_and_the_detector_of_the_real_one(stars):
     profile = lonely_profile()
@@ -110,6 +112,7 @@ def test_a_simulated_star_has_the_exposures_and_the_detector_of_the_real_one(sta
         assert ccd.read_noise_e == pytest.approx(star.read_noise_e, abs=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 @pytest.mark.parametrize("name", TOLERANCE)
 def test_simulated_stars_measure_like_real_ones(measured, name):

@@ -67,7 +67,7 @@ def test_a_dry_run_writes_nothing(monkeypatch, tmp_path, capsys):
         (["--survey", "hits", "--profile-set", "camera.gian_e_per_adu=4"], "gain_e_per_adu"),
         (["--survey", "hits", "--profile-set", "camera.gain_e_per_adu=-4"], "greater than 0"),
         (["--survey", "hits", "--profile-set", "gain"], "write KEY=VALUE"),
-        (["--survey", "hits", "--preview", "movie.jpeg"], ".png"),
+        (["--survey", "hits", "--preview", "animation.jpeg"], ".png"),
         (["--survey", "hits", "--n", "900000000000"], "GB are free"),
         (["--survey", "hits", "--templates", "."], "SN Ia spectra models"),
         (
@@ -146,6 +146,7 @@ def test_a_table_of_magnitudes_sets_the_brightness(monkeypatch, tmp_path):
     assert (magnitudes > 18.5).all() and (magnitudes < 19.6).all()
 
 
+@pytest.mark.slow
 def test_a_stop_by_the_user_says_how_to_go_on(tmp_path):
     command = [sys.executable, "-m", "simulator.cli", "--survey", "hits", "--n", "200000"]
     process = subprocess.Popen(

@@ -31,7 +31,7 @@ from simulator.lightcurves.supernovae import (
 from simulator.lightcurves.supernovae import type_ii as supernova_ii
 from simulator.lightcurves.supernovae.detectable_volume import NODES
 from simulator.lightcurves.supernovae.sed_templates import hsiao_source
-from simulator.lightcurves.supernovae.supernova import SN
+from simulator.lightcurves.supernovae.supernova import Supernova
 from simulator.lightcurves.supernovae.type_ia import (
     X1,
     rate_per_mpc3_year,
@@ -49,12 +49,12 @@ HITS_DAYS = np.concatenate([(np.arange(5)[:, None] + [0, 0.07, 0.14, 0.21]).rave
 
 @pytest.fixture(scope="module")
 def lsst():
-    return SN(LSST)
+    return Supernova(LSST)
 
 
 @pytest.fixture(scope="module")
 def hits():
-    return SN(HITS)
+    return Supernova(HITS)
 
 
 def schedule(n_objects, mjd, *, band=0, limiting_mag=24.0):
@@ -310,7 +310,7 @@ def test_an_object_does_not_depend_on_the_others_in_its_batch(hits):
 def test_all_parameters_are_described_and_mean_nothing_for_the_other_subtype(hits):
     parameters = drawn(hits, hits_context(300))
     stored = {name for name in parameters if not name.startswith("_")}
-    assert stored == set(SN.parameters)
+    assert stored == set(Supernova.parameters)
     is_ia = parameters["subtype"] == 0
     assert 0.1 < is_ia.mean() < 0.9
     for name in ("x1", "c"):
@@ -319,6 +319,7 @@ def test_all_parameters_are_described_and_mean_nothing_for_the_other_subtype(hit
         np.testing.assert_array_equal(np.isnan(parameters[name]), is_ia)
 
 
+@pytest.mark.slow
 def test_limiting_the_drawn_redshifts_leaves_what_blind_rejection_would(hits):
     """Redshifts by KS, the share of SNe II within 5 sigma, against drawing to z = 1.5 blindly."""
     smart = drawn(hits, hits_context(4000))
@@ -383,9 +384,9 @@ def test_peaks_are_where_the_light_curve_says(lsst):
 
 def test_a_missing_template_directory_or_file_is_one_clear_sentence(tmp_path):
     with pytest.raises(ValueError, match="nowhere is not a directory"):
-        SN(HITS, tmp_path / "nowhere")
+        Supernova(HITS, tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"Hsiao_SED_V3\.fits are missing"):
-        SN(HITS, tmp_path)
+        Supernova(HITS, tmp_path)
 
 
 def test_missing_type_ii_spectra_are_one_clear_sentence(tmp_path):
@@ -400,7 +401,7 @@ def cache(real_data) -> Path:
 
 @pytest.fixture(scope="module")
 def templated(cache):
-    return SN(LSST, cache)
+    return Supernova(LSST, cache)
 
 
 @pytest.mark.real

@@ -23,21 +23,7 @@ from simulator.dataset.settings import refuse_other_settings
 from simulator.dataset.writer import shard_objects
 from simulator.options import Options
 from skyreel.errors import SimulationError, StoreError
-
-SMALL = {"cadence.max_epochs": "6", "cadence.min_epochs": "1"}
-
-
-def plan_at(path, n=300, seed=1, **changes):
-    options = Options(seed=seed, stamp_size_pix=9)
-    return make_plan(
-        "hits", options, path, n=n, validation=20, test=10, overrides={**SMALL, **changes}
-    )
-
-
-def make(path, threads=1, **changes):
-    plan = plan_at(path, **changes)
-    with writer_for(plan) as writer:
-        return execute(plan, writer, threads=threads)
+from tests.helpers.datasets import make, plan_at
 
 
 def digest(folder):
@@ -167,7 +153,13 @@ def small_shards(monkeypatch):
     monkeypatch.setattr(writer, "_MAX_SHARD_OBJECTS", 64)
 
 
-@pytest.mark.parametrize("array", ["images", "mask", "mjd", "label", "redshift", "shard_done"])
+OTHER_ARRAYS = ("mask", "mjd", "label", "redshift")
+
+
+@pytest.mark.parametrize(
+    "array",
+    ["images", "shard_done", *(pytest.param(a, marks=pytest.mark.slow) for a in OTHER_ARRAYS)],
+)
 def test_a_write_that_fails_anywhere_can_be_resumed(tmp_path, monkeypatch, small_shards, array):
     make(tmp_path / "whole" / "d.zarr")
     broken = tmp_path / "broken" / "d.zarr"
@@ -213,12 +205,13 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from simulator.dataset import writer
 writer._MAX_SHARD_OBJECTS = 64
-from tests.simulator.test_writer import make
+from tests.helpers.datasets import make
 print("ready", flush=True)
 make(Path(sys.argv[1]), n=6000, threads=2)
 """
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_and_resumed_it_ends_byte_identical(tmp_path):
     script = SCRIPT.format(tests=str(Path(__file__).parents[2]))
     whole, broken = tmp_path / "whole" / "d.zarr", tmp_path / "broken" / "d.zarr"

@@ -23,4 +23,4 @@ def test_every_public_name_can_be_imported(name):
 
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="'simulator' has no attribute 'nonsense'"):
-        import_module("simulator").nonsense
+        _ = import_module("simulator").nonsense

@@ -1,5 +1,8 @@
 """The Roche model against geometry that can be written down, and the library against the model."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -87,6 +90,7 @@ def test_both_halves_of_a_contact_system_meet_at_the_neck():
     assert reach == pytest.approx(1.0, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_an_eclipse_of_even_discs_takes_the_ratio_of_areas():
     stars = detached(1.0, (0.05, 0.02), (6000, 6000))
     transit, quadrature, occultation = light_curve(
@@ -199,3 +203,11 @@ def _model_curve(key, subtype, phase):
             break
     dense = light_curve(binary, inclination_deg, phase)[:, 1]
     return -2.5 * np.log10(dense / flux[:, 1].max())
+
+
+def test_no_installed_package_needs_the_generator():
+    root = Path(__file__).parents[2]
+    packages = ("skyreel", "survey_profiles", "simulator", "classifier", "finetune")
+    sources = [path for name in packages for path in (root / name).rglob("*.py")]
+    assert len(sources) > 100
+    assert not [p for p in sources if re.search(r"(from|import) tools\b", p.read_text())]

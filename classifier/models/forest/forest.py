@@ -1,7 +1,7 @@
 """A trained forest on disk: a folder of one JSON card and one skops file per number of images.
 
-skops files hold data, not code: only types on its own list of safe ones are ever built, and the
-arrays of trees, which are checked before anything walks them.
+skops files hold data, not code: only types on its own list of safe ones are built, and the arrays
+of trees, which are checked before they are used.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, ClassVar
 from zipfile import ZIP_DEFLATED
 
 import numpy as np
 import skops.io
+from scipy.stats import norm, rankdata
 from sklearn.ensemble import RandomForestClassifier
 
 from classifier.dataset import DatasetSplit
@@ -21,14 +23,16 @@ from classifier.evaluation import Predictions
 from classifier.features.pipeline import FeatureConfig, FeaturePipeline, median_magnitudes
 from classifier.image_selection import ImageSelection
 from classifier.models.forest.growing import probabilities
-from classifier.models.model_card import CARD, read_card
+from classifier.models.model_card import CARD, ShowsCard, read_card
+from classifier.models.protocol import Embedding
 from skyreel.atomic_files import whole_file
 from skyreel.errors import ClassifierError
 
 KIND = "forest"
 FORMAT_VERSION = 1
 _TRUSTED = ["sklearn.tree._tree.Tree"]  # arrays only; checked by ``_is_sound``
-_CARD_KEYS = ("recipe", "features", "largest", "trees", "depth", "trained_on")
+_CARD_KEYS = ("feature_config", "features", "largest", "trees", "depth", "trained_on")
+_EMBEDDED_FEATURES = 6
 
 
 def forest_path(folder: Path, n_images: int) -> Path:
@@ -37,7 +41,12 @@ def forest_path(folder: Path, n_images: int) -> Path:
 
 
 def save_forest(forest: RandomForestClassifier, path: Path) -> None:
-    """Write a forest; it appears under its name only when it is whole."""
+    """Write a forest, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+    """
     with whole_file(path) as unfinished, unfinished.open("wb") as file:
         skops.io.dump(forest, file, compression=ZIP_DEFLATED, compresslevel=6)
 
@@ -48,8 +57,8 @@ def read_forest(path: Path, n_features: int, n_classes: int) -> RandomForestClas
     Raises
     ------
     ClassifierError
-        The file is missing, damaged, or holds anything but a random forest for so many features
-        and classes.
+        The file is missing, damaged, or holds anything but a random forest of ``n_features``
+        and ``n_classes``.
     """
     try:
         unknown = set(skops.io.get_untrusted_types(file=path)) - set(_TRUSTED)
@@ -57,14 +66,14 @@ def read_forest(path: Path, n_features: int, n_classes: int) -> RandomForestClas
     except Exception as error:  # a damaged file can fail in any way
         raise ClassifierError(f"{path} is missing or damaged ({error}). Train it again.") from None
     if not isinstance(found, RandomForestClassifier):
-        raise ClassifierError(f"{path} holds something else than a random forest; it is not used.")
+        raise ClassifierError(f"{path} holds no random forest; it is not used.")
     try:
         sound = _is_sound_forest(found, n_features, n_classes)
     except (AttributeError, TypeError, ValueError):
         sound = False
     if not sound:
         raise ClassifierError(
-            f"{path} is damaged: its trees have loose ends, or are of other features or classes. "
+            f"{path} is damaged: its trees are broken, or of other features or classes. "
             "Train it again."
         )
     found.n_jobs = 1
@@ -80,7 +89,7 @@ def _is_sound_forest(forest, n_features, n_classes) -> bool:
 
 
 def _is_sound(tree, n_features, n_classes) -> bool:
-    """Whether every branch leads to a later node, and every question is about a feature."""
+    """Whether every branch leads to a later node, and every split uses a known feature."""
     left, right, node = tree.children_left, tree.children_right, np.arange(tree.node_count)
     inner = left != -1
     ahead = (left > node) & (right > node) & (left < node.size) & (right < node.size)
@@ -91,19 +100,22 @@ def _is_sound(tree, n_features, n_classes) -> bool:
 
 
 @dataclass(frozen=True)
-class Forest:
-    """Random forests that classify after any number of images.
+class Forest(ShowsCard):
+    """Random forests, one per number of images: a `classifier.models.protocol.Model`.
 
     ``classes`` are in the order of the probabilities; ``largest`` is the number of images
-    beyond which nothing changes.
+    beyond which predictions do not change.
     """
 
+    packages: ClassVar[tuple[str, ...]] = ()
+    size_pix: ClassVar[None] = None
+    states: ClassVar[None] = None
     folder: Path
     classes: tuple[str, ...]
     survey: str
     config: FeatureConfig
     largest: int
-    card: dict
+    card: dict[str, Any]
     _loaded: dict = field(default_factory=dict, repr=False)
 
     @property
@@ -113,11 +125,16 @@ class Forest:
 
     @property
     def selection(self) -> ImageSelection:
-        """Which images it is shown."""
+        """Which images of a sequence it is given."""
         return self.config
 
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """The band whose images it uses."""
+        return (self.config.band,)
+
     @classmethod
-    def open(cls, folder) -> Forest:
+    def open(cls, folder: str | Path) -> Forest:
         """A model that was trained before.
 
         Raises
@@ -128,7 +145,7 @@ class Forest:
         folder = Path(folder)
         card = read_card(folder, kind=KIND, version=FORMAT_VERSION, keys=_CARD_KEYS)
         try:
-            config, largest = FeatureConfig.of_dict(card["recipe"]), int(card["largest"])
+            config, largest = FeatureConfig.of_dict(card["feature_config"]), int(card["largest"])
             classes = tuple(str(name) for name in card["classes"])
         except (KeyError, TypeError, ValueError) as error:
             raise ClassifierError(f"{folder / CARD} is damaged ({error}). Train again.") from None
@@ -141,7 +158,13 @@ class Forest:
         return cls(folder, classes, str(card["survey"]), config, largest, card)
 
     def after(self, n_images: int) -> RandomForestClassifier:
-        """The forest for so many images."""
+        """The forest for ``n_images`` images.
+
+        Raises
+        ------
+        ClassifierError
+            Its file is missing or damaged.
+        """
         k = min(n_images, self.largest)
         if k not in self._loaded:
             n_features, n_classes = len(self.config.feature_names), len(self.classes)
@@ -152,7 +175,7 @@ class Forest:
         self,
         split: DatasetSplit,
         *,
-        threads: int,
+        threads: int = 1,
         on_progress: Callable[[int], None] = lambda _: None,
     ) -> Predictions:
         """Class probabilities of every object of a split after 1, 2, ... images.
@@ -160,6 +183,7 @@ class Forest:
         Raises
         ------
         ClassifierError
+            No objects, classes that the forest does not know, or damaged files.
         """
         split.refuse_empty()
         labels = split.labels_among(self.classes)
@@ -189,3 +213,41 @@ class Forest:
             features = pipeline.features(curves.of(rows), np.full(rows.size, k))
             scores[rows, k - 1] = probabilities(self.after(k), features, len(self.classes))
         return scores, n_images, median_magnitudes(curves, n_images)
+
+    def embedding(self, split: DatasetSplit, rows: np.ndarray, *, threads: int = 1) -> Embedding:
+        """The six most important features after all images, as normal deviates of their ranks."""
+        values, names = self.best_features(split, rows, threads=threads)
+        return Embedding(normal_ranks(values), f"best features: {', '.join(names)}")
+
+    def best_features(
+        self, split: DatasetSplit, rows: np.ndarray, *, threads: int = 1
+    ) -> tuple[np.ndarray, list[str]]:
+        """The most important features (object, 6) of some objects, and their names.
+
+        Importance is the mean decrease of impurity in the forest for most images; values are
+        those after all images of an object. ``rows`` of the split increase.
+        """
+        importances = self.after(self.largest).feature_importances_
+        best = np.argsort(-importances, kind="stable")[:_EMBEDDED_FEATURES]
+        pipeline = FeaturePipeline(split, self.config)
+
+        def block(bounds):
+            first, end = bounds
+            wanted = rows[(rows >= first) & (rows < end)] - first
+            curves = pipeline.light_curves(first, end).of(wanted)
+            return pipeline.features(curves, curves.n_epochs.astype(int))[:, best]
+
+        needed = [(a, b) for a, b in split.blocks() if ((rows >= a) & (rows < b)).any()]
+        with ThreadPoolExecutor(threads) as pool:
+            values = np.concatenate(list(pool.map(block, needed)))
+        return values, [self.config.feature_names[k] for k in best]
+
+
+def normal_ranks(values: np.ndarray) -> np.ndarray:
+    """Columns of values (object, feature) as normal deviates of their ranks, NaN as the median.
+
+    Like a tree, this depends on the order of values only, however long their tails.
+    """
+    rank = rankdata(values, axis=0, nan_policy="omit")
+    n_known = np.isfinite(rank).sum(axis=0)
+    return np.nan_to_num(norm.ppf((rank - 0.5) / np.maximum(n_known, 1)))

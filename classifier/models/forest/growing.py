@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
 from skyreel.errors import ClassifierError
 
@@ -39,12 +40,14 @@ def grown(sample: Sample, shape: Shape, *, seed: int, threads: int) -> RandomFor
         n_jobs=threads,
     )
     forest.fit(sample.features, sample.labels)
-    forest.n_jobs = 1  # whoever uses it runs blocks of objects on threads
+    forest.n_jobs = 1  # blocks of objects are predicted on threads of their own
     return forest
 
 
-def recalls(train: Sample, check: Sample, depth, trees, *, seed, threads) -> dict[Shape, float]:
-    """Mean recall, on validation, of forests of one depth and several numbers of trees.
+def recalls(
+    train: Sample, check: Sample, depth: int, trees: Sequence[int], *, seed: int, threads: int
+) -> dict[Shape, float]:
+    """Mean recall on ``check`` of forests of one depth and several numbers of trees.
 
     The first trees of a large forest are a small forest, so one is grown for all.
     """
@@ -54,14 +57,14 @@ def recalls(train: Sample, check: Sample, depth, trees, *, seed, threads) -> dic
     for count, tree in enumerate(forest.estimators_, start=1):
         total += tree.predict_proba(check.features)
         if count in trees:
-            right = forest.classes_[total.argmax(axis=1)] == check.labels
-            found[Shape(count, depth)] = mean_recall(right, check.labels)
+            correct = forest.classes_[total.argmax(axis=1)] == check.labels
+            found[Shape(count, depth)] = mean_recall(correct, check.labels)
     return found
 
 
-def mean_recall(right, labels) -> float:
-    """Mean over the classes there are of the share of objects (object,) that are right."""
-    return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
+def mean_recall(correct: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over the classes of the share of their objects (object,) that are ``correct``."""
+    return float(np.mean([correct[labels == label].mean() for label in np.unique(labels)]))
 
 
 def smallest_as_good(scores: dict[Shape, float], n_objects: int) -> Shape:
@@ -71,20 +74,23 @@ def smallest_as_good(scores: dict[Shape, float], n_objects: int) -> Shape:
     return min(shape for shape, score in scores.items() if score >= best - tolerance)
 
 
-def probabilities(forest, features, n_classes: int):
-    """Class probabilities (row, class), zero for classes the forest never saw."""
+def probabilities(
+    forest: RandomForestClassifier | ExtraTreesClassifier, features: np.ndarray, n_classes: int
+) -> np.ndarray:
+    """Class probabilities (row, class), float32; zero for classes absent from training."""
     out = np.zeros((len(features), n_classes), dtype=np.float32)
     if len(features):
         out[:, forest.classes_] = forest.predict_proba(features)
     return out
 
 
-def refuse_one_class(labels, what: str) -> None:
-    """Check that there is something to tell apart.
+def refuse_one_class(labels: np.ndarray, what: str) -> None:
+    """Check that the labels (object,) are of two classes or more; -1 is no class.
 
     Raises
     ------
     ClassifierError
+        They are not; ``what`` names the objects.
     """
     known = labels[labels >= 0]
     if np.unique(known).size < 2:

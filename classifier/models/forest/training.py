@@ -1,11 +1,10 @@
-"""From a data set to a trained, evaluated forest; a run that stops goes on where it was."""
+"""From a data set to a trained forest; a run that was stopped continues where it was."""
 
 from __future__ import annotations
 
 import csv
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from classifier.dataset import DatasetSplit
-from classifier.features.feature_table import FeatureTable, data_identity
+from classifier.features.feature_table import FeatureTable, dataset_identity
 from classifier.features.pipeline import FeatureConfig
 from classifier.models.forest.forest import (
     FORMAT_VERSION,
@@ -35,23 +34,26 @@ from classifier.models.forest.growing import (
     refuse_one_class,
     smallest_as_good,
 )
-from classifier.models.model_card import CARD
+from classifier.models.model_card import CARD, upgraded, write_card
 from skyreel.atomic_files import claim_folder, locked_folder, whole_file
 from skyreel.errors import ClassifierError
 from skyreel.provenance import versions
 
 MAX_SEED = 2**31
 LEAST_OBJECTS = 10
-"""Objects of every class that a forest for some number of images must learn from."""
+"""Training objects of every class that a forest for some number of images needs."""
 _PACKAGES = ("skyreel", "scikit-learn", "skops", "numpy")
 Step = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForestOptions:
-    """What can be chosen about a forest and its training.
+    """Options of one training run; ``trees`` and ``depth`` None: chosen on the validation set.
 
-    ``trees`` and ``depth`` None: chosen on the validation set.
+    Raises
+    ------
+    ClassifierError
+        A number out of range.
     """
 
     start: str = "first"
@@ -73,11 +75,11 @@ class ForestOptions:
 
     @property
     def has_choice(self) -> bool:
-        """Whether depth or number of trees is to be found."""
+        """Whether depth or number of trees is to be chosen."""
         return self.trees is None or self.depth is None
 
     def grid(self) -> list[tuple[int, tuple[int, ...]]]:
-        """(depth, numbers of trees) to be tried."""
+        """Depths, each with the numbers of trees, to try."""
         trees = TREES if self.trees is None else (self.trees,)
         return [(depth, trees) for depth in (DEPTHS if self.depth is None else (self.depth,))]
 
@@ -94,7 +96,7 @@ class ForestTraining:
     options : ForestOptions
     threads : int
     command : str
-        Kept in the model's card.
+        For the model's card.
 
     Raises
     ------
@@ -123,13 +125,13 @@ class ForestTraining:
             images=options.images,
             light_curves=options.light_curves,
         )
-        claim_folder(self.folder, self._settings(), complete=self.is_complete())
+        claim_folder(self.folder, self._settings(), complete=self.is_complete(), upgrade=upgraded)
 
     def _settings(self):
         options = self.options
         return {
-            "data": {name: data_identity(split) for name, split in self.splits.items()},
-            "recipe": self.config.as_dict(),
+            "data": {name: dataset_identity(split) for name, split in self.splits.items()},
+            "feature_config": self.config.as_dict(),
             "grid": options.grid(),
             "seed": options.seed,
             "versions": versions(*_PACKAGES),
@@ -147,7 +149,9 @@ class ForestTraining:
         return Sample(features[labels >= 0], labels[labels >= 0])
 
     def run(self, on_step: Step = lambda name, done, total: None) -> Forest:
-        """Do what is not done yet; ``on_step`` is told (what, how much more is done, of what).
+        """Do what is not done yet.
+
+        ``on_step`` is called with the name of a step, how much more of it is done, and its total.
 
         Raises
         ------
@@ -229,43 +233,49 @@ class ForestTraining:
         write_importances(self.folder, self.config.feature_names, importances)
 
     def finish(self, shape: Shape, largest: int, seconds: float) -> None:
-        """Write the card, which makes the folder a model."""
+        """Write the card, which makes the folder a model.
+
+        Raises
+        ------
+        OutputError
+        """
         train = self.splits["train"]
         card = {
             "format_version": FORMAT_VERSION,
             "kind": KIND,
             "classes": list(train.classes),
             "survey": train.survey,
-            "recipe": self.config.as_dict(),
+            "feature_config": self.config.as_dict(),
             "features": list(self.config.feature_names),
             "largest": largest,
             "trees": shape.trees,
             "depth": shape.depth,
-            "trained_on": data_identity(train),
+            "trained_on": dataset_identity(train),
             "profile": train.attributes["profile"],
             "seed": self.options.seed,
             "seconds": round(seconds, 1),
             "command": self.command,
             "versions": versions(*_PACKAGES),
         }
-        with whole_file(self.folder / CARD) as path:
-            path.write_text(json.dumps(card, indent=1))
+        write_card(self.folder, card)
 
     def is_complete(self) -> bool:
-        """Whether the model is there."""
+        """Whether the model is finished."""
         return (self.folder / CARD).is_file()
 
     def tidy(self) -> None:
-        """Remove the features, which take most of the room."""
+        """Remove the features, the largest files."""
         if not self.options.keep_features:
             for name in self.splits:
                 self.feature_table(name).path.unlink(missing_ok=True)
 
 
-_SHOWN = 25
+_PLOTTED = 25
 
 
-def write_importances(folder: Path, names, importances) -> None:
+def write_importances(
+    folder: Path, names: Sequence[str], importances: Sequence[np.ndarray]
+) -> None:
     """Write importances (number of images, feature) as ``importances.csv`` and ``.png``."""
     with whole_file(folder / "importances.csv") as path, path.open("w", newline="") as file:
         rows = csv.writer(file)
@@ -276,9 +286,9 @@ def write_importances(folder: Path, names, importances) -> None:
 
 
 def _plot(path, names, importances):
-    """Rows are the features that matter most on average, columns numbers of images."""
+    """Plot shares: rows are the features most important on average, columns numbers of images."""
     share = importances / np.maximum(importances.max(axis=1, keepdims=True), 1e-12)
-    order = np.argsort(share.mean(axis=0))[::-1][:_SHOWN]
+    order = np.argsort(share.mean(axis=0))[::-1][:_PLOTTED]
     figure = Figure(figsize=(7.0, 0.24 * order.size + 1.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -292,7 +302,7 @@ def _plot(path, names, importances):
     )
     axes.set_yticks(range(order.size), names[order], fontsize=8)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("images seen")
-    figure.colorbar(grid, label="importance over that of the most important")
+    axes.set_xlabel("number of images")
+    figure.colorbar(grid, label="importance / that of the most important feature")
     with whole_file(path) as unfinished:
         figure.savefig(unfinished, dpi=150, format="png")

@@ -1,14 +1,19 @@
-"""Networks by name, written with Keras for any of its backends.
+"""Recurrent networks by name, written with Keras for any of its backends.
 
-Keras itself, which takes seconds, is imported when one is built.
+Keras itself, which takes seconds to import, is imported when a network is built.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Any
 
 from skyreel.errors import ClassifierError
+
+if TYPE_CHECKING:
+    from classifier.models.recurrent.variants import ModelVariants
 
 NETWORKS = {
     "compact": "classifier.models.recurrent.compact",
@@ -16,8 +21,8 @@ NETWORKS = {
 }
 
 
-def built(name: str, **choices):
-    """The `ModelVariants` of a network, with fresh weights.
+def build_network(name: str, **choices: Any) -> ModelVariants:
+    """The variants of a network, with fresh weights.
 
     Parameters
     ----------
@@ -34,14 +39,18 @@ def built(name: str, **choices):
     return _builder(name)(**choices)
 
 
-def full_choices(name: str, choices: dict) -> dict:
-    """Choices of a network with its defaults where nothing was chosen, for its card."""
+def full_choices(name: str, choices: Mapping[str, Any], *, beta: float) -> dict[str, Any]:
+    """Choices of a network with its defaults where nothing was chosen, for its card.
+
+    ``beta`` is the default of networks that assume a Moffat profile.
+    """
     known = signature(_builder(name)).parameters.values()
     defaults = {p.name: p.default for p in known if p.default is not Parameter.empty}
+    defaults |= {"beta": beta} if "beta" in defaults else {}
     return {name: value for name, value in {**defaults, **choices}.items() if name != "dtype"}
 
 
-def _builder(name):
+def _builder(name: str) -> Callable[..., ModelVariants]:
     if name not in NETWORKS:
         raise ClassifierError(f"network {name!r}; known networks: {', '.join(NETWORKS)}.")
     import_module("classifier.models.recurrent.backend")  # first, to keep TensorFlow quiet

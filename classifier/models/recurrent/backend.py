@@ -12,7 +12,7 @@ from skyreel.errors import ClassifierError
 
 @contextmanager
 def _silent_stderr():
-    """Nothing reaches the terminal from below Python meanwhile."""
+    """Messages from below Python do not reach the terminal meanwhile."""
     try:
         terminal = sys.stderr.fileno()
         kept = os.dup(terminal)
@@ -44,9 +44,9 @@ logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns of a ne
 
 
 def use_cores(cores: int) -> None:
-    """Tell TensorFlow, where it is Keras's backend, how many threads to use.
+    """Set the number of threads of TensorFlow, where it is the backend of Keras.
 
-    It listens only before its first work; in a program that has used it, nothing changes.
+    It has an effect only before the first use of TensorFlow.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf

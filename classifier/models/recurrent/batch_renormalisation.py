@@ -1,4 +1,4 @@
-"""Batch renormalisation (Ioffe 2017, arXiv:1702.03275), with rows that do not count.
+"""Batch renormalisation (Ioffe 2017, arXiv:1702.03275) with masked rows.
 
 The layer keeps a moving mean and a moving standard deviation, not a variance, as the paper does.
 """
@@ -6,6 +6,7 @@ The layer keeps a moving mean and a moving standard deviation, not a variance, a
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -13,7 +14,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="skyreel")
 class BatchRenormalization(keras.layers.Layer):
-    """Batch normalisation whose training output is what inference would give, within limits.
+    """Batch normalisation whose training output equals that of inference, within limits.
 
     While training, x becomes ((x - mean_batch) / std_batch * r + d) * gamma + beta, where
     r = std_batch / std_moving clipped to [1 / r_max, r_max] and d = (mean_batch - mean_moving) /
@@ -22,8 +23,8 @@ class BatchRenormalization(keras.layers.Layer):
     while training a frozen layer (``trainable`` False).
 
     For ``plain_steps`` training steps r = 1 and d = 0, which is batch normalisation; the limits
-    then rise linearly until step ``r_steps`` and ``d_steps``. ``r_max`` 1 and ``d_max`` 0 are
-    batch normalisation for good. The defaults are the paper's. Weights and moments are float32
+    then rise linearly until step ``r_steps`` and ``d_steps``. With ``r_max`` 1 and ``d_max`` 0 it
+    stays batch normalisation. The defaults are the paper's. Weights and moments are float32
     under every dtype policy.
 
     Parameters
@@ -53,14 +54,14 @@ class BatchRenormalization(keras.layers.Layer):
 
     def __init__(
         self,
-        r_max=3.0,
-        d_max=5.0,
-        plain_steps=5_000,
-        r_steps=40_000,
-        d_steps=25_000,
-        momentum=0.99,
-        epsilon=1e-3,
-        **kwargs,
+        r_max: float = 3.0,
+        d_max: float = 5.0,
+        plain_steps: int = 5_000,
+        r_steps: int = 40_000,
+        d_steps: int = 25_000,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         _check_limits(r_max, d_max)
@@ -71,7 +72,7 @@ class BatchRenormalization(keras.layers.Layer):
         self.r_steps, self.d_steps = int(r_steps), int(d_steps)
         self.momentum, self.epsilon = float(momentum), float(epsilon)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         channels = (input_shape[-1],)
         self.gamma = self._weight("gamma", channels, "ones", trainable=True)
         self.beta = self._weight("beta", channels, "zeros", trainable=True)
@@ -89,7 +90,7 @@ class BatchRenormalization(keras.layers.Layer):
             autocast=False,
         )
 
-    def call(self, x, training=False, mask=None):
+    def call(self, x: Any, training: bool = False, mask: Any = None) -> Any:
         value = ops.cast(x, "float32")
         if training and self.trainable:
             mean, scale, shift = self._renormalising(value, mask)
@@ -109,7 +110,7 @@ class BatchRenormalization(keras.layers.Layer):
         self._move(ops.stop_gradient(mean), ops.stop_gradient(std), counted)
         return mean, ops.stop_gradient(r) / std, ops.stop_gradient(d)
 
-    def limits(self):
+    def limits(self) -> tuple[Any, Any]:
         """r_max and d_max of the next training step."""
 
         def part(full_steps):
@@ -124,14 +125,14 @@ class BatchRenormalization(keras.layers.Layer):
         self.moving_std.assign(self.moving_std + moved * (std - self.moving_std))
         self.steps.assign(self.steps + 1)
 
-    def compute_mask(self, inputs, previous_mask):
-        """No mask: rows that do not count here mean nothing to the layers that follow."""
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
+        """No mask: the layers that follow use every row."""
         return None
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("r_max", "d_max", "plain_steps", "r_steps", "d_steps", "momentum", "epsilon")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

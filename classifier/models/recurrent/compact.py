@@ -1,33 +1,64 @@
-"""A small network for two cores: every image encoded once, a light curve measured inside.
+"""A small network for two cores: every image is encoded once and its star measured.
 
 Each image passes through a small convolutional encoder and through photometry; a gated recurrent
-unit reads both in time order, so that every answer rests on the images so far and a new image
-costs the same however many came before. It knows seeing and noise of every image: pixels come
-in units of their noise, photometry assumes the image's own seeing.
+unit reads both in time order, so that a prediction depends on the images so far and a new image
+costs the same however many came before. Seeing and noise of every image are inputs: pixels are in
+units of their noise, photometry assumes the image's own seeing.
 """
 
 from __future__ import annotations
 
-from keras import layers
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import layers, ops
 
 from classifier.models.recurrent.light_curve import LightCurve
 from classifier.models.recurrent.psf_photometry import PsfPhotometry
-from classifier.models.recurrent.sequence_model import (
-    InSequence,
-    ModelVariants,
-    Views,
-    build_variants,
-)
+from classifier.models.recurrent.variants import InSequence, ModelVariants, build_variants
 
 LEAST_SIZE_PIX = 9  # leaves one place to the last convolution
+KOLMOGOROV_BETA = 4.765  # Moffat profile of a turbulent atmosphere (Trujillo et al. 2001)
+
+
+@keras.saving.register_keras_serializable(package="skyreel")
+class Views(keras.layers.Layer):
+    """Input channels of the convolutions: in units of the noise, without long tails.
+
+    Two channels through asinh(x / 3): the image, and the residual without the central star.
+
+    Call arguments
+    --------------
+    images, residual : (object, image, row, column)
+        nJy; units of the noise.
+    noise, present : (object, image)
+
+    Returns
+    -------
+    (object * image, row, column, 2)
+    """
+
+    CHANNELS = 2
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**{"dtype": "float32", **kwargs})
+
+    def call(self, images: Any, residual: Any, noise: Any, present: Any) -> Any:
+        pair = ops.stack([images / noise[..., None, None], residual], axis=-1)
+        pair = ops.arcsinh(pair / 3) * present[..., None, None, None]
+        return ops.reshape(pair, (-1, *images.shape[2:], self.CHANNELS))
+
+    def compute_output_shape(self, images_shape: tuple, **_: Any) -> tuple:
+        return (None, *images_shape[2:], self.CHANNELS)
 
 
 def compact(
     *,
     size_pix: int,
     n_classes: int,
-    beta: float = 3.8,
-    filters=(24, 32, 48, 64),
+    beta: float = KOLMOGOROV_BETA,
+    filters: Sequence[int] = (24, 32, 48, 64),
     embedding: int = 64,
     units: int = 128,
     times: bool = True,
@@ -42,13 +73,13 @@ def compact(
         Rows and columns of a stamp.
     n_classes : int
     beta : float
-        Of the Moffat profile of photometry.
+        Of the Moffat profile of photometry; training takes it from the survey profile.
     filters : four int
         Of the encoder's convolutions.
     embedding, units : int
-        Sizes of an encoded image and of the memory.
+        Sizes of an encoded image and of the hidden state.
     times, conditions : bool
-        Whether it is told the times of images, and their seeing and noise as numbers.
+        Whether times of images, and their seeing and noise as numbers, are inputs.
     dtype : str
         Keras dtype policy of the encoder; all else is float32.
 
@@ -67,29 +98,30 @@ def compact(
     joined = layers.Concatenate(dtype="float32", name="joined")
     mixed = layers.Dense(96, activation="relu", dtype="float32", name="mixed")
     gru = layers.GRU(units, return_sequences=True, return_state=True, dtype="float32", name="gru")
-    with_memory = layers.Concatenate(dtype="float32", name="with_memory")
-    answer = layers.Dense(96, activation="relu", dtype="float32", name="answer")
+    with_columns = layers.Concatenate(dtype="float32", name="with_columns")
+    dense = layers.Dense(96, activation="relu", dtype="float32", name="answer")  # of saved files
     logits = layers.Dense(n_classes, dtype="float32", name="logits")
 
     def encode(inputs, states):
-        noise, shown = inputs["noise"], inputs["shown"]
+        noise, present = inputs["noise"], inputs["present"]
         *measured, residual = photometry(
             inputs["images"], inputs["usable"], noise, inputs["njy_per_e"], inputs["seeing"]
         )
-        encoded = views(inputs["images"], residual, noise, shown)
+        encoded = views(inputs["images"], residual, noise, present)
         for layer in encoder:
             encoded = layer(encoded)
-        kept = states and states["light_curve"]
-        columns, kept = light_curve(
-            *measured, inputs["seeing"], noise, inputs["days"], shown, state=kept
+        sums = states and states["light_curve"]
+        columns, sums = light_curve(
+            *measured, inputs["seeing"], noise, inputs["days"], present, state=sums
         )
-        return [in_sequence(encoded, shown), columns], {"light_curve": kept}
+        return [in_sequence(encoded, present), columns], {"light_curve": sums}
 
     def read(encoded, states):
-        memory, last = gru(mixed(joined(encoded)), initial_state=states and states["memory"])
-        return logits(answer(with_memory([memory, encoded[1]]))), memory, {"memory": last}
+        start = states and states["hidden_state"]
+        hidden, last = gru(mixed(joined(encoded)), initial_state=start)
+        return logits(dense(with_columns([hidden, encoded[1]]))), hidden, {"hidden_state": last}
 
-    states = {"light_curve": (LightCurve.STATE,), "memory": (units,)}
+    states = {"light_curve": (LightCurve.STATE,), "hidden_state": (units,)}
     return build_variants("compact", encode, read, size_pix=size_pix, states=states)
 
 

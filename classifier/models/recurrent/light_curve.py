@@ -1,11 +1,12 @@
-"""What a light curve tells at every image, from that image and those before it.
+"""Light-curve columns of every image, from that image and those before it.
 
-Everything rests on running sums, so that a new image costs the same however many came before.
+They follow from running sums, so that a new image costs the same however many came before.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -23,16 +24,16 @@ class LightCurve(keras.layers.Layer):
     scatter : float
         Of fluxes beyond their errors, as a fraction.
     times, conditions : bool
-        Whether the columns that tell times, or seeing and noise, are there (else zeros).
+        Whether the columns of times, or of seeing and noise, are filled (else zeros).
 
     Call arguments
     --------------
     flux, error, width, width_weight : (object, image)
         As from `PsfPhotometry`.
-    seeing, noise, days, shown : (object, image)
+    seeing, noise, days, present : (object, image)
         As in `classifier.network_inputs.Inputs`.
     state : (object, 10) or None
-        What is kept of earlier images; None at the start of a sequence.
+        Running sums of earlier images; None at the start of a sequence.
 
     Returns
     -------
@@ -46,20 +47,33 @@ class LightCurve(keras.layers.Layer):
     COLUMNS = 23
     STATE = 10
 
-    def __init__(self, scatter=0.01, times=True, conditions=True, **kwargs):
+    def __init__(
+        self, scatter: float = 0.01, times: bool = True, conditions: bool = True, **kwargs: Any
+    ):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.scatter = float(scatter)
         self.times, self.conditions = bool(times), bool(conditions)
 
-    def call(self, flux, error, width, width_weight, seeing, noise, days, shown, state=None):
+    def call(
+        self,
+        flux: Any,
+        error: Any,
+        width: Any,
+        width_weight: Any,
+        seeing: Any,
+        noise: Any,
+        days: Any,
+        present: Any,
+        state: Any = None,
+    ) -> tuple[Any, Any]:
         if state is None:
             state = ops.zeros_like(flux[:, :1]) * ops.zeros((1, self.STATE), dtype="float32")
         kept = [state[:, i : i + 1] for i in range(self.STATE)]
-        count = shown + 0 * flux
+        count = present + 0 * flux
         images = _running(count, kept[0])
         has = ops.cast(images > count, "float32")
         reference = ops.where(kept[0] > 0, kept[1], flux[:, :1])
-        weight = shown / (ops.square(error) + ops.square(self.scatter * flux) + 1e-6)
+        weight = present / (ops.square(error) + ops.square(self.scatter * flux) + 1e-6)
         offset = flux - reference
         sums = [weight, weight * offset, weight * ops.square(offset)]
         w, wy, wyy = (_running(term, kept[2 + i]) for i, term in enumerate(sums))
@@ -68,7 +82,7 @@ class LightCurve(keras.layers.Layer):
         mean_error = has / ops.sqrt(earlier)
         last = [_before(x, kept[5 + i]) for i, x in enumerate((flux, error, days))]
         extent, extent_weight = (
-            _running(shown * term, kept[8 + i]) for i, term in enumerate((width, width_weight))
+            _running(present * term, kept[8 + i]) for i, term in enumerate((width, width_weight))
         )
         chi2 = ops.relu(wyy - ops.square(wy) / ops.maximum(w, _LEAST))
         spread = ops.sqrt(chi2 / ops.maximum(w, _LEAST)) / (ops.abs(mean) + 2 * error)
@@ -90,7 +104,7 @@ class LightCurve(keras.layers.Layer):
         ]
         renewed = [images, reference, w, wy, wyy, flux, error, days, extent, extent_weight]
         new_state = ops.concatenate([value[:, -1:] for value in renewed], axis=1)
-        return ops.stack(columns, axis=-1) * shown[..., None], new_state
+        return ops.stack(columns, axis=-1) * present[..., None], new_state
 
     def _change(self, flux, error, other, other_error, has):
         change = (flux - other) * has
@@ -100,10 +114,10 @@ class LightCurve(keras.layers.Layer):
         ratio = change / (ops.abs(other) + 2 * sigma)
         return ops.arcsinh(change / sigma), ops.arcsinh(5 * ratio)
 
-    def compute_output_shape(self, flux_shape, **_):
+    def compute_output_shape(self, flux_shape: tuple, **_: Any) -> tuple[tuple, tuple]:
         return (*flux_shape, self.COLUMNS), (flux_shape[0], self.STATE)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("scatter", "times", "conditions")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
@@ -113,7 +127,7 @@ def _running(values, start):
 
 
 def _before(values, start):
-    """Values of the image before, the kept one for the first."""
+    """Values of the image before; ``start`` for the first."""
     return ops.concatenate([start, values[:, :-1]], axis=1)
 
 

@@ -1,44 +1,53 @@
 """A trained network on disk: a folder of one JSON card and one file of plain arrays.
 
 Nothing in it is code: the network is built by this program from its name and choices, and the
-arrays are put in where their names and shapes fit.
+arrays are assigned where their names and shapes fit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
-from classifier.dataset import DatasetSplit
+from classifier.dataset import DatasetSplit, StampBatch
 from classifier.evaluation import Predictions
 from classifier.features.pipeline import observed_magnitudes, psf_of
 from classifier.image_selection import ImageSelection, SelectedSplit
-from classifier.models.model_card import CARD, read_card
-from classifier.models.recurrent import built
+from classifier.models.model_card import CARD, ShowsCard, read_card
+from classifier.models.protocol import Embedding, StateArray
+from classifier.models.recurrent import build_network
 from classifier.models.recurrent.backend import keras
-from classifier.models.recurrent.sequence_model import ModelVariants
-from classifier.network_inputs import Inputs, inputs_of
+from classifier.models.recurrent.variants import ModelVariants
+from classifier.network_inputs import AssumedPsf, Inputs, inputs_of
 from skyreel.atomic_files import read_arrays, write_arrays
 from skyreel.errors import ClassifierError
 
 KIND = "network"
 FORMAT_VERSION = 1
 WEIGHTS = "weights.npz"
-_CARD_KEYS = ("network", "choices", "size_pix", "showing", "trained_on")
+_CARD_KEYS = ("network", "choices", "size_pix", "selection", "assumed_psf", "trained_on")
 _BATCH = 256
 
 
-def save_weights(model, path: Path) -> None:
-    """Write the arrays of a Keras model by their names, whole or not at all."""
-    arrays = {v.path: keras.ops.convert_to_numpy(v) for v in model.weights}
-    write_arrays(path, arrays)
+def save_weights(model: keras.Model, path: Path) -> None:
+    """Write the arrays of a Keras model by their names, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+    """
+    write_arrays(path, {v.path: keras.ops.convert_to_numpy(v) for v in model.weights})
 
 
-def load_weights(model, path: Path) -> None:
-    """Put the arrays of a file into a Keras model.
+def load_weights(model: keras.Model, path: Path) -> None:
+    """Assign the arrays of a file to a Keras model.
 
     Raises
     ------
@@ -58,22 +67,25 @@ def load_weights(model, path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Network:
-    """A trained network.
+class Network(ShowsCard):
+    """A trained recurrent network: a `classifier.models.protocol.Steppable` model.
 
-    ``classes`` are in the order of the probabilities; ``size_pix`` is the stamp size it takes.
+    ``classes`` are in the order of the probabilities; ``size_pix`` is the stamp size it takes;
+    ``assumed_psf`` is the PSF it assumes where the seeing is unknown.
     """
 
+    packages: ClassVar[tuple[str, ...]] = ("keras",)
     folder: Path
     classes: tuple[str, ...]
     survey: str
     selection: ImageSelection
     size_pix: int
-    card: dict
+    assumed_psf: AssumedPsf
+    card: dict[str, Any]
     variants: ModelVariants = field(repr=False)
 
     @classmethod
-    def open(cls, folder) -> Network:
+    def open(cls, folder: str | Path) -> Network:
         """A model that was trained before.
 
         Raises
@@ -84,23 +96,30 @@ class Network:
         folder = Path(folder)
         card = read_card(folder, kind=KIND, version=FORMAT_VERSION, keys=_CARD_KEYS)
         try:
-            selection, size_pix = ImageSelection.of_dict(card["showing"]), int(card["size_pix"])
+            selection, size_pix = ImageSelection.of_dict(card["selection"]), int(card["size_pix"])
             classes = tuple(str(name) for name in card["classes"])
-            variants = built(
+            assumed = AssumedPsf.of_card(card)
+            variants = build_network(
                 card["network"], size_pix=size_pix, n_classes=len(classes), **card["choices"]
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ClassifierError(f"{folder / CARD} is damaged ({error}). Train again.") from None
         load_weights(variants.whole, folder / WEIGHTS)
-        return cls(folder, classes, str(card["survey"]), selection, size_pix, card, variants)
+        survey = str(card["survey"])
+        return cls(folder, classes, survey, selection, size_pix, assumed, card, variants)
 
     @property
     def name(self) -> str:
         """Name of the folder."""
         return self.folder.name
 
-    def shown(self, split: DatasetSplit) -> SelectedSplit:
-        """A split as this network is shown it.
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """The band whose images it uses."""
+        return (self.selection.band,)
+
+    def selected(self, split: DatasetSplit) -> SelectedSplit:
+        """The images of a split that this network is given.
 
         Raises
         ------
@@ -113,7 +132,7 @@ class Network:
                 f"{split.path} has stamps of {split.size_pix} pixels; {self.folder} takes "
                 f"{self.size_pix}."
             )
-        return SelectedSplit(split, self.selection)
+        return SelectedSplit(split.assuming(self.assumed_psf.fwhm_pix), self.selection)
 
     def predict(
         self,
@@ -124,16 +143,17 @@ class Network:
     ) -> Predictions:
         """Class probabilities of every object of a split after 1, 2, ... images.
 
-        ``threads`` is there for the sake of other models: Keras uses all cores by itself.
+        Keras uses its own threads, whatever ``threads`` says.
 
         Raises
         ------
         ClassifierError
+            As `selected`; objects of a class that the network does not know.
         """
-        shown, labels = self.shown(split), split.labels_among(self.classes)
+        selected, labels = self.selected(split), split.labels_among(self.classes)
         psf, found = psf_of(split), []
         for first, end in split.blocks():
-            stamps = shown.stamps(first, end)
+            stamps = selected.stamps(first, end)
             inputs = inputs_of(stamps)
             found.append(
                 (self.probabilities(inputs), inputs.n_images, observed_magnitudes(stamps, psf))
@@ -145,23 +165,27 @@ class Network:
     def probabilities(self, inputs: Inputs) -> np.ndarray:
         """Class probabilities (object, image, class), NaN where an object has no image."""
         logits = self._applied(self.variants.whole, inputs)
-        return np.where(inputs.shown[..., None] > 0, softmax(logits), np.nan).astype(np.float32)
+        return np.where(inputs.present[..., None] > 0, softmax(logits), np.nan).astype(np.float32)
 
-    def hidden_states(self, split: DatasetSplit, rows) -> np.ndarray:
-        """What the network remembers of some objects after their last image, (object, unit)."""
-        shown, rows = self.shown(split), np.asarray(rows)
-        found = np.zeros((len(rows), self.variants.memory.output_shape[-1]), dtype=np.float32)
+    def embedding(self, split: DatasetSplit, rows: np.ndarray, *, threads: int = 1) -> Embedding:
+        """Hidden states of some objects after their last image, (object, unit).
+
+        Keras uses its own threads, whatever ``threads`` says.
+        """
+        selected, rows = self.selected(split), np.asarray(rows)
+        n_units = self.variants.hidden_states.output_shape[-1]
+        found = np.zeros((len(rows), n_units), dtype=np.float32)
         for first, end in split.blocks():
             wanted = np.flatnonzero((rows >= first) & (rows < end))
             if wanted.size:
-                inputs = inputs_of(shown.stamps(first, end)).of(rows[wanted] - first)
-                found[wanted] = self.hidden_state_of(inputs)
-        return found
+                inputs = inputs_of(selected.stamps(first, end)).of(rows[wanted] - first)
+                found[wanted] = self.last_hidden_states(inputs)
+        return Embedding(found, f"hidden state of {n_units} units after the last image")
 
-    def hidden_state_of(self, inputs: Inputs) -> np.ndarray:
-        """What the network remembers after the last image of sequences, (object, unit)."""
-        memory = self._applied(self.variants.memory, inputs)
-        return memory[np.arange(len(inputs)), np.maximum(inputs.n_images, 1) - 1]
+    def last_hidden_states(self, inputs: Inputs) -> np.ndarray:
+        """Hidden states after the last image of sequences, (object, unit)."""
+        states = self._applied(self.variants.hidden_states, inputs)
+        return states[np.arange(len(inputs)), np.maximum(inputs.n_images, 1) - 1]
 
     def _applied(self, model, inputs):
         """Outputs of a Keras model, in batches of one size so that it is compiled once."""
@@ -172,17 +196,34 @@ class Network:
             found.append(model.predict_on_batch(part.arrays())[: min(_BATCH, n - first)])
         return np.concatenate(found)
 
-    def step(self, inputs: Inputs, states: dict) -> tuple[np.ndarray, dict]:
+    @cached_property
+    def states(self) -> dict[str, StateArray]:
+        """What it keeps of an object from one image to the next."""
+        return {name: StateArray(shape) for name, shape in self.variants.states.items()}
+
+    @property
+    def state_identity(self) -> str:
+        """A digest of classes, stamp size, choices and weights."""
+        choices = [self.card.get(key) for key in ("network", "choices")]
+        digest = hashlib.sha256(json.dumps([self.classes, self.size_pix, *choices]).encode())
+        for weight in self.variants.whole.weights:
+            digest.update(weight.path.encode())
+            digest.update(np.ascontiguousarray(weight, dtype=np.float32).tobytes())
+        return digest.hexdigest()
+
+    def step(
+        self, inputs: Inputs, stamps: StampBatch, states: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Probabilities (object, class) after one more image of every object, and new states.
 
-        ``inputs`` has an image axis of length 1; ``states`` are arrays (object, ...) by name.
+        As `classifier.models.protocol.Steppable.step`; ``stamps`` are not needed.
         """
-        named = {f"state_{name}": value for name, value in states.items()}
+        named = {f"state_{name}": states[name] for name in self.states}
         logits, renewed = self.variants.step.predict_on_batch({**inputs.arrays(), **named})
         return softmax(logits), renewed
 
 
-def softmax(logits):
+def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities of logits, along the last axis."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return shifted / shifted.sum(axis=-1, keepdims=True)

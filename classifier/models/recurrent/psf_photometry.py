@@ -1,8 +1,9 @@
-"""Photometry as a layer: the flux of a central star in every image, and what is left without it."""
+"""Photometry as a layer: the flux of a central star in every image, and the residual image."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -15,8 +16,8 @@ class PsfPhotometry(keras.layers.Layer):
     """Optimal photometry with a Moffat profile of each exposure's seeing (Naylor 1998).
 
     Pixels are weighted with the inverse variance of sky and source, the source's share taken
-    from a first fit. The light left over is also projected on the derivative of the profile by
-    the logarithm of its width: positive where the object is more extended than a star.
+    from a first fit. The residual is also projected on the derivative of the profile by the
+    logarithm of its width: positive where the object is more extended than a star.
 
     Parameters
     ----------
@@ -37,14 +38,14 @@ class PsfPhotometry(keras.layers.Layer):
         Projection on the derivative and its variance; their ratio is the excess in the logarithm
         of the width times the flux, in units of the noise of a pixel.
     residual : (object, image, row, column)
-        What is left, in units of the noise of a pixel.
+        The image without the star, in units of the noise of a pixel.
     """
 
-    def __init__(self, beta=3.8, **kwargs):
+    def __init__(self, beta: float, **kwargs: Any):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.beta = float(beta)
 
-    def call(self, images, usable, noise, njy_per_e, seeing):
+    def call(self, images: Any, usable: Any, noise: Any, njy_per_e: Any, seeing: Any) -> tuple:
         profile, slope = self._profile(images.shape[2], seeing)
         signal = images / noise[..., None, None]
         first = _total(usable * profile * signal) / _floor(_total(usable * profile * profile))
@@ -68,7 +69,7 @@ class PsfPhotometry(keras.layers.Layer):
         profile = ops.power(1 + ratio, -self.beta) * (self.beta - 1) / (math.pi * scale2)
         return profile, 2 * profile * (self.beta * ratio / (1 + ratio) - 1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "beta": self.beta}
 
 

@@ -46,7 +46,7 @@ NEARER = 0.8  # factor of redshift per step once the attempts are used up
 _MAX_STEPS = 60
 
 
-class SN(LightCurveModel):
+class Supernova(LightCurveModel):
     """Supernovae of types Ia and II.
 
     Parameters
@@ -112,7 +112,7 @@ class SN(LightCurveModel):
 
 
 class _Batch:
-    """The objects of one call of ``SN.sample`` and their accepted draws."""
+    """The objects of one call of ``Supernova.sample`` and their accepted draws."""
 
     def __init__(self, model, draws, context):
         self._model, self._draws, self._context = model, draws, context
@@ -122,7 +122,9 @@ class _Batch:
         self._last_mjd = np.fmax.reduce(mjd, axis=1)
         self._cells = model._volume.cells(context.schedule, self._first_mjd, self._last_mjd)
         self._physics = np.zeros((len(draws), len(COLUMNS)))
-        names = [name for name in SN.parameters if name not in ("subtype", "peak_mjd", "peak_mag")]
+        names = [
+            name for name in Supernova.parameters if name not in ("subtype", "peak_mjd", "peak_mag")
+        ]
         self._stored = {name: np.full(len(draws), np.nan) for name in names}
 
     def attempt(self, number, rows):
