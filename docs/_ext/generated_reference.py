@@ -90,7 +90,8 @@ def first_sentence(thing: Any) -> str:
 def described(name: str) -> Iterator[str]:
     """A directive that documents a function or a class with its members."""
     kind = "class" if isinstance(resolved(name), type) else "function"
-    yield f"(api-{name})=\n### `{name.rpartition('.')[2]}`\n\n```{{eval-rst}}\n.. auto{kind}:: {name}"
+    yield f"(api-{name})=\n### `{name.rpartition('.')[2]}`\n"
+    yield f"```{{eval-rst}}\n.. auto{kind}:: {name}"
     if kind == "class":
         yield "   :members:\n   :exclude-members: model_config"
     yield "```\n"
