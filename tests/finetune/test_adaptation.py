@@ -178,7 +178,7 @@ def test_variants_are_fewer_images_of_the_same_sequences_in_order(sequences, see
         np.testing.assert_allclose(made.days[i, :n], days, atol=1e-3)
         assert made.days[i, 0] == 0 and not made.days[i, n:].any()
         np.testing.assert_array_equal(made.seeing[i, :n], inputs.seeing[row, places])
-        ways = [made.of([i]).turned([way]).images[0, :n] for way in range(8)]
+        ways = [made.of([i]).rotated([way]).images[0, :n] for way in range(8)]
         assert any(np.array_equal(way, inputs.images[row, places]) for way in ways)
 
 
