@@ -18,9 +18,9 @@ import galsim
 import numpy as np
 
 from benchmarks.machine import describe_machine
-from simulator.scene.gaussians import pixel_centres
-from simulator.scene.profiles import sersic
+from simulator.gaussians import pixel_centres
 from simulator.scene.render import render
+from simulator.scene.sersic import sersic
 from tests.helpers.pictures import Picture, disagreement, galsims, kernel_arguments, ours
 
 SIZE_PIX = 21
@@ -76,7 +76,7 @@ def seconds_of_kernel(picture):
     image, grid = np.empty(SIZE_PIX**2, dtype=np.float32), pixel_centres(SIZE_PIX)
     begin = time.perf_counter()
     for _ in range(REPEATS):
-        render(image, *grid, SIZE_PIX, scene, psf, 0, 0, sersic(1), sersic(4))
+        render(image, (*grid, SIZE_PIX), scene, psf, 0, 0, sersic(1), sersic(4))
     return (time.perf_counter() - begin) / REPEATS
 
 

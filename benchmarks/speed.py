@@ -22,7 +22,7 @@ from benchmarks.machine import describe_machine
 from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
 from simulator.options import Options
-from simulator.scene.scene import BULGE_FRACTION, BULGE_PIX, DISC_PIX, HOST_E1, HOST_E2
+from simulator.scene.render import BULGE_FRACTION, BULGE_PIX, DISC_PIX, HOST_E1, HOST_E2
 from simulator.simulator import DRAWN_POINTINGS
 from survey_profiles import draw_pointings, load_profile
 

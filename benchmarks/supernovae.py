@@ -25,7 +25,7 @@ from simulator.lightcurves.magnitudes import MagnitudeLaw
 from simulator.lightcurves.protocol import Bands, Context
 from simulator.lightcurves.supernovae.light_curve_kernels import COLUMNS
 from simulator.lightcurves.supernovae.sed_templates import hsiao_source
-from simulator.lightcurves.supernovae.supernova import SN
+from simulator.lightcurves.supernovae.supernova import Supernova
 from simulator.lightcurves.supernovae.type_ia import RISE_DAY
 from simulator.lightcurves.supernovae.type_ii import DROP_MAG, PLATEAU_DAY, RISE_MEDIAN_DAY
 from simulator.observing.schedule import Schedule
@@ -176,15 +176,15 @@ def main():
     options = parser.parse_args()
     print(f"{describe_machine()}, NumPy {np.__version__}")
     start = time.perf_counter()
-    default = SN(LSST)
+    default = Supernova(LSST)
     print(f"tables of six LSST bands: {time.perf_counter() - start:.2f} s, kernels compiled")
-    templated = None if options.templates is None else SN(LSST, options.templates)
+    templated = None if options.templates is None else Supernova(LSST, options.templates)
     figure, axes = plt.subplots(2, 4, figsize=(19, 8.5), constrained_layout=True)
     for column, redshift in enumerate((0.1, 0.5)):
         source = hsiao_source(options.templates)
         draw_ia(axes[0, column], axes[1, column], templated or default, source, redshift)
     draw_ii(axes[:, 2], default, templated)
-    parameters = timed("HiTS-like, 25 epochs", SN(HITS), hits_context())
+    parameters = timed("HiTS-like, 25 epochs", Supernova(HITS), hits_context())
     timed("LSST-like, 27 epochs", default, lsst_context())
     draw_population(axes[:, 3], parameters)
     for panel in (axes[0, 0], *axes[:, 2], *axes[:, 3]):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from simulator.dataset.store import open_dataset
+from simulator.dataset.reader import open_dataset, stored_profile
 from simulator.detector.defects import MASK_BITS
 from skyreel.errors import ClassifierError, SimulationError
 
@@ -166,15 +166,10 @@ class DatasetSplit:
     @cached_property
     def profile(self) -> Profile:
         """The survey profile that the data were simulated with, or the survey that took them."""
-        from survey_profiles.profile import Profile
-
         try:
-            return Profile.model_validate(self.attributes["profile"])
-        except (KeyError, ValueError) as error:
-            reason = str(error).split("\n")[0]
-            raise ClassifierError(
-                f"{self.path}: its survey profile is damaged ({reason})."
-            ) from None
+            return stored_profile(open_dataset(self.path))
+        except SimulationError as error:
+            raise ClassifierError(str(error)) from None
 
     @cached_property
     def object_ids(self) -> np.ndarray:

@@ -5,19 +5,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from simulator import Options, Simulator, load_profile, register
+from simulator import LightCurveModel, Options, Simulator, load_profile, register
 from simulator.preview import preview
 
 
 @register
-class DwarfNova:
+class DwarfNova(LightCurveModel):
     """A faint binary that brightens within a day and fades over a week."""
 
     name = "DN"
     parameters: ClassVar = {"outburst_mjd": "start of the outburst [d]"}
-
-    def __init__(self, bands, templates=None):
-        pass
 
     def sample(self, draws, context):
         first, last = np.nanmin(context.schedule.mjd, 1), np.nanmax(context.schedule.mjd, 1)

@@ -53,7 +53,8 @@ def numbers(text: str, least: int = 1) -> list[int]:
 
 def read(path: str, classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Features (object, feature), labels, fields (object,), and the number without planes."""
-    from finetune.baselines import FEATURES, first_planes, single_epoch_features
+    from finetune.baselines.single_epoch_features import FEATURES, single_epoch_features
+    from finetune.baselines.single_epoch_planes import first_planes
     from skyreel.errors import FinetuneError
 
     split, planes = first_planes(path)
@@ -101,7 +102,8 @@ def confusion_table(result, classes: tuple[str, ...]) -> Table:
 
 def report(args: argparse.Namespace, console: Console) -> None:
     """Read the alerts, train, test, and print the tables."""
-    from finetune.baselines import feature_columns, few_shot_scores
+    from finetune.baselines.single_epoch import few_shot_scores
+    from finetune.baselines.single_epoch_features import feature_columns
     from skyreel.errors import FinetuneError
 
     if args.trials < 2:

@@ -27,7 +27,7 @@ from finetune.few_shot import Draw, drawn
 from finetune.homogenise import Homogenising
 from finetune.options import Options
 from finetune.real_sequences import RealSet
-from skyreel.atomic_files import alone_in, claim, write_arrays
+from skyreel.atomic_files import claim_folder, locked_folder, write_arrays
 from skyreel.errors import FinetuneError
 from skyreel.json_io import write_json
 from skyreel.provenance import versions
@@ -86,7 +86,7 @@ class Experiment:
             for trial in range(options.trials)
         ]
         complete = (self.folder / RUN).is_file()
-        claim(self.folder, self._settings(), complete=complete, upgrade=upgraded)
+        claim_folder(self.folder, self._settings(), complete=complete, upgrade=upgraded)
 
     def _network(self):
         options = self.options
@@ -123,7 +123,7 @@ class Experiment:
         FinetuneError, ClassifierError, OutputError
         """
         start = time.perf_counter()
-        with alone_in(self.folder):
+        with locked_folder(self.folder):
             self._write_draws()
             for name, scores in self.methods.all():
                 todo = list(self._missing(name))

@@ -1,4 +1,4 @@
-"""Labelled image sequences of the variable sky: simulate, store, open, make again.
+"""Labelled image sequences of the variable sky: simulate, store, open, regenerate.
 
 >>> from simulator import Options, Simulator, load_profile
 >>> simulator = Simulator(load_profile("hits"), Options(seed=1))
@@ -12,13 +12,18 @@ from __future__ import annotations
 from skyreel.lazy import attach
 
 _HOMES = {
+    "HostPlacement": "simulator.lightcurves.protocol",
+    "HostSite": "simulator.lightcurves.protocol",
+    "LightCurveModel": "simulator.lightcurves.protocol",
+    "Motion": "simulator.lightcurves.protocol",
     "Options": "simulator.options",
-    "Sequences": "simulator.simulator",
+    "Sequences": "simulator.sequences",
     "SimulationError": "skyreel.errors",
     "Simulator": "simulator.simulator",
     "StoreError": "skyreel.errors",
     "load_profile": "survey_profiles",
-    "open_dataset": "simulator.dataset.store",
+    "open_dataset": "simulator.dataset.reader",
+    "regenerate": "simulator.dataset.regenerate",
     "register": "simulator.lightcurves",
     "simulator_of": "simulator.dataset.regenerate",
 }

@@ -1,7 +1,7 @@
-"""Stamps of whole sequences: the scene of every exposure through the detector, object by object.
+"""Exposures of whole sequences: the scene of every epoch through the detector, object by object.
 
 Images are (object, epoch, row, column). The kernel runs without the interpreter's lock, so
-threads can each take a batch, and what it makes of an object depends on that object alone.
+every thread can take a batch. The images of an object depend on that object alone.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from simulator.detector.defects import OUTSIDE, add_cosmic_rays, place_fixed_def
 from simulator.detector.noise import add_noise
 from simulator.detector.readout import apply_fixed_defects, bleed, digitise
 from simulator.detector.resample import shift_stamp
+from simulator.gaussians import pixel_centres
+from simulator.psf.psf import Psf
 from simulator.rng import Purpose, key_words
-from simulator.scene.gaussians import pixel_centres
-from simulator.scene.profiles import DE_VAUCOULEURS, EXPONENTIAL, sersic
-from simulator.scene.render import render
+from simulator.scene.render import Scene, render
+from simulator.scene.sersic import DE_VAUCOULEURS, EXPONENTIAL, sersic
 
 _NOISE, _DEFECTS = (np.uint32(int(p) << 24) for p in (Purpose.NOISE, Purpose.DEFECTS))
 _LOW, _SHIFT = np.uint64(0xFFFFFFFF), np.uint64(32)
@@ -26,7 +27,7 @@ _RAY_DRAWS = 1 << 12  # draws kept for the fixed defects, and for the rays of on
 
 
 class Detector(NamedTuple):
-    """What the detector does to a batch; per-object values have shape (object,)."""
+    """The detector of every object of a batch; per-object values have shape (object,)."""
 
     gain_e_per_adu: np.ndarray
     read_noise_e: np.ndarray
@@ -35,29 +36,36 @@ class Detector(NamedTuple):
     cosmic_ray_rate_per_pix_s: float
     hot_pixel_fraction: float
     bad_column_fraction: float
-    lanczos_order: int  # 0 leaves the stamps as they were read
+    lanczos_order: int  # 0: no resampling
     silicon_um: float
     pixel_um: float
-    edges: np.ndarray  # (object, 4): first and end row and column there, shares of the stamp
+    edges: np.ndarray  # (object, 4): first and end row and column on it, as shares of the stamp
 
 
-def expose(objects, scene, psf, detector, *, seed, size_pix, images, mask):
-    """Fill ``images`` (uint16) and ``mask`` (uint8), both (object, epoch, row, column), zeroed.
+def expose(
+    objects: np.ndarray,
+    scene: Scene,
+    psf: Psf,
+    detector: Detector,
+    *,
+    seed: int,
+    size_pix: int,
+    images: np.ndarray,
+    mask: np.ndarray,
+) -> None:
+    """Fill the zeroed ``images`` (uint16) and ``mask`` (uint8), both (object, epoch, row, column).
 
-    ``objects`` are the indices in the data set, which with ``seed`` address the noise.
+    ``objects`` are the addresses in the data set, which with ``seed`` address the noise.
     """
     margin = detector.lanczos_order + 1 if detector.lanczos_order else 0
     wide = size_pix + 2 * margin
-    x_grid, y_grid = pixel_centres(wide)
     _expose(
         np.ascontiguousarray(objects, dtype=np.uint64),
         _contiguous(scene),
         _contiguous(psf),
         _contiguous(detector),
         key_words(seed),
-        wide,
-        x_grid,
-        y_grid,
+        (*pixel_centres(wide), wide),
         sersic(EXPONENTIAL),
         sersic(DE_VAUCOULEURS),
         images,
@@ -66,53 +74,34 @@ def expose(objects, scene, psf, detector, *, seed, size_pix, images, mask):
 
 
 def _contiguous(arrays):
-    """The same named tuple with C-ordered arrays: another order would be compiled anew."""
+    """The same named tuple with C-ordered arrays: another order would compile the kernel again."""
     return type(arrays)(
         *(np.ascontiguousarray(v) if isinstance(v, np.ndarray) else v for v in arrays)
     )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _expose(objects, scene, psf, detector, key, wide, x_grid, y_grid, disc, bulge, images, mask):
+def _expose(objects, scene, psf, detector, key, grid, disc, bulge, images, mask):
+    wide = grid[2]
     flat = np.empty(wide * wide, dtype=np.float32)
     flags = np.empty((wide, wide), dtype=np.uint8)
     counts = np.empty(wide * wide, dtype=np.uint16)
+    recorded = counts.reshape((wide, wide))
     defect = np.zeros((wide, wide), dtype=np.uint8)
+    order = detector.lanczos_order
     for i in range(objects.size):
-        low, high = np.uint32(objects[i] & _LOW), np.uint32(objects[i] >> _SHIFT)
-        fixed = (low, high, _DEFECTS)
+        words = np.uint32(objects[i] & _LOW), np.uint32(objects[i] >> _SHIFT)
+        hot, dead = detector.hot_pixel_fraction, detector.bad_column_fraction
         defect[:] = 0
-        has_defect = place_fixed_defects(
-            defect, detector.hot_pixel_fraction, detector.bad_column_fraction, fixed, key
-        )
+        has_defect = place_fixed_defects(defect, hot, dead, (*words, _DEFECTS), key)
         for epoch in range(scene.n_epochs[i]):
-            render(flat, x_grid, y_grid, wide, scene, psf, i, epoch, disc, bulge)
-            stamp = flat.reshape((wide, wide))
+            render(flat, grid, scene, psf, i, epoch, disc, bulge)
             flags[:] = 0
-            seconds = detector.exposure_time_s[i, epoch]
-            rays = detector.cosmic_ray_rate_per_pix_s * seconds * wide * wide
-            draw = (epoch + 1) * _RAY_DRAWS
-            add_cosmic_rays(
-                stamp, flags, rays, detector.silicon_um, detector.pixel_um, fixed, draw, key
-            )
-            if has_defect:
-                apply_fixed_defects(stamp, flags, defect, seconds)
-            counter = (low, high, _NOISE, np.uint32(epoch << 16))
-            add_noise(flat, detector.read_noise_e[i], counter, key)
-            if _any_above(flat, detector.full_well_e[i]):
-                bleed(stamp, flags, detector.full_well_e[i])
+            _detect(flat, flags, defect, has_defect, detector, i, epoch, words, key)
             digitise(counts, flat, detector.gain_e_per_adu[i])
-            recorded = counts.reshape((wide, wide))
-            if detector.lanczos_order:
-                _register(
-                    images[i, epoch],
-                    mask[i, epoch],
-                    recorded,
-                    flags,
-                    scene.x_pix[i, epoch],
-                    scene.y_pix[i, epoch],
-                    detector.lanczos_order,
-                )
+            if order:
+                x, y = scene.x_pix[i, epoch], scene.y_pix[i, epoch]
+                _register(images[i, epoch], mask[i, epoch], recorded, flags, x, y, order)
             else:
                 images[i, epoch] = recorded
                 mask[i, epoch] = flags
@@ -120,8 +109,28 @@ def _expose(objects, scene, psf, detector, key, wide, x_grid, y_grid, disc, bulg
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _detect(flat, flags, defect, has_defect, detector, i, epoch, words, key):
+    """Cosmic rays, defects, noise and bleeding of one exposure, in place, and their mask bits.
+
+    ``words`` are the low and the high half of the address of object ``i``.
+    """
+    stamp = flat.reshape(flags.shape)
+    seconds = detector.exposure_time_s[i, epoch]
+    rays = detector.cosmic_ray_rate_per_pix_s * seconds * flags.shape[0] * flags.shape[1]
+    silicon_um, pixel_um = detector.silicon_um, detector.pixel_um
+    draw = (epoch + 1) * _RAY_DRAWS
+    add_cosmic_rays(stamp, flags, rays, silicon_um, pixel_um, (*words, _DEFECTS), draw, key)
+    if has_defect:
+        apply_fixed_defects(stamp, flags, defect, seconds)
+    counter = (*words, _NOISE, np.uint32(epoch << 16))
+    add_noise(flat, detector.read_noise_e[i], counter, key)
+    if _any_above(flat, detector.full_well_e[i]):
+        bleed(stamp, flags, detector.full_well_e[i])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _cut(images, mask, edges):
-    """Empty and mark what lies outside the detector in every epoch of one object."""
+    """Set pixels outside the detector to zero and mark them, in every epoch of one object."""
     size = images.shape[1]
     first_row, end_row = round(edges[0] * size), round(edges[1] * size)
     first_column, end_column = round(edges[2] * size), round(edges[3] * size)

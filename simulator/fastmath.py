@@ -15,7 +15,7 @@ F = np.float32
 
 
 @intrinsic
-def float_of_bits(typing_context, bits):
+def float_of_bits(typing_context: object, bits: types.Type) -> tuple:
     """The float32 whose bit pattern is an int32."""
 
     def codegen(context, builder, signature, args):
@@ -25,7 +25,7 @@ def float_of_bits(typing_context, bits):
 
 
 @intrinsic
-def bits_of_float(typing_context, value):
+def bits_of_float(typing_context: object, value: types.Type) -> tuple:
     """The bit pattern of a float32, as an int32."""
 
     def codegen(context, builder, signature, args):
@@ -35,7 +35,7 @@ def bits_of_float(typing_context, value):
 
 
 @njit(cache=True, nogil=True, inline="always", error_model="numpy")
-def exp2_of_negative(x):
+def exp2_of_negative(x: np.float32) -> np.float32:
     """2^x for x <= 0; below -126 it stays at 2^-126."""
     x = max(x, F(-126.0))
     whole = np.int32(x - F(0.5))
@@ -51,7 +51,7 @@ def exp2_of_negative(x):
 
 
 @njit(cache=True, nogil=True, inline="always", error_model="numpy")
-def log_of(x):
+def log_of(x: np.float32) -> np.float32:
     """Natural logarithm of x > 0, x not subnormal."""
     bits = bits_of_float(x)
     # mantissa in [sqrt(1/2), sqrt(2)): the exponent is counted from sqrt(1/2)
@@ -73,7 +73,7 @@ def log_of(x):
 
 
 @njit(cache=True, nogil=True, inline="always", error_model="numpy")
-def cos_sin_of_turn(turn):
+def cos_sin_of_turn(turn: np.float32) -> tuple[np.float32, np.float32]:
     """Cosine and sine of 2 pi ``turn`` for -0.5 <= turn <= 0.5."""
     quarter = turn * F(4.0)
     whole = np.int32(quarter + F(2.5)) - np.int32(2)  # nearest quarter, -2 to 2
@@ -96,7 +96,7 @@ def cos_sin_of_turn(turn):
 
 
 @intrinsic
-def double_of_bits(typing_context, bits):
+def double_of_bits(typing_context: object, bits: types.Type) -> tuple:
     """The float64 whose bit pattern is an int64."""
 
     def codegen(context, builder, signature, args):
@@ -106,7 +106,7 @@ def double_of_bits(typing_context, bits):
 
 
 @njit(cache=True, nogil=True, inline="always", error_model="numpy")
-def fast_exp(x):
+def fast_exp(x: float) -> float:
     """e^x in float64 to 2e-10; held at e^+-690 beyond."""
     turns = min(max(x, -690.0), 690.0) * 1.4426950408889634
     whole = np.int64(np.floor(turns + 0.5))

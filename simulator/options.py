@@ -1,8 +1,8 @@
-"""What a user may ask of a simulation, checked before any work starts."""
+"""The options of a simulation, checked before any work starts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -21,7 +21,7 @@ _SHARE_ERROR = 0.01  # by which a class's share of a round may differ from the o
 
 @dataclass(frozen=True)
 class Options:
-    """One simulation, up to how many objects it makes.
+    """One simulation, but for the number of objects.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Options:
 
     def __post_init__(self):
         for name, weight in self.classes.items():
-            light_curve_class_or_error(name)
+            light_curve_class(name)
             if not (isfinite(weight) and weight > 0):
                 raise SimulationError(f"class {name}: weight {weight:g}; it must be above zero.")
         if not self.classes:
@@ -92,14 +92,6 @@ class Options:
         return {**asdict(self), "classes": dict(self.classes)}
 
 
-def light_curve_class_or_error(name):
-    """The class of this name, or a SimulationError with the nearest one."""
-    try:
-        return light_curve_class(name)
-    except ValueError as error:
-        raise SimulationError(str(error)) from None
-
-
 def parse_classes(text: str) -> dict[str, float]:
     """Classes and weights of a text such as ``SN:2,RRL,NV``."""
     classes: dict[str, float] = {}
@@ -123,7 +115,7 @@ SPLITS = ("train", "validation", "test")
 _SPLIT_SHIFT = 56
 
 
-def addresses(split: str, indices):
+def addresses(split: str, indices: Sequence[int] | np.ndarray) -> np.ndarray:
     """Addresses of objects of a split, uint64, shape (object,).
 
     Raises
@@ -142,7 +134,9 @@ def addresses(split: str, indices):
     return indices.astype(np.uint64) + np.uint64(SPLITS.index(split) << _SPLIT_SHIFT)
 
 
-def class_numbers(seed, split, indices, cycle):
+def class_numbers(
+    seed: int, split: str, indices: Sequence[int] | np.ndarray, cycle: Sequence[int]
+) -> np.ndarray:
     """Class of every object: each round of ``len(cycle)`` objects is a shuffled ``cycle``."""
     indices = np.asarray(indices, dtype=np.int64)
     length = len(cycle)

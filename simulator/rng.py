@@ -1,4 +1,4 @@
-"""Random numbers addressed by what they are for, so that how a run is cut changes nothing.
+"""Random numbers addressed by purpose and object, so that dividing a run changes nothing.
 
 Everything random about object *i* comes from Philox 4x32-10 (Salmon et al. 2011, "Parallel
 random numbers: as easy as 1, 2, 3"), keyed by the run's seed and counted by (object, purpose,
@@ -11,6 +11,7 @@ from enum import IntEnum
 
 import numpy as np
 from numba import njit
+from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -21,7 +22,7 @@ ROUNDS = 10
 
 
 class Purpose(IntEnum):
-    """What a stream is for. Part of the data format: append, never renumber."""
+    """The purpose of a stream. Part of the data format: append, never renumber."""
 
     CLASS = 0
     POINTING = 1
@@ -37,7 +38,9 @@ class Purpose(IntEnum):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def philox(c0, c1, c2, c3, k0, k1):
+def philox(
+    c0: np.uint32, c1: np.uint32, c2: np.uint32, c3: np.uint32, k0: np.uint32, k1: np.uint32
+) -> tuple[np.uint32, np.uint32, np.uint32, np.uint32]:
     """Four 32-bit random words for one 128-bit counter and one 64-bit key (all uint32)."""
     for _ in range(ROUNDS):
         p0 = _M0 * np.uint64(c0)
@@ -76,7 +79,7 @@ class Draws:
     Every call takes the next draw of every object's own stream, so the k-th call of an
     object gives the same number whichever other objects are in the batch. Where objects
     are redrawn until they are accepted, take ``attempt(k)`` of the ones still open: it is
-    a fresh set of streams, again independent of the other objects.
+    another set of streams, also independent of the other objects.
 
     Parameters
     ----------
@@ -87,7 +90,7 @@ class Draws:
     purpose : Purpose
     """
 
-    def __init__(self, seed, objects, purpose, attempt=0):
+    def __init__(self, seed: int, objects: ArrayLike, purpose: Purpose, attempt: int = 0) -> None:
         self.seed = seed
         self.objects = np.ascontiguousarray(objects, dtype=np.uint64)
         self.purpose = Purpose(purpose)
@@ -97,42 +100,42 @@ class Draws:
     def __len__(self):
         return self.objects.size
 
-    def attempt(self, number: int, rows=slice(None)) -> Draws:
-        """Fresh streams of the objects in ``rows`` for their ``number``-th try (from 1)."""
+    def attempt(self, number: int, rows: np.ndarray | slice = slice(None)) -> Draws:
+        """Other streams of the objects in ``rows`` for their ``number``-th try (from 1)."""
         if not 0 < number < 2**24:
             raise ValueError(f"attempt {number}: allowed are 1 to {2**24 - 1}.")
         return Draws(self.seed, self.objects[rows], self.purpose, number)
 
-    def uniform(self, low=0.0, high=1.0):
+    def uniform(self, low: np.ndarray | float = 0.0, high: np.ndarray | float = 1.0) -> np.ndarray:
         """Uniform numbers in (low, high), shape (object,); bounds may be arrays."""
         out = np.empty(self.objects.size)
         _fill_uniform(out, self.objects, self._stream, np.uint32(self._draw), *key_words(self.seed))
         self._draw += 1
         return low + (high - low) * out
 
-    def normal(self, mean=0.0, sigma=1.0):
+    def normal(self, mean: np.ndarray | float = 0.0, sigma: np.ndarray | float = 1.0) -> np.ndarray:
         """Normal numbers, shape (object,)."""
         return mean + sigma * ndtri(self.uniform())
 
-    def integers(self, high):
+    def integers(self, high: np.ndarray | int) -> np.ndarray:
         """Whole numbers from 0 to ``high`` - 1, shape (object,); ``high`` may be an array."""
         return np.minimum((self.uniform() * high).astype(np.int64), np.asarray(high) - 1)
 
-    def choice(self, weights):
+    def choice(self, weights: ArrayLike) -> np.ndarray:
         """Indices into ``weights``, drawn in proportion to them, shape (object,)."""
         edges = np.cumsum(np.asarray(weights, dtype=float))
         return np.searchsorted(edges, self.uniform(0.0, edges[-1]), side="right")
 
-    def from_table(self, x, density):
+    def from_table(self, x: np.ndarray, density: np.ndarray) -> np.ndarray:
         """Values distributed as a tabulated density over the increasing grid ``x``."""
         steps = 0.5 * (density[1:] + density[:-1]) * np.diff(x)
         cumulative = np.concatenate([[0.0], np.cumsum(steps)])
         return np.interp(self.uniform(0.0, cumulative[-1]), cumulative, x)
 
-    def normals(self, n: int):
+    def normals(self, n: int) -> np.ndarray:
         """``n`` normal numbers for every object, shape (object, n); counts as n calls."""
         return ndtri(self.uniforms(n))
 
-    def uniforms(self, n: int):
+    def uniforms(self, n: int) -> np.ndarray:
         """``n`` uniform numbers for every object, shape (object, n); counts as n calls."""
         return np.stack([self.uniform() for _ in range(n)], axis=1)

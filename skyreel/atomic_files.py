@@ -1,4 +1,4 @@
-"""Files that are there whole, or not at all."""
+"""Files written whole or not at all, and folders used by one process at a time."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from skyreel.errors import ClassifierError, OutputError, StoreError
 
 try:
     import fcntl
-except ImportError:  # not a POSIX system: nothing keeps two processes apart
+except ImportError:  # not a POSIX system: folders are not locked
     fcntl = None
 
 SETTINGS = "training.json"
 
 
 @contextmanager
-def whole_file(path) -> Iterator[Path]:
-    """Another name to write to, which becomes ``path`` once the block ends well.
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """Give another name to write to, renamed to ``path`` when the block ends without an error.
 
     Raises
     ------
     OutputError
-        The place cannot be written; nothing is left of the attempt.
+        The path cannot be written; no unfinished file is left.
     """
     path = Path(path)
     unfinished = path.with_name(path.name + ".partial")
@@ -50,17 +50,17 @@ def _discard(unfinished):
 
 
 @contextmanager
-def alone_in(folder) -> Iterator[None]:
-    """Keep other processes of this program from writing in a folder, made if it is not there.
+def locked_folder(folder: str | Path) -> Iterator[None]:
+    """Lock a folder against other processes of this program; make it if it is not there.
 
     Raises
     ------
     OutputError
-        Another one is at it, or the folder cannot be made.
+        Another process holds the lock, or the folder cannot be made.
     """
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        descriptor = locked(folder)
+        descriptor = folder_lock(folder)
     except StoreError as error:
         raise OutputError(str(error)) from None
     except OSError as error:
@@ -71,14 +71,14 @@ def alone_in(folder) -> Iterator[None]:
         os.close(descriptor)
 
 
-def claim(
+def claim_folder(
     folder: Path,
     settings: dict[str, Any],
     *,
     complete: bool,
     upgrade: Callable[[dict[str, Any]], dict[str, Any]] = lambda found: found,
 ) -> None:
-    """Mark a folder as that of one run, or check that it is.
+    """Record the settings of the run a folder belongs to, or check that they are the same.
 
     Versions of packages may differ once the run is ``complete``. ``upgrade`` brings settings that
     an earlier version wrote to today's keys before they are compared.
@@ -86,7 +86,7 @@ def claim(
     Raises
     ------
     ClassifierError
-        The folder holds something else, or a run with other settings.
+        The folder holds other files, or a run with other settings.
     OutputError
         It cannot be written.
     """
@@ -114,11 +114,11 @@ def claim(
 
 
 def _is_foreign(path):
-    return not path.name.endswith(".partial")  # left by a run that was killed as it began
+    return not path.name.endswith(".partial")  # left by a run that was killed at its start
 
 
 def _differences(there, now, name=""):
-    """What differs between two nested dictionaries, in words."""
+    """Differences between two nested dictionaries, in words."""
     if isinstance(there, dict) and isinstance(now, dict):
         for key in sorted(there.keys() | now.keys()):
             yield from _differences(there.get(key), now.get(key), f"{name}.{key}".lstrip("."))
@@ -138,7 +138,7 @@ _DAMAGE = (
 )
 
 
-def write_arrays(path, arrays: dict[str, np.ndarray]) -> None:
+def write_arrays(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
     """Write arrays by their names, whole or not at all.
 
     Raises
@@ -149,7 +149,7 @@ def write_arrays(path, arrays: dict[str, np.ndarray]) -> None:
         np.savez(file, **arrays)
 
 
-def read_arrays(path, otherwise: str) -> dict[str, np.ndarray]:
+def read_arrays(path: str | Path, otherwise: str) -> dict[str, np.ndarray]:
     """Read what ``write_arrays`` wrote.
 
     Raises
@@ -164,8 +164,14 @@ def read_arrays(path, otherwise: str) -> dict[str, np.ndarray]:
         raise ClassifierError(f"{path} is missing or damaged ({error}). {otherwise}") from None
 
 
-def locked(path) -> int:
-    """A descriptor that keeps other processes from writing until it is closed."""
+def folder_lock(path: str | Path) -> int:
+    """Lock a folder; the lock is held until the descriptor that is returned is closed.
+
+    Raises
+    ------
+    StoreError
+        Another process holds it.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     if fcntl is not None:
         try:

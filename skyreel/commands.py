@@ -1,105 +1,296 @@
-"""One call of a command: what is asked of all of them, and how they talk to the user."""
+"""How commands are made: one style of help, shared options, early checks and exit codes.
+
+A command module makes an ``app`` with `new_app`, declares its function with `command`, and imports
+whatever is heavy inside that function, after its checks.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from functools import wraps
+from importlib.metadata import version
+from inspect import Parameter, signature
 from pathlib import Path
+from typing import Annotated, Any
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+import typer
+from typer.core import TyperCommand
 
-from skyreel.errors import ClassifierError, Interrupted
+from skyreel.errors import Interrupted, RunError, UserError
 
+BAD_ARGUMENT, FAILED_RUN, STOPPED = 2, 1, 130
 MAX_THREADS = 256
+RESUME = "stopped. Run the same command again to finish."
+NOTHING_WRITTEN = "stopped; nothing was written."
+LIST = ",..."
+"""End of the metavar of an option that takes a list: by comma, by spaces, or given repeatedly."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """What every command is asked."""
-
-    data: Path | None
-    out: Path
-    threads: int | None
-    quiet: bool
-
-    @property
-    def console(self) -> Console:
-        """Where to talk to the user."""
-        return Console(quiet=self.quiet, highlight=False)
-
-    def cores(self) -> int:
-        """Threads to use.
-
-        Raises
-        ------
-        ClassifierError
-        """
-        affinity = getattr(os, "sched_getaffinity", None)
-        cores = len(affinity(0)) if affinity else os.cpu_count()
-        threads = cores if self.threads is None else self.threads
-        if not 1 <= threads <= MAX_THREADS:
-            raise ClassifierError(f"--threads {threads}; allowed are 1 to {MAX_THREADS}.")
-        return threads
-
-    def check_output(self) -> None:
-        """Say what is wrong with the output path before anything is computed.
-
-        Raises
-        ------
-        ClassifierError
-        """
-        if (self.out / "zarr.json").exists():
-            raise ClassifierError(f"{self.out} is a data set; write elsewhere.")
-        place = self.out.absolute()
-        if not place.is_dir():
-            place = place.parent
-        while not place.exists():
-            place = place.parent
-        if not place.is_dir() or not os.access(place, os.W_OK):
-            raise ClassifierError(f"{self.out}: {place} is not a folder that can be written to.")
+# --- apps and commands --------------------------------------------------------------------------
 
 
-def check_report(folder) -> None:
-    """Refuse a place for a report that is a file.
+class Command(TyperCommand):
+    """A command whose list options may also be given with spaces between the values."""
 
-    Raises
-    ------
-    ClassifierError
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the command line, lists joined by comma first."""
+        flags = {
+            flag
+            for parameter in self.params
+            if (getattr(parameter, "metavar", None) or "").endswith(LIST)
+            for flag in parameter.opts
+            if flag.startswith("-")
+        }
+        return super().parse_args(ctx, join_lists(args, flags))
+
+
+def join_lists(arguments: Iterable[str], flags: set[str]) -> list[str]:
+    """Arguments with the values of each list option joined by comma: ``--k 1 2`` is ``--k 1,2``.
+
+    A value that holds a comma is a whole list; what follows it is an argument of its own.
     """
-    if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
-        raise ClassifierError(f"--report {folder} is a file; a report is a folder.")
-    if folder is not None and (Path(folder) / "zarr.json").exists():
-        raise ClassifierError(f"--report {folder} is a data set; write elsewhere.")
+    found: list[str] = []
+    place: dict[str, int] = {}  # of the values of each list
+    flag = None  # of the list that is being read
+    for argument in arguments:
+        is_option = argument.startswith("-") and not argument[1:2].isdigit()
+        name, equals, value = argument.partition("=")
+        if is_option and name in flags:
+            flag = name
+            if flag not in place:
+                found += [flag, ""]
+                place[flag] = len(found) - 1
+            values = value if equals else ""
+        elif is_option or flag is None:
+            flag = None
+            found.append(argument)
+            continue
+        else:
+            values = argument
+        found[place[flag]] = ",".join(filter(None, [found[place[flag]], values]))
+        if "," in values:
+            flag = None
+    return found
 
 
-def interruptible(command):
-    """A command that says how to go on when the user stops it."""
+def new_app(name: str | None = None, summary: str | None = None, **settings: Any) -> typer.Typer:
+    """An app of one command, or of several where it has a ``summary``.
 
-    @wraps(command)
-    def run(*arguments, **options):
+    ``name`` precedes the name of the command in messages.
+    """
+    return typer.Typer(
+        name=name,
+        help=summary,
+        no_args_is_help=summary is not None,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        callback=_group if summary else None,
+        context_settings=_SETTINGS,
+        **settings,
+    )
+
+
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def command(
+    app: typer.Typer, name: str | None = None, *, stopped: str = RESUME
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add a function to an app as a command.
+
+    The command prints ``NAME: message`` and exits with 2 for a `UserError`, 1 for a `RunError`,
+    and 130 with the sentence ``stopped`` when the user interrupts it.
+    """
+
+    def add(function: Callable[..., None]) -> Callable[..., None]:
+        words = [app.info.name, name or function.__name__]
+        label = " ".join(word for word in words if isinstance(word, str))
+        made = _as_command(function, label, stopped)
+        app.command(name, cls=Command, context_settings=_SETTINGS)(made)
+        return function
+
+    return add
+
+
+def _as_command(function, label, stopped):
+    """The function with exit codes, and ``--version`` among its options."""
+
+    @wraps(function)
+    def run(version, **options):
         try:
-            return command(*arguments, **options)
-        except KeyboardInterrupt:
-            raise Interrupted from None
+            function(**options)
+        except UserError as error:
+            _fail(f"{label}: {error}", BAD_ARGUMENT)
+        except RunError as error:
+            _fail(f"{label}: {error}", FAILED_RUN)
+        except (KeyboardInterrupt, Interrupted):
+            _fail(f"{label}: {stopped}", STOPPED)
 
+    own = signature(function, eval_str=True)
+    option = Parameter("version", Parameter.KEYWORD_ONLY, default=False, annotation=_Version)
+    parameters = [*own.parameters.values(), option]
+    run.__signature__ = own.replace(parameters=parameters)
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
 
 
-def progress_bars(console):
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
+def _fail(message, code):
+    typer.echo(message, err=True)
+    raise typer.Exit(code) from None
+
+
+def _print_version(wanted: bool):
+    if wanted:
+        typer.echo(f"skyreel {version('skyreel')}")
+        raise typer.Exit
+
+
+_Version = Annotated[
+    bool,
+    typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version."),
+]
+
+
+def _group(version: _Version = False):
+    """Options of a group of commands."""
+
+
+# --- options that mean the same in every command ------------------------------------------------
+
+
+def list_option(*flags: str, metavar: str, **settings: Any) -> Any:
+    """An option that takes a list, by comma or with spaces; the command gets it as one text."""
+    return typer.Option(*flags, metavar=metavar + LIST, **settings)
+
+
+DATA = typer.Option(help="Data set, simulated or real.")
+REAL = typer.Option(help="Data set of real labelled sequences, as ingest makes it.")
+SURVEY = "Survey profile: a name (see `survey list`), or a TOML file."
+MODEL = typer.Option(help="Shipped model by name, or a folder.")
+BAND = typer.Option(help="Band of the light curves.", show_default="the reference band")
+LIGHT_CURVES = (
+    "'science': fluxes of the images; 'difference': after a template of the earliest images is "
+    "subtracted; 'both'."
+)
+EXPOSURES = typer.Option(help="Real observing conditions: ECSV, CSV, Parquet or OpSim SQLite.")
+CLASSES = list_option(
+    metavar="CLASS", help="Classes by comma; in simulations with weights: SN:2,RRL,NV."
+)
+ProfileSet = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=VALUE", help="Replace a number of the profile, as camera.gain_e_per_adu=4.1."
+    ),
+]
+Plugin = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE.py", help="Python file that registers light-curve classes."),
+]
+Split = Annotated[str, typer.Option(help="Split of the data set: train, validation or test.")]
+Images = Annotated[int, typer.Option(help="Use at most so many images of a sequence.")]
+Start = Annotated[
+    str,
+    typer.Option(
+        help="'first': sequences begin with their first image; 'alert': with five images before "
+        "the first alert (docs/forest.md says what that gives away)."
+    ),
+]
+AnySurvey = Annotated[
+    bool, typer.Option("--any-survey", help="Accept a model that was trained on another survey.")
+]
+Seed = Annotated[int, typer.Option(help="Same seed, same result.")]
+Threads = Annotated[int | None, typer.Option(help="Cores to use.", show_default="all")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+
+
+def split_list(text: str | None) -> tuple[str, ...]:
+    """Values of a list option."""
+    return tuple(filter(None, map(str.strip, (text or "").split(","))))
+
+
+def profile_overrides(settings: Iterable[str] | None) -> dict[str, str]:
+    """Values of ``--profile-set`` by dotted key.
+
+    Raises
+    ------
+    UserError
+    """
+    overrides = {}
+    for setting in settings or ():
+        key, sign, value = setting.partition("=")
+        if not sign or not key.strip():
+            raise UserError(
+                f"--profile-set {setting!r}: write KEY=VALUE, as in camera.gain_e_per_adu=4.1."
+            )
+        overrides[key.strip()] = value.strip()
+    return overrides
+
+
+def n_cores(threads: int | None) -> int:
+    """Threads to use: as asked, or all cores that this process may use.
+
+    Raises
+    ------
+    UserError
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    threads = (len(affinity(0)) if affinity else os.cpu_count()) if threads is None else threads
+    if not 1 <= threads <= MAX_THREADS:
+        raise UserError(f"--threads {threads}; allowed are 1 to {MAX_THREADS}.")
+    return threads
+
+
+# --- checks of outputs before any work ----------------------------------------------------------
+
+
+def check_folder(path: Path | None, flag: str = "--out", *, dataset: bool = False) -> None:
+    """Refuse an output folder that cannot be written; None is no output.
+
+    Raises
+    ------
+    UserError
+    """
+    if path is None:
+        return
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{flag} {path} is a file; give a folder.")
+    if not dataset and (path / "zarr.json").exists():
+        raise UserError(f"{flag} {path} is a data set; write elsewhere.")
+    _check_writable(path, flag, path if path.is_dir() else path.absolute().parent)
+
+
+def check_file(
+    path: Path | None,
+    flag: str = "--out",
+    suffixes: Iterable[str] = (),
+    *,
+    in_folder: bool = False,
+) -> None:
+    """Refuse an output file that cannot be written or has another suffix; None is no output.
+
+    With ``in_folder``, its folder must be there already.
+
+    Raises
+    ------
+    UserError
+    """
+    if path is None:
+        return
+    allowed = tuple(suffixes)
+    if path.is_dir():
+        raise UserError(f"{flag} {path} is a folder; give a file.")
+    if allowed and path.suffix.lower() not in allowed:
+        raise UserError(f"{flag} {path}: allowed are files ending in {', '.join(allowed)}.")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise UserError(f"{flag} {path}: it cannot be written to.")
+    if in_folder and not path.absolute().parent.is_dir():
+        raise UserError(f"{flag} {path}: there is no folder {path.parent}; make it first.")
+    _check_writable(path, flag, path.absolute().parent)
+
+
+def _check_writable(path, flag, place):
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise UserError(f"{flag} {path}: {place} is not a folder that can be written to.")

@@ -43,4 +43,7 @@ def folder_digest(path: str | Path) -> str:
 
 def command_line(name: str) -> str:
     """The command that is running, as one line for a shell."""
-    return shlex.join([name, *sys.argv[1:]])
+    arguments = sys.argv[1:]
+    if arguments[:1] == [name]:  # of ``skyreel NAME``
+        arguments = arguments[1:]
+    return shlex.join([name, *arguments])

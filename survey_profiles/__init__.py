@@ -12,6 +12,6 @@ _HOMES = {
     "draw_pointings": "survey_profiles.conditions",
     "load_profile": "survey_profiles.loading",
     "profile_names": "survey_profiles.loading",
-    "read_exposures": "survey_profiles.exposure_tables.plain",
+    "read_exposures": "survey_profiles.exposure_tables",
 }
 __getattr__, __dir__, __all__ = attach(__name__, _HOMES)

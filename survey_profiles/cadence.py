@@ -1,17 +1,22 @@
-"""When a survey comes back to a field: a fixed list of nights, or a season with random gaps.
+"""When a survey observes a field: a fixed list of nights, or a season with random gaps.
 
 A field has a position; visits are placed by hour angle, so that airmass, Moon and time of
 night belong together. Arrays are (pointing, visit), in order of time; NaN in ``mjd`` where
-there is no visit. A night is known by the whole MJD at its local midnight.
+there is no visit. A night is named by the whole MJD at its local midnight.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from survey_profiles import ephemeris
+
+if TYPE_CHECKING:
+    from survey_profiles.cadence_schema import Footprint
+    from survey_profiles.profile import Profile
 
 _H_PER_DAY = 24.0
 _TRANSIT_SHIFT_H_PER_DAY = 24.0 * (ephemeris.SIDEREAL_PER_SOLAR - 1.0)
@@ -30,7 +35,7 @@ class Visits:
     dec_deg: np.ndarray  # (pointing, 1)
 
 
-def draw_visits(profile, rng, count) -> Visits:
+def draw_visits(profile: Profile, rng: np.random.Generator, count: int) -> Visits:
     """The visits of ``count`` random fields in the bands in use."""
     ra_deg, dec_deg = draw_fields(profile.cadence.footprint, rng, count)
     plan = _fixed_nights if profile.cadence.nights else _season_nights
@@ -41,17 +46,21 @@ def draw_visits(profile, rng, count) -> Visits:
     airmass = ephemeris.airmass(altitude)
     refused = ~(airmass <= profile.cadence.max_airmass)
     if profile.cadence.season:
-        refused |= _near_moon(mjd, ra_deg, dec_deg, profile.cadence.season.min_moon_separation_deg)
+        refused |= _close_to_moon(
+            mjd, ra_deg, dec_deg, profile.cadence.season.min_moon_separation_deg
+        )
     mjd, airmass = (np.where(refused, np.nan, a) for a in (mjd, airmass))
     return Visits(mjd, band, night, exposure_time_s, airmass, ra_deg, dec_deg)
 
 
-def _near_moon(mjd, ra_deg, dec_deg, limit_deg):
+def _close_to_moon(mjd, ra_deg, dec_deg, limit_deg):
     moon_ra, moon_dec = ephemeris.moon_equatorial_deg(mjd)
     return ephemeris.separation_deg(ra_deg, dec_deg, moon_ra, moon_dec) < limit_deg
 
 
-def draw_fields(footprint, rng, count):
+def draw_fields(
+    footprint: Footprint, rng: np.random.Generator, count: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Right ascension and declination in degrees, shape (count, 1), even on the sphere."""
     ra_deg = rng.uniform(*footprint.ra_deg, (count, 1))
     low, high = np.sin(np.radians(footprint.dec_deg))

@@ -1,40 +1,23 @@
-"""How a profile says when it observes: fields, and a list of nights or a season."""
+"""What a profile holds of the cadence: fields, and a list of nights or a season."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Magnitude = Annotated[float, Field(ge=-5, le=40, allow_inf_nan=False)]
-Probabilities = Annotated[tuple[Fraction, ...], Field(min_length=2)]
+from survey_profiles.schema_types import Finite, Fraction, NotNegative, Positive, Table
 
-
-class Table(BaseModel):
-    """A frozen table of a profile; unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def require_quantiles(probabilities, values, name):
-    """Refuse a quantile table whose columns differ in length or do not increase."""
-    if len(probabilities) != len(values):
-        raise ValueError(
-            f"one number of {name} ({len(values)}) for each probability ({len(probabilities)})"
-        )
-    if list(probabilities) != sorted(set(probabilities)) or list(values) != sorted(values):
-        raise ValueError(f"{name} and its probabilities increasing")
+_Mjd = Annotated[float, Field(ge=15020, le=88069)]
 
 
 class Footprint(Table):
-    """Fields are spread evenly on the sky between these limits, [low, high] in degrees."""
+    """Fields are spread evenly on the sky between these limits."""
 
-    ra_deg: tuple[Finite, Finite]
-    dec_deg: tuple[Annotated[float, Field(ge=-90)], Annotated[float, Field(le=90)]]
+    ra_deg: tuple[Finite, Finite] = (0.0, 360.0)
+    """[deg] Right ascension, [low, high]."""
+    dec_deg: tuple[Annotated[float, Field(ge=-90)], Annotated[float, Field(le=90)]] = (-90.0, 90.0)
+    """[deg] Declination, [low, high]; fields that never rise high enough are drawn again."""
 
     @model_validator(mode="after")
     def _consistent(self):
@@ -44,46 +27,75 @@ class Footprint(Table):
 
 
 class Visit(Table):
-    """One planned visit: band, hour angle of the field, and the share of fields that got it."""
+    """One planned visit of a night."""
 
     band: str
+    """Name of the band."""
     hour_angle_h: Annotated[float, Field(ge=-12, le=12)]
+    """[h] Hour angle of the field."""
     fraction: Fraction = 1.0
+    """Fraction of fields that got this visit."""
     exposure_time_s: Positive | None = None
+    """[s] Exposure time; by default that of the band."""
 
 
 class Night(Table):
-    """A night of a fixed timetable; ``mjd`` is the whole MJD at its local midnight (UT date)."""
+    """A night of a fixed timetable."""
 
     mjd: Annotated[int, Field(ge=15020, le=88069)]
+    """[d] Whole MJD at the local midnight of the night (UT date)."""
     visits: Annotated[tuple[Visit, ...], Field(min_length=1)]
+    """The planned visits."""
 
 
 class Block(Table):
-    """Visits of one field in one night, band by band, chosen in proportion to ``weight``.
-
-    ``max_moon_fraction``: not when more of the Moon's disc than this is lit.
-    """
+    """Visits of one field in one night, band by band."""
 
     bands: Annotated[tuple[str, ...], Field(min_length=1)]
-    weight: Positive
+    """Bands in the order of the visits."""
+    weight: Positive = 1.0
+    """The block is chosen in proportion to its weight."""
     max_moon_fraction: Fraction = 1.0
+    """The block is not chosen when more of the Moon's disc than this is lit."""
 
 
 class Season(Table):
-    """An open-ended timetable, cut to a window of ``window_day`` within a field's season."""
+    """An open-ended timetable, cut to a window within a field's season."""
 
-    first_mjd: Annotated[float, Field(ge=15020, le=88069)]
-    years: Annotated[int, Field(ge=1, le=50)]
-    season_day: Positive
-    window_day: Positive
+    DERIVED: ClassVar = ("night_gap_weights",)
+
+    first_mjd: _Mjd
+    """[d] MJD of the start of the survey."""
+    years: Annotated[int, Field(ge=1, le=50)] = 1
+    """[yr] Length of the survey."""
+    season_day: Positive = 180.0
+    """[d] Season of a field; the default is a field that crosses the meridian within 6 h of
+    midnight."""
+    window_day: Positive = 120.0
+    """[d] Length of a sequence, within the season; default chosen."""
     night_gaps_day: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+    """[d] Gaps between the nights in which a field is observed."""
     night_gap_weights: Annotated[tuple[NotNegative, ...], Field(min_length=1)]
+    """Relative frequency of each gap; by default all the same."""
     blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
-    pair_gap_min: tuple[Positive, Positive]
-    hour_angle_limit_h: Annotated[float, Field(gt=0, le=12)]
-    half_night_h: Annotated[float, Field(gt=0, le=12)]
+    """What is observed in a night, one of these."""
+    pair_gap_min: tuple[Positive, Positive] = (20.0, 40.0)
+    """[min] Shortest and longest time between the visits of a block; default chosen."""
+    hour_angle_limit_h: Annotated[float, Field(gt=0, le=12)] = 4.0
+    """[h] Largest hour angle of a visit; default chosen."""
+    half_night_h: Annotated[float, Field(gt=0, le=12)] = 4.2
+    """[h] Half of the length of a night; the default lies between half of the shortest and of
+    the mean astronomical night."""
     min_moon_separation_deg: Annotated[float, Field(ge=0, lt=180)] = 0.0
+    """[deg] Fields closer to the Moon are not observed."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _even_weights(cls, given: Any) -> Any:
+        gaps = given.get("night_gaps_day") if isinstance(given, dict) else None
+        if isinstance(gaps, list | tuple):
+            return {"night_gap_weights": [1.0] * len(gaps), **given}
+        return given
 
     @model_validator(mode="after")
     def _consistent(self):
@@ -101,22 +113,27 @@ class Season(Table):
 
 
 class Cadence(Table):
-    """When fields are observed: a fixed list of ``nights`` or a ``season``, one of the two.
-
-    The visits of ``nights`` scatter by ``hour_angle_scatter_h``, each by itself, and all those of
-    a field by ``hour_angle_field_scatter_h`` together: fields are visited in one order.
-    """
+    """When fields are observed: a fixed list of ``nights`` or a ``season``, one of the two."""
 
     bands: Annotated[tuple[str, ...], Field(min_length=1)]
-    max_epochs: Annotated[int, Field(ge=1, le=1000)]
-    min_epochs: Annotated[int, Field(ge=1)]
-    max_airmass: Annotated[float, Field(gt=1, le=5)]
-    hour_angle_scatter_h: Annotated[float, Field(ge=0, le=3)]
+    """Bands in use, of those in ``bands`` of the profile."""
+    max_epochs: Annotated[int, Field(ge=1, le=1000)] = 60
+    """Longest sequence; longer ones are cut. Default chosen."""
+    min_epochs: Annotated[int, Field(ge=1)] = 5
+    """Shortest sequence; fields with fewer exposures are drawn again. Default chosen."""
+    max_airmass: Annotated[float, Field(gt=1, le=5)] = 2.0
+    """Visits at a higher airmass are dropped; default chosen."""
+    hour_angle_scatter_h: Annotated[float, Field(ge=0, le=3)] = 0.0
+    """[h] Scatter of the hour angle of each visit of ``nights`` by itself."""
     hour_angle_field_scatter_h: Annotated[float, Field(ge=0, le=3)] = 0.0
-    field_radius_deg: Positive
-    footprint: Footprint
+    """[h] Scatter of the hour angle common to all visits of a field of ``nights``."""
+    field_radius_deg: Positive = 1.0
+    """[deg] Radius of the field of view; used to place positions in OpSim schedules."""
+    footprint: Footprint = Field(default_factory=Footprint)
     nights: tuple[Night, ...] = ()
+    """A fixed timetable, in order of time."""
     season: Season | None = None
+    """An open-ended timetable."""
 
     @model_validator(mode="after")
     def _consistent(self):

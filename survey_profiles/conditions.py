@@ -1,4 +1,4 @@
-"""Exposures drawn from a profile, with the correlations that real nights have.
+"""Exposures drawn from a profile, with the correlations of real nights.
 
 The Moon and the airmass follow from where a field stands at the time of a visit; seeing, sky
 and zero point share a part within a night; depth follows from all of them. Arrays are
@@ -6,6 +6,9 @@ and zero point share a part within a night; depth follows from all of them. Arra
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtr
@@ -16,15 +19,32 @@ from survey_profiles.cadence import draw_visits
 from survey_profiles.moonlight import NANOLAMBERT_V_MAG, moonlight_at
 from survey_profiles.pointings import Pointings, as_pointings, draw_shapes, pack_left
 
+if TYPE_CHECKING:
+    from survey_profiles.conditions_schema import Weather
+    from survey_profiles.profile import Profile
+
 MAX_ROUNDS = 40
 _VISITS, _SEEING, _SKY, _CLOUD, _DEPTH, _SHAPE = range(6)  # append, never renumber
+Columns = Mapping[str, np.ndarray]  # arrays (pointing, epoch) by name
 
 
-def draw_pointings(profile, seed: int, count: int = 2048) -> Pointings:
+def draw_pointings(profile: Profile, seed: int, count: int = 2048) -> Pointings:
     """``count`` sequences of exposures; the same for the same (profile, seed, count).
 
     Fields left with fewer than ``cadence.min_epochs`` exposures (weather, airmass, seeing
     cut) are drawn again.
+
+    Raises
+    ------
+    skyreel.errors.ProfileError
+        Hardly any field gets so many exposures.
+
+    Examples
+    --------
+    >>> from survey_profiles import load_profile
+    >>> pointings = draw_pointings(load_profile("hits"), seed=1, count=4)
+    >>> len(pointings), pointings.mjd.shape == pointings.airmass.shape
+    (4, True)
     """
     kept, found = [], 0
     for attempt in range(MAX_ROUNDS):
@@ -95,11 +115,11 @@ class BandValues:
     ``BandValues(profile, band)["zero_point_mag"]`` has the shape of ``band``.
     """
 
-    def __init__(self, profile, band):
+    def __init__(self, profile: Profile, band: np.ndarray) -> None:
         self._bands = tuple(profile.bands.values())
         self._band = band
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> np.ndarray:
         values = [getattr(band, name) for band in self._bands]
         return np.array([np.nan if v is None else v for v in values], dtype=float)[self._band]
 
@@ -111,7 +131,9 @@ def _per_night(rng, columns, draw):
     return np.take_along_axis(values, columns["night"], axis=1)
 
 
-def draw_seeing(profile, rng, columns, bands):
+def draw_seeing(
+    profile: Profile, rng: np.random.Generator, columns: Columns, bands: BandValues
+) -> np.ndarray:
     """Half-maximum widths in arcsec: a Gaussian copula over night, hours and exposure."""
     seeing = profile.seeing
     night = _per_night(rng, columns, lambda r, shape: r.normal(size=shape))
@@ -128,8 +150,8 @@ def draw_seeing(profile, rng, columns, bands):
     return zenith * columns["airmass"] ** seeing.airmass_exponent
 
 
-def rubin_fwhm_arcsec(atmosphere_fwhm_arcsec, system_fwhm_arcsec):
-    """Zenith PSF width from the atmosphere's in the band and the telescope's.
+def rubin_fwhm_arcsec(atmosphere_fwhm_arcsec: np.ndarray, system_fwhm_arcsec: float) -> np.ndarray:
+    """Zenith PSF width from that of the atmosphere in the band and that of the telescope.
 
     FWHM_eff = 1.16 sqrt(system^2 + 1.04 atmosphere^2), then FWHM_geom = 0.822 FWHM_eff + 0.052
     (Rubin SMTN-002 and the OpSim seeing model).
@@ -138,7 +160,7 @@ def rubin_fwhm_arcsec(atmosphere_fwhm_arcsec, system_fwhm_arcsec):
     return depths.geometric_fwhm_arcsec(effective)
 
 
-def drifting(rng, mjd, time_h):
+def drifting(rng: np.random.Generator, mjd: np.ndarray, time_h: float) -> np.ndarray:
     """Unit-variance noise whose correlation falls as exp(-|dt| / time_h) along each row."""
     step_h = np.nan_to_num(np.diff(mjd, axis=1) * 24.0)
     keep = np.exp(-step_h / time_h)
@@ -149,10 +171,12 @@ def drifting(rng, mjd, time_h):
     return noise
 
 
-def draw_sky(profile, rng, columns, bands):
+def draw_sky(
+    profile: Profile, rng: np.random.Generator, columns: Columns, bands: BandValues
+) -> np.ndarray:
     """Background in ADU per pixel: dark sky by airmass plus scattered moonlight.
 
-    It is not dimmed by clouds: in the HiTS data the cloudy night was no darker.
+    Clouds do not dim it: in the HiTS data the cloudy night is no darker.
     """
     sky, zero_point = profile.sky, bands["zero_point_mag"]
     per_mag = columns["exposure_time_s"] * profile.camera.pixel_scale_arcsec**2
@@ -165,7 +189,9 @@ def draw_sky(profile, rng, columns, bands):
     return (dark + moon * bands["moonlight_factor"]) * 10.0**scatter
 
 
-def draw_zero_point(weather, rng, columns, bands):
+def draw_zero_point(
+    weather: Weather, rng: np.random.Generator, columns: Columns, bands: BandValues
+) -> np.ndarray:
     """Zero points in mag for 1 ADU/s: extinction, clear-night scatter and clouds."""
     night = _per_night(rng, columns, lambda r, s: r.normal(0.0, weather.night_scatter_mag, s))
     cloudy = _per_night(rng, columns, lambda r, s: r.random(s) < weather.cloudy_night_fraction)
@@ -180,7 +206,7 @@ def _clear_zero_point(columns, bands):
     )
 
 
-def limiting_mag(profile, columns, bands):
+def limiting_mag(profile: Profile, columns: Columns, bands: BandValues) -> np.ndarray:
     """The 5-sigma depth that the other conditions imply, without residual scatter."""
     names = ("seeing_fwhm_arcsec", "sky_adu", "zero_point_mag", "exposure_time_s")
     if profile.depth.model == "noise":
@@ -191,7 +217,7 @@ def limiting_mag(profile, columns, bands):
     )
 
 
-def model_m5_mag(profile, columns, bands):
+def model_m5_mag(profile: Profile, columns: Columns, bands: BandValues) -> np.ndarray:
     """Ivezic et al. 2019, equation 6, for a clear sky of ``columns["sky_adu"]``."""
     sky_mag = depths.sky_mag_per_arcsec2(
         profile.camera, columns["sky_adu"], columns["exposure_time_s"], bands["zero_point_mag"]
@@ -206,7 +232,9 @@ def model_m5_mag(profile, columns, bands):
     )
 
 
-def draw_limiting_mag(profile, rng, columns, bands):
+def draw_limiting_mag(
+    profile: Profile, rng: np.random.Generator, columns: Columns, bands: BandValues
+) -> np.ndarray:
     """Depths with the measured scatter about what the conditions imply."""
     depth = profile.depth
     uniform = rng.random(columns["mjd"].shape)

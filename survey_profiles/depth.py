@@ -1,25 +1,40 @@
-"""The 5-sigma point-source depth of an exposure, from its sky, seeing and throughput."""
+"""The 5-sigma point-source depth of an exposure, from its sky, seeing and throughput.
+
+Arguments broadcast; numbers may stand for arrays.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from survey_profiles.instrument_schema import Camera
 
 RUBIN_GEOMETRIC_SLOPE = 0.822  # FWHM_geom = 0.822 FWHM_eff + 0.052 arcsec (Rubin SMTN-002)
 RUBIN_GEOMETRIC_OFFSET_ARCSEC = 0.052
 EFFECTIVE_PIXELS_PER_FWHM2 = 2.266  # n_eff = 2.266 (FWHM / pixel)^2 (Rubin LSE-40, SMTN-002)
 
 
-def effective_fwhm_arcsec(geometric_fwhm_arcsec):
+def effective_fwhm_arcsec(geometric_fwhm_arcsec: np.ndarray) -> np.ndarray:
     """FWHM_eff, the width of the Gaussian with the PSF's noise area, from its true FWHM."""
     return (geometric_fwhm_arcsec - RUBIN_GEOMETRIC_OFFSET_ARCSEC) / RUBIN_GEOMETRIC_SLOPE
 
 
-def geometric_fwhm_arcsec(effective_fwhm):
+def geometric_fwhm_arcsec(effective_fwhm: np.ndarray) -> np.ndarray:
     """The half-maximum width of the PSF from its FWHM_eff."""
     return RUBIN_GEOMETRIC_SLOPE * effective_fwhm + RUBIN_GEOMETRIC_OFFSET_ARCSEC
 
 
-def noise_depth_mag(camera, *, seeing_fwhm_arcsec, sky_adu, zero_point_mag, exposure_time_s):
+def noise_depth_mag(
+    camera: Camera,
+    *,
+    seeing_fwhm_arcsec: np.ndarray,
+    sky_adu: np.ndarray,
+    zero_point_mag: np.ndarray,
+    exposure_time_s: np.ndarray,
+) -> np.ndarray:
     """Magnitude whose counts are five times the background noise in n_eff pixels."""
     n_eff = EFFECTIVE_PIXELS_PER_FWHM2 * (seeing_fwhm_arcsec / camera.pixel_scale_arcsec) ** 2
     gain = camera.gain_e_per_adu
@@ -28,15 +43,15 @@ def noise_depth_mag(camera, *, seeing_fwhm_arcsec, sky_adu, zero_point_mag, expo
 
 
 def m5_mag(
-    coefficient_mag,
+    coefficient_mag: np.ndarray,
     *,
-    sky_mag_per_arcsec2,
-    effective_fwhm_arcsec,
-    exposure_time_s,
-    extinction_mag_per_airmass,
-    airmass,
-):
-    """Equation 6 of Ivezic et al. 2019 (ApJ 873, 111) for one visit."""
+    sky_mag_per_arcsec2: np.ndarray,
+    effective_fwhm_arcsec: np.ndarray,
+    exposure_time_s: np.ndarray,
+    extinction_mag_per_airmass: np.ndarray,
+    airmass: np.ndarray,
+) -> np.ndarray:
+    """5-sigma depth of visits: equation 6 of Ivezic et al. 2019 (ApJ 873, 111)."""
     return (
         coefficient_mag
         + 0.50 * (sky_mag_per_arcsec2 - 21.0)
@@ -46,18 +61,22 @@ def m5_mag(
     )
 
 
-def sky_mag_per_arcsec2(camera, sky_adu, exposure_time_s, zero_point_mag):
+def sky_mag_per_arcsec2(
+    camera: Camera, sky_adu: np.ndarray, exposure_time_s: np.ndarray, zero_point_mag: np.ndarray
+) -> np.ndarray:
     """Surface brightness of a background of ``sky_adu`` per pixel."""
     per_arcsec2 = sky_adu / exposure_time_s / camera.pixel_scale_arcsec**2
     return zero_point_mag - 2.5 * np.log10(per_arcsec2)
 
 
-def sky_adu(camera, sky_mag, exposure_time_s, zero_point_mag):
+def sky_adu(
+    camera: Camera, sky_mag: np.ndarray, exposure_time_s: np.ndarray, zero_point_mag: np.ndarray
+) -> np.ndarray:
     """Background per pixel of a surface brightness in mag/arcsec^2."""
     rate = 10.0 ** (0.4 * (zero_point_mag - sky_mag))
     return rate * camera.pixel_scale_arcsec**2 * exposure_time_s
 
 
-def dark_adu(camera, exposure_time_s):
-    """What dark current adds to the background of a pixel in an exposure."""
+def dark_adu(camera: Camera, exposure_time_s: np.ndarray) -> np.ndarray:
+    """Counts that dark current adds to the background of a pixel in an exposure."""
     return camera.dark_current_e_per_s * exposure_time_s / camera.gain_e_per_adu

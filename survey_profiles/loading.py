@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from skyreel.errors import Problem, ProfileError, nearest
-from survey_profiles.profile import Ccd, Profile
-from survey_profiles.sources import covers, flat_items, unsourced_keys
+from survey_profiles.instrument_schema import Ccd
+from survey_profiles.profile import Profile
+from survey_profiles.sources import covers, flat_items, holds_number, unsourced_keys
 
 USER_SOURCE = "set by the user"
 
@@ -21,7 +24,7 @@ def profile_names() -> tuple[str, ...]:
     return tuple(sorted(f.name[:-5] for f in files if f.name.endswith(".toml")))
 
 
-def profile_text(name_or_path) -> str:
+def profile_text(name_or_path: str | Path) -> str:
     """The TOML of a profile, comments included."""
     where, _ = _read(name_or_path)
     if where in profile_names():
@@ -29,13 +32,14 @@ def profile_text(name_or_path) -> str:
     return Path(name_or_path).read_text(encoding="utf-8")
 
 
-def load_profile(name_or_path, overrides=None) -> Profile:
+def load_profile(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Profile:
     """A validated profile.
 
     Parameters
     ----------
     name_or_path : str or Path
-        One of ``profile_names()``, or the path of a TOML file.
+        One of ``profile_names()``, or the path of a TOML file. Keys with a default may be left
+        out of a file; a file without a table ``sources`` has its numbers from the user.
     overrides : mapping of dotted key to value, optional
         Strings are read as TOML values (``"4.1"``, ``'["g", "r"]'``), or taken as they are
         where they are not TOML. A key of ``camera`` that CCDs have too is set for all CCDs.
@@ -44,9 +48,17 @@ def load_profile(name_or_path, overrides=None) -> Profile:
     ------
     ProfileError
         Unknown name, unreadable file, or anything that cannot describe a survey.
+
+    Examples
+    --------
+    >>> load_profile("hits", {"camera.read_noise_e": 5}).camera.read_noise_e
+    5.0
     """
     where, raw = _read(name_or_path)
     problems = [p for item in (overrides or {}).items() for p in _override(raw, *item)]
+    if "sources" not in raw:
+        numbers = [key for key, value in flat_items(raw) if holds_number(value)]
+        raw["sources"] = dict.fromkeys(numbers, USER_SOURCE)
     profile, found = _validated(raw)
     problems += found + cross_problems(raw)
     if problems:
@@ -83,7 +95,8 @@ def _override(raw, key, value):
     *path, last = key.split(".")
     table = raw
     for depth, part in enumerate(path):
-        table = table.setdefault(part, {}) if not depth and part == "hosts" else table.get(part)
+        optional = part in _optional_tables(path[:depth])
+        table = table.setdefault(part, {}) if optional else table.get(part)
         if not isinstance(table, dict):
             hint = nearest(key, [k for k, _ in flat_items(raw) if not k.startswith("sources.")])
             return [Problem(key, "no such table", f"allowed: keys of the profile. {hint}")]
@@ -97,7 +110,7 @@ def _override(raw, key, value):
 
 
 def _without_echoes(problems):
-    """Leave out what the CCDs repeat of a camera-wide value."""
+    """Leave out problems of CCDs that repeat a camera-wide value."""
     common = {(p.key, p.found) for p in problems}
 
     def echo(p):
@@ -135,7 +148,7 @@ def _problem(raw, error) -> Problem:
     allowed = _WORDS.get(error["type"]) or _allowed(error)
     if error["type"] == "extra_forbidden":
         return Problem(key, "a key", f"{allowed} {nearest(loc[-1], _known_keys(loc[:-1]))}")
-    return Problem(key, _FOUND.get(error["type"]) or _shown(error["input"]), allowed)
+    return Problem(key, _FOUND.get(error["type"]) or _in_words(error["input"]), allowed)
 
 
 def _allowed(error) -> str:
@@ -146,20 +159,34 @@ def _allowed(error) -> str:
     return f"allowed: {text}."
 
 
-def _shown(value, width=60) -> str:
+def _in_words(value, width=60) -> str:
     text = "a table" if isinstance(value, dict) else repr(value)
     return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
 def _known_keys(loc):
     """Keys that the table at a location of the profile may have."""
+    model = _model_at(loc)
+    return list(model.model_fields) if model else []
+
+
+def _model_at(loc):
+    """The schema of the table at a location of the profile; None where there is none."""
     model = Profile
     for part in loc:
         if isinstance(part, int) or model is None:
             continue
         annotation = model.model_fields[part].annotation if part in model.model_fields else model
         model = _model_inside(annotation)
-    return list(model.model_fields) if model else []
+    return model
+
+
+def _optional_tables(loc):
+    """Tables at a location of the profile that a file may leave out."""
+    fields = _model_at(loc).model_fields if _model_at(loc) else {}
+    return [
+        name for name, field in fields.items() if _model_inside(field.default_factory) is not None
+    ]
 
 
 def _model_inside(annotation):
@@ -169,8 +196,8 @@ def _model_inside(annotation):
     return next((m for m in inside if m is not None), None)
 
 
-def cross_problems(raw) -> list[Problem]:
-    """What is wrong between tables, found in the raw file even where single values are wrong."""
+def cross_problems(raw: Mapping[str, Any]) -> list[Problem]:
+    """Contradictions between tables, found in the raw file even where single values are wrong."""
     return [*_source_problems(raw), *_band_problems(raw), *_depth_problems(raw)]
 
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from survey_profiles import ephemeris
+
+if TYPE_CHECKING:
+    from survey_profiles.profile import Site
 
 NANOLAMBERT_V_MAG = (20.7233 + np.log(34.08)) / 0.92104  # V mag/arcsec^2 of 1 nL, their eq. 27
 V_EXTINCTION_MAG = 0.172  # per airmass, the value they use for Mauna Kea
 
 
-def moonlight_nanolambert(moon_elongation, moon_altitude, field_altitude, separation):
+def moonlight_nanolambert(
+    moon_elongation: np.ndarray,
+    moon_altitude: np.ndarray,
+    field_altitude: np.ndarray,
+    separation: np.ndarray,
+) -> np.ndarray:
     """V-band surface brightness of scattered moonlight in nanolamberts; angles in degrees.
 
     Zero while the Moon is down. Their equations 3, 15, 20 and 21, good to 8-23 % by their
@@ -29,7 +39,9 @@ def _scattering_airmass(altitude_deg):
     return (1.0 - 0.96 * np.cos(np.radians(altitude_deg)) ** 2) ** -0.5
 
 
-def moonlight_at(mjd, ra_deg, dec_deg, site):
+def moonlight_at(
+    mjd: np.ndarray, ra_deg: np.ndarray, dec_deg: np.ndarray, site: Site
+) -> np.ndarray:
     """Scattered moonlight in nanolamberts towards a field at a time (arrays broadcast)."""
     moon_ra, moon_dec = ephemeris.moon_equatorial_deg(mjd)
     moon_hour = ephemeris.hour_angle_h(mjd, moon_ra, site.longitude_deg)

@@ -1,10 +1,17 @@
-"""Four panels that show at a glance what a profile draws: cadence, seeing, sky and depth."""
+"""Four panels of exposures drawn from a profile: cadence, seeing, sky and depth."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-SHOWN_POINTINGS = 12
+if TYPE_CHECKING:
+    from survey_profiles.pointings import Pointings
+    from survey_profiles.profile import Profile
+
+PLOTTED_POINTINGS = 12
 _COLOURS = {
     "u": "#5b3fa8",
     "g": "#2a7fb8",
@@ -15,8 +22,14 @@ _COLOURS = {
 }
 
 
-def save_overview(profile, pointings, path):
-    """Write the four panels to an image file; its suffix sets the format."""
+def save_overview(profile: Profile, pointings: Pointings, path: str | Path) -> None:
+    """Write the four panels to an image file; its suffix sets the format.
+
+    Raises
+    ------
+    OSError
+        It cannot be written.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -46,10 +59,10 @@ def _draw_cadence(axes, pointings, used):
     row = np.broadcast_to(np.arange(1, len(pointings) + 1)[:, None], day.shape)
     size = 7 if len(used) == 1 else 4
     for offset, (_, colour, mask) in enumerate(used):
-        shown = mask & (row <= SHOWN_POINTINGS)
+        plotted = mask & (row <= PLOTTED_POINTINGS)
         lift = (offset - (len(used) - 1) / 2) * 0.8 / max(len(used), 2)
-        axes.plot(day[shown], row[shown] + lift, "|", color=colour, ms=size, mew=1.2)
-    rows = min(SHOWN_POINTINGS, len(pointings))
+        axes.plot(day[plotted], row[plotted] + lift, "|", color=colour, ms=size, mew=1.2)
+    rows = min(PLOTTED_POINTINGS, len(pointings))
     axes.set(xlabel="time since the first exposure [d]", ylabel="pointing")
     axes.set(ylim=(rows + 0.7, 0.3), yticks=range(1, rows + 1))
     axes.set_title("cadence", loc="left", fontsize=10)
@@ -58,8 +71,8 @@ def _draw_cadence(axes, pointings, used):
 
 def _draw_histogram(axes, values, used, label, *, logarithmic=False):
     """One outline per band between the 0.5 and 99.5 percentiles, medians marked."""
-    shown = np.concatenate([values[mask] for _, _, mask in used])
-    low, high = np.percentile(shown, [0.5, 99.5])
+    observed = np.concatenate([values[mask] for _, _, mask in used])
+    low, high = np.percentile(observed, [0.5, 99.5])
     edges = np.geomspace(low, high, 50) if logarithmic else np.linspace(low, high, 50)
     for name, colour, mask in used:
         weight = np.full(mask.sum(), 100.0 / mask.sum())

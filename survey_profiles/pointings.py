@@ -1,10 +1,16 @@
-"""Sequences of exposures: what both a drawn profile and a user's table are turned into."""
+"""Sequences of exposures, drawn from a profile or read from a table."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from survey_profiles.profile import Psf
 
 _FLOAT_COLUMNS = (
     "exposure_time_s",
@@ -44,6 +50,8 @@ class Pointings:
     n_epochs : int16, shape (pointing,)
     ccd : int16, shape (pointing,)
         Index into ``profile.camera.ccds``; -1 where a table does not fix it.
+    unused_rows : mapping of str to int
+        Rows of the table that are left out, by reason; empty for drawn pointings.
     """
 
     mjd: np.ndarray
@@ -59,16 +67,20 @@ class Pointings:
     psf_e2: np.ndarray
     n_epochs: np.ndarray
     ccd: np.ndarray
+    unused_rows: Mapping[str, int] = field(default_factory=dict, compare=False)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.n_epochs)
 
-    def rows(self, rows) -> Pointings:
+    def rows(self, rows: np.ndarray | slice) -> Pointings:
         """Some of the pointings."""
-        return Pointings(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+        names = ("mjd", "band", "n_epochs", "ccd", *_FLOAT_COLUMNS)
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
-def pack_left(keep, columns):
+def pack_left(
+    keep: np.ndarray, columns: Mapping[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Move the kept entries of (pointing, epoch) arrays to the left, in order.
 
     Parameters
@@ -92,13 +104,19 @@ def pack_left(keep, columns):
     return packed, length
 
 
-def as_pointings(columns, n_epochs, ccd) -> Pointings:
-    """A ``Pointings`` of packed columns, in its data types."""
+def as_pointings(
+    columns: Mapping[str, np.ndarray],
+    n_epochs: ArrayLike,
+    ccd: ArrayLike,
+    unused_rows: Mapping[str, int] | None = None,
+) -> Pointings:
+    """A ``Pointings`` of packed columns (pointing, epoch), in its data types."""
     return Pointings(
         mjd=columns["mjd"].astype(np.float64),
         band=columns["band"].astype(np.uint8),
         n_epochs=np.asarray(n_epochs, dtype=np.int16),
         ccd=np.asarray(ccd, dtype=np.int16),
+        unused_rows=dict(unused_rows or {}),
         **{name: columns[name].astype(np.float32) for name in _FLOAT_COLUMNS},
     )
 
@@ -106,8 +124,13 @@ def as_pointings(columns, n_epochs, ccd) -> Pointings:
 MAX_ELLIPTICITY = 0.4  # axis ratio 0.43; the roundest and flattest real stars lie well inside
 
 
-def draw_shapes(psf, rng, fwhm_arcsec):
-    """Moffat beta, e1 and e2 for each exposure, as ``Psf`` describes them; NaN stays NaN."""
+def draw_shapes(
+    psf: Psf, rng: np.random.Generator, fwhm_arcsec: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Moffat beta, e1 and e2 of each exposure (pointing, epoch), as ``Psf`` describes them.
+
+    NaN widths give NaN shapes.
+    """
     beta = psf.beta_median * fwhm_arcsec**psf.beta_fwhm_exponent
     beta = beta * np.exp(
         _two_scales(rng, beta.shape, psf.beta_pointing_scatter, psf.beta_exposure_scatter)

@@ -35,11 +35,11 @@ PRIVATE_WORDS = (
     r"begun again",
     r"movies?|films?",
     r"bought",
-    r"lopsided(ness)?",
+    r"lopsided(ness)?(?!_)",
     r"nobody",
 )
-FORMER_NAME = "# former name"
-"""A comment on lines that hold a name written by earlier versions."""
+QUOTED_NAME = re.compile(r'"[\w.-]*"')
+"""Names in files of earlier versions stay in the code, as strings of one word."""
 
 TENSOR_LIBRARIES = ("keras", "tensorflow", "torch", "jax")
 
@@ -219,7 +219,7 @@ def lines_with(pattern: str, paths):
     expression = re.compile(pattern)
     for path in paths:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            if expression.search(line):
+            if expression.search(QUOTED_NAME.sub("", line)):
                 yield f"{where(path, number)} {line.strip()}"
 
 
@@ -239,13 +239,13 @@ def documents() -> list[Path]:
 
 
 def test_words_are_those_of_the_field():
-    pattern = r"(?i)(?<![a-z])(" + "|".join(PRIVATE_WORDS) + r")(?![a-z])"
+    pattern = r"(?i)(?<![a-z.])(" + "|".join(PRIVATE_WORDS) + r")(?![a-z])"
     paths = [
         path
         for path in (*python_files(), *documents())
         if path != Path(__file__) and str(path.relative_to(ROOT)) not in NOT_YET_IN_PLAIN_WORDS
     ]
-    none_left(line for line in lines_with(pattern, paths) if FORMER_NAME not in line)
+    none_left(lines_with(pattern, paths))
 
 
 def test_tests_import_helpers_and_no_other_tests():

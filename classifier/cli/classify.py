@@ -1,87 +1,179 @@
-"""The command ``classify``."""
+"""``classify``: class probabilities of sequences after every image, with scores and plots."""
 
 from __future__ import annotations
 
-from classifier.dataset import DatasetSplit
-from classifier.evaluation import evaluate, summary_table, write_predictions, write_report
-from classifier.features.feature_table import dataset_identity
-from classifier.image_selection import SelectedSplit
-from classifier.models.registry import check_fit, open_model
-from classifier.reports.object_page import draw_object_summary, object_summary_path, rows_of
-from skyreel.commands import Work, check_report, interruptible, progress_bars
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from skyreel import commands
+from skyreel.commands import check_file, check_folder, command, list_option, n_cores, new_app
 from skyreel.errors import ClassifierError
-from skyreel.provenance import versions
+from skyreel.tables import SUFFIXES
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from classifier.dataset import DatasetSplit
+    from classifier.evaluation import Predictions
+    from classifier.models.protocol import Model
+
+app = new_app()
 
 
-@interruptible
-def classify_split(work: Work, *, model, split: str, report, any_survey: bool, plot=()) -> None:
-    """Classify one split of a data set, and draw the objects named in ``plot``.
+@command(app)
+def classify(
+    model: Annotated[str, commands.MODEL],
+    data: Annotated[Path, commands.DATA],
+    out: Annotated[
+        Path, typer.Option(help="Table of the predictions: .parquet, .csv, .ecsv or .fits.")
+    ],
+    split: commands.Split = "test",
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for scores and plots, where labels are known.")
+    ] = None,
+    plot: Annotated[
+        str | None,
+        list_option(
+            metavar="OBJECT",
+            help="Draw objects, by name (of simulations, number): images, light curve and "
+            "predictions, one PNG each beside --out.",
+        ),
+    ] = None,
+    any_survey: commands.AnySurvey = False,
+    threads: commands.Threads = None,
+    quiet: commands.Quiet = False,
+) -> None:
+    """Classify sequences: probabilities after every image."""
+    from skyreel.console import new_console, status
 
-    Raises
-    ------
-    ClassifierError, OutputError
-    """
-    work.check_output()
-    chosen = DatasetSplit(work.data, split)
-    opened = open_model(model, threads=work.cores())
-    check_fit(model, opened, chosen, any_survey=any_survey)
+    console, cores, objects = new_console(quiet), n_cores(threads), commands.split_list(plot)
+    check_file(out, suffixes=SUFFIXES)
+    check_folder(report, "--report")
+    with status(console, "Opening the data and the model"):
+        from classifier.dataset import DatasetSplit
+        from classifier.models.registry import check_fit, model_folder, open_model
+
+        chosen = DatasetSplit(data, split)
+        model_folder(model)
+        rows = _rows_of(chosen, objects)
+        if report is not None and not (chosen.labels >= 0).any():
+            raise ClassifierError(f"{data}/{split} has no labels; there is nothing to report.")
+        opened = open_model(model, threads=cores)
+        check_fit(model, opened, chosen, any_survey=any_survey)
     if opened.survey != chosen.survey:
-        work.console.print(f"Note: {model} was trained on {opened.survey}, not {chosen.survey}.")
-    if work.out.is_dir():
-        raise ClassifierError(f"--out {work.out} is a folder; predictions are a Parquet file.")
-    check_report(report)
-    rows = rows_of(chosen, plot)
-    if report is not None and not (chosen.labels >= 0).any():
-        raise ClassifierError(f"{work.data}/{split} has no labels; there is nothing to report.")
-    predictions = _predict(work, opened, chosen, work.out, report)
-    shown = SelectedSplit(chosen, opened.selection) if rows else None
-    for row, name in zip(rows, plot, strict=True):
-        picture = object_summary_path(work.out, name)
+        console.print(f"Note: {model} was trained on {opened.survey}, not {chosen.survey}.")
+    predictions = predict_split(opened, chosen, out, report, cores, console)
+    _draw(out, chosen, opened, objects, rows, predictions, console)
+
+
+def _rows_of(split, objects):
+    if not objects:
+        return []
+    from classifier.reports.object_summary import rows_of
+
+    return rows_of(split, objects)
+
+
+def _draw(out, split, model, objects, rows, predictions, console):
+    if not rows:
+        return
+    from classifier.image_selection import SelectedSplit
+    from classifier.reports.object_page import draw_object_summary, object_summary_path
+
+    selected = SelectedSplit(split, model.selection)
+    for row, name in zip(rows, objects, strict=True):
+        picture = object_summary_path(out, name)
         try:
-            draw_object_summary(picture, shown, row, predictions)
+            draw_object_summary(picture, selected, row, predictions)
         except ClassifierError as error:
-            work.console.print(f"No portrait: {error}")
+            console.print(f"Not drawn: {error}")
         else:
-            work.console.print(f"Portrait of {name}: {picture}")
+            console.print(f"Object summary of {name}: {picture}")
 
 
-def evaluate_test(work: Work, model) -> None:
+def evaluate_test(model: Model, data: Path, out: Path, threads: int, console: Console) -> None:
     """Classify the test split with a model just trained, into its folder."""
+    from classifier.dataset import DatasetSplit
+
     try:
-        split = DatasetSplit(work.data, "test")
+        split = DatasetSplit(data, "test")
     except ClassifierError as error:
-        work.console.print(f"Nothing is evaluated: {error}")
+        console.print(f"Nothing is evaluated: {error}")
         return
     if not (split.labels >= 0).any():
-        work.console.print(f"{work.data} has no labelled test split; nothing is evaluated.")
+        console.print(f"{data} has no labelled test split; nothing is evaluated.")
         return
-    report = work.out / "evaluation"
-    _predict(work, model, split, work.out / "predictions.parquet", report)
+    predict_split(model, split, out / "predictions.parquet", out / "evaluation", threads, console)
 
 
-def _predict(work, model, split, out, report):
-    console = work.console
-    with progress_bars(console) as progress:
-        task = progress.add_task("classifying", total=len(split))
-        predictions = model.predict(
-            split, threads=work.cores(), on_progress=lambda n: progress.advance(task, n)
-        )
+def predict_split(
+    model: Model,
+    split: DatasetSplit,
+    out: Path,
+    report: Path | None,
+    threads: int,
+    console: Console,
+) -> Predictions:
+    """Predict a split, write the predictions, and score them where labels are known."""
+    from classifier.features.feature_table import dataset_identity
+    from skyreel.console import Bars
+    from skyreel.provenance import versions
+
+    with Bars(console) as bars:
+        advance = bars.add("classifying", len(split), unit="seq")
+        predictions = model.predict(split, threads=threads, on_progress=advance)
     attributes = {
         "model": str(model.folder),
         "trained_on": model.card["trained_on"],
-        "data": {"path": str(work.data), **dataset_identity(split)},
+        "data": {"path": str(split.path), **dataset_identity(split)},
         "versions": versions("skyreel", "numpy"),
     }
-    write_predictions(out, predictions, attributes)
+    _write(out, predictions, attributes)
     console.print(f"Predictions after every image of {len(split):,} objects: {out}")
     if (predictions.label >= 0).any():
-        _score(predictions, report, console, f"{model.name} on {split.path}")
+        _score(predictions, report, console, model, split, attributes["versions"])
     return predictions
 
 
-def _score(predictions, report, console, title):
+def _write(out, predictions, attributes):
+    from tempfile import TemporaryDirectory
+
+    from classifier.evaluation import write_predictions
+    from skyreel.tables import export_table
+
+    if out.suffix.lower() == ".parquet":
+        write_predictions(out, predictions, attributes)
+        return
+    with TemporaryDirectory() as folder:
+        write_predictions(Path(folder) / "p.parquet", predictions, attributes)
+        export_table(Path(folder) / "p.parquet", out)
+
+
+def _score(predictions, report, console, model, split, package_versions):
+    from classifier.evaluation import evaluate, summary_table, write_report
+    from classifier.image_selection import SelectedSplit
+    from classifier.reports.evaluation_page import PAGE
+
     evaluation = evaluate(predictions)
     console.print(summary_table(evaluation))
     if report is not None:
-        write_report(evaluation, report, title)
-        console.print(f"Scores and plots: {report}")
+        write_report(
+            evaluation,
+            report,
+            f"{model.name} on {Path(split.path).name}, {split.name}",
+            predictions=predictions,
+            selected=SelectedSplit(split, model.selection),
+            facts={
+                "Model": str(model.folder),
+                "Data": str(split.path),
+                "Survey": split.survey,
+                "Versions": ", ".join(f"{k} {v}" for k, v in package_versions.items()),
+            },
+        )
+        console.print(f"The report: {Path(report) / PAGE}")
+
+
+if __name__ == "__main__":
+    app()

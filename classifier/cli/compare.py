@@ -1,85 +1,168 @@
-"""The command ``compare``: models, their predictions, and the report."""
+"""``compare``: models on the same objects, and one page about them."""
 
 from __future__ import annotations
 
-import json
-from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-from rich.table import Table
+import typer
 
-from classifier.dataset import DatasetSplit
-from classifier.evaluation import read_attributes
-from classifier.evaluation.compared_models import MADE, compared_models, predictions_of
-from classifier.evaluation.comparison import compare
-from classifier.evaluation.embedding import MOST_OBJECTS, balanced, map_of
-from classifier.reports.comparison_page import Report, page_of, record_of
-from skyreel.atomic_files import alone_in, whole_file
-from skyreel.commands import Work, interruptible, progress_bars
+from skyreel import commands
+from skyreel.commands import check_folder, command, list_option, n_cores, new_app, split_list
 from skyreel.errors import ClassifierError
 
-PAGE, RECORD = "index.html", "comparison.json"
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from classifier.dataset import DatasetSplit
+    from classifier.evaluation.compared_models import ComparedModel
+    from classifier.evaluation.comparison import Comparison
+
+app = new_app()
 _PRINTED = ("accuracy", "mean_recall", "log_loss")
 _SEED = 0  # of the objects on the maps
 
 
-@interruptible
-def compare_models(work: Work, *, models, names=(), split: str, any_survey: bool) -> None:
-    """Compare models on one split of a data set; ``work.out`` is the folder of the report.
+@command(app)
+def compare(
+    data: Annotated[Path, commands.DATA],
+    out: Annotated[Path, typer.Option(help="Folder of the report.")],
+    model: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MODEL...", help="Shipped models by name, or folders."),
+    ] = None,
+    models: Annotated[
+        str | None, list_option(metavar="MODEL", help="Models, as an option.")
+    ] = None,
+    names: Annotated[
+        str | None,
+        list_option(
+            metavar="NAME", help="Names of the models on the page.", show_default="their own names"
+        ),
+    ] = None,
+    split: commands.Split = "test",
+    any_survey: commands.AnySurvey = False,
+    threads: commands.Threads = None,
+    quiet: commands.Quiet = False,
+) -> None:
+    """Compare models on the same objects: one HTML page of scores, differences and plots.
+
+    Run again with the same arguments to finish a run that stopped; predictions are kept.
+    """
+    from skyreel.console import new_console, status
+
+    console, cores = new_console(quiet), n_cores(threads)
+    asked = (*(model or ()), *split_list(models))
+    check_folder(out)
+    with status(console, "Opening the data and the models"):
+        found, chosen = open_models(
+            asked, _called(names), data, split, any_survey=any_survey, threads=cores
+        )
+    compare_models(found, chosen, out, cores, console)
+
+
+def _called(names):
+    """Names as given, empty ones too, which are refused."""
+    return () if names is None else tuple(map(str.strip, names.split(",")))
+
+
+def open_models(
+    models: Sequence[str],
+    names: Sequence[str],
+    data: Path,
+    split: str,
+    *,
+    any_survey: bool,
+    threads: int,
+) -> tuple[list[ComparedModel], DatasetSplit]:
+    """The models and the split of a comparison, all checked before Keras is imported.
+
+    Raises
+    ------
+    ClassifierError
+    """
+    from classifier.dataset import DatasetSplit
+    from classifier.models.registry import model_folder
+
+    if not models:
+        raise ClassifierError("give models: names of shipped ones, or folders.")
+    for name in models:
+        model_folder(name)
+    chosen = DatasetSplit(data, split)
+    chosen.refuse_empty()
+    if not (chosen.labels >= 0).any():
+        raise ClassifierError(f"{data}/{split} has no labels; there is nothing to score.")
+    from classifier.evaluation.compared_models import compared_models
+
+    found = compared_models(models, names, chosen, any_survey=any_survey, threads=threads)
+    return found, chosen
+
+
+def compare_models(
+    found: list[ComparedModel], split: DatasetSplit, out: Path, threads: int, console: Console
+) -> Comparison:
+    """Compare opened models on a split; ``out`` is the folder of the report.
 
     Raises
     ------
     ClassifierError, OutputError
     """
-    if work.out.exists() and not work.out.is_dir():
-        raise ClassifierError(f"--out {work.out} is a file; a comparison is a folder.")
-    work.check_output()
-    threads, chosen = work.cores(), DatasetSplit(work.data, split)
-    chosen.refuse_empty()
-    if not (chosen.labels >= 0).any():
-        raise ClassifierError(f"{work.data}/{split} has no labels; there is nothing to score.")
-    found = compared_models(models, names, chosen, any_survey=any_survey, threads=threads)
-    with alone_in(work.out):
-        with progress_bars(work.console) as bars:
-            report = _report(work.out, found, chosen, threads, bars)
-        _write(work.out, report)
-    work.console.print(_table(report.comparison))
-    work.console.print(f"The whole comparison: {work.out / PAGE}")
+    from classifier.reports.comparison_page import write_comparison
+    from classifier.reports.evaluation_page import PAGE
+    from skyreel.atomic_files import locked_folder
+    from skyreel.console import Bars
+
+    with locked_folder(out):
+        with Bars(console) as bars:
+            report = _report(out, found, split, threads, bars)
+        write_comparison(report, out)
+    console.print(_table(report.comparison))
+    console.print(f"The whole comparison: {out / PAGE}")
+    return report.comparison
 
 
 def _report(folder, found, split, threads, bars):
+    import numpy as np
+
+    from classifier.evaluation.compared_models import predictions_of
+    from classifier.evaluation.comparison import compare
+    from classifier.evaluation.embedding import MOST_OBJECTS, balanced, map_of
+    from classifier.reports.comparison_page import Report
+
     predictions, paths = {}, {}
     for compared in found:
-        task = bars.add_task(f"{compared.name}: classifying", total=len(split))
         path = paths[compared.name] = predictions_path(folder, compared)
         predictions[compared.name] = predictions_of(
             compared,
             split,
             path,
             threads=threads,
-            on_progress=lambda n, task=task: bars.advance(task, n),
+            on_progress=bars.add(f"{compared.name}: classifying", len(split)),
         )
     comparison = compare(predictions)
     mapped = balanced(comparison.labels, most=MOST_OBJECTS, seed=_SEED)
     # Rows of the split increase for it to be read in order, those of the comparison with the names.
     rows = _rows_in(split, comparison.object_id[mapped])
     order = np.argsort(rows)
-    maps, task = {}, bars.add_task("maps", total=len(found))
+    maps, advance = {}, bars.add("maps", len(found))
     for compared in found:
         maps[compared.name] = map_of(compared.model, split, rows[order], threads=threads)
-        bars.advance(task)
+        advance(1)
     title = f"{_number_of(found)} on {Path(split.path).name}, {split.name}"
     about = _about(split, comparison, found, paths.values())
-    return Report(comparison, found, maps, mapped[order], title, about)
+    return Report(comparison, found, maps, mapped[order], title, about, split)
 
 
-def predictions_path(folder: Path, compared) -> Path:
+def predictions_path(folder: Path, compared: ComparedModel) -> Path:
     """Where a comparison keeps the predictions of a model."""
     return Path(folder) / "predictions" / f"{compared.file_name}.parquet"
 
 
 def _rows_in(split, object_id):
+    import numpy as np
+
     order = np.argsort(split.object_ids)
     return order[np.searchsorted(split.object_ids, object_id, sorter=order)]
 
@@ -89,7 +172,11 @@ def _number_of(found):
 
 
 def _about(split, comparison, found, paths):
-    counts = np.bincount(comparison.labels, minlength=len(comparison.classes))
+    from classifier.evaluation import read_attributes
+    from classifier.evaluation.compared_models import MADE
+    from skyreel.provenance import versions
+
+    counts = [int((comparison.labels == k).sum()) for k in range(len(comparison.classes))]
     left_out = len(split) - len(comparison.labels)
     objects = f"{len(comparison.labels):,}"
     if left_out:
@@ -106,7 +193,7 @@ def _about(split, comparison, found, paths):
             for name, n in zip(comparison.classes, counts, strict=True)
         ),
         "Predicted on": ", ".join(sorted({read_attributes(path)[MADE] for path in paths})),
-        "Versions": ", ".join(f"{name} {version(name)}" for name in packages),
+        "Versions": ", ".join(f"{name} {number}" for name, number in versions(*packages).items()),
     }
 
 
@@ -115,14 +202,9 @@ def _other_surveys(split, found):
     return f" (but trained on another: {', '.join(others)})" if others else ""
 
 
-def _write(folder, report):
-    with whole_file(folder / RECORD) as path:
-        path.write_text(json.dumps(record_of(report), indent=1, allow_nan=False))
-    with whole_file(folder / PAGE) as path:
-        path.write_text(page_of(report), encoding="utf-8")
-
-
 def _table(comparison):
+    from rich.table import Table
+
     table = Table(title=f"{len(comparison.labels):,} objects", title_justify="left")
     table.add_column("model")
     for key in _PRINTED:
@@ -130,3 +212,7 @@ def _table(comparison):
     for name, scores in comparison.scores.items():
         table.add_row(name, *("{:.3f} ± {:.3f}".format(*scores[key]) for key in _PRINTED))
     return table
+
+
+if __name__ == "__main__":
+    app()

@@ -1,74 +1,151 @@
-"""The command ``features``."""
+"""``features``: FATS features of the light curves of a data set, or of a table of light curves."""
 
 from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from classifier.dataset import DatasetSplit
-from classifier.features.curve_table import write_curve_features
-from classifier.features.feature_table import FeatureTable
-from classifier.features.pipeline import FeatureConfig
-from skyreel.atomic_files import whole_file
-from skyreel.commands import Work, interruptible, progress_bars
+import typer
+
+from skyreel import commands
+from skyreel.commands import check_file, command, n_cores, new_app
 from skyreel.errors import ClassifierError
-from skyreel.provenance import command_line
+from skyreel.tables import SUFFIXES
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from classifier.features.feature_table import FeatureTable
+
+app = new_app()
 
 
-@interruptible
-def make_features(work: Work, *, split: str, every: bool, start: str, band, **choices) -> None:
-    """Compute the features of one split of a data set.
+@command(app)
+def features(
+    out: Annotated[
+        Path,
+        typer.Option(help="Table to make or to finish: .parquet, .csv, .ecsv or .fits."),
+    ],
+    data: Annotated[Path | None, commands.DATA] = None,
+    curves: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead of --data: table of light curves with object, mjd, magnitude, error."
+        ),
+    ] = None,
+    split: commands.Split = "train",
+    every: Annotated[
+        bool, typer.Option("--every", help="Features after 1, 2, ... images, not only after all.")
+    ] = False,
+    images: commands.Images = 22,
+    start: commands.Start = "first",
+    band: Annotated[str | None, commands.BAND] = None,
+    light_curves: Annotated[str, typer.Option(help=commands.LIGHT_CURVES)] = "science",
+    threads: commands.Threads = None,
+    quiet: commands.Quiet = False,
+) -> None:
+    """Compute FATS features of the light curves of a data set, or of a table.
 
-    Raises
-    ------
-    ClassifierError, OutputError
+    Run again with the same arguments to finish a run that stopped.
     """
-    work.check_output()
-    chosen = DatasetSplit(work.data, split)
-    law_from = DatasetSplit(work.data, "train") if start == "alert" else chosen
-    config = FeatureConfig.for_training(law_from, start=start, band=band, **choices)
-    table, console, began = FeatureTable(work.out, chosen, config, every), work.console, time.time()
-    complete = table.is_complete()
-    with progress_bars(console) as progress:
-        task = progress.add_task(work.out.name, total=len(chosen))
-        table.make(threads=work.cores(), on_progress=lambda n: progress.advance(task, n))
-    if complete:
-        console.print(f"{work.out} is complete.")
+    from skyreel.console import new_console, status
+
+    console, cores = new_console(quiet), n_cores(threads)
+    if (data is None) == (curves is None):
+        raise ClassifierError("give --data or --curves.")
+    check_file(out, suffixes=SUFFIXES)
+    if curves is not None:
+        _make_curve_features(curves, out, cores, console)
         return
-    seconds = time.time() - began
-    _write_record(work.out, table.settings(), seconds)
+    with status(console, "Opening the data"):
+        from classifier.dataset import DatasetSplit
+
+        chosen = DatasetSplit(data, split)
+        first = DatasetSplit(data, "train") if start == "alert" else chosen
+        from classifier.features.feature_table import FeatureTable
+        from classifier.features.pipeline import FeatureConfig
+
+        config = FeatureConfig.for_training(
+            first, start=start, band=band, images=images, light_curves=light_curves
+        )
+        table = FeatureTable(_parquet(out), chosen, config, every)
+    _make_features(table, out, cores, console)
+
+
+def _parquet(out):
+    """The Parquet file that ``out`` is, or is exported from."""
+    return out if out.suffix.lower() == ".parquet" else out.with_name(f"{out.name}.parquet")
+
+
+def _make_features(table: FeatureTable, out: Path, threads: int, console: Console):
+    from skyreel.console import Bars
+    from skyreel.tables import export_table
+
+    start, exported = time.time(), table.path != out
+    if exported and out.exists():
+        _check_same(out, table)
+    if (exported and out.exists()) or table.is_complete():
+        console.print(f"{out} is complete.")
+        return
+    with Bars(console) as bars:
+        advance = bars.add(out.name, len(table.split), earlier=table.n_finished(), unit="objects")
+        table.make(threads=threads, on_progress=advance)
+    if exported:
+        export_table(table.path, out)
+        table.path.unlink()
+    seconds = time.time() - start
+    _write_record(out, table.settings(), seconds)
     console.print(
-        f"{len(config.feature_names)} features of {len(chosen):,} objects in {seconds:.1f} s: "
-        f"{work.out}"
+        f"{len(table.config.feature_names)} features of {len(table.split):,} objects in "
+        f"{seconds:.1f} s: {out}"
     )
 
 
-@interruptible
-def make_curve_features(work: Work) -> None:
-    """Compute the features of a table of light curves.
+def _record(out):
+    return out.with_name(f"{out.name}.json")
 
-    Raises
-    ------
-    ClassifierError, OutputError
-    """
-    work.check_output()
-    if work.out.exists():
-        raise ClassifierError(f"{work.out} exists already. Give another --out, or remove it.")
-    threads, began = work.cores(), time.time()
-    with progress_bars(work.console) as progress:
-        task = progress.add_task(work.out.name, total=None)
-        n_curves = write_curve_features(
-            work.data,
-            work.out,
-            threads=threads,
-            on_progress=lambda n: progress.advance(task, n),
+
+def _check_same(out, table):
+    """Refuse to replace a table of other data or settings."""
+    try:
+        found = json.loads(_record(out).read_text())
+    except (OSError, ValueError):
+        found = {}
+    if any(found.get(key) != value for key, value in table.settings().items()):
+        raise ClassifierError(
+            f"{out} holds something else, or features of other data or settings. Give another "
+            "--out, or remove it."
         )
-    seconds = time.time() - began
-    work.console.print(f"Features of {n_curves:,} light curves in {seconds:.1f} s: {work.out}")
+
+
+def _make_curve_features(curves, out, threads, console):
+    if out.exists():
+        raise ClassifierError(f"{out} exists already. Give another --out, or remove it.")
+    if not curves.exists():
+        raise ClassifierError(f"{curves}: there is no such file.")
+    from classifier.features.curve_table import write_curve_features
+    from skyreel.console import Bars
+    from skyreel.tables import export_table
+
+    start, parquet = time.time(), _parquet(out)
+    with Bars(console) as bars:
+        advance = bars.add(out.name, None, unit="curves")
+        n_curves = write_curve_features(curves, parquet, threads=threads, on_progress=advance)
+    if parquet != out:
+        export_table(parquet, out)
+        parquet.unlink()
+    console.print(f"Features of {n_curves:,} light curves in {time.time() - start:.1f} s: {out}")
 
 
 def _write_record(out, settings, seconds):
-    path = out.with_name(out.name + ".json")
+    from skyreel.json_io import write_json
+    from skyreel.provenance import command_line
+
     record = {"command": command_line("features"), "seconds": round(seconds, 2), **settings}
-    with whole_file(path) as unfinished:
-        unfinished.write_text(json.dumps(record, indent=1))
+    write_json(_record(out), record)
+
+
+if __name__ == "__main__":
+    app()

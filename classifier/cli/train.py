@@ -1,178 +1,343 @@
-"""The command ``train``."""
+"""``train``: a network or a forest, trained on a data set or a survey, and evaluated."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+import typer
 
-from classifier.cli.classify import evaluate_test
-from skyreel.commands import Work, interruptible, progress_bars
-from skyreel.errors import ClassifierError, OutputError, ProfileError, SimulationError, StoreError
-from skyreel.provenance import command_line
+from skyreel import commands
+from skyreel.commands import check_folder, command, n_cores, new_app
+from skyreel.errors import ClassifierError
 
-_FLAGS = {"choices": "choice", "rotate": "turned"}
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import Console
+
+    from classifier.models.forest.training import ForestOptions
+    from classifier.models.protocol import Model
+    from classifier.training.options import NetworkOptions
+    from simulator.dataset.plan import Plan
+
+app = new_app()
 MODELS = ("compact", "rcnn", "forest")
 TRAIN, VALIDATION, TEST = 1_024, 4_096, 14_000
+_OWN = "the network's own"
 
 
-@interruptible
-def run_training(work: Work, *, model, survey, common, of_networks, of_forests) -> None:
-    """Train a model of any kind.
+@command(app)
+def train(
+    out: Annotated[Path, typer.Option(help="Folder of the model.")],
+    data: Annotated[Path | None, commands.DATA] = None,
+    survey: Annotated[
+        str | None,
+        typer.Option(
+            help=f"{commands.SURVEY} Instead of --data: training sequences are simulated as "
+            "needed; validation and test sequences are kept in OUT.zarr."
+        ),
+    ] = None,
+    exposures: Annotated[str | None, commands.EXPOSURES] = None,
+    classes: Annotated[str | None, commands.CLASSES] = None,
+    profile_set: commands.ProfileSet = None,
+    plugin: commands.Plugin = None,
+    model: Annotated[
+        str, typer.Option(help="'compact', 'rcnn' (the thesis's network) or 'forest'.")
+    ] = "compact",
+    images: commands.Images = 22,
+    start: commands.Start = "first",
+    band: Annotated[str | None, commands.BAND] = None,
+    seed: commands.Seed = 0,
+    threads: commands.Threads = None,
+    quiet: commands.Quiet = False,
+    on_the_fly: Annotated[
+        bool | None,
+        typer.Option(
+            "--on-the-fly", help="Networks: simulate training sequences as needed, none twice."
+        ),
+    ] = None,
+    resampled: Annotated[
+        float | None,
+        typer.Option(
+            help="Networks: share of sequences simulated on the fly that are registered by Lanczos "
+            "resampling, as stamps from difference pipelines are.",
+            show_default="0",
+        ),
+    ] = None,
+    begin_with: Annotated[
+        str | None,
+        typer.Option(help="Networks: trained network to start from, by name or folder."),
+    ] = None,
+    iterations: Annotated[
+        int | None, typer.Option(help="Networks: training steps.", show_default=_OWN)
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Networks: sequences per step.", show_default=_OWN)
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Networks: learning rate.", show_default=_OWN)
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            help="Networks: learning rate 'constant', or 'cosine', which ends near zero.",
+            show_default=_OWN,
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="Networks: precision of the convolutions, 'float32', or 'bfloat16', which is "
+            "faster on some processors.",
+            show_default="what this processor is best at",
+        ),
+    ] = None,
+    rotated: Annotated[
+        bool | None,
+        typer.Option(
+            "--rotated/--not-rotated",
+            "--turned/--not-turned",
+            help="Networks: rotate and flip training sequences at random.",
+            show_default="rotated",
+        ),
+    ] = None,
+    validate_every: Annotated[
+        int | None,
+        typer.Option(
+            help="Networks: steps between validations, each with a checkpoint.", show_default="500"
+        ),
+    ] = None,
+    validation: Annotated[
+        int | None, typer.Option(help="Networks: validation sequences used.", show_default="4096")
+    ] = None,
+    choice: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Networks: a choice of the network's own, as window=1 of rcnn (docs/networks.md).",
+        ),
+    ] = None,
+    light_curves: Annotated[
+        str | None,
+        typer.Option(help=f"Forests: {commands.LIGHT_CURVES}", show_default="both"),
+    ] = None,
+    trees: Annotated[
+        int | None, typer.Option(help="Forests: trees.", show_default="chosen on validation")
+    ] = None,
+    depth: Annotated[
+        int | None,
+        typer.Option(help="Forests: depth of a tree.", show_default="chosen on validation"),
+    ] = None,
+    keep_features: Annotated[
+        bool | None,
+        typer.Option("--keep-features", help="Forests: keep the features as Parquet."),
+    ] = None,
+) -> None:
+    """Train a classifier on a data set, or on a survey, and evaluate it on the test split.
 
-    Parameters
-    ----------
-    work : Work
-        Without data, they are simulated for ``survey``.
-    model : str
-    survey : str or None
-    common, of_networks, of_forests : dict
-        Options of all models, of networks and of forests; None where the user said nothing.
+    Takes minutes to hours. Run again with the same arguments to finish a run that stopped.
+    """
+    of_networks = {
+        "on_the_fly": on_the_fly,
+        "resampled": resampled,
+        "begin_with": begin_with,
+        "iterations": iterations,
+        "batch": batch,
+        "learning_rate": learning_rate,
+        "schedule": schedule,
+        "precision": precision,
+        "rotate": rotated,
+        "validate_every": validate_every,
+        "validation": validation,
+        "choices": choice or None,
+    }
+    of_forests = {
+        "light_curves": light_curves,
+        "trees": trees,
+        "depth": depth,
+        "keep_features": keep_features,
+    }
+    common = {"images": images, "start": start, "band": band, "seed": seed}
+    simulated = {"exposures": exposures, "classes": classes, "profile_set": profile_set or None}
+    check_model(model, of_networks, of_forests)
+    check_source(model, data, survey, simulated)
+    check_folder(out)
+    given = {**common, **(of_forests if model == "forest" else of_networks)}
+    simulated["profile_set"] = commands.profile_overrides(profile_set)
+    train_model(model, out, data, survey, simulated, plugin, given, n_cores(threads), quiet)
+
+
+def train_model(
+    model: str,
+    out: Path,
+    data: Path | None,
+    survey: str | None,
+    simulated: dict[str, Any],
+    plugins: Iterable[Path] | None,
+    given: dict[str, Any],
+    threads: int,
+    quiet: bool,
+) -> Model:
+    """Train a model and evaluate it; ``simulated`` and ``given`` are options by name.
 
     Raises
     ------
-    ClassifierError, OutputError
+    UserError, RunError
     """
+    from simulator.plugins import load_plugins
+    from skyreel.console import new_console, status
+
+    console = new_console(quiet)
+    with status(console, "Preparing"):
+        load_plugins(plugins)
+        if survey is None:
+            _check_data(data)
+        options = _options(model, given)
+        if survey is not None:
+            data = out.absolute().with_name(out.absolute().name + ".zarr")
+            options = replace(options, on_the_fly=True)
+            plan = _plan(survey, data, options.seed, **simulated)
+    if survey is not None:
+        _simulate(plan, threads, console)
+    trained = _train_forest if model == "forest" else _train_network
+    return trained(data, out, options, threads, console)
+
+
+def check_model(model: str, of_networks: dict[str, Any], of_forests: dict[str, Any]) -> None:
+    """Refuse an unknown model, and options of another one; None is an option not given."""
     if model not in MODELS:
         raise ClassifierError(f"--model {model!r}; known models: {', '.join(MODELS)}.")
-    if (work.data is None) == (survey is None):
-        what = "--data or --survey" if survey is None else "--data or --survey, not both"
-        raise ClassifierError(f"give {what}.")
-    work.check_output()
-    own, others = (of_forests, of_networks) if model == "forest" else (of_networks, of_forests)
-    foreign = [_FLAGS.get(name, name) for name, value in others.items() if value is not None]
+    foreign = _flags(of_networks if model == "forest" else of_forests)
     if foreign:
-        flags = ", ".join("--" + name.replace("_", "-") for name in foreign)
-        raise ClassifierError(f"{flags}: not an option of --model {model}.")
-    chosen = {**common, **{name: value for name, value in own.items() if value is not None}}
+        raise ClassifierError(f"{foreign}: not an option of --model {model}.")
+
+
+def _options(model, given) -> NetworkOptions | ForestOptions:
+    chosen = {name: value for name, value in given.items() if value is not None}
     if model == "forest":
-        if survey is not None:
-            raise ClassifierError("--survey: a forest learns from a data set; give --data.")
-        train_forest(work, **chosen)
-        return
+        from classifier.models.forest.training import ForestOptions
+
+        return ForestOptions(**chosen)
     from classifier.training.options import NetworkOptions, parsed_choices
 
     if "choices" in chosen:
         chosen["choices"] = parsed_choices(chosen["choices"])
-    options = NetworkOptions(network=model, **chosen)
-    from classifier.models.recurrent.backend import use_cores
-
-    use_cores(work.cores())
-    if survey is not None:
-        options, out = replace(options, on_the_fly=True), work.out.absolute()
-        work = replace(work, data=out.with_name(out.name + ".zarr"))
-        make_data_for(survey, work, options.seed)
-    train_network(work, options)
+    return NetworkOptions(network=model, **chosen)
 
 
-def train_forest(work: Work, **choices) -> None:
-    """Train a forest, evaluate it on the test split, and say how it did.
+_FLAGS = {"choices": "choice", "rotate": "rotated"}
 
-    Raises
-    ------
-    ClassifierError, OutputError
-    """
-    from classifier.models.forest.training import ForestOptions, ForestTraining
 
-    options, command = ForestOptions(**choices), command_line("train")
-    training = ForestTraining(work.data, work.out, options, work.cores(), command)
-    _say_if_complete(work, training)
-    with progress_bars(work.console) as progress:
-        forest = training.run(_Steps(progress))
+def _flags(options):
+    """Flags of the options that were given."""
+    given = [_FLAGS.get(name, name) for name, value in options.items() if value is not None]
+    return ", ".join("--" + name.replace("_", "-") for name in given)
+
+
+def check_source(
+    model: str, data: Path | None, survey: str | None, simulated: dict[str, Any]
+) -> None:
+    """Refuse training data that are given twice, or not at all."""
+    if (data is None) == (survey is None):
+        what = "--data or --survey" if survey is None else "--data or --survey, not both"
+        raise ClassifierError(f"give {what}.")
+    if survey is None and _flags(simulated):
+        raise ClassifierError(f"{_flags(simulated)}: only with --survey.")
+    if survey is not None and model == "forest":
+        raise ClassifierError("--survey: a forest is trained on a data set; give --data.")
+
+
+def _check_data(data):
+    from classifier.dataset import DatasetSplit
+
+    for split in ("train", "validation"):
+        DatasetSplit(data, split)
+
+
+def _plan(survey, path, seed, *, exposures, classes, profile_set) -> Plan:
+    """Validation and test sequences of a training that has no data set."""
+    from simulator.dataset.plan import make_plan
+    from simulator.dataset.settings import refuse_other_settings
+    from simulator.options import Options, parse_classes
+
+    chosen = {} if classes is None else {"classes": parse_classes(classes)}
+    plan = make_plan(
+        survey,
+        Options(seed=seed, exposures=exposures, **chosen),
+        path,
+        n=TRAIN,
+        validation=VALIDATION,
+        test=TEST,
+        overrides=profile_set,
+    )
+    refuse_other_settings(plan.path, plan.settings())
+    return plan
+
+
+def _simulate(plan: Plan, threads: int, console: Console):
+    from simulator.dataset.run import execute, writer_for
+    from skyreel.console import Bars
+
+    with Bars(console) as bars, writer_for(plan) as writer:
+        pending = sum(end - first for _, _, first, end in writer.pending())
+        advance = bars.add(
+            f"simulating {plan.path.name}", plan.total, earlier=plan.total - pending, unit="seq"
+        )
+        execute(plan, writer, threads=threads, on_progress=advance)
+    console.print(f"Validation and test sequences: {plan.path}")
+
+
+def _train_forest(data, out: Path, options: ForestOptions, threads: int, console: Console):
+    from classifier.cli.classify import evaluate_test
+    from classifier.models.forest.training import ForestTraining
+    from skyreel.console import Bars
+    from skyreel.provenance import command_line
+
+    training = ForestTraining(data, out, options, threads, command_line("train"))
+    _report_complete(training, out, console)
+    with Bars(console) as bars:
+        forest = training.run(bars.step)
     shape = f"{forest.card['trees']} trees of depth {forest.card['depth']}"
-    work.console.print(f"{work.out}: {shape} for each of 1 to {forest.largest} images.")
-    evaluate_test(work, forest)
+    console.print(f"{out}: {shape} for each of 1 to {forest.largest} images.")
+    evaluate_test(forest, data, out, threads, console)
+    return forest
 
 
-def train_network(work: Work, options) -> None:
-    """Train a network, evaluate it on the test split, and say how it did.
+def _train_network(data, out: Path, options: NetworkOptions, threads: int, console: Console):
+    from skyreel.console import Bars, status
+    from skyreel.provenance import command_line
 
-    Raises
-    ------
-    ClassifierError, OutputError
-    """
-    from classifier.training.train import NetworkTraining
+    with status(console, "Loading the network"):
+        from classifier.models.recurrent.backend import use_cores
 
-    training = NetworkTraining(work.data, work.out, options, command_line("train"))
-    _say_if_complete(work, training)
-    with _learning_bar(work.console) as progress:
-        network = training.run(_Learning(progress, options))
+        use_cores(threads)
+        from classifier.cli.classify import evaluate_test
+        from classifier.training.train import NetworkTraining
+
+        training = NetworkTraining(data, out, options, command_line("train"))
+    _report_complete(training, out, console)
+    with Bars(console) as bars:
+
+        def on_step(done: int, total: int, numbers: dict[str, float]):
+            note = "  ".join(f"{name} {value:.3f}" for name, value in numbers.items())
+            bars.reach("training", done, total, note)
+
+        network = training.run(on_step)
     best = network.card["best"]
-    work.console.print(
-        f"{work.out}: {network.card['parameters']:,} parameters, kept as after iteration "
+    console.print(
+        f"{out}: {network.card['parameters']:,} parameters, those after iteration "
         f"{best['iteration']:,}, validation accuracy {best['accuracy']:.3f}."
     )
-    evaluate_test(work, network)
+    evaluate_test(network, data, out, threads, console)
+    return network
 
 
-def make_data_for(survey: str, work: Work, seed: int) -> None:
-    """Simulate the validation and test sequences of a training that has no data set.
-
-    They stay beside the model, in ``work.data``.
-
-    Raises
-    ------
-    ClassifierError, OutputError
-    """
-    from simulator.dataset.plan import make_plan
-    from simulator.dataset.run import execute, writer_for
-    from simulator.options import Options
-
-    try:
-        plan = make_plan(
-            survey, Options(seed=seed), work.data, n=TRAIN, validation=VALIDATION, test=TEST
-        )
-        with progress_bars(work.console) as progress, writer_for(plan) as writer:
-            task = progress.add_task(f"simulating {work.data.name}", total=plan.total)
-            execute(
-                plan, writer, threads=work.cores(), on_progress=lambda n: progress.advance(task, n)
-            )
-    except (SimulationError, ProfileError) as error:
-        raise ClassifierError(str(error)) from None
-    except StoreError as error:
-        raise OutputError(str(error)) from None
-    work.console.print(f"Validation and test sequences: {work.data}")
-
-
-def _say_if_complete(work, training):
+def _report_complete(training, out, console):
     if training.is_complete():
-        work.console.print(f"{work.out} is trained already; it is only tested again.")
+        console.print(f"{out} is trained already; it is only evaluated again.")
 
 
-class _Steps:
-    """Progress bars, one for every kind of step, as they are heard of."""
-
-    def __init__(self, progress):
-        self._progress, self._tasks = progress, {}
-
-    def __call__(self, name, done, total):
-        if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, total=total)
-        self._progress.advance(self._tasks[name], done)
-
-
-class _Learning:
-    """One bar with the loss, the last validation accuracy and the time left."""
-
-    def __init__(self, progress, options):
-        self._progress = progress
-        self._task = progress.add_task(
-            "training", total=options.iterations, numbers="", start=False
-        )
-
-    def __call__(self, done, total, numbers):
-        self._progress.start_task(self._task)
-        words = [f"{name} {value:.3f}" for name, value in numbers.items()]
-        self._progress.update(self._task, completed=done, numbers="  ".join(words))
-
-
-def _learning_bar(console):
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TextColumn("{task.fields[numbers]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
+if __name__ == "__main__":
+    app()

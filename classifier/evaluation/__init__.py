@@ -21,8 +21,8 @@ _HOMES = {
     "plot_comparison": "classifier.reports.evaluation_figures",
     "read_attributes": "classifier.evaluation.prediction_table",
     "read_predictions": "classifier.evaluation.prediction_table",
-    "summary_table": "classifier.reports.evaluation_report",
+    "summary_table": "classifier.reports.evaluation_files",
     "write_predictions": "classifier.evaluation.prediction_table",
-    "write_report": "classifier.reports.evaluation_report",
+    "write_report": "classifier.reports.evaluation_page",
 }
 __getattr__, __dir__, __all__ = attach(__name__, _HOMES)

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from classifier.dataset import DatasetSplit
 from classifier.features.pipeline import FeatureConfig, FeaturePipeline, median_magnitudes
-from skyreel.atomic_files import alone_in, whole_file
+from skyreel.atomic_files import locked_folder, whole_file
 from skyreel.errors import ClassifierError, OutputError
 
 _SETTINGS = "settings.json"
@@ -80,6 +80,15 @@ class FeatureTable:
         shutil.rmtree(self.parts, ignore_errors=True)
         return True
 
+    def n_finished(self) -> int:
+        """Objects whose blocks are finished while the file is not."""
+        return sum(
+            end - first for first, end in self.split.blocks() if _is_whole(self._part(first))
+        )
+
+    def _part(self, first):
+        return self.parts / f"{first:09d}.parquet"
+
     def make(
         self, *, threads: int, on_progress: Callable[[int], None] = lambda objects: None
     ) -> None:
@@ -96,7 +105,7 @@ class FeatureTable:
         if self.is_complete():
             on_progress(len(self.split))
             return
-        with alone_in(self.parts):
+        with locked_folder(self.parts):
             try:
                 self._prepare_parts()
                 self._make_parts(threads, on_progress)
@@ -121,7 +130,7 @@ class FeatureTable:
         pipeline, stop = FeaturePipeline(self.split, self.config), threading.Event()
 
         def make(first, end):
-            part = self.parts / f"{first:09d}.parquet"
+            part = self._part(first)
             if not stop.is_set() and not _is_whole(part):
                 table = self._block(pipeline, first, end)
                 with whole_file(part) as path:

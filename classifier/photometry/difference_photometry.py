@@ -27,7 +27,7 @@ from classifier.photometry.optimal_photometry import (
     VARIANCE,
 )
 from classifier.photometry.psf_model import WIDTH, X, Y
-from simulator.scene.scene import Psf
+from simulator.psf.psf import Psf
 
 _FWHM_PER_SIGMA = 2.3548200450309493
 _NEWTON_STEPS = 2

@@ -11,7 +11,7 @@ from classifier.photometry.light_curves import Flag
 from classifier.photometry.optimal_photometry import FLUX, PIXEL_VARIANCE, SKY, first_sky
 from classifier.photometry.psf_fit import PROFILE, fit_shape
 from classifier.photometry.psf_model import BETA, N_SHAPE, WIDTH, X, Y, draw_star
-from simulator.scene.scene import Psf
+from simulator.psf.psf import Psf
 
 _MASKED, _NO_CALIBRATION, _NO_SKY = (
     int(flag) for flag in (Flag.MASKED, Flag.NO_CALIBRATION, Flag.NO_SKY)

@@ -19,15 +19,12 @@ from classifier.photometry.optimal_photometry import FLUX, N_KNOWN, SHAPE_VARIAN
 from classifier.photometry.psf_fit import N_WORK, PROFILE
 from classifier.photometry.psf_model import N_SHAPE, UNKNOWN_WIDTH_SCATTER, WIDTH, X, Y
 from classifier.photometry.settings import PhotometrySettings
-from simulator.scene.gaussians import pixel_centres
+from simulator.gaussians import pixel_centres
 from skyreel.errors import ClassifierError
 
 if TYPE_CHECKING:
     from classifier.dataset import StampBatch
     from classifier.photometry.psf_model import PsfModel
-
-if TYPE_CHECKING:
-    pass
 
 NJY_ZERO_POINT_MAG = 31.4  # AB
 _BORDER_FROM = 0.36  # of the stamp's size: pixels farther than this from the centre

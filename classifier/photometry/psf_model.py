@@ -12,12 +12,7 @@ from math import hypot
 import numpy as np
 from numba import njit
 
-from simulator.observing.exposures import MIN_FWHM_PIX
-from simulator.psf.empirical import PsfLibrary, add_library_star, read_library
-from simulator.psf.moffat import add_moffat, moffat_scale
-from simulator.scene.gaussians import add_concentric, covariance
-from simulator.scene.profiles import kolmogorov
-from simulator.scene.scene import LIBRARY, MIXTURE, MOFFAT, Psf
+from simulator.psf.psf import MIN_FWHM_PIX, Psf, SurveyPsf, add_star
 from survey_profiles.profile import Profile
 
 # shape of a star: position [pix], ln of FWHM and of Moffat beta over their expected values
@@ -25,7 +20,6 @@ X, Y, WIDTH, BETA = range(4)
 N_SHAPE = 4
 LEAST_WIDTH_SCATTER = 0.01  # in ln; smallest error of the seeing that is assumed
 UNKNOWN_WIDTH_SCATTER = 0.25  # in ln; scatter of exposures about a survey's median seeing
-_LEAST_BETA = 1.2  # a Moffat profile has a finite flux only above 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +28,8 @@ class PsfModel:
 
     Parameters
     ----------
-    kind : int
-        MOFFAT, MIXTURE or LIBRARY of `simulator.scene.scene`.
+    survey : simulator.psf.psf.SurveyPsf
+        The kind of profile, and how it is drawn.
     pixel_scale_arcsec : float
     typical_fwhm_pix : float
         Width assumed for exposures of unknown seeing: the median of the profile.
@@ -47,12 +41,9 @@ class PsfModel:
         Moffat beta = median x (seeing / 1 arcsec)^exponent, within the range.
     e1, e2 : float
         Mean ellipticity, (a - b)/(a + b) at twice the angle of the long axis from +x.
-    mixture : tuple of array
-        (weights, scales) of a sum of Gaussians, in units of FWHM squared.
-    library : PsfLibrary or None
     """
 
-    kind: int
+    survey: SurveyPsf
     pixel_scale_arcsec: float
     typical_fwhm_pix: float
     width_scatter: float
@@ -63,8 +54,6 @@ class PsfModel:
     beta_range: tuple[float, float]
     e1: float
     e2: float
-    mixture: tuple[np.ndarray, np.ndarray] = (np.ones(1), np.ones(1))
-    library: PsfLibrary | None = None
 
     @classmethod
     def of(cls, profile: Profile) -> PsfModel:
@@ -76,28 +65,22 @@ class PsfModel:
             The profile's library of PSFs cannot be read.
         """
         psf, scale = profile.psf, profile.camera.pixel_scale_arcsec
-        kind = {"moffat": MOFFAT, "kolmogorov": MIXTURE, "library": LIBRARY}[psf.model]
+        survey = SurveyPsf(profile)
         width_scatter = hypot(psf.fwhm_pointing_scatter, psf.fwhm_exposure_scatter)
         beta_scatter = hypot(psf.beta_pointing_scatter, psf.beta_exposure_scatter)
         seeing = np.interp(0.5, profile.seeing.probabilities, profile.seeing.zenith_fwhm_arcsec)
-        more = {}
-        if kind == MIXTURE:
-            more["mixture"] = kolmogorov()
-        elif kind == LIBRARY:
-            more["library"] = read_library(psf.library)
         return cls(
-            kind=kind,
+            survey=survey,
             pixel_scale_arcsec=scale,
             typical_fwhm_pix=float(seeing) / scale,
             width_scatter=max(width_scatter, LEAST_WIDTH_SCATTER),
-            beta_scatter=beta_scatter if kind == MOFFAT else 0.0,
+            beta_scatter=beta_scatter if survey.beta_varies else 0.0,
             pixel_broadening_pix=psf.pixel_broadening_pix,
             beta_median=psf.beta_median,
             beta_fwhm_exponent=psf.beta_fwhm_exponent,
             beta_range=tuple(psf.beta_range),
             e1=psf.e1_mean,
             e2=psf.e2_mean,
-            **more,
         )
 
     def expected(self, seeing_fwhm_pix: np.ndarray) -> Psf:
@@ -106,17 +89,9 @@ class PsfModel:
         arcsec = np.maximum(seeing, 1e-3) * self.pixel_scale_arcsec
         beta = np.clip(self.beta_median * arcsec**self.beta_fwhm_exponent, *self.beta_range)
         fwhm = np.sqrt(np.maximum(seeing**2 - self.pixel_broadening_pix**2, MIN_FWHM_PIX**2))
-        index, stretch = np.zeros(seeing.shape, dtype=np.int64), np.ones(seeing.shape)
-        images, oversampling = np.zeros((1, 4, 4), dtype=np.float32), 1
-        if self.library is not None:
-            images, oversampling = self.library.images, self.library.oversampling
-            width = np.maximum(seeing, MIN_FWHM_PIX)
-            index = self.library.nearest(width)
-            stretch = width / self.library.fwhm_pix[index]
+        width = np.maximum(seeing, MIN_FWHM_PIX)
         e1, e2 = np.full(seeing.shape, self.e1), np.full(seeing.shape, self.e2)
-        return Psf(
-            self.kind, fwhm, beta, e1, e2, *self.mixture, index, stretch, images, oversampling
-        )
+        return self.survey.of_shapes(fwhm, width, beta, e1, e2)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -126,26 +101,7 @@ def draw_star(image: np.ndarray, star: tuple, shape: np.ndarray) -> None:
     ``star`` is (grid, psf, object, epoch); ``grid`` is x and y of every pixel and the size of the
     stamp. ``shape`` (N_SHAPE,) holds X, Y, WIDTH and BETA. ``image`` is (pixel,).
     """
-    (x_grid, y_grid, size), psf, i, epoch = star
-    x, y, factor = shape[X], shape[Y], np.exp(shape[WIDTH])
-    fwhm, e1, e2 = factor * psf.fwhm_pix[i, epoch], psf.e1[i, epoch], psf.e2[i, epoch]
+    grid, psf, i, epoch = star
     image[:] = np.float32(0.0)
-    if psf.kind == MOFFAT:
-        beta = max(psf.beta[i, epoch] * np.exp(shape[BETA]), _LEAST_BETA)
-        cxx, cxy, cyy = covariance(moffat_scale(fwhm, beta), e1, e2)
-        add_moffat(image, x_grid, y_grid, size, 1.0, x, y, beta, cxx, cxy, cyy)
-    elif psf.kind == MIXTURE:
-        add_concentric(image, size, x, y, _mixture(psf, covariance(fwhm, e1, e2)))
-    else:
-        library_image = psf.images[psf.index[i, epoch]]
-        stretch = factor * psf.stretch[i, epoch]
-        add_library_star(image, size, 1.0, x, y, library_image, psf.oversampling, stretch)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _mixture(psf, shape):
-    gaussians = np.empty((4, psf.weights.size))
-    gaussians[0] = psf.weights
-    for axis in range(3):
-        gaussians[axis + 1] = psf.scales * shape[axis]
-    return gaussians
+    width, beta = np.exp(shape[WIDTH]), np.exp(shape[BETA])
+    add_star(image, grid, psf, i, epoch, 1.0, shape[X], shape[Y], width, beta)

@@ -1,48 +1,72 @@
-"""The page of a comparison: one HTML file that needs no other, and no scripts."""
+"""The report of a comparison: one HTML page, and all its numbers as a record."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+from pathlib import Path
 
 import numpy as np
 
+from classifier.dataset import DatasetSplit
 from classifier.evaluation.compared_models import ComparedModel
-from classifier.evaluation.comparison import Comparison, most_confident_mistakes
-from classifier.evaluation.embedding import Map
-from classifier.reports import comparison_figures as figures
-from classifier.reports import evaluation_figures as plots
-from classifier.reports.comparison_tables import (
-    difference_table,
-    matched_table,
-    mistake_tables,
-    score_table,
-    swatches,
+from classifier.evaluation.comparison import (
+    SCORES,
+    SMALLER_IS_BETTER,
+    Comparison,
+    is_significant,
+    most_confident_mistakes,
 )
-from classifier.reports.evaluation_report import as_dict
-from classifier.reports.html import document, facts, folded, note, picture, section
+from classifier.evaluation.embedding import Map
+from classifier.image_selection import SelectedSplit
+from classifier.models.model_card import card_facts
+from classifier.reports import evaluation_figures as figures
+from classifier.reports.embedding_figures import embeddings
+from classifier.reports.evaluation_files import as_dict
+from classifier.reports.evaluation_page import (
+    MISTAKE_NOTE,
+    PAGE,
+    accuracy_figure,
+    estimate,
+    evaluation_sections,
+    hardest_class,
+    mistake_cards,
+)
+from skyreel.json_io import plain, write_json
+from skyreel.report.figures import Figure
+from skyreel.report.page import Facts, Fold, Page, Section, Text
+from skyreel.report.tables import Cell, Column, Table, number
+from skyreel.report.theme import model_styles
 
-_LONGEST_FACT = 400  # letters; what is longer stands in the whole card only
+RECORD = "comparison.json"
+_NAMES = {
+    "accuracy": "Accuracy",
+    "mean_recall": "Mean recall",
+    "mean_f1": "Macro F1",
+    "log_loss": "Log loss",
+    "calibration_error": "Calibration error",
+}
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that the page shows.
+    """All that the page holds.
 
     Attributes
     ----------
     comparison : Comparison
-    contenders : sequence of ComparedModel
+    compared_models : sequence of ComparedModel
         The models, in the same order.
     maps : dict of str to Map
-        By model.
+        Embeddings by model.
     mapped : numpy.ndarray of int
-        Objects on the maps, as rows of the comparison.
+        Objects of the embeddings, as rows of the comparison.
     title : str
     about : dict of str to str
-        What was compared, shown first.
+        What was compared.
+    split : DatasetSplit, optional
+        For the images of the mistakes.
     """
 
     comparison: Comparison
@@ -51,191 +75,180 @@ class Report:
     mapped: np.ndarray
     title: str
     about: Mapping[str, str]
+    split: DatasetSplit | None = None
 
 
-def page_of(report: Report) -> str:
-    """The page as HTML."""
+def write_comparison(report: Report, folder: Path) -> None:
+    """Write the page, the record, and a page for each of the most confident mistakes.
+
+    Raises
+    ------
+    OutputError
+    """
+    write_json(folder / RECORD, comparison_record(report))
+    comparison_page(report, folder).write(folder / PAGE)
+
+
+def comparison_page(report: Report, folder: Path) -> Page:
+    """The page; pages of the most confident mistakes are written into the folder."""
     c = report.comparison
-    sections = (_scores, _curves, _recall, _confusion, _magnitudes, _matched, _calibration)
-    parts = [facts(report.about.items())]
-    for part in sections:
-        parts += part(c)
-    parts += [_maps(report), _mistakes(c), _cards(report)]
-    return document(report.title, parts)
-
-
-def _scores(c: Comparison) -> Iterator[str]:
-    yield section(
-        "Scores",
-        score_table(c),
-        note(
-            "Below each score its standard error, from resamples of the objects. Objects with "
-            "fewer images keep their last answer."
-            + (
-                " Bold, where some are worse: no other model is better by two errors of the "
-                "difference." * _several(c)
-            )
-        ),
+    n = np.bincount(c.labels, minlength=len(c.classes)).tolist()
+    return Page(
+        title=report.title,
+        verdict=tuple(_verdict(c)),
+        headline=accuracy_figure(c.evaluations),
+        sections=[
+            *_scores(c),
+            _recall(c),
+            *evaluation_sections(c.evaluations),
+            _embeddings(report),
+            _mistakes(report, folder),
+            _cards(report),
+        ],
+        classes=dict(zip(c.classes, n, strict=True)),
+        facts=report.about,
     )
-    if _several(c):
-        yield section(
-            "Differences between models",
-            difference_table(c),
-            note(
-                "Paired: the same resamples for both models. Bold: two standard errors or more "
-                "from zero. Of log loss and calibration error, less is better."
-            ),
+
+
+def _verdict(c: Comparison) -> Iterator[str]:
+    order = sorted(c.scores, key=lambda name: -c.scores[name]["accuracy"].value)
+    best, *others = order
+    text = f"{best}: accuracy {estimate(c.scores[best]['accuracy'])} after all images"
+    if others:
+        difference, error = _difference(c, best, others[0], "accuracy")
+        clear = "" if is_significant((difference, error)) else " (not significant)"
+        text += f", {estimate((difference, error), '+')} above {others[0]}{clear}"
+    yield f"{text}."
+    if others:
+        first = {name: c.evaluations[name].by_images.accuracy[0] for name in c.scores}
+        yield (
+            "After the first image: "
+            + ", ".join(f"{name} {value:.3f}" for name, value in first.items())
+            + "; lowest log loss after all images: "
+            + f"{min(c.scores, key=lambda name: c.scores[name]['log_loss'].value)}."
         )
+    else:
+        yield f"Mean recall {estimate(c.scores[best]['mean_recall'])}."
+    yield f"{best}: {hardest_class(c.evaluations[best])}"
 
 
-def _curves(c):
-    yield section(
-        "Accuracy by number of images",
-        picture(
-            plots.accuracy_by_images(c.evaluations),
-            "How soon each model is right. Bands are one standard error. Below, how many objects "
-            "have so many images: where few do, curves are flat for want of data.",
-        ),
+def _difference(c, first, second, key):
+    if (first, second) in c.differences:
+        return c.differences[first, second][key]
+    value, error = c.differences[second, first][key]
+    return -value, error
+
+
+def _scores(c: Comparison) -> Iterator[Section]:
+    keys, styles = list(next(iter(c.scores.values()))), model_styles(c.scores)
+    best, several = {key: c.best(key) for key in keys}, len(c.scores) > 1
+    rows = []
+    for name, found in c.scores.items():
+        cells = [number(*found[k], bold=name in best[k] != set(c.scores)) for k in keys]
+        rows.append([Cell(name, colour=styles[name][0]), *cells])
+    text = (
+        "Standard errors are from resamples of the objects. The class probabilities of an object "
+        "with fewer images are carried forward."
     )
+    if several:
+        text += " Bold: no other model is better by two standard errors, and some are worse."
+    yield Section("Scores", [Table(_heads("Model", keys), rows, text)])
+    if several:
+        rows = [
+            [f"{a} − {b}", *(_difference_cell(found[key]) for key in keys)]
+            for (a, b), found in c.differences.items()
+        ]
+        less = " and ".join(_NAMES[key].lower() for key in SMALLER_IS_BETTER)
+        text = (
+            "Paired: both models have the same resamples. Bold: two standard errors or more from "
+            f"zero. For {less}, less is better."
+        )
+        yield Section("Differences between models", [Table(_heads("Pair", keys), rows, text)])
+
+
+def _difference_cell(found):
+    return number(*found, sign="+", bold=is_significant(found))
+
+
+def _heads(first, keys):
+    heads = [Column(_NAMES[key], group="After all images") for key in keys if key in SCORES]
+    early = [key.rsplit("_", 1)[1] for key in keys if key not in SCORES]
+    return [
+        Column(first),
+        *heads,
+        *(Column(k, group="Accuracy by number of images") for k in early),
+    ]
 
 
 def _recall(c):
-    yield section(
-        "Recall of every class",
-        picture(
-            figures.recall_bars(c.evaluations),
-            "Fraction of the objects of each class that was found, after all images. Bars are one "
-            "standard error.",
-        ),
+    caption = "Recall of every class after all images, with standard errors."
+    return Section(
+        "Recall of every class", [Figure(figures.recall_bars(c.evaluations), caption, "recall")]
     )
 
 
-def _confusion(c):
-    yield section(
-        "Confusion",
-        picture(
-            plots.confusion(c.evaluations),
-            "Which classes are taken for which, after all images: rows are true classes and add up to "
-            "1, with counts below the fractions. Colours follow the square root, so that mistakes are "
-            "seen.",
-        ),
-    )
-
-
-def _magnitudes(c):
-    yield section(
-        "By magnitude",
-        picture(
-            plots.by_magnitude(c.evaluations),
-            "How far down each model holds, after all images. Compare with the number of objects below "
-            "before believing the ends.",
-        ),
-    )
-
-
-def _matched(c):
-    title = "At the same magnitudes"
-    if next(iter(c.evaluations.values())).matched is None:
-        yield section(title, note("No bin of magnitude holds five objects of every class."))
-        return
-    yield section(
-        title,
-        picture(
-            figures.recall_by_magnitude(c.evaluations),
-            "Recall in the bins of magnitude that hold at least five objects of every class: which "
-            "classes are hard because they are faint, and which are hard as such.",
-        ),
-        matched_table(c),
-        note("Recall over these bins, if all classes had one distribution of magnitudes."),
-    )
-
-
-def _calibration(c):
-    yield section(
-        "Calibration",
-        picture(
-            plots.calibration(c.evaluations),
-            "Whether a probability means what it says: points above the diagonal are of a model that "
-            "is too modest, points below of one too sure. ECE is the mean distance from it.",
-        ),
-    )
-
-
-def _maps(report):
+def _embeddings(report):
     c, rows = report.comparison, report.mapped
-    shown = {
+    drawn = {
         name: (found.position, c.labels[rows], c.classes) for name, found in report.maps.items()
     }
     what = "; ".join(f"{name}: {found.shows}" for name, found in report.maps.items())
-    return section(
-        "What the models see",
-        picture(
-            figures.maps(shown),
-            f"t-SNE of the same {rows.size:,} objects, equally many of every class where there are "
-            "enough. Classes that stand apart are told apart; distances between groups mean nothing. "
-            f"{what}.",
-        ),
+    caption = (
+        f"t-SNE of the same {rows.size:,} objects, equally many of every class where there are "
+        "enough. Classes that form separate groups are distinguished by the model; distances "
+        f"between groups have no meaning. {what}."
     )
+    return Section("Embeddings", [Figure(embeddings(drawn), caption, "embeddings")])
 
 
-def _mistakes(c):
-    return section(
-        "Most confident mistakes",
-        mistake_tables(c),
-        note("After all images; magnitudes are medians of what was observed."),
-    )
+def _mistakes(report, folder):
+    styles, parts = model_styles(report.comparison.scores), [MISTAKE_NOTE]
+    for compared in report.compared_models:
+        name, selected = compared.name, None
+        if report.split is not None:
+            selected = SelectedSplit(report.split, compared.model.selection)
+        predictions, style = report.comparison.predictions[name], {"colour": styles[name][0]}
+        parts.append(mistake_cards(predictions, selected, folder, model=name, **style))
+    return Section("Most confident mistakes", parts)
 
 
 def _cards(report):
-    names = swatches(report.comparison.scores)
-    parts = [
-        folded(
-            names[compared.name],
-            facts(_facts(compared.model.card)),
-            folded("The whole card", _preformatted(compared.model.card)),
-        )
-        for compared in report.compared_models
-    ]
-    return section("Model cards", *parts)
-
-
-def _facts(card):
-    """Entries of a card that are short enough to be read at a glance."""
-    for key, value in card.items():
-        text = _readable(value)
-        if 0 < len(text) <= _LONGEST_FACT:
-            yield _readable(key), text
-
-
-def _readable(value):
-    if isinstance(value, dict):
-        return ", ".join(f"{_readable(k)} {_readable(v)}" for k, v in value.items() if v != [])
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_readable, value))
-    return str(value)
-
-
-def _preformatted(card):
-    return f"<pre>{escape(json.dumps(card, indent=1, default=str))}</pre>"
-
-
-def _several(c):
-    return len(c.scores) > 1
-
-
-def record_of(report: Report) -> dict:
-    """Everything on the page but the maps, None where undefined."""
-    c = report.comparison
-    return {
-        "about": dict(report.about),
-        "classes": list(c.classes),
-        "n_objects": len(c.object_id),
-        "models": [_model(c, compared) for compared in report.compared_models],
-        "differences": [
-            {"first": first, "second": second, "scores": _estimates(found)}
-            for (first, second), found in c.differences.items()
+    styles = model_styles(report.comparison.scores)
+    return Section(
+        "Model cards",
+        [
+            Fold(
+                compared.name,
+                [
+                    Facts(card_facts(compared.model.card)),
+                    Fold("The whole card", [Text(_json(compared.model.card))]),
+                ],
+                styles[compared.name][0],
+            )
+            for compared in report.compared_models
         ],
-    }
+    )
+
+
+def _json(card):
+    return json.dumps(card, indent=1, default=str)
+
+
+def comparison_record(report: Report) -> dict:
+    """Everything on the page but the embeddings, None where undefined."""
+    c = report.comparison
+    return plain(
+        {
+            "about": report.about,
+            "classes": c.classes,
+            "n_objects": len(c.object_id),
+            "models": [_model(c, compared) for compared in report.compared_models],
+            "differences": [
+                {"first": first, "second": second, "scores": _estimates(found)}
+                for (first, second), found in c.differences.items()
+            ],
+        }
+    )
 
 
 def _model(c, compared):
@@ -246,19 +259,9 @@ def _model(c, compared):
         "model_sha256": compared.identity,
         "scores": _estimates(c.scores[name]),
         "evaluation": as_dict(c.evaluations[name], name),
-        "mistakes": [
-            {key: _known(value) for key, value in mistake._asdict().items()}
-            for mistake in most_confident_mistakes(c.predictions[name])
-        ],
+        "mistakes": [m._asdict() for m in most_confident_mistakes(c.predictions[name])],
     }
 
 
 def _estimates(scores):
-    return {
-        key: {"value": _known(value), "error": _known(error)}
-        for key, (value, error) in scores.items()
-    }
-
-
-def _known(value):
-    return None if value != value else value  # NaN, which JSON lacks, is not itself
+    return {key: {"value": value, "error": error} for key, (value, error) in scores.items()}

@@ -59,9 +59,9 @@ def plot_history(path: Path, records: list[ValidationRecord], title: str) -> Non
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    from classifier.reports.plot_style import DPI, STYLE
+    from skyreel.report.theme import DPI, RC_PARAMS
 
-    with matplotlib.style.context(["default", STYLE]):
+    with matplotlib.style.context(["default", RC_PARAMS]):
         figure = Figure(figsize=(8, 3.2), layout="constrained")
         losses, accuracies = figure.subplots(1, 2)
         x = [record.iteration for record in records]

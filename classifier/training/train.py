@@ -37,7 +37,7 @@ from classifier.training.history import (
 from classifier.training.options import NetworkOptions
 from classifier.training.sources import EndlessSource, StoredSource
 from classifier.training.validation import ValidationSet
-from skyreel.atomic_files import alone_in, claim
+from skyreel.atomic_files import claim_folder, locked_folder
 from skyreel.errors import ClassifierError
 from skyreel.provenance import versions
 
@@ -91,7 +91,7 @@ class NetworkTraining:
         self._variants = None if self.is_complete() else self.build()
         if options.begin_with and self._variants:
             load_weights(self._variants.whole, model_folder(options.begin_with) / WEIGHTS)
-        claim(self.folder, self._settings(), complete=self.is_complete(), upgrade=upgraded)
+        claim_folder(self.folder, self._settings(), complete=self.is_complete(), upgrade=upgraded)
 
     def _known_assumed_psf(self):
         """Of a training that this one continues; None if there is none."""
@@ -132,7 +132,7 @@ class NetworkTraining:
             The loss is no longer finite, or files of the training are damaged.
         OutputError
         """
-        with alone_in(self.folder):
+        with locked_folder(self.folder):
             if not self.is_complete():
                 self._train(on_step)
         return Network.open(self.folder)

@@ -13,7 +13,7 @@ from astropy.stats import sigma_clipped_stats
 from numpy.typing import ArrayLike
 
 from classifier.dataset import DatasetSplit
-from simulator.dataset.store import open_dataset
+from simulator.dataset.reader import open_dataset
 from simulator.detector.defects import SATURATED
 from skyreel.errors import FinetuneError
 

@@ -1,202 +1,197 @@
-"""One call of ``survey gap``: checked before the work, and written when all is measured."""
+"""``survey gap``: how far simulated images are from real ones, as a page and a record."""
 
 from __future__ import annotations
 
-import json
-import shlex
-import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+import typer
 
-from classifier.dataset import DatasetSplit
-from finetune.domain_gap.distances import CONSISTENT
-from finetune.domain_gap.gap import Settings, expected_work, measure_gap
-from finetune.domain_gap.quantities import QUANTITIES, SELECTION
-from finetune.reports.domain_gap_page import page_of, record_of
-from simulator.dataset.plan import PACKAGES
-from skyreel.atomic_files import whole_file
-from skyreel.errors import (
-    ClassifierError,
-    DomainGapError,
-    ExposureTableError,
-    OutputError,
-    ProfileError,
-    SimulationError,
-)
-from skyreel.provenance import versions
-from survey_profiles import load_profile
+from skyreel import commands
+from skyreel.commands import check_folder, command, new_app, profile_overrides
+from skyreel.errors import DomainGapError
+from skyreel.provenance import command_line
 
-PAGE, RECORD = "gap.html", "gap.json"
-_BAD, _FAILED, _STOPPED = 2, 1, 130
-_WIDTH_OFF_TERMINAL = 160
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from classifier.dataset import DatasetSplit
+    from finetune.domain_gap.gap import DomainGap, Settings
+    from survey_profiles.profile import Profile
+
+app = new_app("survey")
 _SAME_SCALE = 0.02
+_MOST_ROWS = 20
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What the command line asked for."""
+@command(app)
+def gap(
+    real: Annotated[Path, commands.REAL],
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("gap"),
+    survey: Annotated[
+        str | None, typer.Option(help=commands.SURVEY, show_default="the data set's")
+    ] = None,
+    real_exposures: Annotated[
+        bool,
+        typer.Option(
+            "--real-exposures",
+            help="Simulate in the exposures of the real objects, not in drawn ones: then only "
+            "the images are compared.",
+        ),
+    ] = False,
+    exposures: Annotated[Literal["drawn", "real"], typer.Option(hidden=True)] = "drawn",
+    images: commands.Images = 22,
+    matched: Annotated[
+        int,
+        typer.Option(
+            "--matched",
+            "--partners",  # former name
+            min=1,
+            max=100,
+            help="Simulated objects per real one.",
+        ),
+    ] = 5,
+    lanczos_order: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=7,
+            help="Order of resampling of simulations matched to resampled stamps; 0: none.",
+        ),
+    ] = 2,
+    split: commands.Split = "test",
+    profile_set: commands.ProfileSet = None,
+    plugin: commands.Plugin = None,
+    seed: commands.Seed = 0,
+    bootstrap: Annotated[int, typer.Option(min=10, max=10_000, help="Resamples for errors.")] = 100,
+    quiet: commands.Quiet = False,
+) -> None:
+    """Measure how far simulated images are from real ones, and which parameters to change."""
+    from skyreel.console import new_console, status
 
-    real: Path
-    out: Path
-    survey: str | None
-    own_exposures: bool
-    images: int
-    matched: int
-    lanczos_order: int
-    split: str
-    profile_set: tuple[str, ...]
-    seed: int
-    n_bootstrap: int
-    quiet: bool
+    console = new_console(quiet)
+    check_folder(out)
+    own_exposures = real_exposures or exposures == "real"
+    if images < 3:
+        raise DomainGapError(f"--images {images}; allowed are 3 and more.")
+    if seed < 0:
+        raise DomainGapError(f"--seed {seed}; allowed are 0 and more.")
+    with status(console, "Opening the data"):
+        from classifier.dataset import DatasetSplit
+        from simulator.plugins import load_plugins
 
-    def settings(self) -> Settings:
-        """How the comparison is made."""
-        return Settings(
-            images=self.images,
-            matched=self.matched,
-            lanczos_order=self.lanczos_order,
-            own_exposures=self.own_exposures,
-            seed=self.seed,
-            n_bootstrap=self.n_bootstrap,
+        load_plugins(plugin)
+        chosen = DatasetSplit(real, split)
+        chosen.refuse_empty()
+        profile = profile_for(chosen, survey, profile_overrides(profile_set))
+        from finetune.domain_gap.gap import Settings
+
+        settings = Settings(
+            images=images,
+            matched=matched,
+            lanczos_order=lanczos_order,
+            own_exposures=own_exposures,
+            seed=seed,
+            n_bootstrap=bootstrap,
         )
-
-    def command(self) -> str:
-        """The command, in its full form."""
-        parts = ["survey", "gap", "--real", str(self.real), "--out", str(self.out)]
-        if self.survey:
-            parts += ["--survey", self.survey]
-        parts += ["--exposures", "real" if self.own_exposures else "drawn", "--split", self.split]
-        for name in ("images", "partners", "lanczos_order", "seed"):
-            parts += [f"--{name.replace('_', '-')}", str(getattr(self, name))]
-        parts += ["--bootstrap", str(self.n_bootstrap)]
-        for setting in self.profile_set:
-            parts += ["--profile-set", setting]
-        return shlex.join(parts)
+    compare_and_report(chosen, profile, settings, out, console, command_line("survey"))
 
 
-def answer(request: Request) -> int:
-    """Do what was asked; the exit code, after one sentence where it is not 0."""
-    try:
-        run_request(request)
-    except (
-        DomainGapError,
-        ClassifierError,
-        SimulationError,
-        ProfileError,
-        ExposureTableError,
-    ) as error:
-        print(f"survey gap: {error}", file=sys.stderr)
-        return _BAD
-    except OutputError as error:
-        print(f"survey gap: {error}", file=sys.stderr)
-        return _FAILED
-    except KeyboardInterrupt:
-        print("survey gap: stopped; nothing was written.", file=sys.stderr)
-        return _STOPPED
-    return 0
-
-
-def run_request(request: Request) -> None:
-    """Measure, and write the page and the record.
+def profile_for(split: DatasetSplit, survey: str | None, overrides: dict[str, str]) -> Profile:
+    """The profile of a survey, or that of the data set, with some values replaced.
 
     Raises
     ------
-    DomainGapError, ClassifierError, SimulationError, ProfileError
-        It cannot be done as asked.
-    OutputError
-        The report cannot be written.
+    DomainGapError
+        Its bands or its pixel scale are not those of the data set.
     """
-    _check_output(request.out)
-    split = DatasetSplit(request.real, request.split)
-    split.refuse_empty()
-    profile = _profile(request, split)
-    width = None if sys.stdout.isatty() else _WIDTH_OFF_TERMINAL
-    console = Console(quiet=request.quiet, width=width)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("simulated", total=expected_work(split, request.settings()))
-        gap = measure_gap(split, profile, request.settings(), lambda n: progress.advance(task, n))
-    about = {
-        "command": request.command(),
-        "survey": profile.name,
-        "title": profile.title,
-        "settings": asdict(request.settings()),
-        "versions": versions(*PACKAGES),
-    }
-    with whole_file(request.out / RECORD) as path:
-        path.write_text(json.dumps(record_of(gap, about), indent=1, allow_nan=False))
-    with whole_file(request.out / PAGE) as path:
-        path.write_text(page_of(gap, about), encoding="utf-8")
-    for part in summary(gap):
-        console.print(part)
-    console.print(f"The report is {request.out / PAGE}.", soft_wrap=True)
+    from survey_profiles import load_profile
 
-
-def _check_output(out):
-    if out.exists() and not out.is_dir():
-        raise DomainGapError(f"--out {out} is a file; give a folder.")
-
-
-def _profile(request, split):
-    overrides = {}
-    for setting in request.profile_set:
-        key, equals, value = setting.partition("=")
-        if not (key.strip() and equals):
-            raise DomainGapError(
-                f"--profile-set {setting!r}: write KEY=VALUE, as in psf.beta_median=3.6."
-            )
-        overrides[key.strip()] = value.strip()
-    if not request.survey and not overrides:
+    if not survey and not overrides:
         return split.profile
-    profile = load_profile(request.survey or split.profile.name, overrides or None)
+    profile = load_profile(survey or split.profile.name, overrides or None)
     if tuple(profile.bands) != tuple(split.bands):
         raise DomainGapError(
             f"the survey {profile.name!r} has the bands {', '.join(profile.bands)}, and "
-            f"{request.real} has {', '.join(split.bands)}."
+            f"{split.path} has {', '.join(split.bands)}."
         )
     scales = [p.camera.pixel_scale_arcsec for p in (profile, split.profile)]
     if abs(scales[0] / scales[1] - 1) > _SAME_SCALE:
         raise DomainGapError(
-            f"the survey {profile.name!r} has pixels of {scales[0]:g} arcsec, and {request.real} "
+            f"the survey {profile.name!r} has pixels of {scales[0]:g} arcsec, and {split.path} "
             f"has {scales[1]:g}."
         )
     return profile
 
 
-_MOST_ROWS = 20
+def compare_and_report(
+    split: DatasetSplit,
+    profile: Profile,
+    settings: Settings,
+    out: Path,
+    console: Console,
+    command: str,
+) -> DomainGap:
+    """Measure the gap, write the report and print a summary.
+
+    Raises
+    ------
+    UserError, OutputError
+    """
+    from finetune.domain_gap.gap import expected_work, measure_gap
+    from finetune.reports.domain_gap_page import PAGE, write_gap
+    from simulator.dataset.plan import PACKAGES
+    from skyreel.console import Bars
+    from skyreel.provenance import versions
+
+    with Bars(console) as bars:
+        advance = bars.add("simulated", expected_work(split, settings), unit="objects")
+        found = measure_gap(split, profile, settings, advance)
+    about = {
+        "command": command,
+        "survey": profile.name,
+        "title": profile.title,
+        "settings": asdict(settings),
+        "versions": versions(*PACKAGES),
+    }
+    write_gap(found, about, out)
+    for part in summary(found):
+        console.print(part)
+    console.print(f"The report is {out / PAGE}.")
+    return found
 
 
-def summary(gap):
-    """Tables and sentences to print."""
+def summary(gap: DomainGap) -> Iterator[Table]:
+    """Tables to print."""
     yield _areas(gap)
     yield _gaps(gap)
 
 
 def _areas(gap):
+    import numpy as np
+    from rich.table import Table
+
     names = np.unique(gap.class_names)
-    title = "real or simulated? area under the curve, 0.5 is perfect"
+    title = "classifier two-sample test: AUC (0.5: indistinguishable)"
     table = Table(title=title, title_justify="left")
-    table.add_column("told by")
+    table.add_column("features used")
     for name in ("all", *names):
         table.add_column(name, justify="right")
-    for label, found in (("everything", gap.overall), *gap.by_group.items()):
+    for label, found in (("all quantities", gap.overall), *gap.by_group.items()):
         cells = [found.by_class[name] for name in names]
         table.add_row(label, *(f"{a:.3f} ± {e:.3f}" for a, e in [(found.auc, found.error), *cells]))
     return table
 
 
 def _gaps(gap):
+    from rich.table import Table
+
+    from finetune.domain_gap.distances import CONSISTENT
+    from finetune.domain_gap.quantities import QUANTITIES, SELECTION
+
     distances = {**gap.distances, **gap.selection.distances}
     found = [(distances[q.name], q) for q in (*QUANTITIES, *SELECTION)]
     found = sorted(
@@ -204,13 +199,13 @@ def _gaps(gap):
         key=lambda f: -f[0].excess,
     )
     table = Table(
-        title=f"{len(found)} of {len(distances)} quantities are not consistent",
+        title=f"{len(found)} of {len(distances)} measurements are not consistent",
         title_justify="left",
     )
     for name in ("measurement", "real", "simulated", "distance", "verdict"):
         left = name in ("measurement", "verdict")
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
-    table.add_column("look at", overflow="fold")
+    table.add_column("suggested parameter", overflow="fold")
     for d, q in found[:_MOST_ROWS]:
         table.add_row(
             q.name,
@@ -218,6 +213,10 @@ def _gaps(gap):
             f"{d.simulated_median:.4g}",
             f"{d.wasserstein:.2f} ± {d.wasserstein_error:.2f}",
             d.verdict,
-            escape(q.hint),
+            q.hint,
         )
     return table
+
+
+if __name__ == "__main__":
+    app()

@@ -1,42 +1,42 @@
-"""The command ``finetune``: a trained network adapted to a few real sequences, and its report."""
+"""``finetune``: a trained network adapted to a few real sequences, and its report."""
 
 from __future__ import annotations
 
-import sys
-from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from classifier.cli import one_by_one
 from finetune.adaptation.methods import DEFAULT, METHODS
+from skyreel import commands
+from skyreel.commands import check_folder, command, list_option, n_cores, new_app, split_list
+from skyreel.errors import FinetuneError
+from skyreel.provenance import command_line
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from classifier.models.protocol import Model
+    from finetune.options import Options
+
+app = new_app()
 
 
-@app.command()
+@command(app)
 def finetune(
-    real: Annotated[Path, typer.Option(help="Data set of real labelled sequences (see ingest).")],
+    real: Annotated[Path, commands.REAL],
     out: Annotated[Path, typer.Option(help="Folder of the adapted model and the report.")],
-    model: Annotated[
-        str, typer.Option(help="Shipped model by name, or a folder.")
-    ] = "hits-compact",
+    model: Annotated[str, commands.MODEL] = "hits-compact",
     per_class: Annotated[
-        list[int] | None,
-        typer.Option(
-            metavar="K ...",
-            help="Real sequences taught per class; several: a curve.",
-            show_default="10",
-        ),
-    ] = None,
-    trials: Annotated[int, typer.Option(help="Draws of these sequences.")] = 5,
+        str,
+        list_option(metavar="K", help="Real sequences per class to train on; several: a curve."),
+    ] = "10",
+    trials: Annotated[int, typer.Option(help="Random draws of these sequences.")] = 5,
     method: Annotated[
-        str, typer.Option(help=f"How to adapt: {', '.join(METHODS)} (docs/finetune.md).")
+        str, typer.Option(help=f"Method: {', '.join(METHODS)} (docs/finetune.md).")
     ] = DEFAULT,
     also: Annotated[
-        list[str] | None,
-        typer.Option(metavar="METHOD ...", help="Other methods to report beside it."),
+        str | None, list_option(metavar="METHOD", help="Other methods to report beside it.")
     ] = None,
     simulated: Annotated[
         Path | None,
@@ -44,52 +44,53 @@ def finetune(
     ] = None,
     scratch: Annotated[
         bool,
-        typer.Option("--scratch", help="Also teach the draws to a network with fresh weights."),
+        typer.Option("--scratch", help="Also train a network with fresh weights on the draws."),
     ] = False,
     homogenise: Annotated[
         bool,
         typer.Option(
             "--homogenise/--as-published",
-            help="Resample all stamps alike and show as many images of every class.",
+            help="Resample all stamps in the same way and use as many images of every class.",
         ),
     ] = True,
-    any_survey: Annotated[
-        bool, typer.Option("--any-survey", help="Teach it another survey's sequences all the same.")
-    ] = False,
+    any_survey: commands.AnySurvey = False,
     disjoint: Annotated[
         str,
         typer.Option(
-            help="'field': test on objects of other fields than those taught; 'object': on any "
-            "other objects."
+            help="'field': test on objects of other fields than those trained on; 'object': on "
+            "any other objects."
         ),
     ] = "field",
     iterations: Annotated[
         int, typer.Option(help="Steps of methods that take steps, and of --scratch.")
     ] = 1000,
-    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
-    seed: Annotated[int, typer.Option(help="Same seed, same draws.")] = 0,
-    threads: Annotated[int | None, typer.Option(help="Cores to use.", show_default="all")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
-):
-    """Adapt a network to a few real sequences per class, and tell what that bought.
+    split: commands.Split = "test",
+    seed: commands.Seed = 0,
+    threads: commands.Threads = None,
+    quiet: commands.Quiet = False,
+) -> None:
+    """Adapt a network to a few real sequences per class, and report the gain.
 
-    OUT/model is taught every labelled sequence: it is the one to use. The report scores networks
-    taught a few, on the others. Run again with the same arguments to finish a run that stopped.
+    OUT/model is trained on every labelled sequence: it is the one to use. The report scores
+    networks trained on a few, on the others. Run again with the same arguments to finish a run
+    that stopped.
     """
-    from finetune.options import Options
-    from skyreel.commands import Work, interruptible
+    from skyreel.console import new_console, status
 
-    adapt = interruptible(adapt_and_report)
-    adapt(
-        Work(data=real, out=out, threads=threads, quiet=quiet),
-        Options(
+    console, cores = new_console(quiet), n_cores(threads)
+    check_folder(out)
+    counts = _numbers("--per-class", per_class)
+    with status(console, "Opening the data and the model"):
+        from finetune.options import Options
+
+        options = Options(
             model=model,
             real=real,
             split=split,
-            per_class=tuple(per_class or (10,)),
+            per_class=counts,
             trials=trials,
             method=method,
-            also=tuple(also or ()),
+            also=split_list(also),
             simulated=simulated,
             scratch=scratch,
             homogenised=homogenise,
@@ -97,60 +98,58 @@ def finetune(
             disjoint=disjoint,
             iterations=iterations,
             seed=seed,
-        ),
-    )
+        )
+        _check_inputs(options)
+    adapt_and_report(options, out, cores, console, command_line("finetune"))
 
 
-def main() -> None:
-    """Entry point: one sentence and exit code 2 for a bad request, 1 for a failed run."""
-    from skyreel.errors import ClassifierError, FinetuneError, Interrupted, OutputError, StoreError
-
+def _numbers(flag, text):
     try:
-        partial(app, one_by_one(sys.argv[1:], "--per-class", "--also"))()
-    except (FinetuneError, ClassifierError) as error:
-        print(f"finetune: {error}", file=sys.stderr)
-        sys.exit(2)
-    except (OutputError, StoreError) as error:
-        print(f"finetune: {error}", file=sys.stderr)
-        sys.exit(1)
-    except Interrupted:
-        print("finetune: stopped. Run the same command again to finish.", file=sys.stderr)
-        sys.exit(130)
+        return tuple(map(int, split_list(text)))
+    except ValueError:
+        raise FinetuneError(f"{flag} {text}: give whole numbers, as 1,2,5,10,20.") from None
 
 
-def adapt_and_report(work, options) -> None:
-    """Adapt a network, score it on draws, and write the report.
+def _check_inputs(options):
+    """Refuse data sets and models that are not there before anything heavy is imported."""
+    from classifier.dataset import DatasetSplit
+    from classifier.models.registry import model_folder
+
+    DatasetSplit(options.real, options.split)
+    if options.simulated is not None:
+        DatasetSplit(options.simulated, "train")
+    model_folder(options.model)
+
+
+def adapt_and_report(
+    options: Options, out: Path, threads: int, console: Console, command: str
+) -> Model:
+    """Adapt a network, score it on draws, and write the report; the adapted model.
 
     Raises
     ------
     FinetuneError, ClassifierError, OutputError
     """
-    from finetune.experiment import MODEL, Experiment
-    from finetune.reports import write_few_shot_report
-    from skyreel.commands import progress_bars
-    from skyreel.provenance import command_line
+    from classifier.models.registry import open_model
+    from skyreel.console import Bars, status
 
-    work.check_output()
-    experiment = Experiment(options, work.out, work.cores(), command_line("finetune"))
-    real, console = experiment.real, work.console
+    with status(console, "Loading the network"):
+        from finetune.experiment import MODEL, Experiment
+        from finetune.reports import write_few_shot_report
+
+        experiment = Experiment(options, out, threads, command)
+    real = experiment.real
     counts = ", ".join(f"{(real.labels == real.classes.index(c)).sum()} {c}" for c in real.present)
     console.print(f"{options.real}: {counts}; at most {real.selection.images} images of each.")
-    with progress_bars(console) as progress:
-        tasks = {}
-
-        def on_step(name, done, total):
-            if name not in tasks:
-                tasks[name] = progress.add_task(name, total=total)
-            progress.advance(tasks[name], done)
-
-        experiment.run(on_step)
-    write_few_shot_report(work.out, real.split, console=console)
-    taught = (real.labels >= 0).sum()
+    with Bars(console) as bars:
+        experiment.run(bars.step)
+    write_few_shot_report(out, real.split, console=console)
     console.print(
-        f"The model to use: {work.out / MODEL}. It was taught all {taught}, so its scores on these "
-        "would mean nothing."
+        f"The model to use: {out / MODEL}. It is trained on all {(real.labels >= 0).sum()} "
+        "sequences, so its scores on these are not meaningful."
     )
+    return open_model(out / MODEL, threads=threads)
 
 
 if __name__ == "__main__":
-    main()
+    app()

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from classifier.dataset import DatasetSplit
 from classifier.image_selection import ImageSelection, SelectedSplit
@@ -21,11 +20,11 @@ from finetune.domain_gap.matched_samples import (
     RealObjects,
     SimulatedPool,
     match_samples,
+    write_exposures,
 )
 from finetune.domain_gap.measurements import free_psf, light_curves, measurements
 from finetune.domain_gap.quantities import GROUPS, QUANTITIES, SELECTION
 from finetune.homogenise import resampled
-from simulator.dataset.store import open_dataset
 from skyreel.errors import DomainGapError
 from survey_profiles.profile import Profile
 
@@ -248,39 +247,3 @@ def _with_known_conditions(stamps):
         known &= np.isfinite(getattr(stamps, name))
     order = np.argsort(~known, axis=1, kind="stable")
     return stamps.rearranged(order, known.sum(axis=1))
-
-
-_COLUMNS = (
-    "exposure_time_s",
-    "airmass",
-    "seeing_fwhm_arcsec",
-    "sky_adu",
-    "zero_point_mag",
-    "limiting_mag",
-)
-
-
-def write_exposures(split: DatasetSplit, objects: ArrayLike, path: str | Path) -> None:
-    """Write the exposures of some objects as a table for the simulator, one field per object.
-
-    Exposures with an unknown value are left out; an unknown limiting magnitude becomes the median
-    of the known ones.
-    """
-    from astropy.table import Table
-
-    group = open_dataset(split.path)[split.name]
-    chosen = np.asarray(objects)
-    arrays = {name: group[name][:][chosen] for name in ("mjd", "band", *_COLUMNS)}
-    limit = arrays["limiting_mag"]
-    arrays["limiting_mag"] = np.where(np.isfinite(limit), limit, np.nanmedian(limit))
-    used = np.arange(split.longest) < split.n_epochs[chosen][:, None]
-    for name in ("mjd", *_COLUMNS):
-        used &= np.isfinite(arrays[name])
-    table = Table({name: arrays[name][used].astype(float) for name in ("mjd", *_COLUMNS)})
-    table["band"] = np.array(split.bands)[arrays["band"][used]]
-    table["field"] = np.broadcast_to(chosen[:, None], used.shape)[used]
-    names = np.array([ccd.name for ccd in split.profile.camera.ccds])
-    ccd = group["ccd"][:][chosen]
-    if names.size and (ccd >= 0).all():
-        table["ccd"] = np.broadcast_to(names[ccd][:, None], used.shape)[used]
-    table.write(path)

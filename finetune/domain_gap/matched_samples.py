@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from astropy.table import Table
+from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 
-from classifier.dataset import StampBatch, stamp_batch_of
+from classifier.dataset import DatasetSplit, StampBatch, stamp_batch_of
 from classifier.image_selection import ImageSelection
 from classifier.photometry import PsfModel
 from finetune.domain_gap.curve_statistics import matching_magnitudes
 from finetune.domain_gap.measurements import light_curves, measurements
+from simulator.dataset.reader import open_dataset
 from simulator.lightcurves import light_curve_class
 from simulator.options import Options
 from simulator.simulator import Simulator
@@ -202,7 +205,7 @@ def match_samples(
 
 
 def _appears(class_name):
-    return bool(getattr(light_curve_class(class_name), "alerts", False))
+    return light_curve_class(class_name).alerts
 
 
 def match(
@@ -235,3 +238,33 @@ def match(
     cost = cost + _SHORT_MAG * np.maximum(n_images[:, None] - pool_images, 0)
     of, rows = linear_sum_assignment(np.repeat(cost, per_object, axis=0))
     return rows, of // per_object
+
+
+_COLUMNS = (
+    *("exposure_time_s", "airmass", "seeing_fwhm_arcsec", "sky_adu", "zero_point_mag"),
+    "limiting_mag",
+)
+
+
+def write_exposures(split: DatasetSplit, objects: ArrayLike, path: str | Path) -> None:
+    """Write the exposures of some objects as a table for the simulator, one field per object.
+
+    Exposures with an unknown value are left out; an unknown limiting magnitude becomes the median
+    of the known ones.
+    """
+    group = open_dataset(split.path)[split.name]
+    chosen = np.asarray(objects)
+    arrays = {name: group[name][:][chosen] for name in ("mjd", "band", *_COLUMNS)}
+    limit = arrays["limiting_mag"]
+    arrays["limiting_mag"] = np.where(np.isfinite(limit), limit, np.nanmedian(limit))
+    used = np.arange(split.longest) < split.n_epochs[chosen][:, None]
+    for name in ("mjd", *_COLUMNS):
+        used &= np.isfinite(arrays[name])
+    table = Table({name: arrays[name][used].astype(float) for name in ("mjd", *_COLUMNS)})
+    table["band"] = np.array(split.bands)[arrays["band"][used]]
+    table["field"] = np.broadcast_to(chosen[:, None], used.shape)[used]
+    names = np.array([ccd.name for ccd in split.profile.camera.ccds])
+    ccd = group["ccd"][:][chosen]
+    if names.size and (ccd >= 0).all():
+        table["ccd"] = np.broadcast_to(names[ccd][:, None], used.shape)[used]
+    table.write(path)

@@ -15,18 +15,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from finetune.ingest.labels import Selection, read_labels
 from finetune.ingest.real_arrays import as_arrays, real_specs
-from finetune.ingest.report import progress, show, write_record
+from finetune.ingest.report import show, write_record
 from finetune.ingest.scan import MAX_SIZE_PIX, Gathered, files_digest, gather
 from finetune.readers import reader_named
 from finetune.readers.alert_photometry import PhotometryFile
 from finetune.readers.protocol import printable
+from simulator.dataset.inputs import input_files
 from simulator.dataset.plan import PACKAGES
-from simulator.dataset.store import DatasetWriter, refuse_other_settings
-from skyreel.atomic_files import locked
+from simulator.dataset.settings import refuse_other_settings
+from simulator.dataset.writer import DatasetWriter
+from skyreel.atomic_files import folder_lock
+from skyreel.console import Bars, new_console
 from skyreel.errors import IngestError, Interrupted, StoreError
 from skyreel.provenance import versions
 
@@ -94,7 +95,7 @@ def run_request(request: Request) -> None:
 
 def _run(request):
     start = time.perf_counter()
-    console = Console(quiet=request.quiet, highlight=False, markup=False)  # names may hold []
+    console = new_console(request.quiet)
     _check_request(request)
     reader = reader_named(request.reader)
     files = reader.files(request.path)
@@ -106,15 +107,9 @@ def _run(request):
             f"{request.out} is complete: it was made from the same input.", soft_wrap=True
         )
         return
-    with progress(console) as bar:
-        task = bar.add_task("reading", total=len(files))
-        gathered = gather(
-            reader,
-            files,
-            profile,
-            lambda share: bar.advance(task, share),
-            Selection(labels, request.classes),
-        )
+    selection = Selection(labels, request.classes)
+    with Bars(console) as bars:
+        gathered = gather(reader, files, profile, bars.add("reading", len(files)), selection)
     write(
         gathered,
         request.out,
@@ -189,6 +184,7 @@ def write(
         attributes=_attributes(gathered, command, source),
         n_epochs=max(gathered.n_epochs),
         size_pix=gathered.size_pix(size_pix),
+        inputs=input_files({"psf_library": gathered.profile.psf.library}),
     )
     try:
         with writer, PhotometryFile(out) as photometry:
@@ -204,7 +200,7 @@ def write(
 def _remove_abandoned(unfinished):
     """Remove what a killed run left; StoreError if another run is writing there."""
     if unfinished.exists():
-        lock = locked(unfinished)
+        lock = folder_lock(unfinished)
         shutil.rmtree(unfinished, ignore_errors=True)
         os.close(lock)
 

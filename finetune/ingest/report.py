@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from finetune.ingest.scan import Gathered
@@ -15,17 +14,6 @@ from skyreel.errors import OutputError, StoreError
 from skyreel.json_io import write_json
 
 _MOST_ROWS = 20
-
-
-def progress(console: Console) -> Progress:
-    """A progress bar over the files."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
 
 
 def show(console: Console, gathered: Gathered, out: Path, *, seconds: float) -> None:

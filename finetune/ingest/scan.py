@@ -16,7 +16,7 @@ from finetune.ingest.labels import Selection
 from finetune.ingest.real_arrays import UNLABELLED
 from finetune.readers.protocol import OnFile, Reader, RealSequence, Skipped
 from simulator.dataset.schema import ArraySpec
-from simulator.dataset.store import CHUNK_OBJECTS
+from simulator.dataset.writer import CHUNK_OBJECTS
 from simulator.lightcurves import DEFAULT_CLASSES
 from skyreel.errors import IngestError
 from survey_profiles.profile import Profile

@@ -16,7 +16,9 @@ from finetune.readers.alert_photometry import joined_columns
 from finetune.readers.cutout import placed
 from finetune.readers.packets import packet_files, packets_of
 from finetune.readers.protocol import (
+    CCD_NUMBER,
     MAX_EPOCHS,
+    PUBLISHED_FLUX,
     OnFile,
     RealSequence,
     Skipped,
@@ -29,35 +31,18 @@ from skyreel.errors import SequenceError, StoreError
 from survey_profiles import load_profile
 from survey_profiles.profile import Profile
 
-_ALERT_ARRAYS = (
-    (
-        "template_images",
-        PIXELS,
-        "float32",
-        "adu",
-        "template image of the same pixels; NaN where none",
-    ),
-    (
-        "difference_images",
-        PIXELS,
-        "float32",
-        "adu",
-        "science less template; NaN where none",
-    ),
-    ("alert_id", EPOCHS, "int64", "", "identifier of the alert in the survey; -1 where none"),
-    (
-        "published_flux_adu",
-        EPOCHS,
-        "float32",
-        "adu",
-        "published light curve (supernovae: of differences); NaN where none",
-    ),
-    ("published_flux_error_adu", EPOCHS, "float32", "adu", "its standard error; NaN where none"),
-    ("ra_deg", OBJECTS, "float64", "deg", "right ascension; NaN where unknown"),
-    ("dec_deg", OBJECTS, "float64", "deg", "declination; NaN where unknown"),
-    ("ccd_number", OBJECTS, "int16", "", "the camera's own number of the CCD; -1 where unknown"),
+_TEMPLATE = "template image of the same pixels; NaN where none"
+_DIFFERENCE = "science less template; NaN where none"
+_ALERT_ID = "identifier of the alert in the survey; -1 where none"
+ALERT_ARRAYS = (
+    ArraySpec("template_images", PIXELS, "float32", "adu", _TEMPLATE),
+    ArraySpec("difference_images", PIXELS, "float32", "adu", _DIFFERENCE),
+    ArraySpec("alert_id", EPOCHS, "int64", "", _ALERT_ID),
+    *PUBLISHED_FLUX,
+    ArraySpec("ra_deg", OBJECTS, "float64", "deg", "right ascension; NaN where unknown"),
+    ArraySpec("dec_deg", OBJECTS, "float64", "deg", "declination; NaN where unknown"),
+    CCD_NUMBER,
 )
-ALERT_ARRAYS = tuple(ArraySpec(*row) for row in _ALERT_ARRAYS)
 _MALFORMED = (TypeError, ValueError, KeyError, AttributeError, OverflowError, IndexError)
 
 

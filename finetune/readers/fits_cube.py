@@ -14,6 +14,9 @@ import numpy as np
 
 from finetune.readers.fits_file import CubeFile, read_cube_file
 from finetune.readers.protocol import (
+    CCD_NUMBER,
+    FIELD,
+    PUBLISHED_FLUX,
     OnFile,
     RealSequence,
     Skipped,
@@ -31,53 +34,26 @@ from survey_profiles.profile import Profile
 SUFFIXES = (".fits.gz", ".fits")
 _NEEDED = ("mjd", "band", "exposure_time_s", "seeing_fwhm_pix", "zero_point_mag")
 _COLUMNS = (
-    *_NEEDED,
-    "airmass",
-    "limiting_mag",
-    "sky_adu",
-    "sky_border_adu",
-    "saturated",
-    "lc_flux_adu",
-    "lc_flux_err_adu",
+    *(*_NEEDED, "airmass", "limiting_mag", "sky_adu", "sky_border_adu", "saturated"),
+    *("lc_flux_adu", "lc_flux_err_adu"),
 )
 _KEYWORDS = (
-    "OBJECT",
-    "CLASS",
-    "FIELD",
-    "CCD",
-    "CCDNUM",
-    "GAIN",
-    "RDNOISE",
-    "SATURATE",
-    "PIXSCALE",
-    "MAG",
-    "ALERT",
-    "RESAMPLE",
+    *("OBJECT", "CLASS", "FIELD", "CCD", "CCDNUM", "GAIN", "RDNOISE", "SATURATE", "PIXSCALE"),
+    *("MAG", "ALERT", "RESAMPLE"),
 )
 # HiTS flags stamps whose peak is above this fraction of SATURATE (its flagged ones: 0.90 to 0.95).
 _FLAGGED_FRACTION = 0.9
 _PIXEL_SCALE_TOLERANCE = 0.1
 
+_FIELD_SKY = "sky level of the whole field; NaN where unknown"
+_RESAMPLED = "whether the stamps were interpolated onto another grid; False where unknown"
 _EXTRA = (
-    ("field_sky_adu", EPOCHS, "float32", "adu", "sky level of the whole field; NaN where unknown"),
-    (
-        "published_flux_adu",
-        EPOCHS,
-        "float32",
-        "adu",
-        "published light curve (supernovae: of differences); NaN where none",
-    ),
-    ("published_flux_error_adu", EPOCHS, "float32", "adu", "its standard error; NaN where none"),
-    ("field", OBJECTS, "int32", "", "number of the field; -1 where unknown"),
-    ("ccd_number", OBJECTS, "int16", "", "the camera's own number of the CCD; -1 where unknown"),
-    ("catalogue_mag", OBJECTS, "float32", "mag", "catalogue magnitude; NaN where unknown"),
-    (
-        "resampled",
-        OBJECTS,
-        "bool",
-        "",
-        "whether the stamps were interpolated onto another grid; False where unknown",
-    ),
+    ArraySpec("field_sky_adu", EPOCHS, "float32", "adu", _FIELD_SKY),
+    *PUBLISHED_FLUX,
+    FIELD,
+    CCD_NUMBER,
+    ArraySpec("catalogue_mag", OBJECTS, "float32", "mag", "catalogue magnitude; NaN where unknown"),
+    ArraySpec("resampled", OBJECTS, "bool", "", _RESAMPLED),
 )
 
 
@@ -85,7 +61,7 @@ class FitsCubes:
     """Reader of a folder ``CLASS/*.fits.gz``, a flat folder, or one file."""
 
     name = "hits"
-    extra = tuple(ArraySpec(*row) for row in _EXTRA)
+    extra = _EXTRA
 
     def profile(self, survey: str | None) -> Profile:
         """The profile of ``survey``, or of HiTS."""

@@ -13,12 +13,23 @@ from typing import Protocol
 
 import numpy as np
 
-from simulator.dataset.schema import ArraySpec
+from simulator.dataset.schema import EPOCHS, OBJECTS, ArraySpec
 from skyreel.errors import IngestError, SequenceError
 from survey_profiles.profile import Profile
 
 MAX_EPOCHS = 4096
 OnFile = Callable[[float], None]
+_PUBLISHED = "published light curve (supernovae: of differences); NaN where none"
+PUBLISHED_FLUX = (
+    ArraySpec("published_flux_adu", EPOCHS, "float32", "adu", _PUBLISHED),
+    ArraySpec(
+        "published_flux_error_adu", EPOCHS, "float32", "adu", "its standard error; NaN where none"
+    ),
+)
+FIELD = ArraySpec("field", OBJECTS, "int32", "", "number of the field; -1 where unknown")
+CCD_NUMBER = ArraySpec(
+    "ccd_number", OBJECTS, "int16", "", "the camera's own number of the CCD; -1 where unknown"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,21 +23,15 @@ from skyreel.errors import SequenceError
 from survey_profiles.profile import Profile
 
 _SOURCE = (
-    "diaObjectId",
-    "ssObjectId",
-    "detector",
-    "midpointMjdTai",
-    "ra",
-    "dec",
-    "psfFlux",
-    "psfFluxErr",
-    "band",
+    *("diaObjectId", "ssObjectId", "detector", "midpointMjdTai", "ra", "dec"),
+    *("psfFlux", "psfFluxErr", "band"),
 )
 _POINT = ("midpointMjdTai", "band", "psfFlux", "psfFluxErr")
 _HISTORY = {"alert": "prvDiaSources", "forced": "prvDiaForcedSources"}
 _CUTOUTS = {"template_images": "cutoutTemplate", "difference_images": "cutoutDifference"}
 _FWHM_PER_ROOT_NEFF = 0.664  # of the effective area, Ivezic et al. 2019, section 3.2.1
 _LIMIT_SIGMA = 5.0
+_VARIANCE = "variance of the pixels of images; NaN where unknown"
 _DAY_S = 86400.0
 
 
@@ -49,13 +43,7 @@ class RubinAlerts(AlertReader):
     title = "Rubin"
     extra = (
         *ALERT_ARRAYS,
-        ArraySpec(
-            "variance_images",
-            PIXELS,
-            "float32",
-            "adu^2",
-            "variance of the pixels of images; NaN where unknown",
-        ),
+        ArraySpec("variance_images", PIXELS, "float32", "adu^2", _VARIANCE),
     )
 
     def kept(self, record: dict) -> tuple[str, dict]:

@@ -15,8 +15,9 @@ from classifier.dataset import SPLITS, DatasetSplit
 from finetune.ingest.real_arrays import real_specs
 from finetune.readers.alert_photometry import photometry_path, read_photometry
 from finetune.readers.protocol import OnFile, RealSequence, Skipped, printable
+from simulator.dataset.reader import open_dataset
 from simulator.dataset.schema import EPOCHS, OBJECTS, PIXELS, ArraySpec
-from simulator.dataset.store import CHUNK_OBJECTS, open_dataset
+from simulator.dataset.writer import CHUNK_OBJECTS
 from simulator.detector.defects import OUTSIDE
 from skyreel.errors import IngestError, SequenceError
 from survey_profiles import load_profile

@@ -15,8 +15,8 @@ from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
 from finetune.readers.alert_photometry import columns_of, njy_of_mag
 from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader, number
 from finetune.readers.cutout import mask_of, placed, planes_of
+from finetune.readers.protocol import FIELD
 from finetune.readers.ztf_edges import SIZE_PIX, centre_of
-from simulator.dataset.schema import OBJECTS, ArraySpec
 from skyreel.errors import SequenceError
 from survey_profiles.profile import Profile
 
@@ -27,21 +27,8 @@ _CUTOUTS = {
     "difference_images": "cutoutDifference",
 }
 _FIELDS = (
-    "jd",
-    "fid",
-    "diffmaglim",
-    "isdiffpos",
-    "rcid",
-    "field",
-    "xpos",
-    "ypos",
-    "ra",
-    "dec",
-    "magpsf",
-    "sigmapsf",
-    "fwhm",
-    "magzpsci",
-    "exptime",
+    *("jd", "fid", "diffmaglim", "isdiffpos", "rcid", "field", "xpos", "ypos", "ra", "dec"),
+    *("magpsf", "sigmapsf", "fwhm", "magzpsci", "exptime"),
 )
 _NIGHT_0_MJD = 57754.0  # candid counts nights from 2017-01-01
 _NIGHTS = (250, 9000)  # to 2041; other numbers contain no time
@@ -55,10 +42,7 @@ class ZtfAlerts(AlertReader):
 
     name = default_survey = "ztf"
     title = "ZTF"
-    extra = (
-        *ALERT_ARRAYS,
-        ArraySpec("field", OBJECTS, "int32", "", "number of the field; -1 where unknown"),
-    )
+    extra = (*ALERT_ARRAYS, FIELD)
 
     def kept(self, record: dict) -> tuple[str, dict]:
         """Name of the object, and the used part of a packet."""

@@ -1,4 +1,4 @@
-"""What few real labels bought: scores over the draws, with errors, as one HTML page.
+"""Gain from a few real labels: scores over the draws, with errors, as one HTML page.
 
 >>> from finetune.reports import headline
 >>> headline("tuned/")["statement"]
@@ -13,6 +13,6 @@ _HOMES = {
     "headline": "finetune.reports.few_shot_summary",
     "headline_table": "finetune.reports.few_shot_summary",
     "read_few_shot": "finetune.reports.few_shot_results",
-    "write_few_shot_report": "finetune.reports.few_shot_report",
+    "write_few_shot_report": "finetune.reports.few_shot_page",
 }
 __getattr__, __dir__, __all__ = attach(__name__, _HOMES)

@@ -1,231 +1,302 @@
-"""The report of a gap: one HTML file that needs no other, and no scripts."""
+"""The report of a domain gap: one HTML page, and all its numbers as a record."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from html import escape
-from math import isfinite
+from pathlib import Path
+from textwrap import fill
 
-import matplotlib.style
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
 
-from classifier.reports.html import (
-    cell,
-    document,
-    facts,
-    heading,
-    note,
-    picture,
-    section,
-    table,
-)
-from classifier.reports.plot_style import DPI, STYLE
 from finetune.domain_gap.distances import CONSISTENT
-from finetune.domain_gap.quantities import GROUPS, QUANTITIES, SELECTION
-from simulator.preview.style import ALERT, INK
+from finetune.domain_gap.gap import DomainGap
+from finetune.domain_gap.quantities import GROUPS, QUANTITIES, SELECTION, Quantity
+from skyreel.json_io import plain, write_json
+from skyreel.report.figures import Figure, histogram, points, side_by_side, styled
+from skyreel.report.page import Note, Page, Section
+from skyreel.report.tables import Cell, Table, columns, number
+from skyreel.report.theme import ALERT, FAINT, MUTED, class_styles
 
+PAGE, RECORD = "gap.html", "gap.json"
 _MOST_IMPORTANT = 12
-_TELLING = (
-    "Boosted trees are given these measurements and told to tell real objects from simulated ones; "
-    "each is judged by trees that saw neither it nor its partners. The area under the curve is the "
-    "chance that the real one of a pair is recognised: 0.5 is perfect, 1 says that they can always "
-    "be told apart. One group alone says where the difference lies. Errors come from drawing the "
-    "real objects again, with their partners."
+_TITLES = {"psf": "PSF"}  # of groups
+_NOT_MEASURED = "not measured"
+_TEST = (
+    "A classifier two-sample test: boosted trees are trained on these quantities to separate real "
+    "from simulated objects, and score objects of another fold, a real object and its matched "
+    "simulations being always in the same one. The area under the ROC curve (AUC) is the "
+    "probability that the real object of a pair has the higher score: 0.5 means "
+    "indistinguishable, 1 always distinguishable. The test with one group of quantities locates "
+    "the difference. Errors are from resamples of the real objects with their simulations."
 )
-_USED = (
-    "By how much the area falls when a measurement is shuffled. Where several tell the same, none "
-    "of them is missed: the groups above are then the better guide."
+_IMPORTANCE = (
+    "Permutation importance: the change of AUC when one quantity is shuffled. Correlated "
+    "quantities replace each other and then all have a small importance; the AUC of their group is "
+    "the better guide."
 )
 _DISTANCES = (
-    "Wasserstein distances are in units of the simulated spread (half the range of the middle "
-    "68 %); 'by chance' is that of as many simulated objects from the others. Alike: not beyond "
-    "chance by two errors, or by less than 0.05; near, apart and far apart: up to 0.3, 1, and more "
-    "beyond chance. KS is the largest difference of the cumulative distributions."
+    "Medians, with half the central 68 % range in parentheses. Wasserstein distances are in units "
+    "of the simulated half-range; 'chance' is the distance of as many simulated objects from the "
+    "others. KS is the Kolmogorov-Smirnov statistic. Discrepancy: consistent, up to two errors "
+    "or 0.05 beyond chance; mild, up to 0.3; strong, up to 1; very strong, more. The suggested "
+    "parameters are keys of the survey profile."
 )
-_SELECTED = (
-    "Partners share these with the real objects, so they are compared with objects that the "
-    "survey's own law has drawn. Real objects with labels are chosen by people: a gap here is no "
-    "fault of the simulation, but a classifier may learn it (see --magnitudes of simulate)."
+_HISTOGRAMS = (
+    "Panels are the rows of the table. Line: real objects; filled: matched simulations. Axes span "
+    "the 1st to 99th percentiles; values beyond are counted in the first and last bin."
+)
+_SELECTION = (
+    "Matched simulations share these two with the real objects, so real objects are compared with "
+    "objects drawn from the survey's own law. People choose which objects are labelled: a "
+    "discrepancy is not an error of the simulation, but a classifier may learn it (see "
+    "--magnitudes of simulate)."
 )
 
 
-def page_of(gap, about: dict) -> str:
-    """The page as HTML."""
-    parts = [
-        facts(_about(gap, about)),
-        section("Real or simulated?", note(_TELLING), _areas(gap)),
-        section("What told them apart", note(_USED), _importances(gap)),
-    ]
-    for name in GROUPS:
-        quantities = [q for q in QUANTITIES if q.group == name]
-        columns = [q.group == name for q in QUANTITIES]
-        figure = histograms(quantities, gap.real[:, columns], gap.matched.values[:, columns])
-        parts.append(_group(name.capitalize(), quantities, gap.distances, figure, _DISTANCES))
-    figure = histograms(SELECTION, gap.selection.real, gap.selection.simulated)
-    parts.append(_group("Selection", SELECTION, gap.selection.distances, figure, _SELECTED))
-    return document(f"Simulation and real images: {about['title']}", parts)
+def write_gap(gap: DomainGap, about: dict, folder: Path) -> None:
+    """Write ``gap.html`` and ``gap.json``.
+
+    Raises
+    ------
+    OutputError
+    """
+    write_json(folder / RECORD, gap_record(gap, about))
+    gap_page(gap, about).write(folder / PAGE)
 
 
-def _about(gap, about):
+def gap_page(gap: DomainGap, about: dict) -> Page:
+    """The page; ``about`` holds ``title``, ``command`` and ``settings``."""
     names, counts = np.unique(gap.class_names, return_counts=True)
-    settings = about["settings"]
-    off = float(np.percentile(np.abs(gap.matched.off_mag), 90))
-    return (
-        ("Command", about["command"]),
-        ("Real objects", ", ".join(f"{n} {c}" for n, c in zip(names, counts, strict=True))),
-        (
-            "Partners",
-            f"{settings['partners']} of each, 90 % within {off:.2g} mag, in "
-            f"{'the real' if settings['own_exposures'] else 'drawn'} exposures; those of resampled "
-            f"stamps resampled with Lanczos order {settings['lanczos_order']}",
-        ),
-        ("Images", f"at most {settings['images']} of an object, none wider than the survey uses"),
+    caption = "Classifier two-sample test by group of quantities: AUC with standard errors."
+    sections = [
+        Section("Classifier two-sample test", [_auc_table(gap)]),
+        Section("Permutation importance", [_importance_table(gap)]),
+        Section("How to read the distances", [Note(_DISTANCES), Note(_HISTOGRAMS)]),
+    ]
+    for group in GROUPS:
+        chosen = [q for q in QUANTITIES if q.group == group]
+        rows = [q.group == group for q in QUANTITIES]
+        drawn = histograms(chosen, gap.real[:, rows], gap.matched.values[:, rows])
+        sections.append(
+            _group(_TITLES.get(group, group.capitalize()), chosen, gap.distances, drawn)
+        )
+    drawn = histograms(SELECTION, gap.selection.real, gap.selection.simulated)
+    sections.append(_group("Selection", SELECTION, gap.selection.distances, drawn))
+    sections[-1] = Section("Selection", [Note(_SELECTION), *sections[-1].parts])
+    return Page(
+        title=f"Domain gap: simulation of {about['title']} and real images",
+        verdict=tuple(_verdict(gap)),
+        headline=Figure(auc_by_group(gap), caption, "auc_by_group"),
+        sections=sections,
+        classes=dict(zip(names.tolist(), counts.tolist(), strict=True)),
+        facts=_facts(gap, about),
     )
 
 
-def _areas(gap):
+def _verdict(gap: DomainGap) -> Iterator[str]:
+    yield (
+        f"A classifier separates real from simulated objects with AUC {gap.overall.auc:.3f} ± "
+        f"{gap.overall.error:.3f} (0.5: indistinguishable; 1: always distinguishable)."
+    )
+    order = sorted(gap.by_group, key=lambda name: -gap.by_group[name].auc)
+    first, last = (f"{name} (AUC {gap.by_group[name].auc:.2f})" for name in (order[0], order[-1]))
+    yield f"Group of quantities that differs most: {first}; least: {last}."
+    found = [(gap.distances[q.name], q) for q in QUANTITIES]
+    found = [f for f in found if f[0].verdict not in (CONSISTENT, _NOT_MEASURED)]
+    text = f"{len(found)} of {len(QUANTITIES)} quantities show a discrepancy"
+    if found:
+        distance, worst = max(found, key=lambda f: f[0].excess)
+        text += f"; the largest: {label_of(worst)} ({distance.verdict})"
+        text += f", suggested parameter {worst.hint}"
+    yield f"{text}."
+
+
+def _facts(gap, about):
+    settings = about["settings"]
+    off = float(np.percentile(np.abs(gap.matched.off_mag), 90))
+    exposures = "the real" if settings["own_exposures"] else "drawn"
+    return {
+        "Command": about["command"],
+        "Matched simulations": f"{settings['matched']} of each real object, 90 % within {off:.2g} "
+        f"mag, in {exposures} exposures; those of resampled stamps are resampled with Lanczos "
+        f"order {settings['lanczos_order']}",
+        "Images": f"at most {settings['images']} of an object, none with a seeing beyond the "
+        "survey's limit",
+    }
+
+
+def _auc_table(gap):
     names = np.unique(gap.class_names)
     rows = []
-    for label, found in (("everything", gap.overall), *gap.by_group.items()):
+    for label, found in (("all quantities", gap.overall), *gap.by_group.items()):
         areas = [(found.auc, found.error), *(found.by_class[name] for name in names)]
-        rows.append([escape(label), *(cell(f"{a:.3f} ± {e:.3f}") for a, e in areas)])
-    return table([heading("told by"), *map(heading, ("all", *names))], rows)
+        rows.append([label, *(number(*area) for area in areas)])
+    heads = columns("All objects", *names, group="AUC, real against simulated")
+    return Table([*columns("Quantities", text=True), *heads], rows, _TEST)
 
 
-def _importances(gap):
+def _importance_table(gap):
     order = np.argsort(-gap.overall.importance[:, 0])[:_MOST_IMPORTANT]
     rows = [
         [
-            escape(QUANTITIES[k].text),
-            cell(QUANTITIES[k].group, "text"),
-            cell("{:.4f} ± {:.4f}".format(*gap.overall.importance[k])),
+            _name_cell(QUANTITIES[k]),
+            QUANTITIES[k].group,
+            number(*gap.overall.importance[k], digits=4),
         ]
         for k in order
     ]
-    return table([heading("measurement"), heading("group", "text"), heading("loss of area")], rows)
+    heads = [*columns("Quantity", "Group", text=True), *columns("Change of AUC")]
+    return Table(heads, rows, _IMPORTANCE)
 
 
-def _group(title, quantities, distances, figure, explained):
-    numbers = ("real", "simulated", "distance", "by chance", "KS")
-    headings = [heading("measurement"), heading("verdict", "text"), *map(heading, numbers)]
+def _group(title, quantities, distances, drawn):
+    numbers = columns("Real", "Simulated", "Distance", "Chance", "KS")
+    heads = [*columns("Quantity", "Discrepancy", text=True), *numbers]
     rows = [_row(q, distances[q.name]) for q in quantities]
-    caption = "Shares of real (line) and of simulated objects (filled); ends hold what lies beyond."
-    return section(title, table(headings, rows), picture(figure, caption), note(explained))
+    figure = Figure(drawn, f"Distributions: {title}.", title.lower())
+    return Section(title, [Table(heads, rows), figure])
 
 
 def _row(quantity, d):
-    text, verdict = escape(quantity.text), cell(d.verdict, "text")
+    name = _name_cell(quantity)
     if not np.isfinite(d.wasserstein):
-        return [text, verdict, *(cell("") for _ in range(5))]
+        return [name, d.verdict, *[""] * 5]
+    verdict = Cell(d.verdict)
     if d.verdict != CONSISTENT:
-        text += f"<br><small>look at {escape(quantity.hint)}</small>"
+        verdict = Cell(d.verdict, (f"suggested parameter: {quantity.hint}",), bold=True)
     return [
-        text,
+        name,
         verdict,
-        cell(f"{d.real_median:.4g} ({d.real_spread:.2g})"),
-        cell(f"{d.simulated_median:.4g} ({d.spread:.2g})"),
-        cell(f"{d.wasserstein:.2f} ± {d.wasserstein_error:.2f}"),
-        cell(f"{d.chance:.2f}"),
-        cell(f"{d.ks:.2f} ± {d.ks_error:.2f}"),
+        Cell(f"{d.real_median:.4g}", (f"({d.real_spread:.2g})",)),
+        Cell(f"{d.simulated_median:.4g}", (f"({d.spread:.2g})",)),
+        number(d.wasserstein, d.wasserstein_error, digits=2),
+        f"{d.chance:.2f}",
+        number(d.ks, d.ks_error, digits=2),
     ]
 
 
+def label_of(quantity: Quantity) -> str:
+    """The name of a quantity, the same in tables and figures."""
+    return quantity.name.replace("_", " ")
+
+
+def _name_cell(quantity):
+    return Cell(label_of(quantity), (quantity.text,))
+
+
+@styled
+def auc_by_group(figure: Drawing, gap: DomainGap) -> None:
+    """The AUC with all quantities and with each group, for all objects and for every class."""
+    labels = ["all quantities", *gap.by_group]
+    tests = [gap.overall, *gap.by_group.values()]
+    names = [str(name) for name in np.unique(gap.class_names)]
+    figure.set_size_inches(7.4, 0.36 * len(labels) + 1.3)
+    axes, rows = figure.add_subplot(), np.arange(len(labels))
+    axes.set(xlabel="AUC, real against simulated (0.5: indistinguishable)", ylabel="Quantities")
+    axes.axvline(0.5, color=FAINT, lw=0.9, ls=(0, (4, 3)), zorder=0)
+    offsets = side_by_side(len(names) + 1, 0.26)
+    series = [("all objects", ALERT, "D", [(t.auc, t.error) for t in tests])]
+    for name, (colour, marker) in zip(names, class_styles(names), strict=True):
+        series.append((name, colour, marker, [t.by_class[name] for t in tests]))
+    for offset, (name, colour, marker, values) in zip(offsets, series, strict=True):
+        value, error = np.array(values).T
+        style = {"label": name, "color": colour, "marker": marker, "horizontal": True}
+        points(axes, labels, value, error, place=rows + offset, **style)
+    axes.set_yticks(rows, labels)
+    axes.invert_yaxis()
+    axes.grid(axis="x")
+    handles, texts = axes.get_legend_handles_labels()
+    figure.legend(handles, texts, loc="outside upper left", ncols=len(texts))
+
+
 _COLUMNS, _BINS = 3, 30
-_SIMULATED = "#B9C4CE"
+_PERCENTILES = (1, 99)
 
 
-def histograms(quantities, real, simulated) -> Figure:
+@styled
+def histograms(
+    figure: Drawing, quantities: Sequence[Quantity], real: np.ndarray, simulated: np.ndarray
+) -> None:
     """Columns of ``real`` and ``simulated`` (row, quantity), as shares of their objects."""
-    rows = -(-len(quantities) // _COLUMNS)
-    with matplotlib.style.context(["default", STYLE]):
-        figure = Figure(figsize=(8.6, 1.75 * rows + 0.4), layout="constrained", dpi=DPI)
-        FigureCanvasAgg(figure)
-        grid = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
-        for k, (axes, quantity) in enumerate(zip(grid, quantities, strict=False)):
-            _panel(axes, real[:, k], simulated[:, k])
-            axes.set_title(quantity.name.replace("_", " "))
-        for axes in grid[len(quantities) :]:
-            axes.remove()
-        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
-        figure.canvas.draw()
-    return figure
+    n, columns_ = len(quantities), min(_COLUMNS, len(quantities))
+    rows = -(-n // columns_)
+    figure.set_size_inches(2.9 * columns_, 1.95 * rows + 0.3)
+    grid = figure.subplots(rows, columns_, squeeze=False).ravel()
+    for axes in grid[n:]:
+        axes.remove()
+    for k, (axes, quantity) in enumerate(zip(grid, quantities, strict=False)):
+        _panel(axes, real[:, k], simulated[:, k])
+        axes.set_title(label_of(quantity), weight="bold")
+        axes.set(xlabel=_axis_label(quantity), ylabel="Share of objects")
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
 
 
-def _panel(axes, real, simulated):
-    axes.set(yticks=[])
-    axes.spines["left"].set_visible(False)
+def _axis_label(quantity):
+    """The text of a quantity in lines that fit below a panel."""
+    return fill(quantity.text, 42)
+
+
+def _panel(axes: Axes, real: np.ndarray, simulated: np.ndarray) -> None:
     known = [v[np.isfinite(v)] for v in (real, simulated)]
-    both = np.concatenate(known)
-    edges = _edges(both) if both.size else np.linspace(0, 1, _BINS + 1)
-    for values, look in zip(known, _LOOKS, strict=True):
+    edges = bin_edges(*known)
+    styles = (
+        {"color": ALERT, "lw": 1.3, "label": "real", "zorder": 3},
+        {"color": MUTED, "fill": True, "label": "simulated", "lw": 0},
+    )
+    for values, style in zip(known, styles, strict=True):
         inside = np.clip(values, edges[0], edges[-1])
         share = np.histogram(inside, edges)[0] / max(values.size, 1)
-        axes.stairs(share, edges, **look)
+        histogram(axes, share, edges, **style)
+    axes.tick_params(labelsize=7)
+    axes.xaxis.label.set_size(7.5)
+    axes.yaxis.label.set_size(7.5)
 
 
-_LOOKS = (
-    {"color": ALERT, "lw": 1.3, "label": "real", "zorder": 3},
-    {"color": _SIMULATED, "fill": True, "label": "simulated", "ec": INK, "lw": 0},
-)
-
-
-def _edges(values):
-    low, high = np.percentile(values, [1, 99])
+def bin_edges(real: np.ndarray, simulated: np.ndarray) -> np.ndarray:
+    """Edges from the 1st to the 99th percentile of both samples, whatever lies beyond."""
+    samples = [values for values in (real, simulated) if values.size]
+    if not samples:
+        return np.linspace(0, 1, _BINS + 1)
+    ends = np.array([np.percentile(values, _PERCENTILES) for values in samples])
+    low, high = ends[:, 0].min(), ends[:, 1].max()
     if high <= low:
-        low, high = values.min() - 0.5, values.max() + 0.5
-    margin = 0.1 * (high - low)
-    return np.linspace(
-        max(low - margin, values.min() - 0.01 * margin),
-        min(high + margin, values.max() + 0.01 * margin),
-        _BINS + 1,
-    )
+        low, high = low - 0.5, high + 0.5
+    return np.linspace(low, high, _BINS + 1)
 
 
-def record_of(gap, about: dict) -> dict:
-    """Everything the report tells, and how it was made."""
+def gap_record(gap: DomainGap, about: dict) -> dict:
+    """Everything on the page, and how it was made."""
     importance = dict(zip((q.name for q in QUANTITIES), gap.overall.importance, strict=True))
     measured = [(q, gap.distances[q.name], importance[q.name]) for q in QUANTITIES]
     measured += [(q, gap.selection.distances[q.name], None) for q in SELECTION]
     names, counts = np.unique(gap.class_names, return_counts=True)
-    return _plain(
+    return plain(
         {
             **about,
-            "objects": dict(zip(names.tolist(), counts.tolist(), strict=True)),
-            "off_mag_90_percent": float(np.percentile(np.abs(gap.matched.off_mag), 90)),
-            "auc": _telling(gap.overall),
-            "auc_by_group": {name: _telling(found) for name, found in gap.by_group.items()},
-            "measurements": [
+            "objects": dict(zip(names.tolist(), counts, strict=True)),
+            "off_mag_90_percent": np.percentile(np.abs(gap.matched.off_mag), 90),
+            "auc": _auc_record(gap.overall),
+            "auc_by_group": {name: _auc_record(found) for name, found in gap.by_group.items()},
+            "quantities": [
                 {
                     "name": q.name,
                     "group": q.group,
                     "text": q.text,
-                    "hint": q.hint,
+                    "suggested_parameter": q.hint,
                     **asdict(d),
                     "excess": d.excess,
                     "verdict": d.verdict,
-                    "importance": None if loss is None else list(loss),
+                    "permutation_importance": change,
                 }
-                for q, d, loss in measured
+                for q, d, change in measured
             ],
         }
     )
 
 
-def _telling(found):
-    return {
-        "auc": found.auc,
-        "error": found.error,
-        "by_class": {n: {"auc": a, "error": e} for n, (a, e) in found.by_class.items()},
-    }
-
-
-def _plain(value):
-    if isinstance(value, dict):
-        return {key: _plain(v) for key, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, float | np.floating):
-        return float(value) if isfinite(value) else None
-    return int(value) if isinstance(value, np.integer) else value
+def _auc_record(found):
+    by_class = {n: {"auc": a, "error": e} for n, (a, e) in found.by_class.items()}
+    return {"auc": found.auc, "error": found.error, "by_class": by_class}

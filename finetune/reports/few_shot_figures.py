@@ -1,201 +1,156 @@
-"""Plots of a few-shot report; a contender has one colour in all of them.
+"""Figures of a few-shot report; a method has one colour in all of them.
 
-Bands and bars are the scatter of one draw or, where there is one draw only, the error that the
-number of objects gives.
+Bands and bars are the standard deviation of one draw or, where there is one draw only, the standard
+error that the number of objects gives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import cycle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from classifier.evaluation.embedding import tsne
-from classifier.reports.evaluation_figures import trim
-from classifier.reports.plot_style import (
-    GRID,
-    MODEL_LOOKS,
-    class_looks,
-    image_ticks,
-    score_ticks,
+from classifier.reports.embedding_figures import bare, class_legend
+from classifier.reports.evaluation_figures import MAGNITUDE
+from finetune.reports.few_shot_scores import Score
+from skyreel.atomic_files import read_arrays
+from skyreel.errors import FinetuneError
+from skyreel.report.figures import (
+    image_axis,
+    keep,
+    legend,
+    line,
+    panels,
+    points,
+    scatter,
+    score_axis,
     side_by_side,
     styled,
 )
-from finetune.reports.few_shot_scores import Score
-from simulator.preview.style import FAINT, INK
-from skyreel.atomic_files import read_arrays
-from skyreel.errors import FinetuneError
+from skyreel.report.theme import FAINT, INK, class_styles, model_styles
 
-_BEFORE = (0, (4, 2))  # dashes
-_HEADROOM = 1.01
+_DASHES = (0, (4, 2))
 _BEYOND_ONE = 1.01  # a stretched axis of recall would end there
 _TICKS = (0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.94, 0.96, 0.98, 1)
+Scores = Mapping[str, Mapping[int, Score]]
 
 
-def looks(methods) -> dict[str, tuple[str, str]]:
-    """(colour, marker) of every contender."""
-    return dict(zip(methods, cycle(MODEL_LOOKS), strict=False))
-
-
-def learning_curves(methods, scores: Mapping[str, Mapping[int, Score]], draws: Mapping):
+@styled
+def learning_curves(figure: Figure, scores: Scores, draws: Mapping) -> None:
     """Mean recall by real labels per class.
 
     ``scores`` are by method and number of labels, ``draws`` the same with the value of every
-    draw. What is known without any label stands at the left, and its line goes on.
+    draw. Scores without any label stand at the left, and a dashed line continues them.
     """
-    return _learning_curves({"": (looks(methods), scores, draws)})
-
-
-@styled
-def _learning_curves(figure, only):
-    (look, scores, draws) = only[""]
-    figure.set_size_inches(6.2, 3.9)
+    figure.set_size_inches(6.6, 4.0)
     axes = figure.add_subplot()
     sizes = sorted({k for of in scores.values() for k in of})
-    place = {
-        k: float(np.log2(k)) if k else np.log2(min([s for s in sizes if s] or [1])) - 1.3
-        for k in sizes
-    }
-    offsets = side_by_side(len(scores), 0.1)
+    least = min([s for s in sizes if s] or [1])
+    place = {k: float(np.log2(k)) if k else float(np.log2(least)) - 1.3 for k in sizes}
+    offsets, styles = side_by_side(len(scores), 0.1), model_styles(scores)
     for offset, (name, of) in zip(offsets, scores.items(), strict=True):
-        colour, marker = look[name]
-        taught = [k for k in of if k]
-        x = np.array([place[k] for k in taught]) + offset
-        y, error = np.array([of[k].value for k in taught]), [_bar(of[k]) for k in taught]
-        axes.errorbar(x, y, error, fmt=f"{marker}-", color=colour, label=name, elinewidth=1.1)
-        for k in taught:
-            there = np.full(len(draws[name][k]), place[k] + offset + 0.06)
-            axes.plot(there, draws[name][k], ".", ms=4, mew=0, color=colour, alpha=0.5)
-        if 0 in of:
-            axes.axhline(of[0].value, color=colour, lw=0.8, ls=_BEFORE, zorder=0)
-            axes.errorbar(
-                place[0] + offset,
-                of[0].value,
-                _bar(of[0]),
-                fmt=marker,
-                color=colour,
-                elinewidth=1.1,
-                label=None if taught else name,
-            )
+        colour, marker = styles[name]
+        value, error = [of[k].value for k in of], [_bar(of[k]) for k in of]
+        known = [place[k] + offset for k in of]
+        joined = np.array([*of])[:-1] > 0
+        style = {"color": colour, "marker": marker, "label": name}
+        points(axes, [*of], value, error, place=known, joined=joined, **style)
+        for k, score in of.items():
+            if k == 0:
+                axes.axhline(score.value, color=colour, lw=0.8, ls=_DASHES, zorder=0)
+                continue
+            x = np.full(len(draws[name][k]), place[k] + offset + 0.06)
+            axes.plot(x, draws[name][k], ".", ms=4, mew=0, color=colour, alpha=0.5)
+            keep(axes, f"{name}, every draw", np.full(x.size, k), draws[name][k])
     axes.set_xticks(list(place.values()), [str(k) if k else "none" for k in place])
     axes.set(xlabel="Real labels per class", ylabel="Mean recall")
     _stretch(axes, min(min(values) for of in draws.values() for values in of.values()))
-    _legend(figure, axes)
+    legend(figure, axes)
 
 
-def recall_by_images(methods, curves: Mapping[str, Mapping], images, panels):
+@styled
+def recall_by_images(
+    figure: Figure, methods: Sequence[str], curves: Mapping, images: np.ndarray, titles: list[str]
+) -> None:
     """Mean recall and recall of every class by number of images, before (dashed) and after.
 
-    ``curves`` are by contender and "before" or "after": (value, error), each (panel, image).
+    ``curves`` are by method and "before" or "after": (value, error), each (panel, image).
     """
-    return _recall_by_images({"": (looks(methods), curves, np.asarray(images), panels)})
-
-
-@styled
-def _recall_by_images(figure, only):
-    look, curves, images, panels = only[""]
-    columns = min(3, len(panels))
-    rows = -(-len(panels) // columns)
-    figure.set_size_inches(2.5 * columns + 0.6, 2.1 * rows + 0.8)
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for place, (axes, panel) in enumerate(zip(grid, panels, strict=False)):
+    styles = model_styles(methods)
+    grid = panels(figure, len(titles), most=3, width=2.5, height=2.1)
+    for place, (axes, title) in enumerate(zip(grid, titles, strict=True)):
         for name, of in curves.items():
             for when, (value, error) in of.items():
-                style = {"ls": _BEFORE, "lw": 1.1} if when == "before" else {"ls": "-"}
-                axes.plot(
-                    images,
-                    value[place],
-                    color=look[name][0],
-                    label=f"{name}, {when}",
-                    marker="o" if images.size == 1 else None,
-                    **style,
-                )
-                if when == "after":
-                    low, high = value[place] - error[place], value[place] + error[place]
-                    axes.fill_between(
-                        images, low, np.minimum(high, 1), color=look[name][0], alpha=0.18, lw=0
-                    )
-        axes.set_title(panel, weight="bold")
+                style = {"color": styles[name][0], "label": f"{name}, {when}"}
+                if when == "before":
+                    line(axes, images, value[place], ls=_DASHES, lw=1.1, **style)
+                else:
+                    line(axes, images, value[place], error[place], **style)
+        axes.set_title(title, weight="bold")
         axes.set_ylim(-0.02, 1.02)
-        _grid(axes)
-        image_ticks(axes, int(images[-1]))
-    trim(grid, len(panels), columns)
+        score_axis(axes)
+        image_axis(axes, int(images[-1]))
     figure.supxlabel("Number of images", fontsize=9)
     figure.supylabel("Recall", fontsize=9)
-    _legend(figure, grid[0])
-
-
-def shared_magnitudes(methods, scores: Mapping, bins):
-    """Mean recall in the bins of ``magnitudes.Bin``; ``scores`` are by contender, in order."""
-    return _shared_magnitudes({"": (looks(methods), scores, bins)})
+    legend(figure, grid[0])
 
 
 @styled
-def _shared_magnitudes(figure, only):
-    look, scores, bins = only[""]
-    figure.set_size_inches(max(3.6, 1.1 * len(bins) + 1.2), 3.0)
-    axes, centre = figure.add_subplot(), np.arange(len(bins))
-    offsets = side_by_side(len(scores), 0.22)
-    for offset, (name, of) in zip(offsets, scores.items(), strict=True):
+def matched_magnitudes(figure: Figure, scores: Mapping, names: Sequence[str]) -> None:
+    """Mean recall in bins of magnitude; ``scores`` are by method, in the order of the bins."""
+    figure.set_size_inches(max(3.6, 1.1 * len(names) + 1.2), 3.2)
+    axes, centre, styles = figure.add_subplot(), np.arange(len(names)), model_styles(scores)
+    for offset, (name, of) in zip(side_by_side(len(scores), 0.22), scores.items(), strict=True):
         at = [k for k, score in enumerate(of) if score is not None]
         value, error = [of[k].value for k in at], [of[k].error for k in at]
-        axes.errorbar(
-            centre[at] + offset,
-            value,
-            np.nan_to_num(error),
-            fmt=look[name][1],
-            color=look[name][0],
-            label=name,
-            elinewidth=1.2,
-        )
-    axes.set_xticks(centre, [name for name, _ in bins])
-    axes.set(xlabel="Median observed magnitude [mag], and classes counted", ylabel="Mean recall")
-    axes.set_xlim(-0.5, len(bins) - 0.5)
-    axes.set_ylim(top=_HEADROOM)
-    _grid(axes)
-    _legend(figure, axes)
-
-
-def joint_embedding(position, label, real, classes):
-    """Simulated (small) and real (ringed) sequences at positions (object, 2) on one map.
-
-    ``label`` (object,) are numbers of ``classes``, ``real`` (object,) tells which are real.
-    """
-    return _joint_embedding({"": (position, np.asarray(label), np.asarray(real), classes)})
+        style = {"color": styles[name][0], "marker": styles[name][1], "label": name}
+        titles = [names[k].replace("\n", ": ") for k in at]
+        points(axes, titles, value, error, place=centre[at] + offset, **style)
+    axes.set_xticks(centre, names)
+    axes.set(xlabel=f"{MAGNITUDE}, and classes", ylabel="Mean recall")
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    axes.set_ylim(top=1.01)
+    score_axis(axes)
+    legend(figure, axes)
 
 
 @styled
-def _joint_embedding(figure, only):
-    position, label, real, classes = only[""]
-    figure.set_size_inches(5.6, 5.2)
+def joint_embedding(
+    figure: Figure,
+    position: np.ndarray,
+    label: np.ndarray,
+    real: np.ndarray,
+    classes: Sequence[str],
+) -> None:
+    """Simulated (small) and real (ringed) sequences at positions (object, 2) in one embedding.
+
+    ``label`` (object,) are numbers of ``classes``; ``real`` (object,) is bool.
+    """
+    figure.set_size_inches(5.8, 5.6)
     axes = figure.add_subplot()
-    axes.set(xticks=[], yticks=[], box_aspect=1)
-    axes.spines[:].set(visible=True, color="#CCCCCC")
-    for k, (colour, _) in enumerate(class_looks(classes)):
-        style = {"color": colour, "rasterized": True}
-        axes.scatter(*position[(label == k) & ~real].T, s=5, lw=0, alpha=0.45, **style)
-        axes.scatter(
-            *position[(label == k) & real].T, s=22, lw=0.7, edgecolor=INK, zorder=3, **style
-        )
-    marks = [
-        Line2D([], [], ls="", marker="o", ms=5, color=class_looks(classes)[k][0], label=classes[k])
-        for k in np.unique(label[label >= 0])
-    ]
+    bare(axes)
+    for k, (colour, _) in enumerate(class_styles(classes)):
+        for these, what, style in (
+            (~real, "simulated", {"s": 5, "lw": 0, "alpha": 0.45}),
+            (real, "real", {"s": 22, "lw": 0.7, "edgecolor": INK, "zorder": 3}),
+        ):
+            x, y = position[(label == k) & these].T
+            if x.size:
+                scatter(axes, x, y, label=f"{classes[k]}, {what}", color=colour, **style)
     style = {"ls": "", "marker": "o", "color": FAINT}
-    marks.append(Line2D([], [], ms=5, mec=INK, mew=0.7, label="real", **style))
-    marks.append(Line2D([], [], ms=2.5, label="simulated", **style))
-    figure.legend(
-        handles=marks,
-        loc="outside lower center",
-        ncols=min(9, len(marks)),
-        handletextpad=0.1,
-        columnspacing=1.2,
-    )
+    extra = [
+        Line2D([], [], ms=5, mec=INK, mew=0.7, label="real", **style),
+        Line2D([], [], ms=2.5, label="simulated", **style),
+    ]
+    class_legend(figure, classes, np.unique(label[label >= 0]), extra)
 
 
-def _stretch(axes, lowest):
+def _stretch(axes: Axes, lowest: float) -> None:
     """An axis of recall from about ``lowest`` to 1 on which equal ratios of errors are as far."""
     axes.set_yscale(
         "function",
@@ -208,8 +163,7 @@ def _stretch(axes, lowest):
     ticks = [tick for tick in _TICKS if tick >= bottom]
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_ylim(bottom, 1.002)
-    axes.grid(axis="y", color=GRID, lw=0.6)
-    axes.set_axisbelow(True)
+    axes.grid(axis="y")
 
 
 def _bar(score):
@@ -217,21 +171,10 @@ def _bar(score):
     return error if np.isfinite(error) else 0.0
 
 
-def _grid(axes):
-    score_ticks(axes)
-    axes.grid(axis="y", color=GRID, lw=0.6)
-    axes.set_axisbelow(True)
-
-
-def _legend(figure, axes):
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=min(4, len(labels)))
-
-
 ARRAYS = ("simulated", "simulated_label", "real", "real_label")
 
 
-def read_states(path) -> dict[str, np.ndarray]:
+def read_states(path: str | Path) -> dict[str, np.ndarray]:
     """The arrays ``simulated`` and ``real`` (object, unit) with the labels of each.
 
     Raises
@@ -257,7 +200,7 @@ def read_states(path) -> dict[str, np.ndarray]:
     return found
 
 
-def laid_out(states: dict[str, np.ndarray], classes) -> tuple | None:
+def laid_out(states: Mapping[str, np.ndarray], classes: Sequence[str]) -> tuple | None:
     """(position, label, real, classes) of all sequences; None where t-SNE makes no map of them.
 
     Columns are scaled by their scatter among the simulated sequences.

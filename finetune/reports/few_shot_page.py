@@ -1,29 +1,27 @@
-"""The page of a few-shot report: one HTML file that needs no other, and no scripts."""
+"""The report of a folder of ``finetune``: ``report.html`` and ``report.json``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from html import escape
-from itertools import chain
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
+from classifier.dataset import DatasetSplit
 from classifier.reports import evaluation_figures as plots
-from classifier.reports.html import (
-    cell,
-    document,
-    facts,
-    heading,
-    note,
-    picture,
-    section,
-    table,
-)
-from classifier.reports.object_figure import ObjectSummary
+from classifier.reports.evaluation_page import CALIBRATION, CONFUSION, estimate
+from classifier.reports.object_page import mistake_parts
+from classifier.reports.object_summary import summaries_of
 from finetune.reports import few_shot_figures as figures
-from finetune.reports.few_shot_mistakes import Missed, small_picture
-from finetune.reports.few_shot_results import FOREST, NETWORK
+from finetune.reports.few_shot_mistakes import (
+    Misclassified,
+    most_often_misclassified,
+    selected_as,
+)
+from finetune.reports.few_shot_record import few_shot_record
+from finetune.reports.few_shot_results import NETWORK, STATES, FewShot, read_few_shot
 from finetune.reports.few_shot_scores import (
     Scoring,
     by_images,
@@ -31,258 +29,299 @@ from finetune.reports.few_shot_scores import (
     matched_scores,
     shared_bins,
 )
-from finetune.reports.few_shot_summary import image_counts, label_equivalences, statements
-from finetune.reports.few_shot_tables import difference_table, matched_table, score_table
+from finetune.reports.few_shot_summary import (
+    headline_of,
+    headline_table,
+    models_of,
+    statements,
+    typical_size,
+)
+from finetune.reports.few_shot_tables import (
+    BASELINES,
+    difference_table,
+    equivalence_table,
+    matched_table,
+    score_table,
+)
+from skyreel.json_io import write_json
+from skyreel.report.figures import Figure
+from skyreel.report.page import Cards, Note, Page, Section
 
-_TYPICAL = 10  # labels per class, of the plots that show one number of them
+PAGE, RECORD = "report.html", "report.json"
+_SCORES = (
+    "Mean over the classes that have real objects; any other predicted class is an error. Scores "
+    "are of the test objects of each draw. Below each score: the standard deviation of one draw, "
+    "and the standard error that the number of objects gives. Without a label, all objects are "
+    "test objects. Probabilities of objects with fewer images are carried forward."
+)
+_EQUIVALENCE = (
+    "Real labels per class that the real-only baseline needs for the same mean recall: its "
+    "learning curve, made monotonic, is interpolated in the logarithm of the number. In "
+    "parentheses: 68 % range over resamples of the objects, with scores averaged over draws."
+)
+_DIFFERENCES = (
+    "After all images, on the same test objects of the same draws. Bold: two errors or more from "
+    "zero, the errors of draws and objects added in quadrature. Draws overlap, so they are not "
+    "fully independent."
+)
 
 
-@dataclass(frozen=True)
-class Page:
-    """All that the page shows.
+def write_few_shot_report(
+    folder: str | Path, real: DatasetSplit | None, *, console: Console | None = None
+) -> Path:
+    """Write the report of a folder; returns the path of the page.
 
-    ``missed`` are those of ``method`` after ``size`` labels per class; ``summaries`` what can
-    be drawn of them, by name. ``joint`` is what `figures.joint_embedding` takes, or None.
+    Parameters
+    ----------
+    folder : path
+        Of ``finetune``; the page says which results are missing.
+    real : DatasetSplit or None
+        The real sequences, for images of the misclassified ones; without them there are none.
+    console : rich.console.Console, optional
+        Prints the main scores and the path of the page.
+
+    Raises
+    ------
+    FinetuneError, ClassifierError
+        The folder is not one of these or is damaged, or the sequences cannot be read.
+    OutputError
+        The folder cannot be written.
     """
+    folder = Path(folder)
+    report = _Report(Scoring(read_few_shot(folder)), folder, real)
+    found = headline_of(report.scoring)
+    record = few_shot_record(report.scoring, found, _facts(report.few), report.missed)
+    write_json(folder / RECORD, record)
+    report.page().write(folder / PAGE)
+    if console is not None:
+        console.print(headline_table(found))
+        if found["statement"]:
+            console.print(found["statement"])
+        console.print(f"The report: {folder / PAGE}")
+    return folder / PAGE
 
+
+@dataclass
+class _Report:
     scoring: Scoring
-    title: str
-    about: Mapping[str, str]
-    method: str
-    size: int
-    missed: Sequence[Missed] = ()
-    summaries: Mapping[str, ObjectSummary] = field(default_factory=dict)
-    joint: tuple | None = None
+    folder: Path
+    real: DatasetSplit | None
 
+    def __post_init__(self):
+        self.few = self.scoring.few
+        self.method = NETWORK if NETWORK in self.few.methods else self.few.methods[0]
+        self.size = typical_size(self.scoring, self.method)
+        self.missed = most_often_misclassified(self.few, self.method, self.size)
 
-def typical_size(scoring: Scoring, method: str) -> int:
-    """Labels per class of the plots that show one number: 10, else the largest below, else any."""
-    sizes = [k for k in scoring.few.per_class(method) if scoring.few.draws_of(method, k)]
-    below = [k for k in sizes if k <= _TYPICAL]
-    return below[-1] if below else sizes[0]
-
-
-def page_of(page: Page) -> str:
-    """The page as HTML."""
-    sections = (
-        _headline,
-        _curve,
-        _differences,
-        _by_images,
-        _confusion,
-        _calibration,
-        _magnitudes,
-        _together,
-        _missed,
-        _missing,
-    )
-    parts = chain.from_iterable(part(page) for part in sections)
-    return document(page.title, [facts(page.about.items()), *parts])
-
-
-def _headline(page) -> Iterator[str]:
-    scoring = page.scoring
-    parts = [f"<p><b>{escape(text)}</b></p>" for text in statements(scoring)]
-    for name, images in image_counts(scoring.few).items():
-        parts.append(f"<h3>After {'all' if name == 'all' else name} images</h3>")
-        parts.append(score_table(scoring, images))
-    yield section(
-        "Mean recall",
-        *parts,
-        note(
-            "Over the classes that have real objects; an answer that is another class is an error. "
-            "Scored on the tested objects of each draw, never on those taught. Below each score: the "
-            "standard deviation of one draw, and the standard error that the number of objects gives. "
-            "Without a label, all objects are tested. Objects with fewer images keep their last answer."
-        ),
-    )
-    found = label_equivalences(scoring)
-    if found:
-        rows = [[escape(name), cell(str(labels), "text")] for name, labels in found.items()]
-        head = [heading("Model"), heading("As many labels per class", "text")]
-        yield section(
-            "What the simulation is worth",
-            table(head, rows),
-            note(
-                "How many real labels per class the learner of real objects alone needs to be as "
-                "good: its curve, taken never to fall, interpolated in the logarithm. In parentheses "
-                "the range of two thirds of the resamples of the objects; the luck of the draw is "
-                "averaged, not counted."
-            ),
+    def page(self) -> Page:
+        few = self.few
+        counts = np.bincount(few.labels, minlength=len(few.classes)).tolist()
+        model, data = few.run.get("model", "Models"), few.run.get("real", "real sequences")
+        parts = (
+            self._scores,
+            self._differences,
+            self._by_images,
+            self._confusion,
+            self._calibration,
+            self._magnitudes,
+            self._embedding,
+            self._misclassified,
+            self._missing,
+        )
+        return Page(
+            title=f"{Path(model).name} adapted to {Path(data).name}",
+            verdict=tuple(self._verdict()),
+            headline=self._learning_curves(),
+            sections=[section for part in parts for section in part()],
+            classes=dict(zip(few.classes, counts, strict=True)),
+            facts=_facts(few),
         )
 
-
-def _curve(page):
-    scoring, few = page.scoring, page.scoring.few
-    scores, draws = {}, {}
-    for name in few.methods:
-        sizes = [k for k in few.per_class(name) if few.draws_of(name, k)]
-        scores[name] = {k: scoring.score(name, k, few.longest) for k in sizes}
-        draws[name] = {k: scoring.mean_recall(name, k, few.longest)[:, 0] for k in sizes}
-    yield section(
-        "By number of labels",
-        picture(
-            figures.learning_curves(few.methods, scores, draws),
-            "Mean recall after all images. Dashed: without any real label. Bars are the standard "
-            "deviation of one draw (without a label: the standard error of the objects), dots the "
-            "draws.",
-        ),
-    )
-
-
-def _differences(page):
-    found = difference_table(page.scoring, page.scoring.few.longest)
-    if found:
-        yield section(
-            "Differences after all images",
-            found,
-            note(
-                "On the same tested objects of the same draws. Bold: two errors or more from zero, "
-                "errors of the mean over draws and of the objects taken together. Draws overlap, so "
-                "the first of these is not quite independent."
-            ),
+    def _verdict(self) -> Iterator[str]:
+        scoring, longest, k = self.scoring, self.few.longest, self.size
+        score, gain = (f(self.method, k, longest) for f in (scoring.score, scoring.gain))
+        text = f"{self.method}: mean recall {_text(score)} with {_labels({k})}"
+        if gain is not None:
+            text += f", a gain of {_text(gain, '+')} over the model before adaptation"
+        yield f"{text}."
+        unknown = "Without the real-only baseline there is no label equivalence."
+        yield next(statements(scoring), unknown)
+        leads = {b: scoring.lead(self.method, b, k, longest) for b in BASELINES}
+        texts = [f"{_text(s, '+')} over {b}" for b, s in leads.items() if s and b != self.method]
+        yield (
+            f"Lead of the {self.method} with {_labels({k})}: {', '.join(texts)}."
+            if texts
+            else "No baseline was run."
         )
 
+    def _learning_curves(self):
+        few, scoring = self.few, self.scoring
+        scores, draws = {}, {}
+        for name in few.methods:
+            sizes = [k for k in few.per_class(name) if few.draws_of(name, k)]
+            scores[name] = {k: scoring.score(name, k, few.longest) for k in sizes}
+            draws[name] = {k: scoring.mean_recall(name, k, few.longest)[:, 0] for k in sizes}
+        return Figure(
+            figures.learning_curves(scores, draws),
+            "Mean recall after all images by number of real labels per class. Dashed: without any "
+            "real label. Bars: standard deviation of one draw (without a label, standard error of "
+            "the objects). Dots: the draws.",
+            "learning_curves",
+        )
 
-def _by_images(page):
-    few, curves = page.scoring.few, {}
-    sizes = set()
-    for name in _models(page):
-        size = typical_size(page.scoring, name)
-        curves[name] = by_images(page.scoring, name, size)
-        sizes.add(size)
-    if not curves:
-        return
-    panels = ["Mean", *(few.classes[k] for k in few.present)]
-    images = np.arange(1, few.longest + 1)
-    yield section(
-        "By number of images",
-        picture(
-            figures.recall_by_images(few.methods, curves, images, panels),
-            f"Mean recall and recall of every class, before (dashed) and after {_labels(sizes)}, on "
-            "the same objects. Bands are the standard deviation of one draw.",
-        ),
-    )
-
-
-def _confusion(page):
-    few, pictures = page.scoring.few, []
-    for name in _models(page):
-        found = evaluations(few, name, typical_size(page.scoring, name))
+    def _scores(self):
+        yield Section("Mean recall", [score_table(self.scoring, _SCORES)])
+        found = equivalence_table(self.scoring, _EQUIVALENCE)
         if found:
-            pictures.append(picture(plots.confusion(found), f"The {name}."))
-    if pictures:
-        yield section(
-            "Confusion",
-            *pictures,
-            note(
-                "Which classes are taken for which, after all images: rows are true classes and add up "
-                "to 1. Counts are sums over the draws. Colours follow the square root, so that "
-                "mistakes are seen."
-            ),
+            yield Section("Label equivalence", [found])
+
+    def _differences(self):
+        found = difference_table(self.scoring, self.few.longest, _DIFFERENCES)
+        if found:
+            yield Section("Gains and leads", [found])
+
+    def _by_images(self):
+        few = self.few
+        sizes = {name: typical_size(self.scoring, name) for name in models_of(few)}
+        if sizes:
+            curves = {name: by_images(self.scoring, name, k) for name, k in sizes.items()}
+            titles = ["Mean", *(few.classes[k] for k in few.present)]
+            images = np.arange(1, few.longest + 1)
+            caption = (
+                f"Before adaptation (dashed) and with {_labels({*sizes.values()})}, on the same "
+                "test objects. Bands: standard deviation of one draw."
+            )
+            drawn = figures.recall_by_images(few.methods, curves, images, titles)
+            figure = Figure(drawn, caption, "recall_by_images")
+            yield Section("Recall by number of images", [figure])
+
+    def _evaluations(self):
+        """By method, before and after adaptation."""
+        for name in models_of(self.few):
+            found = evaluations(self.few, name, typical_size(self.scoring, name))
+            if found:
+                yield name, found
+
+    def _confusion(self):
+        found = {key: e for _, of in self._evaluations() for key, e in of.items()}
+        if found:
+            caption = f"{CONFUSION} Counts are sums over the draws."
+            yield Section("Confusion", [Figure(plots.confusion(found), caption, "confusion")])
+
+    def _calibration(self):
+        found = {key: e for _, of in self._evaluations() for key, e in of.items()}
+        if found:
+            caption = f"{CALIBRATION} Objects are sums over the draws; bars allow for repetition."
+            figure = Figure(plots.calibration(found), caption, "calibration")
+            yield Section("Calibration", [figure])
+
+    def _magnitudes(self):
+        scoring, few = self.scoring, self.few
+        bins, title = shared_bins(few), "Recall at matched magnitudes"
+        if not bins:
+            yield Section(title, [Note("No whole magnitude holds five objects of two classes.")])
+            return
+        sizes = {name: typical_size(scoring, name) for name in few.methods}
+        scores = {
+            name: matched_scores(scoring, bins, name, k, few.longest)[1]
+            for name, k in sizes.items()
+        }
+        figure = Figure(
+            figures.matched_magnitudes(scores, [_bin_name(few, each) for each in bins]),
+            f"Mean recall with {_labels({*sizes.values()})} after all images, in the whole "
+            "magnitudes that hold at least five objects of two classes or more, over these "
+            "classes. Here brightness alone says less about the class. Bars: standard error of the "
+            "objects.",
+            "matched_magnitudes",
         )
+        table = matched_table(scoring, bins, "Mean over these bins of magnitude.")
+        yield Section(title, [figure, table])
 
+    def _embedding(self):
+        if not (self.folder / STATES).is_file():
+            return
+        joint = figures.laid_out(figures.read_states(self.folder / STATES), self.few.classes)
+        if joint is not None:
+            n_real = int(joint[2].sum())
+            caption = (
+                f"Hidden state of the network after the last image, for {len(joint[2]) - n_real:,} "
+                f"simulated and {n_real:,} real sequences, mapped by t-SNE. Where real objects lie "
+                "among the simulated ones of their class, the simulation resembles them; distances "
+                "between groups have no meaning."
+            )
+            figure = Figure(figures.joint_embedding(*joint), caption, "joint_embedding")
+            yield Section("Joint embedding of simulated and real sequences", [figure])
 
-def _calibration(page):
-    few, found = page.scoring.few, {}
-    for name in _models(page):
-        found |= evaluations(few, name, typical_size(page.scoring, name))
-    if found:
-        yield section(
-            "Calibration",
-            picture(
-                plots.calibration(found),
-                "Whether a probability means what it says: points above the diagonal are of a model "
-                "that is too modest, points below of one too sure. Objects are sums over the draws; "
-                "bars are as wide as if all draws tested the same. ECE is the mean distance from it.",
-            ),
+    def _misclassified(self):
+        title, what = "Misclassified sequences", f"{self.method} with {_labels({self.size})}"
+        if not self.missed:
+            yield Section(title, [Note(f"None: {what}.")])
+            return
+        captions = {each.object_id: _caption(each) for each in self.missed}
+        summaries = {}
+        if self.real is not None:
+            selected = selected_as(self.real, self.few)
+            first = self.few.draws_of(self.method, self.size)[0]
+            predictions = self.few.predictions_of(self.method, first)
+            summaries = summaries_of(selected, predictions, captions)
+        text = (
+            f"{what[0].upper()}{what[1:]}, after all images; objects misclassified in most draws "
+            "come first. Images are sky-subtracted, with one stretch (that of the mean is deeper); "
+            "masked pixels are blue. Probabilities on the object pages are of the first draw."
         )
+        parts = mistake_parts(captions, summaries, self.folder, back=PAGE)
+        yield Section(title, [Note(text), Cards("", parts)])
+
+    def _missing(self):
+        if self.few.missing:
+            yield Section("Missing results", [Note(f"{text}.") for text in self.few.missing])
 
 
-def _magnitudes(page):
-    scoring, few = page.scoring, page.scoring.few
-    bins, title = shared_bins(few), "At the same magnitudes"
-    if not bins:
-        yield section(title, note("No whole magnitude holds five objects of two classes."))
-        return
-    scores = {
-        name: matched_scores(scoring, bins, name, typical_size(scoring, name), few.longest)[1]
-        for name in few.methods
+def _facts(few: FewShot) -> dict[str, str]:
+    run, counts = few.run, np.bincount(few.labels, minlength=len(few.classes))
+    draws = ", ".join(f"{len(few.draws[k])} of {k}" for k in few.draws if k)
+    objects = f"{len(few.labels):,}"
+    if few.left_out:
+        objects += f" ({few.left_out:,} left out: no label, or no image for some method)"
+    absent = ", ".join(c for c, n in zip(few.classes, counts, strict=True) if not n)
+    facts = {
+        "Model": run.get("model"),
+        "Real sequences": run.get("real"),
+        "Objects": objects,
+        "Classes absent from the sample": absent,
+        "Draws": f"{draws} per class" if draws else None,
+        "Method": run.get("method"),
+        "Homogenised": {True: "yes", False: "no"}.get(run.get("homogenised")),
+        "Seconds": _in_words(run.get("seconds")),
     }
-    names = [(_bin_name(few, each), each) for each in bins]
-    sizes = {typical_size(scoring, name) for name in few.methods}
-    yield section(
-        title,
-        picture(
-            figures.shared_magnitudes(few.methods, scores, names),
-            f"Mean recall after {_labels(sizes)} and all images, in the whole magnitudes that hold "
-            "at least five objects of two classes or more, over these classes: there, how bright "
-            "an object is tells less of what it is. Bars are the standard error of the objects.",
-        ),
-        matched_table(scoring, bins, image_counts(few)),
-        note("Mean over these bins."),
-    )
+    return {key: str(value) for key, value in facts.items() if value}
+
+
+def _in_words(seconds):
+    if isinstance(seconds, Mapping):
+        return ", ".join(f"{key} {_in_words(value)}" for key, value in seconds.items())
+    return f"{seconds:,.1f}" if isinstance(seconds, (int, float)) else None
 
 
 def _bin_name(few, each):
     return f"{each.low} to {each.low + 1}\n{', '.join(few.classes[k] for k in each.classes)}"
 
 
-def _together(page):
-    if page.joint is not None:
-        real = page.joint[2]
-        yield section(
-            "Simulated and real together",
-            picture(
-                figures.joint_embedding(*page.joint),
-                f"What the network remembers of {int((~real).sum()):,} simulated and "
-                f"{int(real.sum()):,} real sequences after their last image, laid out by t-SNE. Where "
-                "real objects lie among the simulated ones of their class, the simulation is like "
-                "them; distances between groups mean nothing.",
-            ),
-        )
-
-
-def _missed(page):
-    title, what = "Misclassified sequences", f"{page.method} after {_labels({page.size})}"
-    if not page.missed:
-        yield section(title, note(f"None, of {what}."))
-        return
-    parts = [
-        note(
-            f"Of {what}, after all images; those missed in most draws first. Images are less the "
-            "sky, with one stretch; masked pixels blue; their mean is shown deeper."
-        )
-    ]
-    for missed in page.missed:
-        text = _caption(missed)
-        if missed.object_id in page.summaries:
-            parts.append(picture(small_picture(page.summaries[missed.object_id]), text))
-        else:
-            parts.append(note(f"{text} No picture: its images are not those that were classified."))
-    yield section(title, *parts)
-
-
-def _caption(m: Missed):
-    times = f"missed in {m.wrong} of {m.tested} draws" if m.tested > 1 else "missed"
+def _caption(m: Misclassified) -> str:
+    times = f"misclassified in {m.wrong} of {m.tested} draws" if m.tested > 1 else "misclassified"
     bright = f" {m.magnitude:.1f} mag." if np.isfinite(m.magnitude) else ""
     before = f" Before: {m.before} ({m.probability_before:.2f})." if m.before else ""
     return (
-        f"{m.object_id}: true class {m.true_class}, answer {m.predicted_class} ({m.probability:.2f}), "
-        f"{times}.{before}{bright}"
+        f"{m.object_id}: true class {m.true_class}, predicted {m.predicted_class} "
+        f"({m.probability:.2f}), {times}.{before}{bright}"
     )
 
 
-def _missing(page):
-    if page.scoring.few.missing:
-        yield section("Not there", *(note(f"{text}.") for text in page.scoring.few.missing))
+def _text(score, sign=""):
+    error = score.over_draws if np.isfinite(score.over_draws) else score.error
+    return estimate((score.value, error), sign)
 
 
-def _models(page):
-    few = page.scoring.few
-    return [name for name in (NETWORK, FOREST) if name in few.methods]
-
-
-def _labels(sizes):
+def _labels(sizes: Sequence[int] | set[int]) -> str:
     texts = [f"{k} label{'s' * (k != 1)} per class" if k else "no label" for k in sorted(sizes)]
     return " or ".join(texts)

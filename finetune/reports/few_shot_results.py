@@ -1,7 +1,7 @@
-"""What ``finetune`` left in a folder: draws, and the predictions of every contender on each.
+"""A folder of ``finetune``: draws, and the predictions of every method on each.
 
-A contender is what was adapted (``network``, ``forest``) or learned from the drawn objects alone
-(``real-only``, ``scratch``). Predictions of all contenders are brought to the same objects.
+A method is an adapted model (``network``, ``forest``) or one trained on the drawn objects alone
+(``real-only``, ``scratch``). Predictions of all methods are brought to the same objects.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FILE = re.compile(r"k(\d+)_t(\d+)\.parquet")
 
 @dataclass(frozen=True)
 class Tested:
-    """Which objects one draw is tested on: bool (object,)."""
+    """Test objects of one draw: bool (object,)."""
 
     per_class: int
     trial: int
@@ -40,40 +40,40 @@ class FewShot:
     Attributes
     ----------
     run : dict
-        What was asked.
-    contenders : tuple of str
+        The settings.
+    methods : tuple of str
         Those that have predictions, the known ones first.
     draws : dict of int to tuple of Tested
-        By number of objects taught per class; without any, there is one, of all objects.
-    answers : dict of (str, int, int) to Predictions
-        By contender, objects per class, and draw.
+        By number of training objects per class; for 0 there is one draw that tests all objects.
+    predictions : dict of (str, int, int) to Predictions
+        By method, training objects per class, and draw.
     missing : tuple of str
-        What should be there and is not, in words.
+        Results that are missing, in words.
     left_out : int
-        Objects that some contender has no label or no image of.
+        Objects without a label, or without an image for some method.
     """
 
     run: Mapping
     methods: tuple[str, ...]
     draws: Mapping[int, tuple[Tested, ...]]
-    answers: Mapping[tuple[str, int, int], Predictions]
+    predictions: Mapping[tuple[str, int, int], Predictions]
     missing: tuple[str, ...]
     left_out: int
 
     @property
-    def any(self) -> Predictions:
-        """Predictions of some contender; labels, names and magnitudes are the same in all."""
-        return next(iter(self.answers.values()))
+    def reference(self) -> Predictions:
+        """Predictions of one method; labels, names and magnitudes are the same in all."""
+        return next(iter(self.predictions.values()))
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Of the models."""
-        return self.any.classes
+        """Classes of the models."""
+        return self.reference.classes
 
     @property
     def labels(self) -> np.ndarray:
         """True class of every object."""
-        return self.any.label
+        return self.reference.label
 
     @property
     def present(self) -> np.ndarray:
@@ -83,36 +83,38 @@ class FewShot:
     @property
     def object_id(self) -> np.ndarray:
         """Name of every object, as text."""
-        return self.any.object_id.astype(str)
+        return self.reference.object_id.astype(str)
 
     @property
     def longest(self) -> int:
         """Images of the longest sequence."""
-        return max(p.longest for p in self.answers.values())
+        return max(p.longest for p in self.predictions.values())
 
     def per_class(self, method: str) -> list[int]:
-        """Numbers of objects per class that a contender has predictions for."""
-        return sorted({k for name, k, _ in self.answers if name == method})
+        """Numbers of training objects per class that a method has predictions for."""
+        return sorted({k for name, k, _ in self.predictions if name == method})
 
     def draws_of(self, method: str, k: int, *, before: bool = False) -> list[Tested]:
         """Draws of ``k`` per class with predictions; with ``before``, also without any label."""
-        if before and (method, 0, 0) not in self.answers:
+        if before and (method, 0, 0) not in self.predictions:
             return []
-        return [draw for draw in self.draws.get(k, ()) if (method, k, draw.trial) in self.answers]
+        return [
+            draw for draw in self.draws.get(k, ()) if (method, k, draw.trial) in self.predictions
+        ]
 
-    def answers_of(self, method: str, draw: Tested, *, before: bool = False) -> Predictions:
-        """Predictions for all objects, after or before the contender was taught the draw."""
-        return self.answers[(method, 0, 0) if before else (method, draw.per_class, draw.trial)]
+    def predictions_of(self, method: str, draw: Tested, *, before: bool = False) -> Predictions:
+        """Predictions for all objects, after or before the method was trained on the draw."""
+        return self.predictions[(method, 0, 0) if before else (method, draw.per_class, draw.trial)]
 
 
-def read_few_shot(folder) -> FewShot:
+def read_few_shot(folder: str | Path) -> FewShot:
     """Everything in a folder written by ``finetune``.
 
     Raises
     ------
     FinetuneError
-        The folder is not one of these, holds no predictions, or an object is both taught and
-        tested.
+        The folder is not one of these, holds no predictions, or an object of a draw is both a
+        training and a test object.
     """
     folder = Path(folder)
     run, draws = _read_json(folder / RUN, dict), _read_json(folder / DRAWS, list)
@@ -124,15 +126,15 @@ def read_few_shot(folder) -> FewShot:
         chosen = on_the_same_objects(read)
     except EvaluationError as error:
         raise FinetuneError(str(error)) from None
-    answers = dict(zip(paths, chosen.values(), strict=True))
+    predictions = dict(zip(paths, chosen.values(), strict=True))
     names = next(iter(chosen.values())).object_id.astype(str)
     tested = {0: (Tested(0, 0, np.ones(names.size, dtype=bool)),)}
     tested |= _tested(draws, names, folder / DRAWS)
     known = set(np.concatenate([p.object_id[p.label >= 0] for p in read.values()]).tolist())
-    found = {name for name, _, _ in answers}
+    found = {name for name, _, _ in predictions}
     methods = [*(n for n in KNOWN if n in found), *sorted(found - set(KNOWN))]
-    missing = (*_missing_methods(found), *_missing_predictions(methods, answers, tested, run))
-    return FewShot(run, tuple(methods), tested, answers, missing, len(known) - names.size)
+    missing = (*_missing_methods(found), *_missing_predictions(methods, predictions, tested, run))
+    return FewShot(run, tuple(methods), tested, predictions, missing, len(known) - names.size)
 
 
 def _read_json(path, kind):
@@ -149,7 +151,7 @@ def _read_json(path, kind):
 
 
 def _paths(folder):
-    """Paths of predictions by (contender, objects per class, draw)."""
+    """Paths of predictions by (method, training objects per class, draw)."""
     found = {}
     for path in sorted(folder.glob("*/*.parquet")):
         name = _FILE.fullmatch(path.name)
@@ -165,14 +167,14 @@ def _tested(draws, names, path):
             k, trial = int(draw["per_class"]), int(draw["trial"])
             training = draw["training"] if "training" in draw else draw["taught"]  # before 0.2
             test = draw["test"] if "test" in draw else draw["tested"]
-            taught, tested = (np.array(part).astype(str) for part in (training, test))
+            trained, tested = (np.array(part).astype(str) for part in (training, test))
         except (KeyError, TypeError, ValueError):
             raise FinetuneError(f"{path} is damaged. Run finetune again.") from None
-        both = np.intersect1d(taught, tested)
+        both = np.intersect1d(trained, tested)
         if both.size:
             raise FinetuneError(
-                f"{path}: object {both[0]} is taught and tested by draw {trial} of {k} per class "
-                f"({both.size} objects are); its score would mean nothing."
+                f"{path}: object {both[0]} is a training and a test object of draw {trial} of {k} "
+                f"per class ({both.size} objects are); its score would be biased."
             )
         objects = np.isin(names, tested)
         if not objects.any():
@@ -189,7 +191,7 @@ def _missing_methods(found):
     return [f"{name}: no predictions" for name in KNOWN if name not in found]
 
 
-def _missing_predictions(methods, answers, tested, run):
+def _missing_predictions(methods, predictions, tested, run):
     sizes = sorted({*tested, *(int(k) for k in run.get("per_class", ()))})
     for name in methods:
         lacking = []
@@ -197,7 +199,7 @@ def _missing_predictions(methods, answers, tested, run):
             if k == 0 and name not in (NETWORK, FOREST):
                 continue
             draws = tested.get(k, ())
-            n = sum((name, k, draw.trial) not in answers for draw in draws)
+            n = sum((name, k, draw.trial) not in predictions for draw in draws)
             if not draws or n == len(draws):
                 lacking.append(f"{k} per class")
             elif n:

@@ -1,8 +1,8 @@
 """Recall over the draws, with two errors: the scatter of the draws and that of finite objects.
 
-All is scored on the tested objects of each draw alone, and what was there before on the very same
-ones. The objects are resampled within their classes, the same way for every contender, so that
-differences are paired in draws as in resamples. An answer that is a class without objects is wrong.
+Every method is scored on the test objects of each draw, and the model before adaptation on the same
+ones. The objects are resampled within their classes, the same way for every method, so that
+differences are paired in draws and in resamples. A predicted class without objects is an error.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from classifier.evaluation import Evaluation, Predictions, evaluate
 from classifier.evaluation.bootstrap import resampling_weights, spread
@@ -32,7 +33,7 @@ class Score(NamedTuple):
     n_draws: int
 
 
-def score_of(values) -> Score:
+def score_of(values: ArrayLike) -> Score:
     """The score of values (draw, 1 + n_bootstrap), entry 0 of a draw being the sample."""
     values = np.asarray(values)
     sample = values[:, 0]
@@ -41,7 +42,7 @@ def score_of(values) -> Score:
 
 
 class Scoring:
-    """Recall of the contenders of a folder.
+    """Recall of the methods of a folder.
 
     Arrays end in (1 + n_bootstrap,), entry 0 being the sample.
     """
@@ -64,25 +65,25 @@ class Scoring:
             )
         return self._known[key]
 
-    def mean_recall(self, method: str, k: int, images: int, *, before=False) -> np.ndarray:
+    def mean_recall(self, method: str, k: int, images: int, *, before: bool = False) -> np.ndarray:
         """Mean over the classes present, (draw, 1 + n_bootstrap)."""
         recall = self.recall(method, k, images, before=before)
         return mean_of_known(np.moveaxis(recall, 1, -1))
 
     def score(self, method: str, k: int, images: int) -> Score | None:
-        """Mean recall, None where the contender has no predictions."""
+        """Mean recall, None where the method has no predictions."""
         if not self.few.draws_of(method, k):
             return None
         return score_of(self.mean_recall(method, k, images))
 
     def gain(self, method: str, k: int, images: int) -> Score | None:
-        """Mean recall less that before, on the same tested objects."""
+        """Mean recall minus that before adaptation, on the same test objects."""
         if k == 0 or not self.few.draws_of(method, k, before=True):
             return None
         return self._difference((method, k, False), (method, k, True), images)
 
     def lead(self, first: str, second: str, k: int, images: int) -> Score | None:
-        """Mean recall of one contender less that of another, on the draws both have."""
+        """Mean recall of one method minus that of another, on the draws both have."""
         return self._difference((first, k, False), (second, k, False), images)
 
     def _difference(self, one, other, images):
@@ -100,9 +101,9 @@ class Scoring:
         return score_of(values[0] - values[1])
 
     def _of_draw(self, method, draw, images, before):
-        answer = self.few.answers_of(method, draw, before=before).after(images).argmax(axis=1)
+        final = self.few.predictions_of(method, draw, before=before).after(images)
         tested = self._members & draw.objects
-        right = tested & (answer == self.few.labels)
+        right = tested & (final.argmax(axis=1) == self.few.labels)
         return ratio(right @ self.weights, tested @ self.weights)
 
 
@@ -134,10 +135,10 @@ def _error(score: Score):
 
 
 def evaluations(few: FewShot, method: str, k: int) -> dict[str, Evaluation]:
-    """Evaluations before and after, as far as there are predictions.
+    """Evaluations before and after adaptation, where there are predictions.
 
-    Counts are sums over the draws, an object being counted in every draw that tests it; errors
-    of the calibration are widened as if the draws tested the same objects.
+    Counts are sums over the draws: an object is counted in every draw that tests it. Errors of the
+    calibration are widened as if all draws tested the same objects.
     """
     found = {}
     for when, before in (("before", True), (f"{k} per class", False)):
@@ -149,7 +150,7 @@ def evaluations(few: FewShot, method: str, k: int) -> dict[str, Evaluation]:
 
 
 def _pooled_draw(few, method, draw, before):
-    chosen = few.answers_of(method, draw, before=before).of(draw.objects)
+    chosen = few.predictions_of(method, draw, before=before).of(draw.objects)
     names = [f"{name} in draw {draw.trial}" for name in chosen.object_id]
     return replace(chosen, object_id=np.array(names, dtype=str))
 
@@ -183,7 +184,7 @@ _LEAST_CLASSES = 2
 
 @dataclass(frozen=True)
 class Bin:
-    """A whole magnitude from ``low`` on, and the numbers of the classes with objects enough."""
+    """A whole magnitude from ``low`` on, and the numbers of the classes with enough objects."""
 
     low: int
     classes: tuple[int, ...]
@@ -197,7 +198,7 @@ class Bin:
 
 def shared_bins(few: FewShot) -> list[Bin]:
     """Whole magnitudes that hold five objects or more of two classes or more."""
-    whole, found = np.floor(few.any.magnitude), []
+    whole, found = np.floor(few.reference.magnitude), []
     for low in np.unique(whole[np.isfinite(whole)]):
         inside = whole == low
         count = np.bincount(few.labels[inside], minlength=len(few.classes))
@@ -213,8 +214,8 @@ def matched_scores(
 ) -> tuple[Score | None, list[Score | None]]:
     """Mean recall over the classes of every bin: the mean over the bins, and of each.
 
-    Objects a draw has taught are left out of it; a bin left without a class is taken over those
-    it has, and one left without objects is None.
+    Training objects of a draw are left out of it; a bin without objects of a class is scored on the
+    others, and a bin without objects is None.
     """
     draws = scoring.few.draws_of(method, k, before=before)
     if not draws or not bins:
@@ -227,11 +228,11 @@ def matched_scores(
 def _of_draw(scoring, bins, method, draw, images, before):
     """Mean recall (bin, 1 + n_bootstrap)."""
     few = scoring.few
-    answer = few.answers_of(method, draw, before=before).after(images).argmax(axis=1)
+    predicted = few.predictions_of(method, draw, before=before).after(images).argmax(axis=1)
     found = []
     for each in bins:
         tested = (few.labels == np.array(each.classes)[:, None]) & each.objects & draw.objects
-        right = tested & (answer == few.labels)
+        right = tested & (predicted == few.labels)
         recall = ratio(right @ scoring.weights, tested @ scoring.weights)
         found.append(mean_of_known(recall.T))
     return np.stack(found)

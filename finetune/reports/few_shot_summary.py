@@ -1,11 +1,14 @@
-"""The few numbers to be told first."""
+"""The main numbers of a few-shot experiment, and all of them as a record."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 from rich.table import Table
 
 from finetune.reports.few_shot_results import (
@@ -16,31 +19,48 @@ from finetune.reports.few_shot_results import (
     read_few_shot,
 )
 from finetune.reports.few_shot_scores import Scoring
+from skyreel.json_io import plain
 
 EARLY = (5, 10)
-"""Numbers of images that scores are told after, beside all."""
+"""Numbers of images after which scores are given, besides all."""
 ALL = "all"
 
 
 def image_counts(few: FewShot) -> dict[str, int]:
-    """Numbers of images that scores are told after, by name: all, then fewer."""
+    """Numbers of images after which scores are given, by name: all, then fewer."""
     return {ALL: few.longest} | {str(k): k for k in EARLY if k < few.longest}
 
 
 def sizes_of(few: FewShot) -> list[int]:
-    """All numbers of objects per class that any contender has predictions for."""
+    """All numbers of objects per class that any method has predictions for."""
     return sorted({k for name in few.methods for k in few.per_class(name)})
 
 
-def headline(folder) -> dict:
-    """Mean recall of every contender, by number of images and of labels per class.
+_TYPICAL = 10  # labels per class, of the figures that have one number of them
+
+
+def typical_size(scoring: Scoring, method: str) -> int:
+    """Labels per class of figures that have one number: 10, else the largest below, else any."""
+    sizes = [k for k in scoring.few.per_class(method) if scoring.few.draws_of(method, k)]
+    below = [k for k in sizes if k <= _TYPICAL]
+    return below[-1] if below else sizes[0]
+
+
+def models_of(few: FewShot) -> list[str]:
+    """Methods that were trained on a simulation and then adapted."""
+    return [name for name in (NETWORK, FOREST) if name in few.methods]
+
+
+def headline(folder: str | Path) -> dict:
+    """Mean recall of every method, by number of images and of labels per class.
 
     Returns
     -------
     dict
         ``scores[images][method][k]`` with images "all", "5" and "10" and k a text: value,
-        over_draws, error, n_draws, None where undefined. ``statement``: how many real labels the
-        simulation is worth, in words. ``missing``: what was not found, in words.
+        over_draws, error, n_draws, None where undefined. ``label_equivalence``: real labels per
+        class that the real-only baseline needs for the same mean recall. ``statement``: the same
+        in words. ``missing``: results that were not found, in words.
 
     Raises
     ------
@@ -53,14 +73,17 @@ def headline_of(scoring: Scoring) -> dict:
     """The numbers of ``headline``."""
     few, scores = scoring.few, {}
     for (name, images), method in product(image_counts(few).items(), few.methods):
-        of_contender = scores.setdefault(name, {}).setdefault(method, {})
+        of_method = scores.setdefault(name, {}).setdefault(method, {})
         for k in few.per_class(method):
             score = scoring.score(method, k, images)
             if score is not None:
-                of_contender[str(k)] = plain(score._asdict())
+                of_method[str(k)] = plain(score._asdict())
     return {
         "scores": scores,
-        "worth": {name: plain(vars(found)) for name, found in label_equivalences(scoring).items()},
+        "label_equivalence": {
+            name: plain({**vars(found), "text": str(found)})
+            for name, found in label_equivalences(scoring).items()
+        },
         "statement": " ".join(statements(scoring)),
         "missing": list(few.missing),
         "n_objects": len(few.labels),
@@ -69,7 +92,7 @@ def headline_of(scoring: Scoring) -> dict:
 
 
 def label_equivalences(scoring: Scoring) -> dict:
-    """What each model trained on a simulation is worth after all images, by name and k."""
+    """Label equivalence of the models trained on a simulation after all images, by name and k."""
     few, found = scoring.few, {}
     for name in (NETWORK, FOREST):
         for k in few.per_class(name):
@@ -79,15 +102,15 @@ def label_equivalences(scoring: Scoring) -> dict:
     return found
 
 
-def statements(scoring: Scoring):
-    """How many real labels per class the simulation is worth, one sentence for each model."""
+def statements(scoring: Scoring) -> Iterator[str]:
+    """The label equivalence of the simulation, one sentence for each model."""
     few = scoring.few
     for name in (NETWORK, FOREST):
         found = label_equivalence(scoring, name, 0, few.longest)
         if found is not None:
             yield (
-                f"For the {name}, the simulation is worth {found} real labels per class: so many "
-                f"does {REAL_ONLY} need to be as good as the {name} without any."
+                f"The {name} trained on the simulation alone is equivalent to {found} real labels "
+                f"per class: the {REAL_ONLY} baseline needs so many for the same mean recall."
             )
 
 
@@ -100,28 +123,15 @@ def headline_table(found: dict) -> Table:
     for k in sizes:
         table.add_column(str(k), justify="right")
     for name, of in scores.items():
-        table.add_row(name, *(_shown(of.get(str(k))) for k in sizes))
+        table.add_row(name, *(_text(of.get(str(k))) for k in sizes))
     return table
 
 
-def _shown(score):
+def _text(score):
     if score is None:
         return "-"
     scatter = score["over_draws"] if score["over_draws"] is not None else score["error"]
     return f"{score['value']:.3f}" + (f" ± {scatter:.3f}" if scatter is not None else "")
-
-
-def plain(values: dict) -> dict:
-    """Numbers and lists of them for JSON: None where undefined, "inf" as text."""
-    return {key: _plain(value) for key, value in values.items()}
-
-
-def _plain(value):
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return None if np.isnan(value) else "inf"
-    return value
 
 
 _RANGE = (0.16, 0.84)  # of the resamples
@@ -129,7 +139,7 @@ _RANGE = (0.16, 0.84)  # of the resamples
 
 @dataclass(frozen=True)
 class LabelEquivalence:
-    """Real labels per class, ``inf`` if more than the ``most`` tried, 0 if fewer than the least.
+    """Real labels per class; ``inf``: more than the ``most`` tried; 0: fewer than the ``least``.
 
     ``low`` and ``high`` hold two thirds of the resamples of the objects.
     """
@@ -156,7 +166,7 @@ class LabelEquivalence:
 def label_equivalence(
     scoring: Scoring, method: str, k: int, images: int
 ) -> LabelEquivalence | None:
-    """What a contender after ``k`` objects per class is worth; None where it cannot be told."""
+    """Label equivalence of a method with ``k`` labels per class; None where it is not defined."""
     few = scoring.few
     sizes = [
         size for size in few.per_class(REAL_ONLY) if size > 0 and few.draws_of(REAL_ONLY, size)
@@ -171,7 +181,7 @@ def label_equivalence(
     return LabelEquivalence(float(found[0]), low, high, sizes[0], sizes[-1])
 
 
-def labels_to_reach(goal: float, sizes, scores) -> float:
+def labels_to_reach(goal: float, sizes: Sequence[int], scores: ArrayLike) -> float:
     """Number of labels at which a learning curve reaches a goal.
 
     0 if its first point does already, ``inf`` if it never does.

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numcodecs import Blosc
 
-from simulator.dataset.schema import array_specs
-from simulator.options import SPLITS, Options
+from simulator.dataset.inputs import InputFile, input_files
+from simulator.dataset.schema import ArraySpec, array_specs
+from simulator.options import MAGNITUDE_LAWS, SPLITS, Options
+from simulator.plugins import plugins_of
 from simulator.simulator import Simulator
 from skyreel.errors import SimulationError
-from skyreel.provenance import file_digest, folder_digest, versions
+from skyreel.provenance import versions
 from survey_profiles import load_profile
 
 PACKAGES = (
@@ -47,19 +52,32 @@ class Plan:
     survey: str
     overrides: dict[str, str]
 
-    def settings(self) -> dict:
-        """Everything the data depends on, as plain values."""
+    @cached_property
+    def inputs(self) -> dict[str, InputFile]:
+        """Files that the data depend on, by role."""
+        options = self.simulator.options
+        tabulated = options.magnitudes not in MAGNITUDE_LAWS
+        return input_files(
+            {
+                "exposures": options.exposures,
+                "magnitudes": options.magnitudes if tabulated else None,
+                "templates": options.templates,
+                "psf_library": self.simulator.profile.psf.library,
+            }
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """Everything the data depend on, as plain values."""
         options = self.simulator.options.as_dict()
-        for name in ("exposures", "magnitudes"):
-            if options[name] and Path(options[name]).is_file():
-                options[name] = f"{Path(options[name]).name} sha256:{file_digest(options[name])}"
-        if options["templates"]:
-            options["templates"] = f"sha256:{folder_digest(options['templates'])}"
         profile = self.simulator.profile.model_dump(mode="json")
-        library = profile["psf"]["library"]
-        if library:
-            profile["psf"]["library"] = f"{Path(library).name} sha256:{file_digest(library)}"
+        for role, file in self.inputs.items():
+            if role == "psf_library":
+                profile["psf"]["library"] = file.label
+            else:
+                options[role] = file.label
+        plugins = plugins_of(self.simulator.classes)
         return {
+            **({"plugins": plugins} if plugins else {}),
             "counts": self.counts,
             "options": options,
             "profile": profile,
@@ -70,9 +88,10 @@ class Plan:
 
     @property
     def total(self) -> int:
+        """Objects of all splits."""
         return sum(self.counts.values())
 
-    def specs(self):
+    def specs(self) -> tuple[ArraySpec, ...]:
         """The arrays of every split."""
         return array_specs(self.simulator.parameters)
 
@@ -99,7 +118,8 @@ class Plan:
         size = sum(len(codec.encode(a)) for a in (sample.images, sample.mask))
         seconds = time.perf_counter() - start
         size += sum(a.nbytes for a in (*sample.epochs.values(), *sample.objects.values()))
-        return size / _SAMPLE * self.total, seconds / _SAMPLE * self.total / threads
+        copies = sum(file.size_bytes for file in self.inputs.values() if file.is_copied)
+        return size / _SAMPLE * self.total + copies, seconds / _SAMPLE * self.total / threads
 
     def check_disk(self, expected_bytes: float) -> None:
         """Refuse a run that does not fit.
@@ -121,15 +141,26 @@ class Plan:
 
 
 def make_plan(
-    survey, options: Options, path, *, n, validation=None, test=None, overrides=None
+    survey: str | Path,
+    options: Options,
+    path: str | Path,
+    *,
+    n: int,
+    validation: int | None = None,
+    test: int | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Plan:
     """A checked plan; ``validation`` and ``test`` are n/8 unless given.
 
     Parameters
     ----------
-    survey : str or path
+    survey : str or Path
         Name of a profile, or a TOML file.
-    overrides : dict of dotted key to value, optional
+    path : str or Path
+        The data set to make.
+    n : int
+        Objects of the training split.
+    overrides : mapping of dotted key to value, optional
         Replaces numbers of the profile.
 
     Raises

@@ -1,40 +1,58 @@
-"""The simulator that made a data set, to make any of its objects again, bit for bit."""
+"""Regenerate objects of a data set, bit for bit, from what the data set holds."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from simulator.dataset.store import open_dataset
+from simulator.dataset.reader import open_dataset, stored_input, stored_profile
 from simulator.options import Options
-from simulator.simulator import Simulator
+from simulator.plugins import check_plugins
+from simulator.simulator import Sequences, Simulator
 from skyreel.errors import SimulationError
-from skyreel.provenance import file_digest
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+_FILES = ("exposures", "magnitudes", "templates")
 
 
-def simulator_of(path) -> Simulator:
+def simulator_of(path: str | Path) -> Simulator:
     """A simulator whose ``sequence(index, split)`` is object ``index`` of the data set.
 
     Raises
     ------
     SimulationError
-        No data set there, real sequences, or a table of exposures or magnitudes it was made with
-        is gone or has changed.
+        No data set there, real sequences, or an input file that is missing or has changed.
     """
-    from survey_profiles.profile import Profile
-
-    attributes = open_dataset(path).attrs
-    if "options" not in attributes:
-        raise SimulationError(f"{path} was not simulated; real sequences cannot be made again.")
-    options = dict(attributes["options"])
-    for name in ("exposures", "magnitudes"):
-        _check_unchanged(path, name, options[name], attributes["settings"]["options"][name])
-    return Simulator(Profile.model_validate(attributes["profile"]), Options(**options))
+    root = open_dataset(path)
+    if "options" not in root.attrs:
+        raise SimulationError(f"{path} was not simulated; real sequences cannot be regenerated.")
+    check_plugins(path, root.attrs["settings"].get("plugins", ()))
+    options = dict(root.attrs["options"])
+    options |= {role: str(stored_input(root, role)) for role in _FILES if options[role]}
+    return Simulator(stored_profile(root), Options(**options))
 
 
-def _check_unchanged(path, name, file, recorded):
-    if not (isinstance(recorded, str) and "sha256:" in recorded):
-        return
-    if not Path(file).is_file():
-        raise SimulationError(f"{path} was made with {name} from {file}, which is not there.")
-    if not recorded.endswith(file_digest(file)):
-        raise SimulationError(f"{path} was made with {name} from {file}, which has changed since.")
+def regenerate(path: str | Path, indices: ArrayLike, split: str = "train") -> Sequences:
+    """Objects ``indices`` of one split of a data set, the same to the last bit.
+
+    Parameters
+    ----------
+    path : str or Path
+        A simulated data set.
+    indices : array_like of int, shape (object,)
+        Positions in the split, in any order; also beyond its end.
+    split : str
+        "train", "validation" or "test".
+
+    Returns
+    -------
+    Sequences
+
+    Raises
+    ------
+    SimulationError
+        As for `simulator_of`; also an unknown split or an index below 0.
+    """
+    return simulator_of(path).batch(split, indices)

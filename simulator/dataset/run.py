@@ -1,4 +1,4 @@
-"""Carry out a plan: every thread makes and writes whole shards, progress told as it goes."""
+"""Carry out a plan: every thread makes and writes whole shards, and reports its progress."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import shlex
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
@@ -13,8 +14,10 @@ import numpy as np
 import zarr
 
 from simulator.dataset.plan import Plan
-from simulator.dataset.store import DatasetWriter
-from skyreel.errors import StoreError
+from simulator.dataset.writer import DatasetWriter
+from simulator.plugins import plugins_of
+from skyreel.errors import OutputError, StoreError
+from skyreel.json_io import write_json
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,13 @@ class Outcome:
 
 
 def writer_for(plan: Plan) -> DatasetWriter:
-    """Open or make the data set of a plan."""
+    """Open the data set of a plan, or make it with its input files inside.
+
+    Raises
+    ------
+    SimulationError, StoreError
+        As for `DatasetWriter`.
+    """
     simulator = plan.simulator
     attributes = {
         "classes": list(simulator.classes),
@@ -46,10 +55,17 @@ def writer_for(plan: Plan) -> DatasetWriter:
         counts=plan.counts,
         n_epochs=simulator.n_epochs,
         size_pix=simulator.options.stamp_size_pix,
+        inputs=plan.inputs,
     )
 
 
-def execute(plan: Plan, writer, *, threads: int, on_progress=lambda objects: None) -> Outcome:
+def execute(
+    plan: Plan,
+    writer: DatasetWriter,
+    *,
+    threads: int,
+    on_progress: Callable[[int], None] = lambda objects: None,
+) -> Outcome:
     """Make every shard that is not there yet.
 
     Parameters
@@ -128,13 +144,15 @@ def command_line(plan: Plan) -> str:
     for flag, value in (("--exposures", options.exposures), ("--templates", options.templates)):
         if value:
             parts += [flag, value]
+    for plugin in plugins_of(plan.simulator.classes):
+        parts += ["--plugin", plugin["path"]]
     for key, value in sorted(plan.overrides.items()):
         parts += ["--profile-set", f"{key}={value}"]
     return shlex.join(parts)
 
 
 def write_record(plan: Plan, outcome: Outcome, expected_bytes: float) -> None:
-    """What was asked and what was done, as JSON beside the data set: one entry per run.
+    """Write what was asked and what was done as JSON beside the data set: one entry per run.
 
     Raises
     ------
@@ -151,11 +169,8 @@ def write_record(plan: Plan, outcome: Outcome, expected_bytes: float) -> None:
     }
     try:
         earlier = json.loads(path.read_text())["runs"] if path.is_file() else []
-        record = {"settings": plan.settings(), "runs": [*earlier, run]}
-        unfinished = path.with_name(path.name + ".partial")
-        unfinished.write_text(json.dumps(record, indent=1))
-        unfinished.replace(path)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        write_json(path, {"settings": plan.settings(), "runs": [*earlier, run]})
+    except (OutputError, OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(
             f"{plan.path} is complete, but its record {path} cannot be written ({error})."
         ) from error

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.detector.defects import MASK_BITS
-from simulator.simulator import parameter_dtype
+from simulator.sequences import parameter_dtype
 
 FORMAT_VERSION = 1
 PIXELS = ("object", "epoch", "y", "x")
@@ -29,7 +29,7 @@ class ArraySpec:
     description: str
 
     @property
-    def fill_value(self):
+    def fill_value(self) -> float | int | str:
         """NaN for floats, -1 for signed and 0 for unsigned numbers, nothing for strings."""
         if self.dtype == "string":
             return ""

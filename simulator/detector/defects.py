@@ -1,7 +1,7 @@
 """Cosmic rays, hot pixels and bad columns, and the mask bits that mark them.
 
-Hot pixels and bad columns stay where they are through a sequence; cosmic rays come anew in
-every exposure. Stamps are (row, column), columns are the direction of read-out.
+Hot pixels and bad columns are the same in every exposure of a sequence; cosmic rays are not.
+Stamps are (row, column), columns are the direction of read-out.
 """
 
 from __future__ import annotations
@@ -28,14 +28,22 @@ _MAX_TRACK_PIX = 60.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def uniform(counter, draw, key):
+def uniform(
+    counter: tuple[np.uint32, np.uint32, np.uint32], draw: int, key: tuple[np.uint32, np.uint32]
+) -> float:
     """One number in (0, 1) for a counter (object low, high, purpose) and a draw."""
     word, _, _, _ = philox(counter[0], counter[1], counter[2], np.uint32(draw), key[0], key[1])
     return (float(word) + 0.5) * 2.0**-32
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def place_fixed_defects(defect, hot_pixel_fraction, bad_column_fraction, counter, key):
+def place_fixed_defects(
+    defect: np.ndarray,
+    hot_pixel_fraction: float,
+    bad_column_fraction: float,
+    counter: tuple[np.uint32, np.uint32, np.uint32],
+    key: tuple[np.uint32, np.uint32],
+) -> bool:
     """Mark the bad pixels of a stamp in ``defect`` (row, column): 1 hot, 2 dead column."""
     n_row, n_col = defect.shape
     n_hot = small_poisson(hot_pixel_fraction * defect.size, uniform(counter, 0, key))
@@ -49,7 +57,16 @@ def place_fixed_defects(defect, hot_pixel_fraction, bad_column_fraction, counter
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def add_cosmic_rays(electrons, mask, mean_number, silicon_um, pixel_um, counter, first_draw, key):
+def add_cosmic_rays(
+    electrons: np.ndarray,
+    mask: np.ndarray,
+    mean_number: float,
+    silicon_um: float,
+    pixel_um: float,
+    counter: tuple[np.uint32, np.uint32, np.uint32],
+    first_draw: int,
+    key: tuple[np.uint32, np.uint32],
+) -> int:
     """Add the tracks of one exposure to ``electrons`` (row, column) and mark their pixels."""
     number = small_poisson(mean_number, uniform(counter, first_draw, key))
     for i in range(number):

@@ -43,7 +43,12 @@ def _poisson_quantile(mean, z):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def add_noise(electrons, read_noise_e, counter, key):
+def add_noise(
+    electrons: np.ndarray,
+    read_noise_e: float,
+    counter: tuple[np.uint32, np.uint32, np.uint32, np.uint32],
+    key: tuple[np.uint32, np.uint32],
+) -> None:
     """Replace expected electrons by recorded ones: Poisson counts plus Gaussian read noise.
 
     Parameters
@@ -89,7 +94,7 @@ def _record(electrons, words0, words1, read_noise_e):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def small_poisson(mean, u):
+def small_poisson(mean: float, u: float) -> int:
     """Poisson count at cumulative probability ``u``; for means far below a hundred."""
     term = exp(-mean)
     total = term

@@ -12,7 +12,7 @@ _MAX_ADU = 65535.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def bleed(electrons, mask, full_well_e):
+def bleed(electrons: np.ndarray, mask: np.ndarray, full_well_e: float) -> None:
     """Move the charge above ``full_well_e`` along its column, half each way, and mark it.
 
     Charge that reaches the edge of the stamp leaves it.
@@ -49,7 +49,9 @@ def _spill(electrons, mask, excess, column, full_well_e, step):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def apply_fixed_defects(electrons, mask, defect, exposure_time_s):
+def apply_fixed_defects(
+    electrons: np.ndarray, mask: np.ndarray, defect: np.ndarray, exposure_time_s: float
+) -> None:
     """Hot pixels collect dark charge, dead columns lose theirs; both are marked."""
     for row in range(defect.shape[0]):
         for column in range(defect.shape[1]):
@@ -62,8 +64,8 @@ def apply_fixed_defects(electrons, mask, defect, exposure_time_s):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def digitise(counts, electrons, gain_e_per_adu):
-    """Whole counts, clipped to what 16 bits hold, of flattened stamps."""
+def digitise(counts: np.ndarray, electrons: np.ndarray, gain_e_per_adu: float) -> None:
+    """Whole counts of flattened stamps, clipped to 16 bits."""
     per_e = np.float32(1.0 / gain_e_per_adu)
     for p in range(counts.size):
         adu = electrons[p] * per_e + np.float32(0.5)

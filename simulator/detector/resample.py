@@ -1,4 +1,4 @@
-"""Lanczos resampling of a stamp, as pipelines do that register their images on one grid."""
+"""Lanczos resampling of a stamp, as in surveys that register their images on a common grid."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def lanczos_weights(shift_pix, order):
+def lanczos_weights(shift_pix: float, order: int) -> np.ndarray:
     """The 2 ``order`` weights that read a row at ``shift_pix`` (0 to 1) right of a pixel.
 
     They apply to the pixels 1 - order to order and add up to one.
@@ -25,7 +25,9 @@ def lanczos_weights(shift_pix, order):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def shift_stamp(out, wide, x_shift_pix, y_shift_pix, order):
+def shift_stamp(
+    out: np.ndarray, wide: np.ndarray, x_shift_pix: float, y_shift_pix: float, order: int
+) -> None:
     """Read ``wide`` (row, column) at positions moved by a sub-pixel shift, into ``out``.
 
     ``wide`` has the same centre as ``out`` and at least ``order`` + 1 more pixels on every

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-# Main belt: Gaussian mixture of semi-major axes [AU] that leaves the Kirkwood gaps blurred.
+from simulator.lightcurves.protocol import Bands, Context, LightCurveModel, Motion
+from simulator.rng import Draws
+
+# Main belt: Gaussian mixture of semi-major axes [AU]; it smooths the Kirkwood gaps.
 _AXES_AU = (2.36, 2.70, 3.10)
 _AXIS_SCATTER_AU = 0.10
 _AXIS_WEIGHTS = (0.33, 0.37, 0.30)
@@ -21,13 +25,13 @@ _COLOURS = {
 MAX_ATTEMPTS = 100
 
 
-def opposition_rate_arcsec_per_h(axis_au):
+def opposition_rate_arcsec_per_h(axis_au: np.ndarray) -> np.ndarray:
     """Motion at opposition on a circular orbit: 0.9856 deg/d (1 - a^-1/2)/(a - 1)."""
     return 0.9856 * (1 - axis_au**-0.5) / (axis_au - 1) * _DEG_PER_DAY_TO_ARCSEC_PER_H
 
 
-class Asteroid:
-    """Seen in one exposure, chosen at random among those deep enough to show it."""
+class Asteroid(LightCurveModel):
+    """Seen in one exposure, chosen at random among those deep enough to detect it."""
 
     name = "AST"
     alerts = True
@@ -37,11 +41,13 @@ class Asteroid:
         "rate_arcsec_per_h": "motion on the sky [arcsec/h]",
     }
 
-    def __init__(self, bands, templates=None):
+    def __init__(self, bands: Bands, templates: Path | None = None) -> None:
+        super().__init__(bands, templates)
         rows = [[_COLOURS[kind][letter] for letter in bands.letters] for kind in "CS"]
         self._offset = np.array(rows) - np.array(rows)[:, [bands.reference]]
 
-    def sample(self, draws, context):
+    def sample(self, draws: Draws, context: Context) -> dict[str, np.ndarray]:
+        """Parameters of a batch; every asteroid is above the limit of its one exposure."""
         n = len(draws)
         kind = (draws.uniform() < 0.5).astype(int)
         axis = np.take(_AXES_AU, draws.choice(_AXIS_WEIGHTS)) + draws.normal(0, _AXIS_SCATTER_AU)
@@ -58,9 +64,9 @@ class Asteroid:
         return found
 
     def _appear(self, draws, context, found):
-        """Draw magnitude and exposure until the exposure shows the asteroid.
+        """Draw magnitude and exposure until the exposure detects the asteroid.
 
-        One that has not appeared after ``MAX_ATTEMPTS`` is put half a magnitude above the
+        One that is not detected after ``MAX_ATTEMPTS`` is half a magnitude brighter than the
         limit of its deepest exposure.
         """
         schedule = context.schedule
@@ -72,8 +78,8 @@ class Asteroid:
             n_epochs = schedule.observed[open_rows].sum(axis=1)
             epoch = d.integers(n_epochs)
             band = schedule.band[open_rows, epoch]
-            seen = magnitude + found["_offset"][open_rows, band]
-            accepted = seen < limit[open_rows, epoch]
+            apparent = magnitude + found["_offset"][open_rows, band]
+            accepted = apparent < limit[open_rows, epoch]
             rows = open_rows[accepted]
             found["mean_mag"][rows] = magnitude[accepted]
             found["appearance_mjd"][rows] = schedule.mjd[rows, epoch[accepted]]
@@ -85,7 +91,14 @@ class Asteroid:
         found["mean_mag"][open_rows] = limit[open_rows, epoch] - offset - 0.5
         found["appearance_mjd"][open_rows] = schedule.mjd[open_rows, epoch]
 
-    def magnitudes(self, parameters, mjd, band):
+    def motion(self, parameters: dict[str, np.ndarray]) -> Motion:
+        """Rate and direction on the sky."""
+        return Motion(parameters["rate_arcsec_per_h"], parameters["_trail_angle_rad"])
+
+    def magnitudes(
+        self, parameters: dict[str, np.ndarray], mjd: np.ndarray, band: np.ndarray
+    ) -> np.ndarray:
+        """AB magnitudes, (object, epoch); +inf in all exposures but one."""
         here = mjd == parameters["appearance_mjd"][:, None]
         magnitude = np.take_along_axis(parameters["_magnitude"], band, axis=1)
         return np.where(here, magnitude, np.inf)

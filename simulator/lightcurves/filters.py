@@ -13,6 +13,8 @@ from importlib.resources import files
 
 import numpy as np
 
+from skyreel.errors import SimulationError
+
 LIGHT_SPEED_A_PER_S = 2.99792458e18
 AB_ZERO_POINT_FNU = 3.631e-20  # erg/s/cm^2/Hz at AB magnitude 0 (Oke & Gunn 1983)
 
@@ -25,7 +27,7 @@ class Bandpass:
     wave_angstrom: np.ndarray
     transmission: np.ndarray
 
-    def at(self, wave_angstrom):
+    def at(self, wave_angstrom: np.ndarray) -> np.ndarray:
         """Transmission at any wavelengths, zero outside the tabulated range."""
         return np.interp(wave_angstrom, self.wave_angstrom, self.transmission, left=0.0, right=0.0)
 
@@ -42,10 +44,16 @@ def filter_names() -> tuple[str, ...]:
 
 
 def bandpass(name: str) -> Bandpass:
-    """The filter of this name."""
+    """The filter of this name.
+
+    Raises
+    ------
+    skyreel.errors.SimulationError
+        It is not tabulated; the message names the nearest one.
+    """
     if name not in _table():
         nearest = get_close_matches(name, filter_names(), n=1, cutoff=0.0)[0]
-        raise ValueError(
+        raise SimulationError(
             f"filter {name!r} is not tabulated; allowed: {', '.join(filter_names())}; "
             f"nearest: {nearest!r}."
         )

@@ -1,4 +1,4 @@
-"""Galaxies with nothing in them: the light is all the host's."""
+"""Galaxies without a point source: all light is the host's."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ from typing import ClassVar
 
 import numpy as np
 
+from simulator.lightcurves.protocol import Context, HostPlacement, LightCurveModel
+from simulator.rng import Draws
 
-class Galaxy:
-    """No point source at all; its host is drawn with the other hosts."""
+
+class Galaxy(LightCurveModel):
+    """No point source at all; the galaxy is drawn with the host galaxies."""
 
     name = "GAL"
-    host = "central"
+    host_placement = HostPlacement.GALAXY
     parameters: ClassVar = {"mean_mag": "total magnitude in the reference band [mag]"}
 
-    def __init__(self, bands, templates=None):
-        pass
-
-    def sample(self, draws, context):
+    def sample(self, draws: Draws, context: Context) -> dict[str, np.ndarray]:
+        """Total magnitudes of a batch."""
         return {"mean_mag": context.magnitude_law.draw(draws, self.name)}
 
-    def magnitudes(self, parameters, mjd, band):
+    def magnitudes(
+        self, parameters: dict[str, np.ndarray], mjd: np.ndarray, band: np.ndarray
+    ) -> np.ndarray:
+        """No light of a point source: +inf, (object, epoch)."""
         return np.full(mjd.shape, np.inf)

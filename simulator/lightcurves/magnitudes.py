@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import erf
 
 from simulator.lightcurves import class_names
 from simulator.rng import Draws
 from skyreel.errors import SimulationError
 
+if TYPE_CHECKING:
+    from simulator.lightcurves.protocol import LightCurveModel
+    from survey_profiles import Profile
+
 THESIS_EXPONENT = 12.11  # p(m) ~ m^a, fitted to HiTS stars in g (Carrasco-Davis 2019)
-THESIS_CUTOFF_MAG = {"RRL": 21.5}
-THESIS_DEFAULT_CUTOFF_MAG = 22.8
+THESIS_BRIGHT_MAG = 14.5  # Carrasco-Davis 2019
+THESIS_CUTOFF_MAG = 22.8  # of every class that states no `thesis_cutoff_mag` of its own
 _GRID_STEPS = 2001
 
 
@@ -34,26 +41,31 @@ class MagnitudeLaw:
     density: np.ndarray
     by_class: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def draw(self, draws: Draws, class_name: str):
+    def draw(self, draws: Draws, class_name: str) -> np.ndarray:
         """Magnitudes of a batch, shape (object,)."""
         return draws.from_table(self.grid_mag, self.by_class.get(class_name, self.density))
 
 
-def star_counts(bright_mag, faint_mag, slope_per_mag) -> MagnitudeLaw:
+def star_counts(bright_mag: float, faint_mag: float, slope_per_mag: float) -> MagnitudeLaw:
     """Counts that grow as 10^(slope m) between two magnitudes, the same for every class."""
     grid = np.linspace(bright_mag, faint_mag, _GRID_STEPS)
     return MagnitudeLaw(grid, 10.0 ** (slope_per_mag * (grid - faint_mag)))
 
 
-def thesis(bright_mag, faint_mag) -> MagnitudeLaw:
-    """The thesis's law: m^12.11 with an erf cut-off (its section 3.1.2 and figure 3.2)."""
+def thesis(
+    bright_mag: float, faint_mag: float, cutoffs_mag: Mapping[str, float] | None = None
+) -> MagnitudeLaw:
+    """The law of the thesis: m^12.11 with an erf cut-off (its section 3.1.2 and figure 3.2).
+
+    ``cutoffs_mag`` gives the cut-off of classes that do not follow the common one.
+    """
     grid = np.linspace(bright_mag, faint_mag, _GRID_STEPS)
 
     def density(cutoff_mag):
         return (grid / faint_mag) ** THESIS_EXPONENT * (1 - erf(grid - cutoff_mag)) / 2
 
-    by_class = {name: density(cutoff) for name, cutoff in THESIS_CUTOFF_MAG.items()}
-    return MagnitudeLaw(grid, density(THESIS_DEFAULT_CUTOFF_MAG), by_class)
+    by_class = {name: density(cutoff) for name, cutoff in (cutoffs_mag or {}).items()}
+    return MagnitudeLaw(grid, density(THESIS_CUTOFF_MAG), by_class)
 
 
 @dataclass(frozen=True)
@@ -70,13 +82,13 @@ class ObservedMagnitudes:
     magnitudes: np.ndarray
     by_class: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def draw(self, draws: Draws, class_name: str):
+    def draw(self, draws: Draws, class_name: str) -> np.ndarray:
         """Magnitudes of a batch, shape (object,)."""
         rows = self.by_class.get(class_name, self.magnitudes)
         return rows[draws.integers(rows.size)]
 
 
-def from_sample(magnitudes, classes=None) -> ObservedMagnitudes:
+def from_sample(magnitudes: ArrayLike, classes: Sequence[str] | None = None) -> ObservedMagnitudes:
     """The law of observed magnitudes; a class named in ``classes`` follows its own rows."""
     magnitudes = np.asarray(magnitudes, dtype=float)
     names = [] if classes is None else sorted(set(classes))
@@ -85,17 +97,28 @@ def from_sample(magnitudes, classes=None) -> ObservedMagnitudes:
     )
 
 
-def magnitude_law(choice: str, profile) -> MagnitudeLaw | ObservedMagnitudes:
-    """``survey``, ``thesis``, or the path of a table with ``magnitude`` and maybe ``class``."""
+def magnitude_law(
+    choice: str, profile: Profile, models: Iterable[type[LightCurveModel]] = ()
+) -> MagnitudeLaw | ObservedMagnitudes:
+    """The law that a user chose, for the classes of a simulation.
+
+    Parameters
+    ----------
+    choice : str
+        ``survey``, ``thesis``, or the path of a table with ``magnitude`` and maybe ``class``.
+
+    Raises
+    ------
+    SimulationError
+        The table cannot be read, or it names an unknown class.
+    """
     field = profile.field
     if choice == "survey":
         return star_counts(field.bright_mag, field.faint_mag, field.star_counts_slope_per_mag)
     if choice == "thesis":
-        return thesis(THESIS_BRIGHT_MAG, field.faint_mag)
+        cutoffs = {m.name: m.thesis_cutoff_mag for m in models if m.thesis_cutoff_mag is not None}
+        return thesis(THESIS_BRIGHT_MAG, field.faint_mag, cutoffs)
     return _from_table(choice)
-
-
-THESIS_BRIGHT_MAG = 14.5  # Carrasco-Davis 2019
 
 
 def _from_table(path) -> MagnitudeLaw | ObservedMagnitudes:

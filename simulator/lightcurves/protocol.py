@@ -1,25 +1,35 @@
-"""What every class of object offers: parameters for a batch, and magnitudes at given times."""
+"""The protocol of a class of object: its light, its place in a host galaxy, motion and alerts.
+
+A class is one subclass of ``LightCurveModel``. The simulator uses nothing of it but what is
+declared here, so a new class is one module, or one class in a user's own file with
+``simulator.register``.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum, IntEnum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
-from simulator.lightcurves.magnitudes import MagnitudeLaw, ObservedMagnitudes
-from simulator.observing.schedule import Schedule
-from simulator.rng import Draws
+from skyreel.errors import SimulationError
+
+if TYPE_CHECKING:
+    from simulator.lightcurves.magnitudes import MagnitudeLaw, ObservedMagnitudes
+    from simulator.observing.schedule import Schedule
+    from simulator.rng import Draws
 
 
 @dataclass(frozen=True)
 class Bands:
-    """The photometric system in use: what the survey calls its bands, and which filters they are.
+    """The photometric system in use: the bands of the survey and their filters.
 
-    ``names`` are the survey's (``g``), ``filters`` the transmission curves (``desg``);
-    ``letters`` place each in ugrizy, where colours of stars are tabulated.
+    ``names`` are the survey's (``g``), ``filters`` the transmission curves (``desg``),
+    ``reference`` is the index of the band that magnitudes of objects are drawn in.
     """
 
     names: tuple[str, ...]
@@ -28,44 +38,162 @@ class Bands:
 
     @property
     def letters(self) -> tuple[str, ...]:
+        """The letter of each band in ugrizy, where colours of stars are tabulated."""
         return tuple(name[-1].lower() for name in self.filters)
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a class may look at when it draws its objects."""
+    """The schedule, bands and magnitudes that a class draws its objects for."""
 
     schedule: Schedule
     bands: Bands
     magnitude_law: MagnitudeLaw | ObservedMagnitudes
 
-    def rows(self, rows) -> Context:
+    def rows(self, rows: np.ndarray) -> Context:
+        """The context of some of the objects."""
         return Context(self.schedule.rows(rows), self.bands, self.magnitude_law)
 
 
-class LightCurveModel(Protocol):
+class HostPlacement(Enum):
+    """Where the objects of a class are with respect to galaxies."""
+
+    CHANCE = "superposed by chance on a field galaxy"
+    OWN_HOST = "in a host galaxy of their own, at the parameter redshift"
+    GALAXY = "the object is the galaxy, of the parameter mean_mag"
+
+
+class HostSite(IntEnum):
+    """Where an object sits in a host of its own."""
+
+    LIGHT = 0  # anywhere, in proportion to the light of bulge and disc
+    DISC = 1  # in the disc of a star-forming galaxy
+    NUCLEUS = 2  # in the centre
+
+
+class Motion(NamedTuple):
+    """Motion on the sky, constant during an exposure; arrays of shape (object,)."""
+
+    rate_arcsec_per_h: np.ndarray
+    angle_rad: np.ndarray  # of the trail, from +x (columns) towards +y (rows)
+
+
+class LightCurveModel(ABC):
     """One class of object.
 
-    ``parameters`` names the per-object numbers worth keeping, each with its meaning and
-    unit; names that begin with an underscore travel with the batch but are not stored.
+    Parameters
+    ----------
+    bands : Bands
+    templates : Path, optional
+        Folder of published light-curve templates.
 
-    Two attributes are optional: ``alerts`` (False) is True for objects that appear, whose
-    first detection is an alert; ``host`` (``"chance"``) is ``"own"`` for objects in a galaxy
-    at their ``redshift`` (and ``subtype`` above zero puts them in its disc), or ``"central"``
-    for galaxies themselves.
+    Attributes
+    ----------
+    name : str
+        Short name, as the user types it.
+    parameters : mapping of str to str
+        Per-object numbers kept in the data set, each with its meaning and unit.
+    alerts : bool
+        True for objects that appear, whose first detection is an alert.
+    host_placement : HostPlacement
+        ``OWN_HOST`` needs the parameter ``redshift``, ``GALAXY`` the parameter ``mean_mag``.
+    host_fraction : float or None
+        Share of objects whose host is bright enough to draw; None takes the survey's.
+    thesis_cutoff_mag : float or None
+        Where the erf cut-off of the magnitude law ``thesis`` lies; None takes its default.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from simulator import LightCurveModel
+    >>> class Flash(LightCurveModel):
+    ...     name = "FLASH"
+    ...     parameters = {"mean_mag": "magnitude in the reference band [mag]"}
+    ...     alerts = True
+    ...
+    ...     def sample(self, draws, context):
+    ...         return {"mean_mag": context.magnitude_law.draw(draws, self.name)}
+    ...
+    ...     def magnitudes(self, parameters, mjd, band):
+    ...         first = mjd == np.nanmin(mjd, axis=1, keepdims=True)
+    ...         return np.where(first, parameters["mean_mag"][:, None], np.inf)
+    >>> Flash.host_placement.name
+    'CHANCE'
     """
 
-    name: str
-    parameters: Mapping[str, str]
+    name: ClassVar[str]
+    parameters: ClassVar[Mapping[str, str]] = {}
+    alerts: ClassVar[bool] = False
+    host_placement: ClassVar[HostPlacement] = HostPlacement.CHANCE
+    host_fraction: ClassVar[float | None] = None
+    thesis_cutoff_mag: ClassVar[float | None] = None
 
-    def __init__(self, bands: Bands, templates: Path | None = None) -> None: ...
+    def __init__(self, bands: Bands, templates: Path | None = None) -> None:
+        self.bands = bands
 
+    @abstractmethod
     def sample(self, draws: Draws, context: Context) -> dict[str, np.ndarray]:
-        """Parameters of a batch, each of shape (object, ...)."""
+        """Parameters of a batch, each of shape (object, ...).
 
-    def magnitudes(self, parameters, mjd, band) -> np.ndarray:
+        Names that begin with an underscore travel with the batch but are not stored.
+        """
+
+    @abstractmethod
+    def magnitudes(
+        self, parameters: dict[str, np.ndarray], mjd: np.ndarray, band: np.ndarray
+    ) -> np.ndarray:
         """Noise-free AB magnitudes, shape (object, epoch); +inf where there is no light.
 
         ``mjd`` and ``band`` (index into ``bands.names``) have shape (object, epoch); the
         result at padded epochs (NaN ``mjd``) is not used.
         """
+
+    def host_sites(self, parameters: dict[str, np.ndarray]) -> np.ndarray:
+        """`HostSite` of every object, int (object,); used with ``HostPlacement.OWN_HOST``."""
+        return np.full(len(parameters["redshift"]), HostSite.LIGHT)
+
+    def motion(self, parameters: dict[str, np.ndarray]) -> Motion | None:
+        """Motion of the objects on the sky; None for those at rest."""
+        return None
+
+
+_NEEDED = {HostPlacement.OWN_HOST: "redshift", HostPlacement.GALAXY: "mean_mag"}
+
+
+def as_light_curve_model(model: type) -> type[LightCurveModel]:
+    """The class itself, or one derived from it with the defaults of ``LightCurveModel``.
+
+    Raises
+    ------
+    SimulationError
+        It has no name, or lacks a method, or a parameter that its placement needs.
+    """
+    if not issubclass(model, LightCurveModel):
+        own = {"__module__": model.__module__, "__doc__": model.__doc__}
+        model = type(model.__name__, (model, LightCurveModel), own)
+    _check(model)
+    return model
+
+
+def _check(model):
+    missing = ", ".join(sorted(model.__abstractmethods__))
+    if missing:
+        raise SimulationError(f"class {model.__name__}: it has no {missing}.")
+    if hasattr(model, "host"):
+        raise SimulationError(
+            f"class {model.__name__}: 'host' is now 'host_placement', a simulator.HostPlacement; "
+            "see simulator.LightCurveModel."
+        )
+    if not isinstance(getattr(model, "name", None), str):
+        raise SimulationError(f"class {model.__name__}: give it a short text as 'name'.")
+    if not isinstance(model.host_placement, HostPlacement):
+        raise SimulationError(
+            f"class {model.name}: host_placement is {model.host_placement!r}; it must be one of "
+            f"{', '.join(str(placement) for placement in HostPlacement)}."
+        )
+    needed = _NEEDED.get(model.host_placement)
+    if needed and needed not in model.parameters:
+        raise SimulationError(
+            f"class {model.name}: {model.host_placement} needs the parameter {needed!r}; "
+            "name it in 'parameters' and return it from sample()."
+        )

@@ -1,7 +1,7 @@
-"""Colours of ordinary stars in any bands, from black bodies seen through the filters.
+"""Colours of ordinary stars in any bands, from black bodies.
 
 A temperature stands for a spectral type; above 3,500 K the broad-band colours of black bodies
-follow the stellar locus to about 0.1 mag, which is what a background star needs.
+follow the stellar locus to about 0.1 mag, which is enough for background stars.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _RANGE_K = (3500.0, 9500.0)
 class StarColours:
     """Magnitude of a star in every band from the one in the reference band."""
 
-    def __init__(self, bands: Bands):
+    def __init__(self, bands: Bands) -> None:
         magnitudes = np.array([_blackbody_magnitudes(name) for name in bands.filters])
         self._offset = magnitudes - magnitudes[bands.reference]
 
-    def draw(self, draws: Draws):
+    def draw(self, draws: Draws) -> np.ndarray:
         """Band minus reference magnitude of a batch of stars, (object, band)."""
         temperature = np.exp(draws.normal(np.log(_MEDIAN_K), _SCATTER_LN)).clip(*_RANGE_K)
         rows = [np.interp(np.log(temperature), _LOG_TEMPERATURES, row) for row in self._offset]

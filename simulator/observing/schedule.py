@@ -15,8 +15,13 @@ _FWHM_PER_SIGMA = 2.3548
 
 
 def noise_limited_mag(
-    noise_pixels, background_e, read_noise_e, zero_point_mag, exposure_time_s, gain
-):
+    noise_pixels: np.ndarray,
+    background_e: np.ndarray,
+    read_noise_e: np.ndarray,
+    zero_point_mag: np.ndarray,
+    exposure_time_s: np.ndarray,
+    gain: np.ndarray,
+) -> np.ndarray:
     """5-sigma point-source limit that an exposure's own noise allows, AB.
 
     From S / sqrt(S + n (background + read noise^2)) = 5, with n the PSF's noise pixels
@@ -42,23 +47,23 @@ class Schedule:
     band: np.ndarray
     exposure_time_s: np.ndarray
     zero_point_mag: np.ndarray
-    limiting_mag: np.ndarray  # what counts as seen: the reported limit or the noise's own
+    limiting_mag: np.ndarray  # of a detection: reported limit or the noise's, the brighter
     gain_e_per_adu: np.ndarray  # (object, 1)
     noise_limit_mag: np.ndarray | None = None  # 5 sigma by noise alone; none: ``limiting_mag``
-    seeing_fwhm_arcsec: np.ndarray | None = None  # none: trails cost nothing
+    seeing_fwhm_arcsec: np.ndarray | None = None  # none: trails lose no depth
 
     @property
-    def observed(self):
+    def observed(self) -> np.ndarray:
         """True where there is an exposure."""
         return np.isfinite(self.mjd)
 
-    def rows(self, rows) -> Schedule:
+    def rows(self, rows: np.ndarray) -> Schedule:
         """The schedule of some of the objects."""
         columns = {f.name: getattr(self, f.name) for f in fields(self)}
         return Schedule(**{k: v if v is None else v[rows] for k, v in columns.items()})
 
-    def trailing_loss_mag(self, rate_arcsec_per_h):
-        """How much shallower the limit is for a source that moves, shape (object, epoch).
+    def trailing_loss_mag(self, rate_arcsec_per_h: np.ndarray) -> np.ndarray:
+        """Loss of depth for a source that moves, shape (object, epoch).
 
         A trail of length L widens a PSF of width sigma to sqrt(sigma^2 + L^2/12) along it, and
         the noise grows like the root of the area.
@@ -73,7 +78,12 @@ class Schedule:
         sigma_arcsec = self.seeing_fwhm_arcsec / _FWHM_PER_SIGMA
         return 0.625 * np.log10(1.0 + length_arcsec**2 / (12.0 * sigma_arcsec**2))
 
-    def signal_to_noise(self, magnitude, change_mag=None, loss_mag=0.0):
+    def signal_to_noise(
+        self,
+        magnitude: np.ndarray,
+        change_mag: np.ndarray | float | None = None,
+        loss_mag: np.ndarray | float = 0.0,
+    ) -> np.ndarray:
         """Signal-to-noise of a point source, or of its change from ``change_mag``.
 
         The background noise is the one that makes ``noise_limit_mag`` a 5-sigma source with

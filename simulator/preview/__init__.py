@@ -1,36 +1,40 @@
-"""A look at simulated sequences: a contact sheet (PNG) or a movie (animated GIF)."""
+"""Previews of simulated sequences: a contact sheet (PNG) or an animation (GIF)."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simulator.preview.animation import movie
+from simulator.preview.animation import animation
 from simulator.preview.contact_sheet import contact_sheet
-from simulator.preview.style import check_place
+from simulator.preview.picture_file import check_writable
 from skyreel.errors import SimulationError
 
+if TYPE_CHECKING:
+    from simulator.simulator import Simulator
+
 SUFFIXES = (".png", ".gif")
-_OBJECTS_PER_CLASS = 20  # made by ``preview``, of which it shows one
+_OBJECTS_PER_CLASS = 20  # simulated by ``preview``, which draws one of them
 
 
-def preview(simulator, path):
+def preview(simulator: Simulator, path: str | Path) -> None:
     """Simulate a few objects of every class and write one of each as ``.png`` or ``.gif``.
 
     Parameters
     ----------
     simulator : simulator.simulator.Simulator
     path : path
-        Its suffix decides: ``.png`` is a contact sheet, ``.gif`` a movie.
+        Its suffix decides: ``.png`` is a contact sheet, ``.gif`` an animation.
 
     Raises
     ------
     SimulationError
-        Another suffix, or a place that cannot be written.
+        Another suffix, or a path that cannot be written.
     """
     check_preview(path)
-    draw = contact_sheet if Path(path).suffix.lower() == ".png" else movie
+    draw = contact_sheet if Path(path).suffix.lower() == ".png" else animation
     labels = simulator.labels(
         "train", np.arange(_OBJECTS_PER_CLASS * len(simulator.options.cycle()))
     )
@@ -39,7 +43,7 @@ def preview(simulator, path):
     draw(sequences, simulator.classes, simulator.band_names, path, title=simulator.profile.title)
 
 
-def check_preview(path) -> None:
+def check_preview(path: str | Path) -> None:
     """Refuse, before any work, a path that cannot become a preview.
 
     Raises
@@ -50,4 +54,4 @@ def check_preview(path) -> None:
     if suffix not in SUFFIXES:
         found = f"the suffix {suffix!r}" if suffix else "no suffix"
         raise SimulationError(f"preview {path} has {found}; allowed are {' and '.join(SUFFIXES)}.")
-    check_place(path)
+    check_writable(path)

@@ -1,39 +1,46 @@
-"""A movie of one object of every class: an animated GIF, stepping through the epochs."""
+"""An animated GIF of one object of every class, one frame per epoch."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from simulator.preview.examples import MIN_SIDE_PIX, chosen_examples
-from simulator.preview.style import (
-    ALERT,
-    FAINT,
-    INK,
-    TINTS,
-    band_styles,
-    check_place,
-    rgb_of,
-    write_picture,
-)
+from simulator.preview.picture_file import check_writable, write_picture
+from skyreel.report.theme import ALERT, FAINT, INK, MASK_COLOURS, band_styles, rgb_of
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from simulator.preview.examples import Example
+    from simulator.sequences import Sequences
 
 _FRAME_MS = 350
 
 
-def movie(sequences, classes, bands, path, *, title=""):
-    """Write an animated GIF of one object of every class, stepping through the epochs.
+def animation(
+    sequences: Sequences,
+    classes: Sequence[str],
+    bands: Sequence[str],
+    path: str | Path,
+    *,
+    title: str = "",
+) -> None:
+    """Write an animated GIF of one object of every class, one frame per epoch.
 
-    Parameters and errors are those of :func:`contact_sheet`. The movie is as long as the
-    longest sequence shown; a shorter one stays at its last epoch, faded.
+    Parameters and errors are those of :func:`contact_sheet`. It is as long as the
+    longest sequence; a shorter one stays at its last epoch, faded.
     """
-    check_place(path)
-    film = Film(chosen_examples(sequences, classes, bands, 1), bands, title)
-    palette = film.palette()
-    frames = [_indexed(film.frame(epoch), palette) for epoch in range(film.n_epochs)]
+    check_writable(path)
+    drawn = Frames(chosen_examples(sequences, classes, bands, 1), bands, title)
+    palette = drawn.palette()
+    frames = [_indexed(drawn.frame(epoch), palette) for epoch in range(drawn.n_epochs)]
     image = BytesIO()
-    duration_ms = [_FRAME_MS] * (film.n_epochs - 1) + [4 * _FRAME_MS]
+    duration_ms = [_FRAME_MS] * (drawn.n_epochs - 1) + [4 * _FRAME_MS]
     frames[0].save(
         image, format="GIF", save_all=True, append_images=frames[1:], loop=0, duration=duration_ms
     )
@@ -53,12 +60,12 @@ def _indexed(frame, palette):
     return image
 
 
-class Film:
-    """Frames of a movie: panels side by side, each a stamp over its light curve."""
+class Frames:
+    """Frames of an animation: panels side by side, each a stamp above its light curve."""
 
     EDGE, GAP, HEAD, NAME, BELOW, CURVE, ACROSS = 16, 14, 44, 24, 22, 56, 8
 
-    def __init__(self, objects, bands, title):
+    def __init__(self, objects: list[Example], bands: Sequence[str], title: str) -> None:
         from matplotlib import get_data_path
         from PIL import ImageFont
 
@@ -81,16 +88,18 @@ class Film:
         self.width = max(width, int(self.fonts["title"].getlength(title)) + 120)
         self.height = self.HEAD + -(-len(objects) // across) * self.pitch + 4
 
-    def palette(self):
+    def palette(self) -> np.ndarray:
         """RGB colours of all frames (at most 256, 3): greys, tints, and inks down to white."""
         grey = np.linspace(0, 255, 64)[:, None] * np.ones(3)
-        tints = [0.45 * grey[::3] + 0.55 * np.array(rgb_of(colour)) for colour in TINTS.values()]
+        tints = [
+            0.45 * grey[::3] + 0.55 * np.array(rgb_of(colour)) for colour in MASK_COLOURS.values()
+        ]
         inks = dict.fromkeys((ALERT, *(colour for colour, _ in self.styles.values())))
         depth = np.array([1.0, 0.7, 0.4])[:, None]
         blends = [255 + depth * (np.array(rgb_of(colour)) - 255) for colour in inks]
         return np.concatenate([grey, *blends, *tints])[:256].round().astype(np.uint8)
 
-    def frame(self, epoch):
+    def frame(self, epoch: int) -> Image.Image:
         """One RGB frame."""
         from PIL import Image, ImageDraw
 
@@ -133,7 +142,7 @@ class Film:
         self._curve(draw, x, bottom + self.BELOW, obj, now)
 
     def _curve(self, draw, x, y, obj, now):
-        """The light curve up to now, what follows in light grey, on a line that is now."""
+        """The light curve up to this epoch, later epochs in light grey, a line at this epoch."""
         faint, bright = obj.magnitude_range()
         across = x + 4 + (self.side - 8) * obj.day / max(obj.day[-1], 0.1)
         magnitude = obj.epochs["magnitude"]

@@ -6,26 +6,36 @@ the detector is a square of pixels in the picture. Row 0 of a stamp is at the bo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from simulator.detector.defects import MASK_BITS
 from simulator.preview.examples import BLACK_SIGMA, MIN_SIDE_PIX, chosen_examples, shown_epochs
-from simulator.preview.style import (
-    ALERT,
-    FAINT,
-    INK,
-    TINTS,
-    band_styles,
-    check_place,
-    write_picture,
-)
+from simulator.preview.picture_file import check_writable, write_picture
+from skyreel.report.theme import ALERT, FAINT, INK, MASK_COLOURS, band_styles
+
+if TYPE_CHECKING:
+    from matplotlib.text import Text
+
+    from simulator.preview.examples import Example
+    from simulator.sequences import Sequences
 
 COLUMNS = 10  # epochs on a contact sheet
 
 
-def contact_sheet(sequences, classes, bands, path, *, rows_per_class=1, title=""):
+def contact_sheet(
+    sequences: Sequences,
+    classes: Sequence[str],
+    bands: Sequence[str],
+    path: str | Path,
+    *,
+    rows_per_class: int = 1,
+    title: str = "",
+) -> None:
     """Write a PNG with rows of classes, columns of epochs, and the light curve beside them.
 
     Parameters
@@ -41,9 +51,9 @@ def contact_sheet(sequences, classes, bands, path, *, rows_per_class=1, title=""
     Raises
     ------
     SimulationError
-        Nothing to show, or a place that cannot be written.
+        No object to draw, or a path that cannot be written.
     """
-    check_place(path)
+    check_writable(path)
     objects = chosen_examples(sequences, classes, bands, rows_per_class)
     sheet = Sheet(objects, bands)
     sheet.head(title, list(dict.fromkeys(o.name for o in objects)))
@@ -65,7 +75,7 @@ class Sheet:
     LABEL, BELOW, CURVE_GAP, RIGHT = 26, 40, 84, 28
     MIN_WIDTH, CURVE = 1300, 520
 
-    def __init__(self, objects, bands):
+    def __init__(self, objects: list[Example], bands: Sequence[str]) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
@@ -82,12 +92,12 @@ class Sheet:
         self.styles = band_styles(bands)
         self.seen_bands, self.seen_bits = set(), 0
 
-    def write(self, x, y_down, text, size=8.0, **style):
+    def write(self, x: float, y_down: float, text: str, size: float = 8.0, **style: Any) -> Text:
         """Text at pixels from the left and from the top."""
         style = {"color": INK, "va": "baseline", "transform": None} | style
         return self.figure.text(x, self.height - y_down, text, fontsize=size, **style)
 
-    def head(self, title, names):
+    def head(self, title: str, names: Sequence[str]) -> None:
         self.write(self.EDGE, 46, title or "Simulated sequences", 14, weight="bold")
         self.write(self.EDGE, 78, "  ".join(names), 10, color=FAINT)
         black = f"black −{-BLACK_SIGMA:g}σ of the sky"
@@ -101,7 +111,7 @@ class Sheet:
             self.width - self.RIGHT, above, "ticks: epochs shown", 7.5, color=FAINT, ha="right"
         )
 
-    def stamps(self, row, obj, shown):
+    def stamps(self, row: int, obj: Example, shown: np.ndarray) -> None:
         white = obj.white_sigma(shown)
         top = self.HEAD + row * self.pitch
         middle = top + self.LABEL + self.side / 2
@@ -142,7 +152,7 @@ class Sheet:
         )
         self.figure.add_artist(frame)
 
-    def light_curve(self, row, obj, shown):
+    def light_curve(self, row: int, obj: Example, shown: np.ndarray) -> None:
         from matplotlib.ticker import MaxNLocator
 
         bottom = self.height - self.HEAD - (row + 1) * self.pitch + self.BELOW
@@ -198,7 +208,7 @@ class Sheet:
                 text = "no source; dotted: the galaxy"
             axes.text(1, 1.03, text, transform=axes.transAxes, ha="right", fontsize=7, color=FAINT)
 
-    def key(self):
+    def key(self) -> None:
         """One line that explains markers and tints; only those that occur."""
         from matplotlib.lines import Line2D
 
@@ -214,7 +224,7 @@ class Sheet:
             if self.seen_bits & bit:
                 label = name.replace("_", " ")
                 items.append(
-                    Line2D([], [], marker="s", color=TINTS[name], label=label, ms=7, **style)
+                    Line2D([], [], marker="s", color=MASK_COLOURS[name], label=label, ms=7, **style)
                 )
         self.figure.legend(
             handles=items,

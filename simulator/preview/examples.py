@@ -1,24 +1,30 @@
-"""Which objects and epochs are shown, and one object ready to be drawn."""
+"""The objects and epochs of a preview, and one object ready to be drawn."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from simulator.detector.defects import MASK_BITS
-from simulator.preview.style import TINTS, rgb_of
 from skyreel.errors import SimulationError
+from skyreel.report.theme import MASK_COLOURS, rgb_of
 
-_WELL_SEEN = 20.0  # signal-to-noise of an example
-_ALERT_PART = (0.15, 0.6)  # of a sequence: alerts that show what is before and after
+if TYPE_CHECKING:
+    from simulator.sequences import Sequences
+
+_HIGH_SIGNAL = 20.0  # signal-to-noise of an example
+_ALERT_PART = (0.15, 0.6)  # of a sequence: alerts with epochs before and after them
 MIN_SIDE_PIX = 110  # of an enlarged stamp in the picture
 BLACK_SIGMA, _SOFTENING_SIGMA, _MIN_WHITE_SIGMA = -2.5, 3.0, 15.0
 
 
-def example_objects(sequences, class_number, count=1):
-    """Positions in the batch of ``count`` examples of a class: the brighter of those well seen.
+def example_objects(sequences: Sequences, class_number: int, count: int = 1) -> np.ndarray:
+    """Positions in the batch of ``count`` examples of a class: bright ones of high signal-to-noise.
 
-    How well one is seen is its largest signal-to-noise, less where the host outshines the source
-    or the alert comes at once or late, and the host's brightness where there is no source.
+    They are ranked by their largest signal-to-noise, lowered where the host outshines the source
+    or the alert comes at once or late, and by the brightness of the host where there is no source.
     """
     objects = sequences.objects
     members = np.flatnonzero(objects["label"] == class_number)
@@ -31,14 +37,14 @@ def example_objects(sequences, class_number, count=1):
     untimely = (alert >= 0) & ((when < _ALERT_PART[0]) | (when > _ALERT_PART[1]))
     signal = objects["max_signal_to_noise"][members] * outshone * np.where(untimely, 0.1, 1)
     rising = np.lexsort((-host, signal))
-    well = rising[signal[rising] >= _WELL_SEEN]
+    well = rising[signal[rising] >= _HIGH_SIGNAL]
     well = well if well.size else rising
     rank = 1 - (np.arange(count) + 0.5) / (3 * count)
     place = np.unique((rank * (well.size - 1)).round().astype(int))[::-1]
     return members[well[place]] if members.size else members
 
 
-def shown_epochs(n_epochs, columns, wanted=()):
+def shown_epochs(n_epochs: int, columns: int, wanted: Sequence[int] = ()) -> np.ndarray:
     """``columns`` epochs spread over a sequence, ``wanted`` ones among them, in time order."""
     shown = np.unique(np.linspace(0, n_epochs - 1, min(columns, n_epochs)).round().astype(int))
     for epoch in tuple(wanted)[:columns]:
@@ -51,7 +57,7 @@ def shown_epochs(n_epochs, columns, wanted=()):
 class Example:
     """One sequence as the pictures need it; arrays end at its last epoch."""
 
-    def __init__(self, sequences, row, name, bands):
+    def __init__(self, sequences: Sequences, row: int, name: str, bands: Sequence[str]) -> None:
         n = int(sequences.objects["n_epochs"][row])
         self.name, self.bands, self.n_epochs = name, bands, n
         self.mask = sequences.mask[row, :n]
@@ -67,37 +73,37 @@ class Example:
         read_noise_adu = self.objects["read_noise_e"] / gain
         return (images - sky_adu) / np.sqrt(sky_adu / gain + read_noise_adu**2 + 1 / 12)
 
-    def wanted(self):
-        """Epochs that must be seen: the alert, and where its source stands out most."""
+    def wanted(self) -> tuple[int, ...]:
+        """Epochs that must be drawn: the alert, and the one of highest signal-to-noise."""
         if self.alert < 0:
             return ()
         best = np.nanargmax(self.epochs["limiting_mag"] - self.epochs["magnitude"])
         return tuple(dict.fromkeys((self.alert, int(best))))
 
-    def white_sigma(self, shown):
+    def white_sigma(self, shown: np.ndarray) -> float:
         """The level drawn white: the largest unmasked value near the centre."""
         size = self.sigma.shape[-1]
         near = slice(size // 4, size - size // 4)
         values = np.where(self.mask, 0, self.sigma)[shown, near, near]
         return max(float(values.max()), _MIN_WHITE_SIGMA)
 
-    def picture(self, epoch, white_sigma, factor):
+    def picture(self, epoch: int, white_sigma: float, factor: int) -> np.ndarray:
         """RGB (row, column, 3) of one stamp, asinh stretched and enlarged; row 0 on top."""
         low, high = np.arcsinh(np.array([BLACK_SIGMA, white_sigma]) / _SOFTENING_SIGMA)
         grey = (np.arcsinh(self.sigma[epoch] / _SOFTENING_SIGMA) - low) / (high - low)
         rgb = np.repeat(255 * np.clip(grey, 0, 1)[..., None], 3, axis=-1)
         for name, bit in MASK_BITS.items():
             hit = (self.mask[epoch] & bit) > 0
-            rgb[hit] = 0.45 * rgb[hit] + 0.55 * np.array(rgb_of(TINTS[name]))
+            rgb[hit] = 0.45 * rgb[hit] + 0.55 * np.array(rgb_of(MASK_COLOURS[name]))
         return np.kron(rgb[::-1].round().astype(np.uint8), np.ones((factor, factor, 1), np.uint8))
 
-    def label(self, epoch):
+    def label(self, epoch: int) -> tuple[str, str]:
         """Band and days since the first exposure."""
         digits = 2 if self.day[-1] < 100 else 1
         return self.bands[self.epochs["band"][epoch]], f"{self.day[epoch]:.{digits}f} d"
 
-    def magnitude_range(self):
-        """(faint, bright) end of the magnitude axis: what can be seen, and limits close to it."""
+    def magnitude_range(self) -> tuple[float, float]:
+        """(faint, bright) end of the magnitude axis: detected points, and limits close to them."""
         magnitude, limit = self.epochs["magnitude"], self.epochs["limiting_mag"]
         seen = magnitude[np.isfinite(magnitude) & (magnitude < limit + 1)]
         if not seen.size:
@@ -111,7 +117,9 @@ class Example:
         return float(faint + pad), float(bright - 1.5 * pad)
 
 
-def chosen_examples(sequences, classes, bands, count):
+def chosen_examples(
+    sequences: Sequences, classes: Sequence[str], bands: Sequence[str], count: int
+) -> list[Example]:
     """Examples of every class that the batch has, class by class."""
     found = [
         Example(sequences, row, name, bands)
@@ -119,5 +127,5 @@ def chosen_examples(sequences, classes, bands, count):
         for row in example_objects(sequences, number, count)
     ]
     if not found:
-        raise SimulationError("preview: there is no object to show; give at least one.")
+        raise SimulationError("preview: there is no object to draw; give at least one.")
     return found

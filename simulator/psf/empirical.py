@@ -31,7 +31,13 @@ class PsfLibrary:
     e1: np.ndarray
     e2: np.ndarray
 
-    def nearest(self, fwhm_pix):
+    @classmethod
+    def none(cls) -> PsfLibrary:
+        """A library without images, for PSFs that are drawn in another way."""
+        empty = np.zeros(0)
+        return cls(np.zeros((1, 4, 4), dtype=np.float32), 1, empty, empty, empty, empty)
+
+    def nearest(self, fwhm_pix: np.ndarray) -> np.ndarray:
         """Index of the PSF closest in width to each ``fwhm_pix``, any shape; NaN gives 0."""
         order = np.argsort(self.fwhm_pix)
         widths = self.fwhm_pix[order]
@@ -39,7 +45,7 @@ class PsfLibrary:
         return order[np.searchsorted(middle, np.nan_to_num(fwhm_pix))]
 
 
-def read_library(path) -> PsfLibrary:
+def read_library(path: str | Path) -> PsfLibrary:
     """Read a PSF library.
 
     Raises
@@ -68,7 +74,16 @@ def read_library(path) -> PsfLibrary:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def add_library_star(image, size, flux, x0, y0, psf, oversampling, stretch):
+def add_library_star(
+    image: np.ndarray,
+    size: int,
+    flux: float,
+    x0: float,
+    y0: float,
+    psf: np.ndarray,
+    oversampling: int,
+    stretch: float,
+) -> None:
     """Add a star drawn from one PSF (row, column), stretched in width by ``stretch``."""
     centre = 0.5 * (psf.shape[0] - 1)
     per_pix = oversampling / stretch

@@ -1,90 +1,76 @@
-"""Expected electrons of one exposure: source, trail, neighbours and host under one PSF."""
+"""Expected electrons of one exposure: source, trail, neighbours and host under one PSF.
+
+Positions are in pixels from the stamp's centre, x along columns.
+"""
 
 from __future__ import annotations
 
 from math import ceil, cos, sin
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from simulator.psf.empirical import add_library_star
-from simulator.psf.moffat import add_moffat, moffat_scale
-from simulator.scene.gaussians import add_concentric, covariance
-from simulator.scene.profiles import moffat_mixture
-from simulator.scene.scene import (
-    BULGE_FRACTION,
-    BULGE_PIX,
-    DISC_PIX,
-    HOST_E1,
-    HOST_E2,
-    HOST_X,
-    HOST_Y,
-    MIXTURE,
-    MOFFAT,
-)
+from simulator.gaussians import Mixture, add_concentric, covariance
+from simulator.psf.psf import Psf, add_star, psf_mixture
+
+# columns of Scene.host: where the host's centre is from the source, and its two components
+HOST_X, HOST_Y, BULGE_FRACTION, BULGE_PIX, DISC_PIX, HOST_E1, HOST_E2 = range(7)
+N_HOST_COLUMNS = 7
 
 _BULGE_ROUNDNESS = 0.4  # our choice: a bulge has this share of its disc's ellipticity
 _POINTLIKE_VARIANCE = 0.02  # host components this much smaller than the PSF are merged
 _TRAIL_STEP_FWHM = 0.25
 
 
+class Scene(NamedTuple):
+    """The light that falls on a batch of stamps, as plain arrays in pixels and electrons."""
+
+    n_epochs: np.ndarray  # (object,)
+    x_pix: np.ndarray  # (object, epoch): of the source, and with it of the whole scene
+    y_pix: np.ndarray  # (object, epoch)
+    source_e: np.ndarray  # (object, epoch)
+    trail_pix: np.ndarray  # (object, epoch)
+    trail_angle_rad: np.ndarray  # (object,)
+    host: np.ndarray  # (object, 7): the columns named above
+    host_e: np.ndarray  # (object, epoch)
+    n_neighbours: np.ndarray  # (object,)
+    neighbour_x_pix: np.ndarray  # (object, neighbour), from the source
+    neighbour_y_pix: np.ndarray  # (object, neighbour)
+    neighbour_e: np.ndarray  # (object, epoch, neighbour)
+    background_e: np.ndarray  # (object, epoch): sky and dark current, per pixel
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def render(image, x_grid, y_grid, size, scene, psf, i, epoch, disc, bulge):
+def render(
+    image: np.ndarray,
+    grid: tuple[np.ndarray, np.ndarray, int],
+    scene: Scene,
+    psf: Psf,
+    i: int,
+    epoch: int,
+    disc: Mixture,
+    bulge: Mixture,
+) -> None:
     """Fill a flattened stamp with the expected electrons of object ``i`` at ``epoch``.
 
-    ``disc`` and ``bulge`` are (weights, scales) of the two host components.
+    ``grid`` is (x, y, size) of the stamp's pixels; ``disc`` and ``bulge`` are (weights, scales)
+    of the two host components.
     """
     image[:] = np.float32(scene.background_e[i, epoch])
     x, y = scene.x_pix[i, epoch], scene.y_pix[i, epoch]
     if scene.source_e[i, epoch] > 0.0:
-        _add_trail(image, x_grid, y_grid, size, scene, psf, i, epoch)
+        _add_trail(image, grid, scene, psf, i, epoch)
     for k in range(scene.n_neighbours[i]):
-        _add_star(
-            image,
-            x_grid,
-            y_grid,
-            size,
-            psf,
-            i,
-            epoch,
-            scene.neighbour_e[i, epoch, k],
-            x + scene.neighbour_x_pix[i, k],
-            y + scene.neighbour_y_pix[i, k],
-        )
+        flux = scene.neighbour_e[i, epoch, k]
+        neighbour_x, neighbour_y = x + scene.neighbour_x_pix[i, k], y + scene.neighbour_y_pix[i, k]
+        add_star(image, grid, psf, i, epoch, flux, neighbour_x, neighbour_y)
     if scene.host_e[i, epoch] > 0.0:
-        _add_host(image, size, scene, psf, i, epoch, disc, bulge)
+        _add_host(image, grid[2], scene, psf, i, epoch, disc, bulge)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _add_star(image, x_grid, y_grid, size, psf, i, epoch, flux, x, y):
-    fwhm, e1, e2 = psf.fwhm_pix[i, epoch], psf.e1[i, epoch], psf.e2[i, epoch]
-    if psf.kind == MOFFAT:
-        beta = psf.beta[i, epoch]
-        cxx, cxy, cyy = covariance(moffat_scale(fwhm, beta), e1, e2)
-        skew_x, skew_y = 0.0, 0.0
-        if psf.lopsided_x.size > 0:
-            skew_x, skew_y = psf.lopsided_x[i, epoch] / fwhm, psf.lopsided_y[i, epoch] / fwhm
-        add_moffat(image, x_grid, y_grid, size, flux, x, y, beta, cxx, cxy, cyy, skew_x, skew_y)
-    elif psf.kind == MIXTURE:
-        cxx, cxy, cyy = covariance(fwhm, e1, e2)
-        _add_mixture(image, size, flux, x, y, psf.weights, psf.scales, (cxx, cxy, cyy))
-    else:
-        library_image = psf.images[psf.index[i, epoch]]
-        stretch = psf.stretch[i, epoch]
-        add_library_star(image, size, flux, x, y, library_image, psf.oversampling, stretch)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _add_mixture(image, size, flux, x, y, weights, scales, shape):
-    gaussians = np.empty((4, weights.size))
-    gaussians[0] = flux * weights
-    for axis in range(3):
-        gaussians[axis + 1] = scales * shape[axis]
-    add_concentric(image, size, x, y, gaussians)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _add_trail(image, x_grid, y_grid, size, scene, psf, i, epoch):
+def _add_trail(image, grid, scene, psf, i, epoch):
     """The source, spread evenly along its trail where it has one."""
     length = scene.trail_pix[i, epoch]
     n = 1 + ceil(length / (_TRAIL_STEP_FWHM * psf.fwhm_pix[i, epoch]))
@@ -94,14 +80,13 @@ def _add_trail(image, x_grid, y_grid, size, scene, psf, i, epoch):
         along = length * ((k + 0.5) / n - 0.5)
         x = scene.x_pix[i, epoch] + along * cos(angle)
         y = scene.y_pix[i, epoch] + along * sin(angle)
-        _add_star(image, x_grid, y_grid, size, psf, i, epoch, flux, x, y)
+        add_star(image, grid, psf, i, epoch, flux, x, y)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _add_host(image, size, scene, psf, i, epoch, disc, bulge):
     """Disc and bulge convolved with the PSF, all as one sum of Gaussians."""
-    psf_weights, psf_scales, a = _psf_mixture(psf, i, epoch)
-    psf_shape = covariance(a, psf.e1[i, epoch], psf.e2[i, epoch])
+    psf_weights, psf_scales, psf_shape = psf_mixture(psf, i, epoch)
     host = scene.host[i]
     e1, e2 = host[HOST_E1], host[HOST_E2]
     disc_shape = covariance(host[DISC_PIX], e1, e2)
@@ -127,16 +112,6 @@ def _add_host(image, size, scene, psf, i, epoch, disc, bulge):
     x = scene.x_pix[i, epoch] + host[HOST_X]
     y = scene.y_pix[i, epoch] + host[HOST_Y]
     add_concentric(image, size, x, y, gaussians)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _psf_mixture(psf, i, epoch):
-    """Weights, scales and size of the PSF as a sum of Gaussians."""
-    if psf.kind == MIXTURE:
-        return psf.weights, psf.scales, psf.fwhm_pix[i, epoch]
-    beta = psf.beta[i, epoch]
-    weights, scales = moffat_mixture(beta)
-    return weights, scales, moffat_scale(psf.fwhm_pix[i, epoch], beta)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -1,25 +1,26 @@
 """Rubin OpSim schedules (SQLite, table ``observations``) as sequences at random positions.
 
-Positions are drawn near visits, in proportion to how often the sky there is observed. A
+Positions are drawn around visits, in proportion to how often the sky there is observed. A
 sequence is what falls on a position within one season window.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from skyreel.errors import ExposureTableError
 from survey_profiles import depth as depths
 from survey_profiles.conditions import BandValues, model_m5_mag, random_stream
-from survey_profiles.exposure_tables.plain import (
-    MEASURED,
-    checked_columns,
-    pack_windows,
-    require_columns,
-)
-from survey_profiles.pointings import Pointings
+from survey_profiles.exposure_tables.columns import MEASURED, checked_columns, require_columns
+from survey_profiles.exposure_tables.windows import pack_windows, usable_rows
+
+if TYPE_CHECKING:
+    from survey_profiles.pointings import Pointings
+    from survey_profiles.profile import Profile
 
 OPSIM_COLUMNS = (
     "fieldRA",
@@ -37,7 +38,7 @@ DEFAULT_WINDOW_DAY = 150.0  # for profiles with a fixed list of nights
 _POSITION_STREAM = 1001
 
 
-def read_opsim(path, profile, seed: int, positions: int = POSITIONS) -> Pointings:
+def read_opsim(path: Path, profile: Profile, seed: int, positions: int = POSITIONS) -> Pointings:
     """Sequences at ``positions`` random places of a schedule.
 
     Fields within ``cadence.field_radius_deg`` cover a position. ``sky_adu`` follows from
@@ -45,21 +46,18 @@ def read_opsim(path, profile, seed: int, positions: int = POSITIONS) -> Pointing
     ``fiveSigmaDepth`` falls short of Ivezic et al. 2019, equation 6 (clouds), where the
     profile's depth follows that formula. Positions with fewer than ``cadence.min_epochs``
     exposures are drawn again.
+
+    Raises
+    ------
+    ExposureTableError
     """
     raw = _load_observations(path)
     columns = _conditions(path, raw, profile)
-    used = [profile.band_names.index(name) for name in profile.cadence.bands]
-    absent = [profile.band_names[b] for b in used if not (columns["band"] == b).any()]
-    if absent:
-        raise ExposureTableError(
-            f"{path}: no exposure in band {', '.join(absent)}, which the profile {profile.name!r} "
-            "uses; set cadence.bands to the bands of the schedule."
-        )
-    sharp = columns["seeing_fwhm_arcsec"] <= profile.seeing.max_fwhm_arcsec
-    usable = np.flatnonzero(np.isin(columns["band"], used) & sharp)
-    usable = usable[np.argsort(columns["mjd"][usable], kind="stable")]
-    windows = _windows(path, raw, columns, usable, profile, seed, positions)
-    return pack_windows(columns, windows, np.full(len(windows), -1), profile, seed)
+    usable, unused = usable_rows(path, columns, profile)
+    rows = np.flatnonzero(usable)
+    rows = rows[np.argsort(columns["mjd"][rows], kind="stable")]
+    windows = _windows(path, raw, columns["mjd"], rows, profile, seed, positions)
+    return pack_windows(columns, windows, [-1] * len(windows), profile, seed, unused)
 
 
 def _load_observations(path):
@@ -94,7 +92,7 @@ def _query(path, database):
 
 
 def _conditions(path, raw, profile):
-    """DESIGN columns of every visit, checked."""
+    """Checked columns (visit,) by the names of `columns.MEASURED`, and band indices."""
     finite = {name: np.asarray(raw[name], dtype=float) for name in OPSIM_COLUMNS}
     if not all(np.isfinite(values).all() for values in finite.values()):
         name = next(n for n, v in finite.items() if not np.isfinite(v).all())
@@ -135,15 +133,11 @@ def _directions(ra_deg, dec_deg):
     return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
 
 
-def _windows(path, raw, columns, usable, profile, seed, positions):
+def _windows(path, raw, mjd, usable, profile, seed, positions):
     """Rows of each position's sequence; ``usable`` rows are in order of time."""
     from scipy.spatial import KDTree
 
-    if not usable.size:
-        raise ExposureTableError(
-            f"{path}: every visit is wider than seeing.max_fwhm_arcsec = "
-            f"{profile.seeing.max_fwhm_arcsec:g} arcsec; raise that limit."
-        )
+    times = mjd[usable]
     where = _directions(*(np.asarray(raw[n], float)[usable] for n in ("fieldRA", "fieldDec")))
     tree, rng = KDTree(where), random_stream(seed, _POSITION_STREAM)
     reach = 2.0 * np.sin(np.radians(profile.cadence.field_radius_deg) / 2.0)
@@ -151,11 +145,10 @@ def _windows(path, raw, columns, usable, profile, seed, positions):
     for _ in range(MAX_ROUNDS):
         anchors = rng.integers(len(usable), size=positions)
         places = _scattered(rng, where[anchors], profile.cadence.field_radius_deg)
-        ahead = rng.random(positions)
-        for anchor, near, u in zip(
-            anchors, tree.query_ball_point(places, reach), ahead, strict=True
-        ):
-            rows = _one_window(columns["mjd"][usable], np.sort(near), anchor, u, profile.cadence)
+        shares = rng.random(positions)
+        covering = tree.query_ball_point(places, reach)
+        for anchor, visits, share in zip(anchors, covering, shares, strict=True):
+            rows = _one_window(times, np.sort(visits), anchor, share, profile.cadence)
             if len(rows) >= profile.cadence.min_epochs:
                 found.append(usable[rows])
         if len(found) >= positions:
@@ -177,10 +170,10 @@ def _scattered(rng, directions, radius_deg):
     return directions * np.cos(angle) + sideways * np.sin(angle)
 
 
-def _one_window(mjd, near, anchor, share, cadence):
-    """Rows of ``near`` within one season window around the anchor visit, times increasing."""
+def _one_window(mjd, visits, anchor, share, cadence):
+    """Rows of ``visits`` in one season window around the anchor visit, times increasing."""
     length = cadence.season.window_day if cadence.season else DEFAULT_WINDOW_DAY
     start = mjd[anchor] - share * length
-    rows = near[(mjd[near] >= start) & (mjd[near] < start + length)]
+    rows = visits[(mjd[visits] >= start) & (mjd[visits] < start + length)]
     rows = rows[np.diff(mjd[rows], prepend=-np.inf) > 0]
     return rows[: cadence.max_epochs]

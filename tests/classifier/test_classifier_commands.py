@@ -1,8 +1,6 @@
 """The commands train, features and classify: what a user types, and what is said."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -86,7 +84,7 @@ def test_a_report_in_place_of_a_file_is_refused_at_once(
     (tmp_path / "precious").write_text("precious")
     arguments = ["--model", model, "--data", small_dataset, "--out", tmp_path / "p.parquet"]
     assert run(monkeypatch, "classify", *arguments, "--report", tmp_path / "precious") == 2
-    assert "is a file; a report is a folder" in capsys.readouterr().err
+    assert "is a file; give a folder" in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ["precious"]
 
 
@@ -137,7 +135,8 @@ def test_bad_requests_get_one_sentence_and_exit_code_2(
     small_dataset, monkeypatch, tmp_path, capsys, command, arguments, sentence
 ):
     monkeypatch.chdir(tmp_path)
-    asked = ["--data", small_dataset, "--out", "out", "--quiet", *arguments]
+    out = "out" if command == "train" else "out.parquet"
+    asked = ["--data", small_dataset, "--out", out, "--quiet", *arguments]
     assert run(monkeypatch, command, *asked) == 2
     error = capsys.readouterr().err
     assert sentence in error
@@ -171,7 +170,7 @@ def test_an_empty_split_gets_one_sentence(model, monkeypatch, tmp_path, capsys):
     )
     with writer_for(plan) as writer:
         execute(plan, writer, threads=1)
-    arguments = ["--data", tmp_path / "e.zarr", "--out", tmp_path / "out", "--quiet"]
+    arguments = ["--data", tmp_path / "e.zarr", "--out", tmp_path / "out.parquet", "--quiet"]
     assert run(monkeypatch, "features", *arguments, "--split", "test") == 2
     assert run(monkeypatch, "classify", *arguments, "--model", model) == 2
     assert run(monkeypatch, "train", *arguments) == 2
@@ -192,16 +191,3 @@ def test_nan_images_are_classified_all_the_same(model, small_dataset, monkeypatc
     arguments = ["--model", model, "--data", data, "--out", out, "--quiet"]
     assert run(monkeypatch, "classify", *arguments) == 0
     assert np.isfinite(pq.read_table(out)["p_SN"].to_numpy()).all()
-
-
-@pytest.mark.parametrize("command", ["train", "features", "classify", "compare"])
-def test_help_does_not_wait_for_heavy_imports(command):
-    code = f"import sys; sys.argv = ['{command}', '--help']; from classifier import cli; "
-    listed = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", code + f"cli.{command}_main()"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "numba" not in listed.stderr and "sklearn" not in listed.stderr
-    assert "--data" in listed.stdout

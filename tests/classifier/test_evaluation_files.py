@@ -24,11 +24,18 @@ from classifier.evaluation import (
     write_report,
 )
 from classifier.reports.evaluation_figures import PLOTS
-from classifier.reports.evaluation_report import as_dict
+from classifier.reports.evaluation_files import as_dict
 from skyreel.errors import OutputError
 from tests.helpers.made_up_predictions import CLASSES, certain, made_up
 
-REPORT = {"evaluation.json", "by_images.csv", "by_magnitude.csv", "confusion.csv", *PLOTS}
+REPORT = {
+    "index.html",
+    "evaluation.json",
+    "by_images.csv",
+    "by_magnitude.csv",
+    "confusion.csv",
+    *PLOTS,
+}
 
 
 def with_gaps():

@@ -9,7 +9,7 @@ import pytest
 from classifier.dataset import DatasetSplit
 from classifier.features.feature_table import FeatureTable
 from classifier.features.pipeline import FeatureConfig, FeaturePipeline
-from skyreel.atomic_files import alone_in
+from skyreel.atomic_files import locked_folder
 from skyreel.errors import ClassifierError, OutputError
 
 
@@ -160,7 +160,7 @@ def test_features_after_few_images_do_not_depend_on_later_ones(split, tmp_path):
 
 def test_a_second_process_is_refused(split, tmp_path):
     made = table(split, tmp_path / "f.parquet")
-    with alone_in(made.parts), pytest.raises(OutputError, match="another process"):
+    with locked_folder(made.parts), pytest.raises(OutputError, match="another process"):
         made.make(threads=1)
 
 

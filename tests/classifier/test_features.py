@@ -13,7 +13,7 @@ from classifier.features import CONSTANT, FEATURES, features_of, features_of_bat
 from skyreel.errors import ClassifierError
 from tests.helpers.light_curves import padded, random_curve
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "features.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "explanation" / "features.md"
 FOLLOW_THE_MEAN = {
     "CAR_mean",
     "Mean",

@@ -1,4 +1,4 @@
-"""The page of one object: images, light curve and probabilities, image under image."""
+"""One object: its summary figure, its strip, and its page."""
 
 from dataclasses import replace
 
@@ -12,20 +12,18 @@ from classifier.dataset import DatasetSplit
 from classifier.evaluation import Predictions
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.photometry import PhotometrySettings, PsfModel, measure
-from classifier.reports.object_figure import (
-    ObjectSummary,
-    magnitude_ticks,
-    nights_of,
-    portrait,
-)
+from classifier.reports.object_figures import magnitude_ticks, nights_of, summary_figure
 from classifier.reports.object_page import (
     draw_object_summary,
-    object_summary_of,
+    mistake_parts,
+    object_page,
     object_summary_path,
-    rows_of,
 )
-from classifier.reports.plot_style import DPI, class_looks
+from classifier.reports.object_strip import strip
+from classifier.reports.object_summary import ObjectSummary, object_summary_of, rows_of
 from skyreel.errors import ClassifierError, OutputError
+from skyreel.report.figures import as_csv
+from skyreel.report.theme import DPI, class_styles
 
 CLASSES = ("SN", "RRL", "CEP", "EB", "NV", "GAL", "AST")
 
@@ -49,12 +47,19 @@ def made_up(n_images, *, size=21, seed=0):
     )
 
 
+def drawn(summary):
+    """The figure of an object, laid out."""
+    figure = summary_figure(summary)
+    figure.canvas.draw()
+    return figure
+
+
 def parts(figure):
     """Axes of the stamps, and of fluxes, probabilities and time."""
     stamps = [axes for axes in figure.axes if axes.images]
     named = {axes.get_ylabel() or axes.get_xlabel(): axes for axes in figure.axes}
     flux = next(axes for name, axes in named.items() if "flux" in name)
-    return stamps, flux, named["probability"], named["days since the first image"]
+    return stamps, flux, named["Probability"], named["Days since the first image [d]"]
 
 
 def texts(figure):
@@ -68,9 +73,9 @@ def centre_dots(axes):
 
 @pytest.mark.parametrize("n_images", [1, 2, 11, 12, 22, 30, 33])
 def test_every_stamp_stands_above_its_point_and_covers_no_other(n_images):
-    stamps, flux, chances, _ = parts(portrait(made_up(n_images)))
+    stamps, flux, probabilities_axes, _ = parts(drawn(made_up(n_images)))
     assert len(stamps) == n_images
-    columns = chances.lines[0].get_xdata()
+    columns = probabilities_axes.lines[0].get_xdata()
     expected = flux.transData.transform(np.stack([columns, np.zeros(n_images)], axis=1))[:, 0]
     placed = [centre_dots(axes) for axes in stamps]
     np.testing.assert_allclose(placed, expected, atol=0.75)  # stamps sit on whole dots
@@ -82,7 +87,7 @@ def test_every_stamp_stands_above_its_point_and_covers_no_other(n_images):
 
 @pytest.mark.parametrize("size", [15, 21, 63])
 def test_a_pixel_of_a_stamp_is_a_whole_number_of_dots(size):
-    figure = portrait(made_up(22, size=size))
+    figure = drawn(made_up(22, size=size))
     for axes in parts(figure)[0]:
         box = axes.get_window_extent()
         assert box.width == pytest.approx(box.height)
@@ -91,19 +96,19 @@ def test_a_pixel_of_a_stamp_is_a_whole_number_of_dots(size):
 
 
 def test_of_a_long_sequence_some_images_are_drawn_but_all_points():
-    stamps, flux, chances, _ = parts(portrait(made_up(90)))
+    stamps, flux, probabilities_axes, _ = parts(drawn(made_up(90)))
     assert len(stamps) == 33
-    assert chances.lines[0].get_xdata().size == 90
+    assert probabilities_axes.lines[0].get_xdata().size == 90
     points = [line for line in flux.lines if line.get_marker() == "o"]
     assert points[0].get_xdata().size == 90
 
 
 def test_lines_are_the_probabilities_and_points_the_fluxes():
     summary = made_up(9)
-    _, flux, chances, time = parts(portrait(summary))
-    drawn = {to_hex(line.get_color()): line.get_ydata() for line in chances.lines}
-    for k, (colour, _) in enumerate(class_looks(CLASSES)):
-        np.testing.assert_array_equal(drawn[to_hex(colour)], summary.probabilities[:, k])
+    _, flux, probabilities_axes, time = parts(drawn(summary))
+    lines = {to_hex(line.get_color()): line.get_ydata() for line in probabilities_axes.lines}
+    for k, (colour, _) in enumerate(class_styles(CLASSES)):
+        np.testing.assert_array_equal(lines[to_hex(colour)], summary.probabilities[:, k])
     assert flux.get_ylabel() == "g flux [µJy]"
     points = next(line for line in flux.lines if line.get_marker() == "o")
     np.testing.assert_allclose(points.get_ydata(), summary.flux_njy / 1e3)
@@ -115,50 +120,50 @@ def test_an_image_that_cannot_be_measured_gets_a_cross_and_saturated_ones_are_op
     flux_njy, saturated = made_up(6).flux_njy, np.arange(6) == 2
     flux_njy[4] = np.nan
     summary = replace(made_up(6), flux_njy=flux_njy, saturated=saturated)
-    _, flux, chances, _ = parts(portrait(summary))
-    columns = chances.lines[0].get_xdata()
+    _, flux, probabilities_axes, _ = parts(drawn(summary))
+    columns = probabilities_axes.lines[0].get_xdata()
     crosses = next(line for line in flux.lines if line.get_marker() == "x")
     np.testing.assert_array_equal(crosses.get_xdata(), columns[[4]])
-    opened = next(line for line in flux.lines if line.get_markerfacecolor() == "white")
+    opened = next(line for line in flux.lines if line.get_markerfacecolor() == "#FFFFFF")
     np.testing.assert_array_equal(opened.get_xdata(), columns[[2]])
-    assert flux.texts[0].get_text() == "open: saturated   ×: not measured"
+    assert flux.texts[0].get_text() == "open: saturated; ×: not measured"
 
 
 def test_nothing_measured_or_seen_is_still_a_page():
     summary = made_up(3)
     nothing = np.full(3, np.nan)
     sigma = np.full_like(summary.sigma, np.nan)
-    figure = portrait(replace(summary, flux_njy=nothing, error_njy=nothing, sigma=sigma))
+    figure = drawn(replace(summary, flux_njy=nothing, error_njy=nothing, sigma=sigma))
     assert any("masked pixels blue" in text for text in texts(figure))
 
 
 def test_a_constant_star_does_not_look_like_a_varying_one():
     summary = replace(made_up(8), flux_njy=np.full(8, 1e6), error_njy=np.full(8, 1e3))
-    low, high = parts(portrait(summary))[1].get_ylim()
+    low, high = parts(drawn(summary))[1].get_ylim()
     assert high - low > 0.1  # of 1 mJy
 
 
-def test_what_is_true_and_what_is_said_are_in_the_title():
+def test_the_true_and_the_predicted_class_are_in_the_title():
     summary = made_up(2)
     sure = np.eye(7)[[3, 3]]
-    said = "answer after 2 images: EB (1.00)"
+    said = "predicted after 2 images: EB (1.00)"
     for true, words in (("EB", "true class: EB"), (None, "class not known")):
-        title = texts(portrait(replace(summary, probabilities=sure, true_class=true)))
-        assert f"{words}     {said}" in title
+        title = texts(drawn(replace(summary, probabilities=sure, true_class=true)))
+        assert f"{words}; {said}" in title
 
 
 def test_images_of_one_night_stand_together():
     assert nights_of(np.array([0, 0.1, 0.9, 1.0, 4.0])).tolist() == [0, 0, 1, 1, 2]
     assert nights_of(np.array([0, 3.0, 6.0])).tolist() == [0, 0, 0]
-    columns = parts(portrait(made_up(8)))[2].lines[0].get_xdata()
+    columns = parts(drawn(made_up(8)))[2].lines[0].get_xdata()
     steps = np.diff(columns)
     assert steps[3] > 1 and np.allclose(np.delete(steps, 3), 1)
 
 
 def test_a_class_has_its_colour_whatever_others_a_model_knows():
-    looks = dict(zip(CLASSES, class_looks(CLASSES), strict=True))
+    looks = dict(zip(CLASSES, class_styles(CLASSES), strict=True))
     few = ("EB", "QSO", "SN")
-    of_few = dict(zip(few, class_looks(few), strict=True))
+    of_few = dict(zip(few, class_styles(few), strict=True))
     assert len(set(looks.values())) == 7
     assert of_few["EB"] == looks["EB"] and of_few["SN"] == looks["SN"]
     assert of_few["QSO"] not in looks.values()
@@ -196,7 +201,7 @@ def predictions(shown):
     )
 
 
-def test_an_object_is_drawn_as_it_was_shown_and_measured(shown, predictions):
+def test_an_object_is_drawn_as_it_was_classified_and_measured(shown, predictions):
     summary = object_summary_of(shown, 12, predictions)
     stamps = shown.stamps(12, 13)
     curves = measure(stamps, PsfModel.of(shown.split.profile), PhotometrySettings(templates=0))
@@ -214,7 +219,7 @@ def test_predictions_may_be_of_few_objects_in_any_order(shown, predictions, tmp_
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_model_that_leaves_out_a_masked_image_keeps_its_answer_there(predictions, shown):
+def test_a_model_that_leaves_out_a_masked_image_keeps_its_prediction_there(predictions, shown):
     stamps, full = shown.stamps, predictions.probabilities
 
     def masked(first, end):
@@ -235,7 +240,7 @@ def test_a_model_that_leaves_out_a_masked_image_keeps_its_answer_there(predictio
     assert np.isnan(summary.probabilities[0]).all()
     np.testing.assert_array_equal(summary.probabilities[1:], full[12][[0, 1, 1, 2, 3]])
     np.testing.assert_array_equal(of_all.probabilities, full[12])
-    portrait(summary)
+    drawn(summary)
 
 
 def test_an_object_that_was_not_classified_so_is_refused(shown, predictions):
@@ -256,10 +261,10 @@ def test_an_unknown_object_is_named_with_how_many_there_are(shown):
         rows_of(shown.split, ["699"])
 
 
-def test_a_portrait_lies_beside_the_predictions_whatever_the_object_is_called(tmp_path):
+def test_an_object_summary_lies_beside_the_predictions_whatever_the_object_is_called(tmp_path):
     path = object_summary_path(tmp_path / "p.parquet", "../field 3/$a_1$")
     assert path == tmp_path / "p_.._field_3__a_1_.png"
-    figure = portrait(replace(made_up(2), name="$a_{1"))
+    figure = drawn(replace(made_up(2), name="$a_{1"))
     assert "$a_{1" in texts(figure)
 
 
@@ -267,3 +272,36 @@ def test_a_place_that_cannot_be_written_gets_one_sentence(shown, predictions, tm
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         draw_object_summary(tmp_path / "file" / "a.png", shown, 12, predictions)
+
+
+def test_images_without_a_detection_are_grey_and_said_to_be():
+    flux = np.array([500.0, 5000.0, 100.0, -300.0])
+    summary = replace(made_up(4), flux_njy=flux, error_njy=np.full(4, 300.0))
+    assert summary.detected.tolist() == [False, True, False, False]
+    flux_axes = parts(drawn(summary))[1]
+    assert flux_axes.texts[0].get_text() == "grey: not detected (< 3σ)"
+    assert "not detected (&lt; 3σ)" in object_page(summary).html()
+    assert "Detected in 1 of 4 images" in object_page(summary).verdict[2]
+
+
+@pytest.mark.parametrize("draw", [summary_figure, strip])
+def test_the_data_of_a_figure_of_an_object_are_its_light_curve(draw):
+    summary = made_up(5)
+    rows = [row.split(",") for row in as_csv(draw(summary)).splitlines()[1:]]
+    curve = [row for row in rows if row[1] == "light curve"]
+    assert curve[0][2] == "Days since the first image [d]" and curve[0][4] == "g flux [µJy]"
+    np.testing.assert_allclose([float(row[5]) for row in curve], summary.flux_njy / 1e3)
+    np.testing.assert_allclose([float(row[6]) for row in curve], summary.error_njy / 1e3)
+
+
+def test_mistakes_link_to_pages_that_link_back_whatever_objects_are_called(tmp_path):
+    names = ["a/b", "a_b", "<script>", "gone"]
+    summaries = {name: replace(made_up(3), name=name) for name in names[:3]}
+    captions = {name: f"{name}: wrong" for name in names}
+    found = mistake_parts(captions, summaries, tmp_path, back="index.html")
+    links = [part.link for part in found[:3]]
+    assert len(set(links)) == 3 and found[3].text == "gone: wrong Its images are not available."
+    for link in links:
+        text = (tmp_path / link).read_text()
+        assert 'href="../index.html"' in text and "<script" not in text
+    assert "&lt;script&gt;" in (tmp_path / links[2]).read_text()

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from finetune.readers import alerts, cutout, packets
-from finetune.readers import alerts as spool
+from finetune.readers import alerts as alert_readers
 from finetune.readers.avro import MAX_BLOCK_BYTES
 from tests.helpers.alert_packets import (
     packed,
@@ -61,7 +61,7 @@ def reason_of(path, content=None):
     return " ".join(item.reason for item in skipped)
 
 
-def test_files_that_are_no_container_are_named(tmp_path):
+def test_files_that_are_no_avro_container_are_refused(tmp_path):
     good = packed([ztf_packet()])
     for content, reason in (
         (b"", "it is empty"),
@@ -130,14 +130,14 @@ def nested(deep):
         ('{"type": "fixed", "name": "f", "size": 1000000000000}', b"1", ""),
     ],
 )
-def test_schemas_that_blow_up_are_refused(tmp_path, field, content, reason):
+def test_schemas_that_need_too_much_memory_are_refused(tmp_path, field, content, reason):
     schema = f'{{"type": "record", "name": "a", "fields": [{{"name": "b", "type": {field}}}]}}'
     (tmp_path / "a.avro").write_bytes(container(schema, (1, None, content)))
     with at_most_mib(64):
         assert reason in reason_of(tmp_path / "a.avro")
 
 
-def test_blocks_that_claim_too_much_cost_only_themselves(tmp_path):
+def test_blocks_with_wrong_sizes_are_skipped_alone(tmp_path):
     one, two = ztf_packet("ZTF1"), ztf_packet("ZTF2")
     schema = schema_of(one)
     bodies = []
@@ -167,7 +167,7 @@ def test_blocks_that_claim_too_much_cost_only_themselves(tmp_path):
         assert set(sequences) == {"ZTF1", "ZTF2"} and len(skipped) == 1, bad[:2]
 
 
-def test_packets_before_a_cut_are_kept(tmp_path):
+def test_packets_before_a_truncation_are_kept(tmp_path):
     content = packed([ztf_packet(f"ZTF{i}") for i in range(3)])
     ends = [content.index(SYNC)] + [i for i in range(len(content)) if content.startswith(SYNC, i)]
     for end in (ends[1] + 16 + 40, ends[2] + 16 + 9000, len(content) - 1):
@@ -238,7 +238,7 @@ def test_a_bad_science_cutout_costs_its_packet_and_any_other_itself(tmp_path, ki
         ({"field": 1e300}, "contents are not those of ZTF"),
     ],
 )
-def test_fields_that_make_no_sense_are_named(tmp_path, changes, reason):
+def test_malformed_fields_are_refused(tmp_path, changes, reason):
     path = write_packets(tmp_path / "a.avro", ztf_packet(**changes))
     if "field" in changes:
         (sequence,) = read(path)[0].values()
@@ -247,7 +247,7 @@ def test_fields_that_make_no_sense_are_named(tmp_path, changes, reason):
         assert reason in reason_of(path)
 
 
-def test_archives_are_read_member_by_member_whatever_the_names_say(tmp_path):
+def test_archives_are_read_member_by_member_with_any_names(tmp_path):
     good = [packed([ztf_packet(f"ZTF{i}")]) for i in range(3)]
     path = tmp_path / "in" / "night.tar.gz"
     path.parent.mkdir()
@@ -272,7 +272,7 @@ def test_archives_are_read_member_by_member_whatever_the_names_say(tmp_path):
     assert [item.reason for item in skipped] == [
         "its name does not end in .avro.",
         "it is empty.",
-        *["it is a link or the like, not a plain file."] * 3,
+        *["it is not a plain file (a link, for instance)."] * 3,
     ]
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["in", "night.tar.gz"]
 
@@ -289,7 +289,7 @@ def tar_header(name, size, kind=b"0"):
 
 @pytest.mark.parametrize("kind", [b"0", b"x", b"g", b"L", b"K", b"S"])
 @pytest.mark.parametrize("size", [10**15, 2**27])
-def test_archives_that_unpack_without_end_cost_bounded_memory(tmp_path, kind, size):
+def test_archives_that_unpack_to_too_much_need_bounded_memory(tmp_path, kind, size):
     good = packed([ztf_packet()])
     tar_of(tmp_path / "good.tar", {"a.avro": good}, "w")
     begin = (tmp_path / "good.tar").read_bytes()[: 512 + -(-len(good) // 512) * 512]
@@ -303,7 +303,7 @@ def test_archives_that_unpack_without_end_cost_bounded_memory(tmp_path, kind, si
     assert len(sequences) == 1 and len(skipped) >= 1
 
 
-def test_a_cut_archive_gives_what_comes_before_the_cut(tmp_path):
+def test_a_truncated_archive_gives_the_packets_before_the_end(tmp_path):
     members = {f"{i}.avro": packed([ztf_packet(f"ZTF{i}")]) for i in range(4)}
     for mode, name in (("w", "a.tar"), ("w:gz", "a.tar.gz")):
         tar_of(tmp_path / "whole", members, mode)
@@ -327,7 +327,7 @@ def test_a_large_member_is_left_out(tmp_path, monkeypatch):
 
 
 def test_objects_with_more_packets_than_a_sequence_holds_are_cut(tmp_path, monkeypatch):
-    monkeypatch.setattr(spool, "MAX_EPOCHS", 3)
+    monkeypatch.setattr(alert_readers, "MAX_EPOCHS", 3)
     packets_of_one = [ztf_packet("ZTF1", jd=2459000.7 + i) for i in range(5)]
     sequences, skipped = read(write_packets(tmp_path / "a.avro", *packets_of_one))
     assert len(sequences["ZTF1"].images) == 3 and len(skipped) == 2

@@ -13,8 +13,8 @@ from finetune.domain_gap.image_statistics import border_noise, star_shapes
 from finetune.domain_gap.matched_samples import MATCH_MAG, match
 from finetune.domain_gap.measurements import free_psf, light_curves, measurements
 from finetune.domain_gap.quantities import GROUPS, NAMES, QUANTITIES
+from simulator.gaussians import covariance, pixel_centres
 from simulator.psf.moffat import add_moffat, moffat_scale
-from simulator.scene.gaussians import covariance, pixel_centres
 from skyreel.errors import DomainGapError
 from survey_profiles import load_profile
 

@@ -1,11 +1,11 @@
-"""What the gap to real images taught the simulator: lopsided stars, offsets, an order of fields."""
+"""Parts of the simulator that close the domain gap: asymmetric stars, offsets, order of fields."""
 
 import numpy as np
 import pytest
 
+from simulator.gaussians import covariance, pixel_centres
 from simulator.options import Options
 from simulator.psf.moffat import add_moffat, moffat_scale
-from simulator.scene.gaussians import covariance, pixel_centres
 from simulator.simulator import Simulator
 from survey_profiles import draw_pointings, load_profile
 

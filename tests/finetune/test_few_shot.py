@@ -82,7 +82,7 @@ def test_every_object_is_as_likely_as_any_other_of_its_class():
     assert (abs(times - trials * share) < five_sigma).all()
 
 
-def test_none_per_class_tests_all_that_have_a_label():
+def test_without_training_objects_all_labelled_objects_are_tested():
     labels = np.array([2, -1, 0, 0, 2, -1])
     draw = drawn(labels, None, **{**DRAW, "per_class": 0})
     assert draw.training.size == 0 and draw.training.dtype.kind == "i"
@@ -106,7 +106,7 @@ def test_all_but_one_can_be_training_objects_and_no_more():
     assert "\n" not in str(caught.value)
 
 
-def test_fields_that_leave_nothing_to_test_are_one_sentence():
+def test_fields_that_leave_no_test_object_are_refused():
     labels, fields = np.tile([0, 1], 5), np.ones(10, dtype=int)
     with pytest.raises(FinetuneError, match=r"other fields\. Give fewer, or --disjoint object\.$"):
         drawn(labels, fields, **{**DRAW, "disjoint": "field"})

@@ -16,7 +16,7 @@ from classifier.dataset import DatasetSplit
 from classifier.evaluation import Predictions, write_predictions
 from finetune.reports import headline, read_few_shot, write_few_shot_report
 from finetune.reports.few_shot_figures import laid_out, read_states
-from finetune.reports.few_shot_mistakes import most_often_missed
+from finetune.reports.few_shot_mistakes import most_often_misclassified
 from finetune.reports.few_shot_scores import (
     Scoring,
     by_images,
@@ -25,8 +25,8 @@ from finetune.reports.few_shot_scores import (
     score_of,
     shared_bins,
 )
-from finetune.reports.few_shot_summary import label_equivalence, labels_to_reach, plain, statements
-from finetune.reports.few_shot_tables import counts, number
+from finetune.reports.few_shot_summary import label_equivalence, labels_to_reach, statements
+from finetune.reports.few_shot_tables import is_significant, score_cell
 from skyreel.errors import ClassifierError, FinetuneError
 from tests.helpers.made_up_predictions import made_up
 
@@ -111,7 +111,7 @@ def test_mean_recall_is_that_of_the_tested_objects_as_scikit_learn_says(
     for method, k in (("network", 1), ("real-only", 5)):
         found = scoring.mean_recall(method, k, images)[:, 0]
         for trial in range(TRIALS):
-            p = few.answers[method, k, trial]
+            p = few.predictions[method, k, trial]
             rows = np.isin(p.object_id, objects_tested(folder, k, trial))
             assert rows.sum() == N - 4 * k
             answer = p.after(images)[rows].argmax(axis=1)
@@ -119,16 +119,16 @@ def test_mean_recall_is_that_of_the_tested_objects_as_scikit_learn_says(
             assert found[trial] == pytest.approx(judge)
 
 
-def test_what_is_answered_for_taught_objects_changes_nothing(few, scoring):
-    answers_by = dict(few.answers)
-    for (name, k, trial), p in few.answers.items():
+def test_predictions_of_training_objects_change_nothing(few, scoring):
+    answers_by = dict(few.predictions)
+    for (name, k, trial), p in few.predictions.items():
         if k:
             tested = few.draws[k][trial].objects
             wrong = np.roll(np.nan_to_num(p.probabilities), 1, axis=2)
             values = np.where(tested[:, None, None], p.probabilities, wrong)
             values[np.isnan(p.probabilities)] = np.nan
             answers_by[name, k, trial] = replace(p, probabilities=values)
-    other = Scoring(replace(few, answers=answers_by), n_bootstrap=40)
+    other = Scoring(replace(few, predictions=answers_by), n_bootstrap=40)
     for name in few.methods:
         for k in SIZES:
             assert other.score(name, k, LONGEST) == scoring.score(name, k, LONGEST)
@@ -136,11 +136,11 @@ def test_what_is_answered_for_taught_objects_changes_nothing(few, scoring):
                 matched_scores(other, shared_bins(few), name, k, LONGEST)[0],
                 matched_scores(scoring, shared_bins(few), name, k, LONGEST)[0],
             )
-    missed = most_often_missed(few, "network", 5)
-    assert missed == most_often_missed(other.few, "network", 5)
+    missed = most_often_misclassified(few, "network", 5)
+    assert missed == most_often_misclassified(other.few, "network", 5)
 
 
-def test_an_answer_that_is_no_class_present_is_an_error(tmp_path):
+def test_predicting_a_class_without_objects_is_an_error(tmp_path):
     truth = made_up(1, n=40, longest=2, classes=CLASSES, labels=np.arange(40) % 4)
     galaxy = np.where(np.isnan(truth.probabilities), np.nan, np.eye(5)[4])
     write_predictions(
@@ -191,7 +191,7 @@ def test_one_draw_has_no_scatter_and_two_have():
     assert both.error == pytest.approx(np.std([0.7, 0.9], ddof=1))
 
 
-# --- what the simulation is worth ---------------------------------------------------------------
+# --- label equivalence ---------------------------------------------------------------
 
 
 def test_labels_are_interpolated_in_the_logarithm():
@@ -207,20 +207,22 @@ def test_labels_are_interpolated_in_the_logarithm():
     scores=st.lists(st.floats(0, 1), min_size=5, max_size=5),
     goals=st.tuples(*[st.floats(0, 1)] * 2),
 )
-def test_more_is_never_worth_less(scores, goals):
+def test_a_higher_score_never_needs_fewer_labels(scores, goals):
     sizes = (1, 2, 5, 10, 20)
     low, high = (labels_to_reach(goal, sizes, scores) for goal in sorted(goals))
     assert low <= high and (low == 0 or low >= 1)
 
 
-def test_worth_is_told_in_words_at_both_ends(scoring, few):
+def test_label_equivalence_is_given_in_words_at_both_ends(scoring, few):
     found = label_equivalence(scoring, "network", 0, LONGEST)
     assert found.low <= found.high and found.most == 5
-    assert "simulation is worth" in next(iter(statements(scoring)))
+    assert "simulation alone is equivalent to" in next(iter(statements(scoring)))
     assert str(replace(found, labels=np.inf, low=np.inf, high=np.inf)) == "> 5"
     assert str(replace(found, labels=0.0, low=0.0, high=2.345)) == "< 1 (< 1 to 2.3)"
     names = ("network", "forest")
-    alone = replace(few, answers={key: p for key, p in few.answers.items() if key[0] in names})
+    alone = replace(
+        few, predictions={key: p for key, p in few.predictions.items() if key[0] in names}
+    )
     assert label_equivalence(Scoring(alone, n_bootstrap=5), "network", 0, LONGEST) is None
 
 
@@ -249,44 +251,42 @@ def test_bins_hold_five_objects_of_each_of_their_classes(few, scoring):
     assert bins
     for each in bins:
         count = np.bincount(few.labels[each.objects], minlength=5)
-        inside = (few.any.magnitude >= each.low) & (few.any.magnitude < each.low + 1)
+        inside = (few.reference.magnitude >= each.low) & (few.reference.magnitude < each.low + 1)
         assert len(each.classes) >= 2 and (count[list(each.classes)] >= 5).all()
         assert count.sum() == count[list(each.classes)].sum() and inside[each.objects].all()
     mean, each = matched_scores(scoring, bins, "network", 0, LONGEST)
     assert mean.value == pytest.approx(np.mean([score.value for score in each]))
 
 
-def test_mistakes_are_those_of_most_draws_and_tell_what_was_answered(few):
-    found = most_often_missed(few, "network", 5, most=1000)
+def test_mistakes_are_those_of_most_draws_and_name_the_predicted_class(few):
+    found = most_often_misclassified(few, "network", 5, most=1000)
     shares = [missed.wrong / missed.tested for missed in found]
     assert shares == sorted(shares, reverse=True) and min(shares) > 0
-    assert most_often_missed(few, "network", 5, most=3) == found[:3]
+    assert most_often_misclassified(few, "network", 5, most=3) == found[:3]
     for missed in found:
         rows = [draw.objects[missed.row] for draw in few.draws[5]]
-        given = [few.answers["network", 5, t].after(LONGEST)[missed.row] for t in range(TRIALS)]
+        given = [few.predictions["network", 5, t].after(LONGEST)[missed.row] for t in range(TRIALS)]
         wrong = [
             p.argmax()
             for p, t in zip(given, rows, strict=True)
             if t and p.argmax() != few.labels[missed.row]
         ]
         assert (missed.wrong, missed.tested) == (len(wrong), sum(rows))
-        assert (
-            missed.predicted_class in {few.classes[k] for k in wrong}
-            and missed.predicted_class != missed.true_class
-        )
+        assert missed.predicted_class in {few.classes[k] for k in wrong}
+        assert missed.predicted_class != missed.true_class
 
 
 def test_differences_that_count_are_bold():
     far, near = score_of([[0.3, 0.3], [0.31, 0.3]]), score_of([[0.3], [-0.3]])
-    assert counts(far) and not counts(near)
-    assert "<b>" in number(far, "+") and "<b>" not in number(near, "+")
-    assert number(None) == "<td>–</td>"
+    assert is_significant(far) and not is_significant(near)
+    assert score_cell(far, "+").bold and not score_cell(near, "+").bold
+    assert not score_cell(far).bold and score_cell(None).text == "–"
 
 
 # --- folders that are not as they should be -----------------------------------------------------
 
 
-def test_what_is_missing_is_said_and_the_rest_is_told(tmp_path):
+def test_what_is_missing_is_said_and_the_rest_is_reported(tmp_path):
     made_folder(tmp_path, skills={"network": 0.3, "real-only": 0.1, "network plain": 0.2})
     (tmp_path / "predictions/network/k2_t1.parquet").unlink()
     for trial in range(TRIALS):
@@ -302,10 +302,10 @@ def test_what_is_missing_is_said_and_the_rest_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["network", "real-only", "scratch"])
-def test_one_contender_is_enough_for_a_page(tmp_path, name):
+def test_one_method_is_enough_for_a_page(tmp_path, name):
     made_folder(tmp_path, skills={name: 0.2}, sizes=(1,), trials=1, n=24)
     text = write_few_shot_report(tmp_path, None).read_text()
-    assert "Not there" in text and name in text
+    assert "Missing results" in text and name in text
 
 
 def test_a_folder_that_is_none_or_leaks_is_refused_in_one_sentence(tmp_path):
@@ -319,7 +319,7 @@ def test_a_folder_that_is_none_or_leaks_is_refused_in_one_sentence(tmp_path):
     draws = json.loads((tmp_path / "draws.json").read_text())
     draws[0]["tested"].append(draws[0]["taught"][0])
     (tmp_path / "draws.json").write_text(json.dumps(draws))
-    with pytest.raises(FinetuneError, match="is taught and tested by draw 0 of 1 per class"):
+    with pytest.raises(FinetuneError, match="is a training and a test object of draw 0"):
         headline(tmp_path)
     draws[0]["tested"] = ["another"]
     (tmp_path / "draws.json").write_text(json.dumps(draws))
@@ -355,24 +355,23 @@ def test_simulated_and_real_are_laid_out_together(tmp_path):
 
 
 class Reader(HTMLParser):
-    def __init__(self):
+    def __init__(self, text):
         super().__init__()
-        self.sources, self.headings, self.tags, self.captions = [], [], [], []
+        self.links, self.headings, self.tags, self.captions = [], [], [], []
+        self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         self.tags.append(tag)
-        for key, value in attributes:
-            if key in ("src", "href"):
-                self.sources.append(value)
-            if key == "alt":
-                self.captions.append(value)
+        found = dict(attributes)
+        self.links += [found[key] for key in ("src", "href") if key in found]
+        self.captions += [found["aria-label"]] if "aria-label" in found else []
 
     def handle_data(self, data):
         if self.tags and self.tags[-1] == "h2" and data.strip():
             self.headings.append(data)
 
 
-def test_the_page_shows_all_of_it_and_needs_no_other_file(tmp_path, small_dataset):
+def test_the_page_has_all_sections_and_loads_nothing(tmp_path, small_dataset):
     split = DatasetSplit(small_dataset, "test")
     rows = np.flatnonzero(np.isin(split.labels, [split.classes.index(c) for c in CLASSES[:4]]))
     labels = np.array([CLASSES.index(split.classes[k]) for k in split.labels[rows]])
@@ -387,28 +386,33 @@ def test_the_page_shows_all_of_it_and_needs_no_other_file(tmp_path, small_datase
     )
     printed = StringIO()
     path = write_few_shot_report(tmp_path, split, console=Console(file=printed, width=200))
-    page = Reader()
-    page.feed(path.read_text())
-    assert all(source.startswith("data:") for source in page.sources)
-    assert "script" not in page.tags and "link" not in page.tags
+    page = Reader(path.read_text())
+    assert not {"script", "link", "img"} & {*page.tags}
+    objects = [link for link in page.links if not link.startswith(("#", "data:text/csv"))]
+    assert objects == [] or all((tmp_path / link).is_file() for link in objects)
     assert page.headings == [
         "Mean recall",
-        "What the simulation is worth",
-        "By number of labels",
-        "Differences after all images",
-        "By number of images",
+        "Label equivalence",
+        "Gains and leads",
+        "Recall by number of images",
         "Confusion",
         "Calibration",
-        "At the same magnitudes",
-        "Simulated and real together",
+        "Recall at matched magnitudes",
+        "Joint embedding of simulated and real sequences",
         "Misclassified sequences",
     ]
     assert "Mean recall by real labels per class" in printed.getvalue()
     assert str(path) in printed.getvalue().replace("\n", "")
     record = json.loads((tmp_path / "report.json").read_text())
     assert record["scores"] == headline(tmp_path)["scores"]
-    assert set(record) >= {"differences", "by_images", "confusion", "same_magnitudes", "missed"}
-    assert len(record["missed"]) > 0 and record["run"]["method"] == "mixed"
+    assert set(record) >= {
+        "differences",
+        "by_images",
+        "confusion",
+        "same_magnitudes",
+        "misclassified",
+    }
+    assert len(record["misclassified"]) > 0 and record["run"]["method"] == "mixed"
 
 
 def test_misclassified_sequences_are_drawn_from_the_real_data(tmp_path, small_dataset):
@@ -430,13 +434,8 @@ def test_misclassified_sequences_are_drawn_from_the_real_data(tmp_path, small_da
     write_predictions(tmp_path / "predictions/network/k0_t0.parquet", made, {})
     (tmp_path / "draws.json").write_text("[]")
     (tmp_path / "run.json").write_text(json.dumps({"model": "hits-compact"}))
-    page = Reader()
-    page.feed(write_few_shot_report(tmp_path, split).read_text())
+    page = Reader(write_few_shot_report(tmp_path, split).read_text())
+    assert sum(link.startswith("objects/") for link in page.links) == 8
     captions = [text for text in page.captions if "true class" in text]
     assert len(captions) == 8
     assert {text.split(":")[0] for text in captions} == set(split.object_ids[rows])
-
-
-def test_what_is_undefined_is_none_in_json_in_lists_too():
-    found = plain({"value": [0.5, np.nan, [np.inf]], "error": np.nan, "n": 2})
-    assert found == {"value": [0.5, None, ["inf"]], "error": None, "n": 2}

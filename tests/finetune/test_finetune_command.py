@@ -13,11 +13,10 @@ from classifier.models.forest.training import ForestOptions, ForestTraining
 from classifier.models.registry import open_model
 from classifier.training import sources
 from finetune import compared_methods as methods
+from finetune import reports
 from finetune.adaptation.head import Head
-from finetune.cli import finetune as command
-from finetune.cli.finetune import main
 from survey_profiles import load_profile
-from tests.helpers.running import copy_of, run_main, untrained
+from tests.helpers.running import copy_of, run, untrained
 
 KEPT = ("SN", "RRL", "EB", "NV")
 ASKED = ["--per-class", 1, 2, "--trials", 2, "--disjoint", "object", "--threads", 1]
@@ -26,7 +25,7 @@ OTHERS = ("network reader", "scratch", "forest")
 
 
 def finetune(monkeypatch, *arguments):
-    return run_main(monkeypatch, "finetune", main, *arguments, "--quiet")
+    return run(monkeypatch, "finetune", *arguments, "--quiet")
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +204,7 @@ def test_a_stopped_run_continues_to_the_same_end(tuned, asked, monkeypatch, tmp_
     assert "Run the same command again to finish" in capsys.readouterr().err
     done = probabilities(tmp_path / "cut")
     assert len(done) == stop_at and not (tmp_path / "cut" / "report.html").exists()
-    monkeypatch.setattr(command, "write_few_shot_report", lambda *_, **__: None)  # takes longest
+    monkeypatch.setattr(reports, "write_few_shot_report", lambda *_, **__: None)  # takes longest
     assert finetune(monkeypatch, *asked, "--out", tmp_path / "cut") == 0
     whole, cut = probabilities(tuned), probabilities(tmp_path / "cut")
     assert set(whole) == set(cut)

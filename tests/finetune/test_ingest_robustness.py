@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from finetune.readers import fits_file
 from finetune.readers.fits_cube import FitsCubes, read_sequence
 from finetune.readers.protocol import MAX_EPOCHS, RealSequence, Skipped
-from simulator.dataset.store import DatasetWriter, open_dataset
-from skyreel.atomic_files import locked
+from simulator.dataset.reader import open_dataset
+from simulator.dataset.writer import DatasetWriter
+from skyreel.atomic_files import folder_lock
 from skyreel.errors import SequenceError
 from survey_profiles import load_profile
 from tests.helpers.cubes import epoch_table, random_cube, write_cube
@@ -69,7 +70,7 @@ def reason_of(path):
         ({"PIXSCALE": 1.01}, "give the survey it comes from with --survey"),
     ],
 )
-def test_contents_that_do_not_fit_are_named(tmp_path, changes, reason):
+def test_contents_that_do_not_fit_are_refused(tmp_path, changes, reason):
     assert reason in reason_of(write_cube(tmp_path / "a.fits.gz", **changes))
 
 
@@ -109,7 +110,7 @@ def test_a_header_that_claims_too_much_is_refused_before_memory_is_taken(
     assert isinstance(item, Skipped) or not reason
 
 
-def test_a_cut_gzip_file_is_named_whatever_is_left_of_it(tmp_path):
+def test_a_truncated_gzip_file_is_refused(tmp_path):
     packed = write_cube(tmp_path / "a.fits.gz").read_bytes()
     for end in (1, 2, 9, 30, len(packed) // 2, len(packed) - 4):
         (tmp_path / "cut.fits.gz").write_bytes(packed[:end])
@@ -117,14 +118,14 @@ def test_a_cut_gzip_file_is_named_whatever_is_left_of_it(tmp_path):
         assert expected in reason_of(tmp_path / "cut.fits.gz")
 
 
-def test_a_cut_plain_file_is_never_read_as_if_it_were_whole(tmp_path):
+def test_a_truncated_file_is_never_read_as_whole(tmp_path):
     content = bytes_of(tmp_path)
     for end in (0, 100, BLOCK, 2 * BLOCK, 3 * BLOCK + 7, len(content) - BLOCK):
         (tmp_path / "cut.fits").write_bytes(content[:end])
         assert reason_of(tmp_path / "cut.fits")
 
 
-def test_a_file_that_unpacks_without_end_is_given_up(tmp_path, monkeypatch):
+def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(fits_file, "MAX_FILE_BYTES", 2**20)
     with gzip.open(tmp_path / "bomb.fits.gz", "wb", compresslevel=1) as file:
         file.write(b"SIMPLE  =")
@@ -148,7 +149,7 @@ def test_damage_anywhere_is_skipped_or_harmless(tmp_path_factory, data):
     assert isinstance(item, RealSequence | Skipped)
 
 
-def test_a_sequence_that_breaks_its_promises_cannot_be_made():
+def test_a_sequence_with_wrong_shapes_or_times_cannot_be_made():
     good = {
         "object_id": "a",
         "class_name": None,
@@ -265,7 +266,7 @@ def test_two_processes_do_not_write_one_data_set(monkeypatch, tmp_path, capsys):
     write_cube(tmp_path / "in/a.fits")
     unfinished = tmp_path / "in.zarr.unfinished"
     unfinished.mkdir()
-    lock = locked(unfinished)
+    lock = folder_lock(unfinished)
     assert ingest(monkeypatch, tmp_path / "in", "--out", tmp_path / "in.zarr", "--quiet") == 1
     assert "being written by another process" in capsys.readouterr().err
     assert unfinished.exists()
@@ -295,7 +296,7 @@ def test_one_file_is_enough(monkeypatch, tmp_path):
     assert read_sequence(path, PROFILE).object_id == "odd name"
 
 
-def test_names_that_are_no_text_or_look_like_markup_do_no_harm(monkeypatch, tmp_path, capsys):
+def test_names_that_are_no_text_or_look_like_markup_are_handled(monkeypatch, tmp_path, capsys):
     folder = tmp_path / "in"
     good, bad = folder / os.fsdecode(b"caf\xe9[b].fits"), folder / "[" / os.fsdecode(b"b]\xe9.fits")
     bad.parent.mkdir(parents=True)

@@ -11,7 +11,7 @@ from finetune.ingest.labels import class_of, read_labels
 from finetune.ingest.real_arrays import UNLABELLED
 from finetune.readers import zarr_dataset
 from finetune.readers.alert_photometry import photometry_path
-from simulator.dataset.store import open_dataset, open_root
+from simulator.dataset.reader import open_dataset, open_root
 from simulator.detector.defects import OUTSIDE
 from skyreel.errors import IngestError
 from tests.helpers.alert_packets import candid_of, random_image, write_packets, ztf_packet
@@ -26,8 +26,8 @@ CANDID = [candid_of(jd) for jd in JD]
 def packets(tmp_path):
     """Six packets: three of ZTF0, two of ZTF1, one of ZTF2."""
     names = ["ZTF0"] * 3 + ["ZTF1"] * 2 + ["ZTF2"]
-    alike = [ztf_packet(n, jd=jd, history=[{}]) for n, jd in zip(names, JD, strict=True)]
-    return write_packets(tmp_path / "in.avro", *alike)
+    packets = [ztf_packet(n, jd=jd, history=[{}]) for n, jd in zip(names, JD, strict=True)]
+    return write_packets(tmp_path / "in.avro", *packets)
 
 
 def labelled(monkeypatch, packets, table, *options):
@@ -49,14 +49,14 @@ def test_labels_of_alerts_are_those_of_their_objects(monkeypatch, packets):
     assert found == {"ZTF0": "AST", "ZTF1": None, "ZTF2": "AGN"} and not notes
 
 
-def test_labels_may_go_by_object(monkeypatch, packets):
+def test_labels_of_objects_are_read(monkeypatch, packets):
     table = "\ufeffLabel , Object\n SN Ia,ZTF1\nvariable_star,ZTF2\nSN,ZTF7\n,ZTF0\n"
     found, notes = labelled(monkeypatch, packets, table)
     assert found == {"ZTF0": None, "ZTF1": "SN", "ZTF2": "variable_star"}
     assert notes == ["1 of 3 labels are of objects that were not read."]
 
 
-def test_labels_that_disagree_are_noted(monkeypatch, packets):
+def test_contradicting_labels_are_noted(monkeypatch, packets):
     labels = ["SN", "AGN", "SN", "SN", "bogus", "SN"]
     rows = [f"{c},{name}\n" for c, name in zip(CANDID, labels, strict=True)]
     found, notes = labelled(monkeypatch, packets, "candid,label\n" + "".join(rows))
@@ -74,7 +74,7 @@ def test_packets_marked_as_doctored_are_read_and_noted(monkeypatch, packets):
     assert notes == ["ZTF2: jd, ra and dec were overwritten (meta_doctored)."]
 
 
-def test_classes_asked_for_are_kept_alone(monkeypatch, packets):
+def test_only_selected_classes_are_kept(monkeypatch, packets):
     found, _ = labelled(
         monkeypatch,
         packets,
@@ -98,7 +98,7 @@ def test_classes_asked_for_are_kept_alone(monkeypatch, packets):
         (b"candid,label\n1,'" + b"x" * 200_000, "is not a CSV table"),
     ],
 )
-def test_tables_that_are_no_labels_are_named(tmp_path, content, sentence):
+def test_tables_that_are_no_labels_are_refused(tmp_path, content, sentence):
     (tmp_path / "labels.csv").write_bytes(content)
     with pytest.raises(IngestError, match=sentence):
         read_labels(tmp_path / "labels.csv")
@@ -130,7 +130,7 @@ def test_tables_that_are_no_labels_are_named(tmp_path, content, sentence):
         ("TDE", "TDE"),
     ],
 )
-def test_names_of_classes(label, name):
+def test_names_of_classes_are_translated(label, name):
     assert class_of(label) == name
 
 
@@ -168,7 +168,7 @@ def test_a_data_set_is_cut_and_labelled_anew(monkeypatch, tmp_path, packets):
     )
 
 
-def test_a_simulated_data_set_becomes_a_real_one_with_its_truth(
+def test_a_simulated_data_set_becomes_a_real_one_with_its_true_parameters(
     monkeypatch, small_dataset, tmp_path
 ):
     out = tmp_path / "again.zarr"

@@ -12,7 +12,7 @@ from finetune.readers import reader_named
 from finetune.readers.alert_photometry import photometry_path
 from finetune.readers.protocol import RealSequence, Skipped
 from finetune.readers.ztf import start_mjd
-from simulator.dataset.store import open_dataset
+from simulator.dataset.reader import open_dataset
 from simulator.detector.defects import OUTSIDE
 from tests.helpers.ingestion import ingest
 
@@ -103,11 +103,11 @@ def test_the_zero_point_is_that_of_the_stamps(ztf):
     assert np.nanmedian((light / flux)[precise]) == pytest.approx(0.92, abs=0.06)
 
 
-def test_candid_tells_the_time_of_every_real_packet(ztf):
+def test_candid_gives_the_time_of_every_real_packet(ztf):
     split = open_dataset(ztf)["test"]
     mjd, alert_id = split["mjd"][:][used(split)], split["alert_id"][:][used(split)]
-    told = np.array([start_mjd(None, int(candid))[0] for candid in alert_id])
-    assert np.abs(mjd - told).max() * 86400 < 1
+    from_candid = np.array([start_mjd(None, int(candid))[0] for candid in alert_id])
+    assert np.abs(mjd - from_candid).max() * 86400 < 1
 
 
 def test_the_classifier_reads_them_at_21_pixels(ztf, monkeypatch):
@@ -135,7 +135,7 @@ def test_all_rubin_packets_that_hold_their_schema_are_read(real_data):
         assert ((seeing > 0.9) & (seeing < 2.2)).all()
 
 
-def test_the_sky_put_back_gives_the_noise_of_rubin_images(real_data, tmp_path, monkeypatch):
+def test_the_sky_level_added_gives_the_noise_of_rubin_images(real_data, tmp_path, monkeypatch):
     """One electron is 0.47 to 0.61 nJy in g; 0.54 at the nominal zero point of 28.4 mag."""
     out = tmp_path / "rubin.zarr"
     options = ("--from", "rubin", "--out", out, "--quiet")

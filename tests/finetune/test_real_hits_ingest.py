@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from simulator.dataset.store import open_dataset
+from simulator.dataset.reader import open_dataset
 from simulator.detector.defects import BAD_PIXEL, SATURATED
 from tests.helpers.ingestion import ingest
 
@@ -25,7 +25,7 @@ def test_all_objects_are_read_with_their_classes(split):
     assert len(set(split["object_id"][:])) == 374
 
 
-def test_counts_are_missing_only_where_the_mask_says_so(split):
+def test_counts_are_missing_only_where_masked(split):
     used = np.arange(split["mjd"].shape[1]) < split["n_epochs"][:][:, None]
     images, mask = split["images"][:], split["mask"][:]
     np.testing.assert_array_equal(np.isfinite(images[used]), (mask[used] & BAD_PIXEL) == 0)

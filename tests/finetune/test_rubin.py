@@ -37,7 +37,7 @@ def place(row, column):
     return image.astype(np.float32), {"CRPIX1": column + 1.0, "CRPIX2": row + 1.0}
 
 
-def test_every_number_of_a_packet_arrives(tmp_path):
+def test_every_value_of_a_packet_is_read(tmp_path):
     found = only(write_packets(tmp_path / "a.avro", rubin_packet(3)))
     epochs = {
         "band": 1,
@@ -69,7 +69,7 @@ def test_times_are_those_of_the_start_in_utc():
 
 
 @pytest.mark.parametrize("at", [(14.8, 15.2), (15.4, 14.6), (15.2, 20.4)])
-def test_the_source_is_put_into_the_middle(tmp_path, at):
+def test_the_source_is_centred(tmp_path, at):
     image, header = place(*at)
     cutouts = {"Science": rubin_cutout(image, **header)}
     found = only(write_packets(tmp_path / "a.avro", rubin_packet(images=cutouts)))
@@ -89,7 +89,7 @@ def test_a_stamp_of_even_size_loses_the_farther_row(tmp_path):
     assert "without difference_images: it has another shape" in found.notes[0]
 
 
-def test_stamps_of_several_sizes_share_their_middle(tmp_path):
+def test_stamps_of_several_sizes_share_their_centre(tmp_path):
     big, small = np.full((35, 35), 1.0), np.full((31, 31), 2.0)
     packets = [
         rubin_packet(
@@ -104,7 +104,7 @@ def test_stamps_of_several_sizes_share_their_middle(tmp_path):
     ).sum() == 35**2 - 31**2
 
 
-def test_pixels_without_a_number_are_masked(tmp_path):
+def test_pixels_that_are_not_finite_are_masked(tmp_path):
     image, header = place(15, 15)
     image[3, 4] = np.nan
     cutouts = {"Science": rubin_cutout(image, **header)}
@@ -112,7 +112,7 @@ def test_pixels_without_a_number_are_masked(tmp_path):
     assert found.mask[0, 3, 4] == BAD_PIXEL and found.mask.sum() == BAD_PIXEL
 
 
-def test_asteroids_go_by_the_number_of_their_orbit_and_others_by_their_alert(tmp_path):
+def test_asteroids_are_named_by_their_orbit_and_others_by_their_alert(tmp_path):
     packets = [
         rubin_packet(1, diaObjectId=None, ssObjectId=99),
         rubin_packet(2, diaObjectId=0, ssObjectId=99),
@@ -125,7 +125,7 @@ def test_asteroids_go_by_the_number_of_their_orbit_and_others_by_their_alert(tmp
     assert {s.object_id: len(s.images) for s in sequences} == {"99": 2, "3": 1, "77": 1}
 
 
-def test_the_history_comes_along_in_njy(monkeypatch, tmp_path):
+def test_the_photometric_history_is_read_in_njy(monkeypatch, tmp_path):
     point = {"midpointMjdTai": 61000.0, "band": "r", "psfFlux": 1000.0, "psfFluxErr": 10.0}
     forced = {**point, "midpointMjdTai": 60990.0, "psfFlux": -5000.0}
     path = write_packets(tmp_path / "a.avro", rubin_packet(1, history=[point], forced=[forced]))
@@ -154,7 +154,7 @@ def test_networks_see_the_images_in_njy_with_the_noise_of_the_border(monkeypatch
 
 
 @pytest.mark.parametrize("sky", [800.0, 3000.0])
-def test_the_sky_is_put_back_so_that_counts_tell_the_noise(monkeypatch, tmp_path, sky):
+def test_the_sky_level_is_added_so_that_counts_give_the_noise(monkeypatch, tmp_path, sky):
     """Two exposures with gain 2 e/nJy and other skies; variance = (image + sky) / gain."""
     rng, gain = np.random.default_rng(1), 2.0
     y, x = np.mgrid[-15:16, -15:16]
@@ -177,7 +177,7 @@ def test_the_sky_is_put_back_so_that_counts_tell_the_noise(monkeypatch, tmp_path
     np.testing.assert_allclose(inputs.njy_per_e[0], 1 / gain, rtol=0.1)
 
 
-def test_what_is_no_rubin_packet_is_named(tmp_path):
+def test_other_packets_than_those_of_rubin_are_refused(tmp_path):
     image, _ = place(15, 15)
     for packet, reason in (
         ({"a": 1}, "it is not a Rubin alert"),

@@ -5,19 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.baselines import (
-    FEATURES,
-    Planes,
-    feature_columns,
-    few_shot_scores,
-    single_epoch_features,
-)
+from finetune.baselines.single_epoch import few_shot_scores
 from finetune.baselines.single_epoch_features import (
+    FEATURES,
+    feature_columns,
     fwhm_pix,
     radius_of,
+    single_epoch_features,
     smoothed,
     star_fwhm_pix,
 )
+from finetune.baselines.single_epoch_planes import Planes
 from skyreel.errors import FinetuneError
 from tests.helpers.alert_stamps import CLASSES, SIZE, stamps, star
 
@@ -31,7 +29,7 @@ def features(images, mask=None):
 # --- features -----------------------------------------------------------------------------------
 
 
-def test_light_where_nothing_was_is_new_and_a_fading_star_is_the_opposite():
+def test_a_new_source_is_new_light_and_a_fading_star_is_negative():
     asteroid = features(stamps(star(5e3)))
     assert asteroid["polarity"] > 0.8
     assert asteroid["new_light"] > 0.9
@@ -136,7 +134,7 @@ def test_features_are_finite_whatever_pixels_are_missing(seed, size, share):
     assert planes is None or np.isfinite(single_epoch_features(planes)).all()
 
 
-def test_stamps_without_a_number_or_without_noise_are_no_planes():
+def test_stamps_without_finite_pixels_or_noise_give_no_planes():
     images, mask = stamps(star(5e3)), np.zeros((SIZE, SIZE), dtype=np.uint8)
     assert Planes.of(images, mask) is not None
     assert Planes.of(images, mask + np.uint8(2)) is None
@@ -154,7 +152,7 @@ def test_smoothing_leaves_noise_of_unit_size():
     assert radius_of(noise)[100, 103] == 3
 
 
-def test_without_brightness_a_brighter_image_of_the_same_scene_looks_the_same():
+def test_features_without_brightness_do_not_depend_on_it():
     columns = feature_columns(brightness=False)
     names = [FEATURES[i] for i in columns]
     assert set(FEATURES) - set(names) == {"signal", "template_signal"}
@@ -188,8 +186,8 @@ def test_separate_classes_are_classified_and_identical_ones_are_not():
 
 
 @pytest.mark.parametrize("disjoint", ["field", "object"])
-def test_a_field_that_gives_the_class_away_helps_only_where_fields_are_shared(disjoint):
-    """A feature that is the field's number tells the class; never across fields."""
+def test_a_feature_of_the_field_helps_only_where_fields_are_shared(disjoint):
+    """A feature that identifies the field predicts the class within it, not in other fields."""
     rng = np.random.default_rng(1)
     fields = np.repeat(np.arange(40), 10)
     labels = np.repeat(rng.permutation(np.arange(40) % 4), 10)
@@ -201,7 +199,7 @@ def test_a_field_that_gives_the_class_away_helps_only_where_fields_are_shared(di
     assert recall > 0.5 if disjoint == "object" else recall < 0.45
 
 
-def test_scores_count_every_tested_object_once():
+def test_confusion_counts_every_test_object_once():
     values, labels, _ = objects(n=12)
     labels[:3] = -1
     found = few_shot_scores(values, labels, None, CLASSES, per_class=2, trials=2, seed=3)

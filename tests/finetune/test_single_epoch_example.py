@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.baselines import few_shot_scores, first_planes
+from finetune.baselines.single_epoch import few_shot_scores
+from finetune.baselines.single_epoch_planes import first_planes
 from tests.helpers.alert_packets import stamp, write_packets, ztf_packet
 from tests.helpers.alert_stamps import CLASSES, SIZE, stamps, star
 from tests.helpers.ingestion import ingest
@@ -86,7 +87,7 @@ def test_the_example_prints_recall_and_confusion(alerts, capsys):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--classes", "AST,comet"], "has no comet; it has AST, star"),
         (["--classes", "AST"], "has no second class"),
@@ -96,10 +97,10 @@ def test_the_example_prints_recall_and_confusion(alerts, capsys):
         (["--classes", "AST,star", "--trials", "1"], "at least 2"),
     ],
 )
-def test_the_example_names_a_mistake_in_a_sentence(alerts, options, said, capsys):
+def test_a_mistake_is_reported_in_one_sentence(alerts, options, message, capsys):
     assert example(alerts, *options) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
 
 
@@ -109,14 +110,14 @@ def test_data_without_a_template_or_too_small_are_refused(alerts, tmp_path, monk
     shutil.rmtree(copy / "test" / "template_images")
     arguments = ("--from", "zarr", "--size", 15, "--out", small, "--quiet")
     assert ingest(monkeypatch, alerts, *arguments) == 0
-    for path, said in (
+    for path, message in (
         (copy, "has no template_images; "),
         (small, "are 15 pixels"),
         (tmp_path / "none.zarr", "none.zarr"),
     ):
         assert example(path) == 2
         error = capsys.readouterr().err
-        assert said in error
+        assert message in error
         assert error.count("\n") == 1
 
 
@@ -135,7 +136,7 @@ def test_help_of_the_example_needs_no_learning_library():
 
 @pytest.mark.slow
 @pytest.mark.real
-def test_ten_real_alerts_of_a_class_teach_what_the_document_says(real_data, tmp_path, monkeypatch):
+def test_ten_real_alerts_per_class_give_the_documented_recall(real_data, tmp_path, monkeypatch):
     out = tmp_path / "real.zarr"
     source, labels = real_data / "ztf" / "alerts.avro", real_data / "ztf" / "labels.csv"
     arguments = ("--from", "ztf", "--labels", labels, "--out", out, "--quiet")

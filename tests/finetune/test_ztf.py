@@ -13,7 +13,7 @@ from classifier.features import curve_table
 from finetune.readers.alert_photometry import SCHEMA, photometry_path
 from finetune.readers.ztf import start_mjd
 from finetune.readers.ztf_edges import SIZE_PIX, centre_of
-from simulator.dataset.store import open_dataset
+from simulator.dataset.reader import open_dataset
 from simulator.detector.defects import BAD_PIXEL, OUTSIDE, SATURATED
 from survey_profiles import load_profile
 from tests.helpers.alert_packets import (
@@ -38,7 +38,7 @@ def only(path):
     return sequence
 
 
-def test_every_number_of_a_packet_arrives(tmp_path):
+def test_every_value_of_a_packet_is_read(tmp_path):
     found = only(write_packets(tmp_path / "a.avro", ztf_packet("ZTF1")))
     np.testing.assert_array_equal(found.images[0], random_image(0))
     np.testing.assert_array_equal(found.more_images["template_images"][0], random_image(1))
@@ -72,7 +72,7 @@ def test_every_number_of_a_packet_arrives(tmp_path):
 
 
 @pytest.mark.parametrize(("flag", "sign"), [("t", 1), ("1", 1), ("f", -1), ("0", -1)])
-def test_a_difference_is_science_less_reference_whatever_the_flag(tmp_path, flag, sign):
+def test_a_difference_is_science_less_template_for_every_flag(tmp_path, flag, sign):
     found = only(write_packets(tmp_path / "a.avro", ztf_packet(isdiffpos=flag)))
     difference = found.more_images["difference_images"][0]
     np.testing.assert_array_equal(difference, sign * random_image(2))
@@ -120,7 +120,7 @@ def test_stamps_cut_by_an_edge_are_padded_where_they_were_cut(tmp_path, place):
 
 
 @pytest.mark.parametrize("at_the_low_side", [True, False])
-def test_without_a_place_the_difference_tells_which_side_was_cut(tmp_path, at_the_low_side):
+def test_without_a_position_the_difference_gives_the_side_that_was_cut(tmp_path, at_the_low_side):
     shape, column = (63, 50), 50 - 32 if at_the_low_side else 31
     difference = random_image(3)[: shape[0], : shape[1]] - 200
     difference[30:33, column - 1 : column + 2] += 300
@@ -132,7 +132,7 @@ def test_without_a_place_the_difference_tells_which_side_was_cut(tmp_path, at_th
     np.testing.assert_array_equal(middle, np.float32(difference[30:33, column - 1 : column + 2]))
 
 
-def test_a_stamp_cropped_by_somebody_keeps_its_middle(tmp_path):
+def test_a_stamp_cropped_about_its_centre_keeps_the_centre(tmp_path):
     cutouts = {
         n: stamp(random_image(i, 21)) for i, n in enumerate(("Science", "Template", "Difference"))
     }
@@ -166,7 +166,7 @@ def packets_of_three_objects():
 
 @settings(deadline=None, max_examples=10)
 @given(order=st.permutations(range(9)))
-def test_packets_of_an_object_become_one_sequence_in_whatever_order(tmp_path_factory, order):
+def test_packets_of_an_object_become_one_sequence_in_any_order(tmp_path_factory, order):
     folder, packets = tmp_path_factory.mktemp("any"), packets_of_three_objects()
     for number, i in enumerate(order):
         write_packets(folder / f"{number % 4}/{number}.avro", packets[i])
@@ -185,7 +185,7 @@ def test_packets_of_an_object_become_one_sequence_in_whatever_order(tmp_path_fac
 @pytest.mark.parametrize(
     "form", ["container", "deflate", "bzip2", "xz", "folder", "tar", "tar.gz", "gz"]
 )
-def test_however_packets_are_packed_the_data_set_is_the_same(monkeypatch, tmp_path, form):
+def test_the_data_set_does_not_depend_on_the_packing_of_packets(monkeypatch, tmp_path, form):
     packets = packets_of_three_objects()
     single = {
         f"{p['candid']}.avro": write_packets(tmp_path / "one.avro", p).read_bytes() for p in packets
@@ -222,14 +222,14 @@ def test_the_time_is_that_of_candid_where_jd_was_overwritten(tmp_path):
     assert "overwritten" in found.notes[0]
 
 
-def test_a_candid_that_tells_no_time_changes_none():
+def test_a_candid_without_a_time_changes_no_time():
     assert start_mjd(2459000.7, 8) == (2459000.7 - 2400000.5, False)
     mjd, overwritten = start_mjd(None, 8)
     assert np.isnan(mjd) and not overwritten
     assert start_mjd(None, candid_of(2459000.7)) == (pytest.approx(59000.2, abs=1e-6), True)
 
 
-def test_packets_of_one_time_leave_one_epoch_each(tmp_path):
+def test_packets_of_one_time_give_one_epoch(tmp_path):
     packets = [ztf_packet("ZTF1", candid=i + 1) for i in range(3)]
     found = only(write_packets(tmp_path / "a.avro", *packets))
     assert len(found.images) == 1 and "2 at the time of another" in found.notes[0]
@@ -271,9 +271,7 @@ def test_the_light_curve_of_a_packet_goes_into_a_table_that_features_reads(monke
 
 
 @pytest.mark.parametrize("size", [21, 33, 63])
-def test_stamps_are_cut_to_the_size_asked_for_and_the_classifier_reads_them(
-    monkeypatch, tmp_path, size
-):
+def test_stamps_are_cut_to_a_given_size_and_the_classifier_reads_them(monkeypatch, tmp_path, size):
     write_packets(tmp_path / "a.avro", *packets_of_three_objects())
     out, options = tmp_path / "a.zarr", ("--quiet", "--size", size)
     assert ingest(monkeypatch, tmp_path / "a.avro", "--from", "ztf", "--out", out, *options) == 0

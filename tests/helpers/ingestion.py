@@ -1,22 +1,15 @@
 """The command `ingest` as a user runs it."""
 
-import sys
 import tracemalloc
 from contextlib import contextmanager
 
-import pytest
-
-from finetune.cli import ingest as cli
-from simulator.dataset.store import open_dataset
+from simulator.dataset.reader import open_dataset
+from tests.helpers.running import run
 
 
 def ingest(monkeypatch, *arguments):
     """Exit code of ``ingest`` with these arguments."""
-    monkeypatch.setattr(sys, "argv", ["ingest", "--from", "hits", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-        sys.exit(0)
-    return stopped.value.code or 0
+    return run(monkeypatch, "ingest", "--from", "hits", *arguments)
 
 
 def ingested(monkeypatch, folder, *options):

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import galsim
 import numpy as np
 
-from simulator.scene.gaussians import pixel_centres
-from simulator.scene.profiles import sersic
-from simulator.scene.render import render
-from simulator.scene.scene import MOFFAT, Psf, Scene
+from simulator.gaussians import pixel_centres
+from simulator.psf.psf import MOFFAT, Psf
+from simulator.scene.render import Scene, render
+from simulator.scene.sersic import sersic
 
 # GalSim's defaults keep 0.5 % of the flux folded back; these let it judge 0.2 %.
 ACCURATE = galsim.GSParams(folding_threshold=3e-4, maxk_threshold=3e-4, maximum_fft_size=16384)
@@ -70,8 +70,8 @@ def scene(n_objects=1, n_exposures=1, **given) -> Scene:
 def rendered(one_scene, psf, size_pix, *, i=0, epoch=0):
     """Expected electrons of one exposure, (row, column) in float64."""
     image = np.empty(size_pix**2, dtype=np.float32)
-    grid = pixel_centres(size_pix)
-    render(image, *grid, size_pix, one_scene, psf, i, epoch, sersic(1), sersic(4))
+    grid = (*pixel_centres(size_pix), size_pix)
+    render(image, grid, one_scene, psf, i, epoch, sersic(1), sersic(4))
     return image.reshape(size_pix, size_pix).astype(float)
 
 

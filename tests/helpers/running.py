@@ -6,22 +6,16 @@ import sys
 
 import pytest
 
-from classifier import cli
+from skyreel import cli
 
 SMALL = {"filters": [4, 6, 6, 8], "embedding": 8, "units": 12}
 
 
 def run(monkeypatch, name, *arguments):
     """Exit code of a command with these arguments."""
-    return run_main(monkeypatch, name, getattr(cli, f"{name}_main"), *arguments)
-
-
-def run_main(monkeypatch, name, main, *arguments):
-    """Exit code of the command whose entry point is ``main``."""
     monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
     with pytest.raises(SystemExit) as stopped:
-        main()
-        sys.exit(0)
+        cli.run(name)
     return stopped.value.code or 0
 
 

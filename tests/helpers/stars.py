@@ -7,7 +7,7 @@ import numpy as np
 
 from classifier.dataset import StampBatch
 from classifier.photometry import PsfModel
-from simulator.scene.scene import MIXTURE
+from simulator.psf.psf import MIXTURE
 from survey_profiles import load_profile
 
 SIZE_PIX = 21
@@ -24,7 +24,7 @@ def draw(psf, seeing_pix=SEEING_PIX, *, x=0.0, y=0.0, ln_width=0.0, ln_beta=0.0,
     """One star of flux one, (row, column), with the shape that ``psf`` expects; or a galaxy."""
     expected = psf.expected(np.array([[seeing_pix]]))
     fwhm = float(expected.fwhm_pix[0, 0]) * np.exp(ln_width)
-    if psf.kind == MIXTURE:
+    if psf.survey.kind == MIXTURE:
         profile = galsim.Kolmogorov(fwhm=fwhm)
     else:
         profile = galsim.Moffat(beta=float(expected.beta[0, 0]) * np.exp(ln_beta), fwhm=fwhm)

@@ -10,7 +10,7 @@ import pytest
 from simulator.detector.defects import BAD_PIXEL, COSMIC_RAY, OUTSIDE, SATURATED
 from simulator.detector.resample import lanczos_weights
 from simulator.expose import Detector, expose
-from simulator.scene.scene import Psf
+from simulator.psf.psf import Psf
 from tests.helpers.pictures import moffat_psf, rendered, scene
 
 SIZE = 15

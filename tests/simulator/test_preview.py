@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from simulator.dataset.plan import make_plan
+from simulator.dataset.reader import open_dataset
 from simulator.dataset.run import execute, writer_for
 from simulator.dataset.schema import EPOCHS, OBJECTS
-from simulator.dataset.store import open_dataset
 from simulator.options import Options
 from simulator.preview import preview
-from simulator.preview.animation import movie
+from simulator.preview.animation import animation
 from simulator.preview.contact_sheet import COLUMNS, contact_sheet
 from simulator.preview.examples import Example, example_objects, shown_epochs
 from simulator.simulator import Sequences, Simulator
@@ -180,10 +180,10 @@ def test_classes_without_objects_are_left_out(tmp_path):
     assert len(pixels(tmp_path / "sheet.png")) == 134 + 2 * (26 + 126 + 40) + 84
 
 
-def test_a_movie_has_one_frame_per_epoch_of_the_longest_and_loops(tmp_path):
+def test_an_animation_has_one_frame_per_epoch_of_the_longest_and_loops(tmp_path):
     sequences = made_up(n_epochs=30)
     sequences.objects["n_epochs"][sequences.objects["label"] != 3] = 17
-    movie(sequences, CLASSES, ["g"], tmp_path / "movie.gif", title="A survey")
+    animation(sequences, CLASSES, ["g"], tmp_path / "movie.gif", title="A survey")
     with Image.open(tmp_path / "movie.gif") as image:
         assert image.n_frames == 30
         assert image.info["loop"] == 0
@@ -192,16 +192,16 @@ def test_a_movie_has_one_frame_per_epoch_of_the_longest_and_loops(tmp_path):
 
 
 def test_every_panel_of_every_frame_shows_its_stamp(tmp_path):
-    movie(made_up(n_epochs=5, n_bands=6), CLASSES, "ugrizy", tmp_path / "movie.gif")
+    animation(made_up(n_epochs=5, n_bands=6), CLASSES, "ugrizy", tmp_path / "movie.gif")
     for frame in frames(tmp_path / "movie.gif"):
         for panel in range(7):
             x = 16 + panel * (126 + 14)
             assert frame[68 : 68 + 126, x : x + 126].std() > 5
 
 
-def test_many_classes_go_on_a_second_line_of_the_movie(tmp_path):
+def test_many_classes_go_on_a_second_line_of_the_animation(tmp_path):
     names = [f"C{k}" for k in range(11)]
-    movie(made_up(n_classes=11, n_epochs=2, size=63), names, ["g"], tmp_path / "movie.gif")
+    animation(made_up(n_classes=11, n_epochs=2, size=63), names, ["g"], tmp_path / "movie.gif")
     assert next(frames(tmp_path / "movie.gif")).shape[0] == 44 + 2 * (24 + 126 + 22 + 56 + 14) + 4
 
 
@@ -245,7 +245,7 @@ def test_another_suffix_is_refused_before_any_work(tmp_path, name):
         preview(None, tmp_path / name)
 
 
-@pytest.mark.parametrize("draw", [contact_sheet, movie])
+@pytest.mark.parametrize("draw", [contact_sheet, animation])
 def test_places_that_cannot_be_written_are_named(tmp_path, draw, monkeypatch):
     sequences = made_up(n_classes=1, n_epochs=2)
     with pytest.raises(SimulationError, match="there is no folder"):
@@ -262,5 +262,5 @@ def test_places_that_cannot_be_written_are_named(tmp_path, draw, monkeypatch):
 
 
 def test_an_empty_batch_is_refused(tmp_path):
-    with pytest.raises(SimulationError, match="no object to show"):
+    with pytest.raises(SimulationError, match="no object to draw"):
         contact_sheet(made_up(per_class=0), CLASSES, ["g"], tmp_path / "x.png")

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator.gaussians import covariance
 from simulator.psf.empirical import _cubic, add_library_star, read_library
 from simulator.psf.moffat import moffat_scale
-from simulator.scene.gaussians import covariance
-from simulator.scene.scene import LIBRARY
+from simulator.psf.psf import LIBRARY
 from tests.helpers.oracles import moffat_stamp
 from tests.helpers.pictures import disagreement, moffat_psf, rendered, scene
 

@@ -1,71 +1,196 @@
-"""Any object of a data set can be made again from what the data set says of itself."""
+"""Any object of a data set regenerates from what the data set holds."""
+
+import json
+import shutil
 
 import numpy as np
 import pytest
 
 import simulator
-from simulator import Options, SimulationError, Simulator, load_profile, open_dataset, simulator_of
+from classifier.dataset import DatasetSplit
+from classifier.features.pipeline import observed_magnitudes, psf_of
+from simulator import (
+    Options,
+    SimulationError,
+    Simulator,
+    load_profile,
+    open_dataset,
+    regenerate,
+    simulator_of,
+)
+from simulator.dataset import inputs
 from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
 
+NAMES = (
+    "mjd",
+    "exposure_time_s",
+    "airmass",
+    "seeing_fwhm_arcsec",
+    "sky_adu",
+    "zero_point_mag",
+    "limiting_mag",
+)
 
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory):
-    """A data set made with tables of exposures and magnitudes, and the tables."""
-    folder = tmp_path_factory.mktemp("tables")
+
+def written_inputs(folder):
+    """A table of exposures, a table of magnitudes and a PSF library."""
+    folder.mkdir()
     pointing = Simulator(load_profile("hits"), Options(classes={"NV": 1})).sequence(0).epochs
-    names = (
-        "mjd",
-        "exposure_time_s",
-        "airmass",
-        "seeing_fwhm_arcsec",
-        "sky_adu",
-        "zero_point_mag",
-        "limiting_mag",
-    )
     rows = np.flatnonzero(np.isfinite(pointing["mjd"][0]))
-    lines = [",".join(("band", *names))]
-    lines += [",".join(("g", *(repr(float(pointing[n][0, r])) for n in names))) for r in rows]
+    lines = [",".join(("band", *NAMES))]
+    lines += [",".join(("g", *(repr(float(pointing[n][0, r])) for n in NAMES))) for r in rows]
     (folder / "exposures.csv").write_text("\n".join(lines))
     (folder / "magnitudes.csv").write_text("magnitude\n18.342\n")
-    options = Options(
-        classes={"NV": 1, "RRL": 1},
-        exposures=str(folder / "exposures.csv"),
-        magnitudes=str(folder / "magnitudes.csv"),
-        stamp_size_pix=9,
+    radius = np.hypot(*np.mgrid[-32:33, -32:33]) / 2
+    np.savez(
+        folder / "psf.npz",
+        epsf=((1 + (radius / 4) ** 2) ** -3.5)[None],
+        epsf_oversampling=2,
+        epsf_fwhm_pix=[4.0],
+        epsf_beta=[3.5],
+        epsf_e1=[0.0],
+        epsf_e2=[0.0],
     )
-    plan = make_plan("hits", options, folder / "d.zarr", n=20, overrides={"psf.beta_median": "3.3"})
+
+
+def made(folder, **options):
+    chosen = {
+        "classes": {"NV": 1, "RRL": 1},
+        "exposures": str(folder / "given" / "exposures.csv"),
+        "magnitudes": str(folder / "given" / "magnitudes.csv"),
+        "stamp_size_pix": 9,
+    }
+    library = {"psf.model": "library", "psf.library": str(folder / "given" / "psf.npz")}
+    plan = make_plan(
+        "hits", Options(**{**chosen, **options}), folder / "d.zarr", n=20, overrides=library
+    )
     with writer_for(plan) as writer:
         execute(plan, writer, threads=1)
+    return folder / "d.zarr"
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """A folder with a data set and the input files it was made with."""
+    folder = tmp_path_factory.mktemp("tables")
+    written_inputs(folder / "given")
+    made(folder)
     return folder
 
 
-def test_any_one_sequence_comes_back_bit_for_bit(tables):
-    again = simulator_of(tables / "d.zarr")
-    stored = open_dataset(tables / "d.zarr")["test"]
-    one = again.sequence(2, "test")
+def require_equal(path):
+    """The data set regenerates bit for bit."""
+    for split in ("train", "validation", "test"):
+        stored = open_dataset(path)[split]
+        again = simulator_of(path).batch(split, np.arange(stored["label"].shape[0]))
+        arrays = {"images": again.images, "mask": again.mask, **again.epochs, **again.objects}
+        for name, values in arrays.items():
+            np.testing.assert_array_equal(values, stored[name][:], err_msg=name)
+
+
+def edited(path, change):
+    """Change the attributes of a data set."""
+    file = path / "zarr.json"
+    metadata = json.loads(file.read_text())
+    change(metadata["attributes"])
+    file.write_text(json.dumps(metadata))
+
+
+def without_copies(folder, original):
+    """The data set as an older version made it: it names its input files and keeps no copy."""
+    path = folder / "old.zarr"
+    shutil.copytree(original / "d.zarr", path)
+    shutil.rmtree(path / "inputs")
+    edited(path, lambda attributes: attributes.pop("inputs"))
+    return path
+
+
+def test_any_one_sequence_comes_back_bit_for_bit(original):
+    stored = open_dataset(original / "d.zarr")["test"]
+    one = regenerate(original / "d.zarr", [2], "test")
     np.testing.assert_array_equal(one.images[0], stored["images"][2])
     np.testing.assert_array_equal(one.mask[0], stored["mask"][2])
     for name, values in {**one.epochs, **one.objects}.items():
         np.testing.assert_array_equal(values[0], stored[name][2], err_msg=name)
 
 
-def test_a_table_of_one_magnitude_gives_that_magnitude(tables):
-    found = open_dataset(tables / "d.zarr")["train"]["mean_mag"][:]
+def test_a_table_of_one_magnitude_gives_that_magnitude(original):
+    found = open_dataset(original / "d.zarr")["train"]["mean_mag"][:]
     np.testing.assert_allclose(found, 18.342, rtol=1e-6)
 
 
-def test_a_table_that_changed_or_went_is_named(tables):
-    table = tables / "exposures.csv"
-    text = table.read_text()
-    table.write_text(text + "\n")
+def measured(path):
+    """Observed magnitudes of the test split, by PSF photometry."""
+    split = DatasetSplit(path, "test")
+    return observed_magnitudes(split.stamps(0, len(split)), psf_of(split))
+
+
+def test_a_moved_data_set_without_its_input_files_regenerates_and_measures_the_same(tmp_path):
+    (tmp_path / "here").mkdir()
+    written_inputs(tmp_path / "here" / "given")
+    here, there = made(tmp_path / "here"), tmp_path / "there" / "d.zarr"
+    before = measured(here)
+    assert np.abs(before - 18.342).max() < 1
+    shutil.move(here, there)
+    shutil.rmtree(tmp_path / "here")
+    require_equal(there)
+    np.testing.assert_array_equal(measured(there), before)
+
+
+@pytest.mark.parametrize(
+    "copy", ["exposures/exposures.csv", "magnitudes/magnitudes.csv", "psf_library/psf.npz"]
+)
+def test_a_copy_that_changed_or_went_is_refused(original, tmp_path, copy):
+    path = tmp_path / "d.zarr"
+    shutil.copytree(original / "d.zarr", path)
+    with (path / "inputs" / copy).open("ab") as file:
+        file.write(b"\n")
     with pytest.raises(SimulationError, match="which has changed since"):
-        simulator_of(tables / "d.zarr")
-    table.rename(tables / "elsewhere.csv")
+        simulator_of(path)
+    (path / "inputs" / copy).unlink()
     with pytest.raises(SimulationError, match="which is not there"):
-        simulator_of(tables / "d.zarr")
-    (tables / "elsewhere.csv").rename(table)
-    table.write_text(text)
+        simulator_of(path)
+
+
+def test_a_data_set_without_copies_needs_the_original_files_unchanged(tmp_path):
+    written_inputs(tmp_path / "given")
+    made(tmp_path)
+    old, table = without_copies(tmp_path, tmp_path), tmp_path / "given" / "exposures.csv"
+    require_equal(old)
+    table.rename(tmp_path / "elsewhere.csv")
+    with pytest.raises(SimulationError, match=r"exposures\.csv, which is not there"):
+        simulator_of(old)
+    (tmp_path / "elsewhere.csv").rename(table)
+    table.write_text(table.read_text() + "\n")
+    with pytest.raises(SimulationError, match="which has changed since"):
+        simulator_of(old)
+
+
+def test_profiles_of_data_sets_without_copies_are_read_where_the_library_is_gone(
+    original, tmp_path
+):
+    old = without_copies(tmp_path, original)
+    gone = str(tmp_path / "gone.npz")
+    edited(old, lambda attributes: attributes["profile"]["psf"].update(library=gone))
+    assert DatasetSplit(old, "test").profile.psf.library == gone
+    with pytest.raises(SimulationError, match=r"gone\.npz"):
+        simulator_of(old)
+
+
+def test_large_input_files_are_refused_and_large_folders_stay_where_they_are(tmp_path, monkeypatch):
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "a.dat").write_bytes(b"12345")
+    named = {"templates": str(tmp_path / "templates")}
+    assert inputs.input_files(named)["templates"].is_copied
+    monkeypatch.setattr(inputs, "MAX_FOLDER_BYTES", 4)
+    large = inputs.input_files(named)
+    inputs.copy_inputs(tmp_path / "d.zarr", large)
+    assert inputs.described(large)["templates"]["file"] is None
+    assert not (tmp_path / "d.zarr").exists()
+    monkeypatch.setattr(inputs, "MAX_FILE_BYTES", 4)
+    with pytest.raises(SimulationError, match=r"a\.dat \(exposures\) has .* Cut it down"):
+        inputs.input_files({"exposures": tmp_path / "templates" / "a.dat"})
 
 
 def test_what_the_package_offers_can_be_imported():
@@ -92,3 +217,24 @@ def test_published_templates_make_every_class(real_data):
     options = Options(templates=str(reference))
     found = Simulator(load_profile("lsst"), options).batch("train", np.arange(35))
     assert found.images.any(axis=(1, 2, 3)).all()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_data_set_keeps_the_published_templates(real_data, tmp_path, monkeypatch, copied):
+    if not copied:
+        monkeypatch.setattr(inputs, "MAX_FOLDER_BYTES", 1)
+    reference = tmp_path / "sncosmo_data"
+    shutil.copytree(real_data / "reference" / "sncosmo_data", reference)
+    options = Options(classes={"SN": 1}, templates=str(reference), stamp_size_pix=9)
+    plan = make_plan("lsst", options, tmp_path / "d.zarr", n=8)
+    with writer_for(plan) as writer:
+        execute(plan, writer, threads=1)
+    if not copied:
+        require_equal(tmp_path / "d.zarr")
+    shutil.rmtree(reference)
+    if copied:
+        require_equal(tmp_path / "d.zarr")
+    else:
+        with pytest.raises(SimulationError, match="sncosmo_data, which is not there"):
+            simulator_of(tmp_path / "d.zarr")

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.psf.moffat import add_moffat, moffat_scale
-from simulator.scene import gaussians
-from simulator.scene.gaussians import add_concentric, covariance, pixel_centres
-from simulator.scene.profiles import kolmogorov, moffat_mixture, sersic
-from simulator.scene.scene import MIXTURE
+from simulator import gaussians
+from simulator.gaussians import add_concentric, covariance, pixel_centres
+from simulator.psf.kolmogorov import kolmogorov
+from simulator.psf.moffat import add_moffat, moffat_mixture, moffat_scale
+from simulator.psf.psf import MIXTURE
+from simulator.scene.sersic import sersic
 from tests.helpers.oracles import gaussian_stamp, moffat_stamp
 from tests.helpers.pictures import (
     Picture,

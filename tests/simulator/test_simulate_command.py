@@ -7,22 +7,20 @@ import sys
 import time
 from functools import partial
 
+import numpy as np
 import pytest
 
-from simulator import cli
-from simulator.dataset.store import open_dataset
+from simulator.dataset.reader import open_dataset
 from simulator.lightcurves import DEFAULT_CLASSES
+from tests.helpers.opsim import opsim, schedule
+from tests.helpers.running import run
 
 QUICK = ["--n", "28", "--stamp-size", "9", "--threads", "1", "--quiet"]
 
 
 def simulate(monkeypatch, *arguments):
     """Exit code of ``simulate`` with these arguments."""
-    monkeypatch.setattr(sys, "argv", ["simulate", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-        sys.exit(0)
-    return stopped.value.code or 0
+    return run(monkeypatch, "simulate", *arguments)
 
 
 def test_one_line_makes_a_data_set_and_its_record(monkeypatch, tmp_path):
@@ -38,6 +36,13 @@ def test_one_line_makes_a_data_set_and_its_record(monkeypatch, tmp_path):
     run = record["runs"][0]
     assert run["command"].startswith("simulate --survey hits --n 28 --validation 4 --test 4")
     assert run["made"] == 36
+
+
+def test_a_data_set_that_is_complete_is_said_to_be(monkeypatch, tmp_path, capsys):
+    arguments = ["--survey", "hits", "--out", tmp_path / "hits.zarr", *QUICK]
+    assert simulate(monkeypatch, *arguments) == 0
+    assert simulate(monkeypatch, *arguments[:-1]) == 0
+    assert "is complete: 36 sequences" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_dry_run_writes_nothing(monkeypatch, tmp_path, capsys):
@@ -62,7 +67,7 @@ def test_a_dry_run_writes_nothing(monkeypatch, tmp_path, capsys):
         (["--survey", "hits", "--profile-set", "camera.gian_e_per_adu=4"], "gain_e_per_adu"),
         (["--survey", "hits", "--profile-set", "camera.gain_e_per_adu=-4"], "greater than 0"),
         (["--survey", "hits", "--profile-set", "gain"], "write KEY=VALUE"),
-        (["--survey", "hits", "--preview", "movie.jpeg"], ".png"),
+        (["--survey", "hits", "--preview", "animation.jpeg"], ".png"),
         (["--survey", "hits", "--n", "900000000000"], "GB are free"),
         (["--survey", "hits", "--templates", "."], "SN Ia spectra models"),
         (
@@ -122,6 +127,16 @@ def test_what_became_of_an_exposure_table_is_said(monkeypatch, tmp_path, capsys)
     assert "40 rows left out: band not in use" in printed
 
 
+def test_an_opsim_schedule_is_used_from_the_command(monkeypatch, tmp_path, capsys):
+    path = opsim(tmp_path, schedule(np.random.default_rng(0)))
+    arguments = ["--survey", "lsst", "--exposures", path, "--out", tmp_path / "x.zarr", "--n", "4"]
+    arguments += ["--profile-set", 'cadence.bands=["g","r"]', "--profile-set"]
+    arguments += ["cadence.min_epochs=5", "--stamp-size", "9", "--threads", "1"]
+    assert simulate(monkeypatch, *arguments) == 0
+    assert "480 rows left out: band not in use" in " ".join(capsys.readouterr().out.split())
+    assert open_dataset(tmp_path / "x.zarr")["train"]["n_epochs"][:].min() >= 5
+
+
 def test_a_table_of_magnitudes_sets_the_brightness(monkeypatch, tmp_path):
     (tmp_path / "m.csv").write_text("magnitude\n19.0\n19.1\n")
     out = tmp_path / "x.zarr"
@@ -129,17 +144,6 @@ def test_a_table_of_magnitudes_sets_the_brightness(monkeypatch, tmp_path):
     assert simulate(monkeypatch, *arguments, "--out", out, *QUICK) == 0
     magnitudes = open_dataset(out)["train"]["mean_mag"][:]
     assert (magnitudes > 18.5).all() and (magnitudes < 19.6).all()
-
-
-def test_help_does_not_wait_for_heavy_imports():
-    listed = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "simulator.cli", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "numba" not in listed.stderr and "astropy" not in listed.stderr
-    assert "--survey" in listed.stdout
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 from simulator.detector.defects import OUTSIDE
 from simulator.lightcurves import DEFAULT_CLASSES
 from simulator.options import Options, parse_classes
-from simulator.scene.scene import noise_pixels
+from simulator.psf.psf import noise_pixels
 from simulator.simulator import Simulator
 from skyreel.errors import SimulationError
 from survey_profiles import load_profile

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import ks_2samp
 
+from simulator.lightcurves.cosmology import distance_modulus_mag, explosions_per_year
 from simulator.lightcurves.filters import bandpass, filter_names
 from simulator.lightcurves.magnitudes import MagnitudeLaw
 from simulator.lightcurves.protocol import Bands, Context
@@ -28,10 +29,9 @@ from simulator.lightcurves.supernovae import (
     supernova,
 )
 from simulator.lightcurves.supernovae import type_ii as supernova_ii
-from simulator.lightcurves.supernovae.cosmology import distance_modulus_mag, explosions_per_year
 from simulator.lightcurves.supernovae.detectable_volume import NODES
 from simulator.lightcurves.supernovae.sed_templates import hsiao_source
-from simulator.lightcurves.supernovae.supernova import SN
+from simulator.lightcurves.supernovae.supernova import Supernova
 from simulator.lightcurves.supernovae.type_ia import (
     X1,
     rate_per_mpc3_year,
@@ -49,12 +49,12 @@ HITS_DAYS = np.concatenate([(np.arange(5)[:, None] + [0, 0.07, 0.14, 0.21]).rave
 
 @pytest.fixture(scope="module")
 def lsst():
-    return SN(LSST)
+    return Supernova(LSST)
 
 
 @pytest.fixture(scope="module")
 def hits():
-    return SN(HITS)
+    return Supernova(HITS)
 
 
 def schedule(n_objects, mjd, *, band=0, limiting_mag=24.0):
@@ -310,7 +310,7 @@ def test_an_object_does_not_depend_on_the_others_in_its_batch(hits):
 def test_all_parameters_are_described_and_mean_nothing_for_the_other_subtype(hits):
     parameters = drawn(hits, hits_context(300))
     stored = {name for name in parameters if not name.startswith("_")}
-    assert stored == set(SN.parameters)
+    assert stored == set(Supernova.parameters)
     is_ia = parameters["subtype"] == 0
     assert 0.1 < is_ia.mean() < 0.9
     for name in ("x1", "c"):
@@ -327,7 +327,7 @@ def test_limiting_the_drawn_redshifts_leaves_what_blind_rejection_would(hits):
     batch = supernova._Batch(hits, Draws(9, np.arange(n), Purpose.PHYSICS), hits_context(n))
     cells = batch._cells
     cells._node = np.full_like(cells._node, NODES.size - 1)
-    cells._cumulative = np.cumsum(hits._reach._prior * hits._reach._explosions[:, -1])[None]
+    cells._cumulative = np.cumsum(hits._volume._prior * hits._volume._explosions[:, -1])[None]
     cells._cumulative = np.broadcast_to(cells._cumulative, (n, cells._node.shape[1]))
     unseen = batch.attempt(1, np.arange(n))
     seen = np.setdiff1d(np.arange(n), unseen)
@@ -384,9 +384,9 @@ def test_peaks_are_where_the_light_curve_says(lsst):
 
 def test_a_missing_template_directory_or_file_is_one_clear_sentence(tmp_path):
     with pytest.raises(ValueError, match="nowhere is not a directory"):
-        SN(HITS, tmp_path / "nowhere")
+        Supernova(HITS, tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"Hsiao_SED_V3\.fits are missing"):
-        SN(HITS, tmp_path)
+        Supernova(HITS, tmp_path)
 
 
 def test_missing_type_ii_spectra_are_one_clear_sentence(tmp_path):
@@ -401,7 +401,7 @@ def cache(real_data) -> Path:
 
 @pytest.fixture(scope="module")
 def templated(cache):
-    return SN(LSST, cache)
+    return Supernova(LSST, cache)
 
 
 @pytest.mark.real

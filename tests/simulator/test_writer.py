@@ -1,6 +1,7 @@
 """Data sets on disk: laid out as documented, finished after a kill, refused when they differ."""
 
 import hashlib
+import json
 import random
 import signal
 import subprocess
@@ -13,11 +14,13 @@ import pytest
 import xarray
 import zarr
 
-from simulator.dataset import store
+from simulator.dataset import writer
 from simulator.dataset.plan import make_plan
+from simulator.dataset.reader import open_dataset
 from simulator.dataset.run import execute, writer_for
 from simulator.dataset.schema import array_specs
-from simulator.dataset.store import open_dataset, shard_objects
+from simulator.dataset.settings import refuse_other_settings
+from simulator.dataset.writer import shard_objects
 from simulator.options import Options
 from skyreel.errors import SimulationError, StoreError
 from tests.helpers.datasets import make, plan_at
@@ -91,6 +94,43 @@ def test_other_settings_are_refused_by_name(dataset):
         make(dataset, **{"camera.read_noise_e": "9.5"})
 
 
+def with_version(path, package, version):
+    """Change the version of a package in the settings of a data set."""
+    file = path / "zarr.json"
+    metadata = json.loads(file.read_text())
+    metadata["attributes"]["settings"]["versions"][package] = version
+    file.write_text(json.dumps(metadata))
+
+
+def test_a_finished_data_set_is_accepted_after_an_upgrade_and_an_unfinished_one_is_not(tmp_path):
+    finished, started = tmp_path / "finished.zarr", tmp_path / "started.zarr"
+    make(finished, n=8)
+    writer_for(plan_at(started, n=8)).close()
+    for path in (finished, started):
+        with_version(path, "numpy", "1.0.0")
+    assert make(finished, n=8).made == 0
+    differing = refuse_other_settings(finished, plan_at(finished, n=8).settings())
+    assert [text.split(" here")[0].split(" is ")[0] for text in differing] == ["versions.numpy"]
+    with pytest.raises(SimulationError, match=r"unfinished .*\(pip install numpy==1\.0\.0"):
+        make(started, n=8)
+
+
+def test_a_package_that_only_writes_files_may_change_while_a_data_set_is_made(tmp_path):
+    writer_for(plan_at(tmp_path / "d.zarr", n=8)).close()
+    with_version(tmp_path / "d.zarr", "zarr", "3.0.0")
+    assert make(tmp_path / "d.zarr", n=8).made == 38
+
+
+def test_a_data_set_made_before_a_key_of_the_profile_existed_is_accepted(tmp_path):
+    path = tmp_path / "d.zarr"
+    make(path, n=8)
+    file = path / "zarr.json"
+    metadata = json.loads(file.read_text())
+    del metadata["attributes"]["settings"]["profile"]["hosts"]["other_fraction"]
+    file.write_text(json.dumps(metadata))
+    assert make(path, n=8).made == 0
+
+
 @pytest.mark.parametrize("content", ["a file", "a folder", "another group"])
 def test_what_is_not_ours_is_refused(tmp_path, content):
     path = tmp_path / "out.zarr"
@@ -110,7 +150,7 @@ def test_what_is_not_ours_is_refused(tmp_path, content):
 @pytest.fixture
 def small_shards(monkeypatch):
     """Shards of 64 objects, so that a small run has many."""
-    monkeypatch.setattr(store, "_MAX_SHARD_OBJECTS", 64)
+    monkeypatch.setattr(writer, "_MAX_SHARD_OBJECTS", 64)
 
 
 OTHER_ARRAYS = ("mask", "mjd", "label", "redshift")
@@ -163,8 +203,8 @@ SCRIPT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from simulator.dataset import store
-store._MAX_SHARD_OBJECTS = 64
+from simulator.dataset import writer
+writer._MAX_SHARD_OBJECTS = 64
 from tests.helpers.datasets import make
 print("ready", flush=True)
 make(Path(sys.argv[1]), n=6000, threads=2)

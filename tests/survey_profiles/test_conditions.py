@@ -22,7 +22,7 @@ COLUMNS = (
 
 # 5, 25, 50, 75 and 95 % of the 1,121 real g exposures of HiTS 2015 with header seeing up to
 # 2 arcsec, and how far drawn ones may be: the real ones come from 11 nights, whose scatter
-# limits what they tell. Seeing: 0.26 in ln over sqrt(11) is 8 %. Dark sky: 0.025 dex over
+# limits their accuracy. Seeing: 0.26 in ln over sqrt(11) is 8 %. Dark sky: 0.025 dex over
 # sqrt(9) is 2 %; moonlight (95 %) is one night. Zero point: 0.03 mag over sqrt(10) is 0.01,
 # of which two. Depth: 8 % in seeing is 0.09 mag; its own scatter of 0.6 mag adds little.
 # Airmass: one planned visit of 27 moves a percentile by 0.04.

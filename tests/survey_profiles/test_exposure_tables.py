@@ -7,8 +7,8 @@ import pytest
 from astropy.table import Table
 
 from survey_profiles import ExposureTableError, load_profile, read_exposures
-from survey_profiles.depth import effective_fwhm_arcsec, m5_mag
-from survey_profiles.exposure_tables.plain import unused_rows
+from survey_profiles.depth import effective_fwhm_arcsec
+from tests.helpers.opsim import OPSIM_TYPES, opsim, schedule
 
 COLUMNS = ("exposure_time_s", "airmass", "seeing_fwhm_arcsec", "sky_adu", "limiting_mag")
 
@@ -81,8 +81,9 @@ def test_bands_not_in_use_and_wide_exposures_are_left_out_and_counted(tmp_path):
         band=["g", "r", "g", "g", "i", "g"], seeing_fwhm_arcsec=[1, 1, 1.7, 1.2, 1, 1.3]
     )
     path, profile = written(tmp_path, content), load_profile("hits")
-    assert read_exposures(path, profile, 1).n_epochs.tolist() == [3]
-    assert unused_rows(path, profile) == {"band not in use": 2, "seeing too wide": 1}
+    got = read_exposures(path, profile)
+    assert got.n_epochs.tolist() == [3]
+    assert got.unused_rows == {"band not in use": 2, "seeing too wide": 1}
 
 
 def test_long_sequences_are_cut_into_windows_of_nearly_equal_length(tmp_path):
@@ -176,59 +177,10 @@ def test_the_real_exposures_of_hits_load_as_they_are(real_data):
     path, profile = real_data / "hits" / "exposures.ecsv", load_profile("hits")
     got = read_exposures(path, profile, 1)
     assert len(got) == 49 and got.n_epochs.sum() == 1121
-    assert unused_rows(path, profile) == {"band not in use": 282, "seeing too wide": 220}
+    assert got.unused_rows == {"band not in use": 282, "seeing too wide": 220}
 
 
 # --- OpSim ---------------------------------------------------------------------------------
-
-OPSIM_TYPES = {
-    "observationId": "INTEGER",
-    "fieldRA": "REAL",
-    "fieldDec": "REAL",
-    "observationStartMJD": "REAL",
-    "flush_by_mjd": "REAL",
-    "visitExposureTime": "REAL",
-    "band": "TEXT",
-    "airmass": "REAL",
-    "seeingFwhm500": "REAL",
-    "seeingFwhmEff": "REAL",
-    "skyBrightness": "REAL",
-    "fiveSigmaDepth": "REAL",
-}
-OPSIM_COLUMNS = tuple(OPSIM_TYPES)
-
-
-def opsim(folder, visits, name="baseline.db", columns=OPSIM_TYPES):
-    path = folder / name
-    with sqlite3.connect(path) as database:
-        declared = ", ".join(f"{c} {t}" for c, t in columns.items())
-        database.execute(f"CREATE TABLE observations ({declared})")
-        marks = ", ".join("?" * len(columns))
-        database.executemany(f"INSERT INTO observations VALUES ({marks})", visits)
-    database.close()
-    return path
-
-
-def schedule(rng, nights=120, loss_mag=0.0):
-    """Visits of three overlapping fields, all six bands, depths by the published formula."""
-    profile, visits = load_profile("lsst"), []
-    for night in range(nights):
-        for k, band in enumerate("ugrizy"):
-            airmass, eff, sky = rng.uniform(1, 1.4), rng.uniform(0.7, 1.2), rng.uniform(19, 22)
-            numbers = profile.bands[band]
-            depth = m5_mag(
-                numbers.m5_coefficient_mag,
-                sky_mag_per_arcsec2=sky,
-                effective_fwhm_arcsec=eff,
-                exposure_time_s=30.0,
-                extinction_mag_per_airmass=numbers.extinction_mag_per_airmass,
-                airmass=airmass,
-            )
-            mjd = 61000.2 + night + k * 0.005
-            field = (150.0 + 0.8 * (night % 3), -20.0)
-            rest = (mjd + 0.02, 30.0, band, airmass, eff, eff, sky, depth - loss_mag)
-            visits.append((len(visits), *field, mjd, *rest))
-    return visits
 
 
 def test_an_opsim_schedule_becomes_sequences_within_a_season(tmp_path):
@@ -240,6 +192,15 @@ def test_an_opsim_schedule_becomes_sequences_within_a_season(tmp_path):
     assert (np.diff(got.mjd, axis=1)[there[:, 1:]] > 0).all()
     assert np.nanmax(got.mjd - got.mjd[:, :1]) < profile.cadence.season.window_day
     assert set(got.band[there].tolist()) == set(range(6))
+
+
+def test_visits_of_a_schedule_that_are_not_used_are_counted(tmp_path):
+    path = opsim(tmp_path, schedule(np.random.default_rng(0)))
+    profile = load_profile("lsst", {"cadence.bands": '["g", "r"]', "cadence.min_epochs": "5"})
+    assert read_exposures(path, profile).unused_rows == {
+        "band not in use": 480,
+        "seeing too wide": 0,
+    }
 
 
 def test_opsim_depths_skies_and_zero_points_agree(tmp_path):

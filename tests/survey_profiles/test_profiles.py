@@ -2,11 +2,13 @@
 
 import json
 import pickle
+import tomllib
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from simulator import Options, Simulator
 from survey_profiles import Profile, ProfileError, load_profile, profile_names
 from survey_profiles.depth import m5_mag
 from survey_profiles.sources import flat_items, holds_number, source_of, unsourced_keys
@@ -62,7 +64,7 @@ def test_an_overridden_gain_holds_for_every_ccd():
     assert gains | {profile.camera.gain_e_per_adu} == {4.1}
 
 
-def test_all_problems_are_told_at_once():
+def test_all_problems_are_reported_at_once():
     found = problems_of(
         {
             "camera.gain_e_per_adu": -1,
@@ -125,6 +127,65 @@ def hits_file(tmp_path, change):
 def test_a_profile_of_ones_own_is_read_from_its_path(tmp_path):
     path = hits_file(tmp_path, lambda text: text.replace('name = "hits"', 'name = "mine"', 1))
     assert load_profile(path).name == "mine"
+
+
+MINIMAL = """
+name = "mine"
+reference_band = "r"
+camera = { pixel_scale_arcsec = 0.5, gain_e_per_adu = 1.5, read_noise_e = 8 }
+seeing = { zenith_fwhm_arcsec = [0.9, 1.4, 3.0] }
+field = { bright_mag = 14, faint_mag = 20.5 }
+site = { latitude_deg = 32.8, longitude_deg = -105.5 }
+[bands]
+g = { filter = "ztfg", exposure_time_s = 60, zero_point_mag = 23.6 }
+r = { filter = "ztfr", exposure_time_s = 60, zero_point_mag = 23.4 }
+[cadence]
+bands = ["g", "r"]
+[cadence.season]
+first_mjd = 60000
+night_gaps_day = [1, 2, 4]
+blocks = [{ bands = ["g", "r"] }]
+"""
+
+
+@pytest.fixture
+def minimal(tmp_path):
+    """The path of a profile of twenty keys."""
+    path = tmp_path / "mine.toml"
+    path.write_text(MINIMAL)
+    return path
+
+
+def test_twenty_keys_make_a_survey_that_simulates(minimal):
+    profile = load_profile(minimal)
+    assert len(list(flat_items(tomllib.loads(MINIMAL)))) == 20
+    assert profile.title == "mine" and profile.field.neighbour_faint_mag == 20.5
+    assert profile.bands["r"].extinction_mag_per_airmass == 0.126
+    assert profile.cadence.season.night_gap_weights == (1, 1, 1)
+    found = Simulator(profile, Options(stamp_size_pix=9)).batch("train", range(35))
+    assert found.objects["n_epochs"].min() >= profile.cadence.min_epochs
+    assert found.objects["max_signal_to_noise"].max() > 20
+    assert set(np.unique(found.objects["label"])) == set(range(7))
+
+
+def test_numbers_of_a_file_without_sources_are_the_users_and_the_rest_are_defaults(minimal):
+    profile = load_profile(minimal, {"psf.beta_median": "3.5"})
+    assert profile.psf.beta_median == 3.5 and profile.psf.model == "moffat"
+    for key in ("camera.gain_e_per_adu", "bands.g.zero_point_mag", "psf.beta_median"):
+        assert profile.source(key) == "set by the user"
+    assert "default" in profile.source("weather.cloudy_night_fraction")
+    assert Profile.model_validate(json.loads(json.dumps(profile.model_dump()))) == profile
+
+
+def test_every_key_is_described_and_keys_with_a_default_are_not_required():
+    schema = Profile.model_json_schema()
+    required = set()
+    for table in (schema, *schema["$defs"].values()):
+        required |= {f"{table['title']}.{key}" for key in table["required"]}
+        for key, field in table["properties"].items():
+            assert "description" in field or "$ref" in field, (table["title"], key)
+    assert "Band.zero_point_mag" in required and "Camera.gain_e_per_adu" in required
+    assert not required & {"Band.moonlight_factor", "Profile.title", "Profile.psf"}
 
 
 def test_an_unsourced_number_and_a_source_for_nothing_are_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""``survey`` lists, shows, plots and checks, and never answers a mistake with a traceback."""
+"""``survey`` lists, shows, plots and checks, and no mistake ends in a traceback."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def run(*arguments):
-    return CliRunner().invoke(app, [str(a) for a in arguments])
+    return CliRunner().invoke(app, [str(a) for a in arguments], prog_name="survey")
 
 
 def test_list_names_every_survey():
@@ -30,9 +30,10 @@ def test_show_prints_every_key_with_its_source(survey):
         assert text in result.stdout
 
 
-def test_show_draws_a_plot(tmp_path):
+@pytest.mark.parametrize("flag", ["--out", "--plot"])
+def test_show_draws_a_plot(tmp_path, flag):
     path = tmp_path / "hits.png"
-    result = run("show", "hits", "--plot", path, "--pointings", 40)
+    result = run("show", "hits", flag, path, "--pointings", 40)
     assert result.exit_code == 0 and f"wrote {path}" in result.stdout
     assert path.read_bytes().startswith(PNG)
 
@@ -40,7 +41,7 @@ def test_show_draws_a_plot(tmp_path):
 @pytest.mark.parametrize("target", ["no_such_folder/x.png", "x.docx", "."])
 def test_a_plot_that_cannot_be_written_is_refused(tmp_path, target):
     result = run("show", "hits", "--plot", tmp_path / target)
-    assert result.exit_code == 2 and result.stderr.startswith("--plot")
+    assert result.exit_code == 2 and result.stderr.startswith("survey show: --out")
     assert not result.stdout
 
 
@@ -56,7 +57,7 @@ def test_check_accepts_a_good_file(tmp_path):
     assert result.exit_code == 0 and "OK" in result.stdout
 
 
-def test_check_tells_every_problem_of_a_bad_file(tmp_path):
+def test_check_lists_every_problem_of_a_bad_file(tmp_path):
     path = tmp_path / "mine.toml"
     text = (resources.files("survey_profiles") / "ztf.toml").read_text()
     text = text.replace("gain_e_per_adu = 5.8", "gain_e_adu = 5.8").replace(
@@ -71,20 +72,9 @@ def test_check_tells_every_problem_of_a_bad_file(tmp_path):
     assert any("camera.read_noise_e: found -1; allowed" in line for line in lines)
 
 
-def test_long_values_are_told_in_short():
+def test_long_values_are_shortened():
     assert value_text(({"a": 1}, {"a": 2})) == "2 entries"
     assert value_text((0.5, 1.0)) == "0.5 1" and value_text(()) == "none"
-
-
-def test_help_imports_nothing_heavy():
-    code = (
-        "import sys; from survey_profiles.cli import main; sys.argv = ['survey', '--help']\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "print(sorted({'numpy', 'pydantic', 'matplotlib', 'numba'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.rstrip().endswith("[]")
 
 
 def test_the_file_of_a_profile_can_be_printed_to_start_from(tmp_path):

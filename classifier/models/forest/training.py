@@ -35,7 +35,7 @@ from classifier.models.forest.growing import (
     smallest_as_good,
 )
 from classifier.models.model_card import CARD, upgraded, write_card
-from skyreel.atomic_files import alone_in, claim, whole_file
+from skyreel.atomic_files import claim_folder, locked_folder, whole_file
 from skyreel.errors import ClassifierError
 from skyreel.provenance import versions
 
@@ -125,7 +125,7 @@ class ForestTraining:
             images=options.images,
             light_curves=options.light_curves,
         )
-        claim(self.folder, self._settings(), complete=self.is_complete(), upgrade=upgraded)
+        claim_folder(self.folder, self._settings(), complete=self.is_complete(), upgrade=upgraded)
 
     def _settings(self):
         options = self.options
@@ -158,7 +158,7 @@ class ForestTraining:
         ClassifierError, OutputError
         """
         start = time.perf_counter()
-        with alone_in(self.folder):
+        with locked_folder(self.folder):
             if not self.is_complete():
                 for name, split in self.splits.items():
                     self._make_features(name, len(split), on_step)

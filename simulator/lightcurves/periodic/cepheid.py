@@ -1,7 +1,7 @@
 """Classical Cepheids of the fundamental mode, 1 to 100 days.
 
 Below 10 d the shapes are those of 48 real stars (Fourier series of order 8 to the BVI curves
-of Berdnikov et al. 2014), each used near its own period; above, the templates of Pejcha &
+of Berdnikov et al. 2014), each used close to its own period; above, the templates of Pejcha &
 Kochanek 2012. Bands are tied by amplitude ratios and share one phase.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from simulator.lightcurves.periodic.periodic_star import (
     relative_to,
 )
 from simulator.lightcurves.protocol import Bands
+
+if TYPE_CHECKING:
+    from simulator.rng import Draws
 
 NODES = 513
 # Split normal in log P after the fundamental-mode Cepheids of the LMC in OGLE-III (Soszynski
@@ -105,7 +109,7 @@ class Cepheid(PeriodicStar):
         return np.where(is_long, self._star_log_period.size + template, star)
 
 
-def draw_log_periods(draws):
+def draw_log_periods(draws: Draws) -> np.ndarray:
     """log10 of periods [d] from the split normal, cut at its limits."""
     grid = np.linspace(*LOG_PERIOD_LIMITS, 401)
     sigma = np.where(grid < LOG_PERIOD_MODE, *LOG_PERIOD_SIGMA)
@@ -125,7 +129,7 @@ def _scales(draws, log_period, is_long):
     return np.where(is_long, long, 1 + STAR_AMPLITUDE_SCATTER * normal)
 
 
-def mean_magnitudes(log_period, own_colour=0.0):
+def mean_magnitudes(log_period: np.ndarray, own_colour: np.ndarray | float = 0.0) -> np.ndarray:
     """Mean ugrizy of LMC Cepheids without extinction, shape (object, 6).
 
     V and I from the OGLE period-luminosity relations (Udalski 1999, as used by OGLE-III);
@@ -148,7 +152,7 @@ def mean_magnitudes(log_period, own_colour=0.0):
     return np.stack([u, g, r, i, z, z - 0.45 * (i - z)], axis=-1)
 
 
-def star_series():
+def star_series() -> tuple[np.ndarray, np.ndarray]:
     """Real stars below 10 d, by period: (log P, coefficients (star, BVI, cos/sin, order))."""
     lines = data_path("cepheid_short_period_fourier8.csv").read_text().splitlines()[2:]
     table = [line.split(",") for line in lines]
@@ -160,7 +164,7 @@ def star_series():
     return log_period[order], series[order]
 
 
-def template_series():
+def template_series() -> tuple[np.ndarray, np.ndarray]:
     """Templates from 10 d: (log P, coefficients (period, tau/rho, cos/sin, order))."""
     lines = data_path("cepheid_long_period_fourier12.csv").read_text().splitlines()[3:]
     table = [line.split(",") for line in lines]

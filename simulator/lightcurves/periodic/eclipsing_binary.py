@@ -2,8 +2,8 @@
 
 Periods, amplitudes and colours follow the LINEAR variables (Palaversa et al. 2013, AJ 146, 101):
 contact systems its type 5 (2,246 stars), semi-detached ones its Algol type 4 (342); detached
-systems are added with log P uniform to 10 d and Algol amplitudes. LINEAR saw stars of large
-amplitude, so do we; its unfiltered amplitudes are taken as ours in r.
+systems are added with log P uniform to 10 d and Algol amplitudes. LINEAR is biased to large
+amplitudes, and so are these; its unfiltered amplitudes are taken as those in r.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CONTACT, SEMI_DETACHED, DETACHED = range(len(SUBTYPES))
 # systems that are hard to find (13 % there) 30 %. Detection by the survey then acts on it.
 SUBTYPE_FRACTION = (0.70, 0.10, 0.20)
 ECLIPSE_SIGMA = 5.0
-RESCUE_ABOVE_LIMIT_MAG = 4.0
+BRIGHTENED_ABOVE_LIMIT_MAG = 4.0
 NODES = 513
 
 # Percentiles of the LINEAR table (types 5 and 4): log10 period [d], amplitude and g-i [mag].
@@ -146,7 +146,7 @@ class EclipsingBinary(PeriodicStar):
         log_temperature = np.log(self._systems["temperature_1_k"][system])
         return np.interp(-log_temperature, -np.log(LOCUS_TEMPERATURE_K), LOCUS_G_I)
 
-    def out_of_eclipse(self, parameters, band):
+    def out_of_eclipse(self, parameters: dict[str, np.ndarray], band: np.ndarray) -> np.ndarray:
         """Magnitude at maximum light in each epoch's band, shape (object, epoch)."""
         brightest = self.shapes.of(self.shapes.brightest, parameters["_shape"])
         return np.take_along_axis(parameters["_level"] + brightest, band, axis=1)
@@ -159,7 +159,7 @@ class EclipsingBinary(PeriodicStar):
         significant = schedule.signal_to_noise(magnitude, change_mag=level) >= ECLIPSE_SIGMA
         return np.any(significant & (magnitude > level) & schedule.observed, axis=1)
 
-    def _rescue(self, parameters, context):
+    def _brightened(self, parameters, context):
         """Put primary minimum on the deepest epoch, 4 mag above its limiting magnitude there.
 
         Every eclipse of the library is then detected unless the limit is a few electrons.
@@ -170,7 +170,7 @@ class EclipsingBinary(PeriodicStar):
         deepest_mjd = np.where(schedule.observed.any(axis=1), schedule.mjd[rows, epoch], 0.0)
         at_minimum = {**parameters, "epoch_min_mjd": deepest_mjd}
         magnitude = self.magnitudes(at_minimum, schedule.mjd, schedule.band)[rows, epoch]
-        step = magnitude - (limit[rows, epoch] - RESCUE_ABOVE_LIMIT_MAG)
+        step = magnitude - (limit[rows, epoch] - BRIGHTENED_ABOVE_LIMIT_MAG)
         return brightened(at_minimum, np.where(np.isfinite(step), step, 0.0))
 
 
@@ -204,7 +204,7 @@ def _temperatures_k(g_i):
     return np.exp(np.interp(g_i, LOCUS_G_I, np.log(LOCUS_TEMPERATURE_K)))
 
 
-def locus_magnitudes(g_i):
+def locus_magnitudes(g_i: np.ndarray) -> np.ndarray:
     """Magnitudes in ugrizy of dwarfs with these g-i, relative to r, shape (object, 6)."""
     u_g, r_i, i_z = (np.interp(g_i, LOCUS_G_I, c) for c in (LOCUS_U_G, LOCUS_R_I, LOCUS_I_Z))
     g = g_i - r_i

@@ -1,4 +1,4 @@
-"""RR Lyrae stars of type ab and c: the 483 stars of SDSS Stripe 82, drawn anew.
+"""RR Lyrae stars of type ab and c: the population of the 483 stars of SDSS Stripe 82.
 
 Numbers and templates are those of Sesar et al. 2010 (ApJ 708, 717), tables 2 and 3: periods,
 g amplitudes and their relation, amplitude ratios, colours, and how often each template fits.
@@ -93,6 +93,7 @@ class RRLyrae(PeriodicStar):
     """RR Lyrae stars; with ``templates`` holding the published archive, its own curves."""
 
     name = "RRL"
+    thesis_cutoff_mag = 21.5
     parameters = MappingProxyType(
         {
             "subtype": "0 for RRab, 1 for RRc",
@@ -207,7 +208,7 @@ def _ids_from_numbers(is_c, numbers):
     return np.where(is_c, C.first_id + numbers - first_c, AB.first_id + numbers).astype(float)
 
 
-def template_curves(templates: Path | None = None):
+def template_curves(templates: Path | None = None) -> dict[tuple[str, str], np.ndarray]:
     """Curves from 0 at maximum to about 1 at minimum, by (letter, id), shape (node,).
 
     From the published archive if ``templates`` holds it, otherwise from order-10 Fourier fits

@@ -1,1 +1,1 @@
-"""Supernovae: spectra seen through filters, rates and cosmology, and when they are seen."""
+"""Supernovae: spectra, rates, light curves and detection."""

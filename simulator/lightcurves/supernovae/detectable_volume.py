@@ -1,18 +1,21 @@
-"""How far each kind of supernova can be seen, so that few drawn ones must be rejected.
+"""The volume in which each kind of supernova can be detected, so that few draws are rejected.
 
 Supernovae are drawn from cells (subtype and bin of luminosity). A cell's weight for one object
 is its share of the luminosity function times all explosions per year out to the redshift at
 which the cell's brightest supernova could still rise above the object's deepest exposure
 within its time span. Nothing visible lies beyond, so rejection afterwards leaves the true
-distribution; what is lost are the few SNe Ia brighter than ``brightest`` allows for.
+distribution, but for the few SNe Ia brighter than ``brightest`` allows for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numba import njit
 
-from simulator.lightcurves.supernovae.cosmology import distance_modulus_mag, explosions_per_year
+from simulator.lightcurves.cosmology import distance_modulus_mag, explosions_per_year
 from simulator.lightcurves.supernovae.light_curve_kernels import (
     COLUMNS,
     OFFSET,
@@ -21,15 +24,24 @@ from simulator.lightcurves.supernovae.light_curve_kernels import (
 )
 from simulator.lightcurves.supernovae.seds import REDSHIFTS
 
+if TYPE_CHECKING:
+    from simulator.lightcurves.supernovae.seds import Grid
+    from simulator.lightcurves.supernovae.type_ia import SupernovaIa
+    from simulator.lightcurves.supernovae.type_ii import SupernovaII
+    from simulator.observing.schedule import Schedule
+    from simulator.rng import Draws
+
 N_BINS = 16  # per subtype
 NODES = np.geomspace(0.001, REDSHIFTS[-1], 160)  # redshifts that limits are chosen from
 AGES_DAY = np.geomspace(0.5, 150.0, 40)  # since explosion, observer frame
 
 
-class Reach:
-    """Cells of both subtypes, with the faintest depth that still sees each at each redshift."""
+class DetectableVolume:
+    """Cells of both subtypes, with the depth that detects each at each redshift."""
 
-    def __init__(self, subtypes, grids, n_bands):
+    def __init__(
+        self, subtypes: Sequence[SupernovaIa | SupernovaII], grids: Sequence[Grid], n_bands: int
+    ) -> None:
         self._edges = [subtype.bin_edges(N_BINS) for subtype in subtypes]
         self._prior = np.concatenate([np.diff(edges) for edges in self._edges])
         brightest = [s.brightest(e) for s, e in zip(subtypes, self._edges, strict=True)]
@@ -37,8 +49,10 @@ class Reach:
         rates = [_cumulative_rate(subtype) for subtype in subtypes]
         self._explosions = np.repeat(rates, N_BINS, axis=0)
 
-    def cells(self, schedule, first_explosion_mjd, last_mjd):
-        """What may be drawn for each object of a schedule."""
+    def cells(
+        self, schedule: Schedule, first_explosion_mjd: np.ndarray, last_mjd: np.ndarray
+    ) -> Cells:
+        """The cells that each object of a schedule is drawn from."""
         depth_mag = deepest_per_band(*exposures(schedule), self._brightest.shape[1])
         span = np.searchsorted(AGES_DAY, last_mjd - first_explosion_mjd)
         age = np.minimum(span, AGES_DAY.size - 1)
@@ -47,8 +61,8 @@ class Reach:
         return Cells(np.cumsum(weight, axis=1), node, self._edges, self._explosions)
 
 
-def exposures(schedule):
-    """Times, bands and limiting magnitudes in the one memory layout the kernels compile for."""
+def exposures(schedule: Schedule) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Times, bands and limiting magnitudes in the memory layout of the compiled kernels."""
     return (
         np.ascontiguousarray(schedule.mjd, dtype=float),
         np.ascontiguousarray(schedule.band, dtype=np.int64),
@@ -57,13 +71,19 @@ def exposures(schedule):
 
 
 class Cells:
-    """The cells of a batch, drawn in proportion to the supernovae they may show."""
+    """The cells of a batch, drawn in proportion to the supernovae that may be detected in them."""
 
-    def __init__(self, cumulative, node, edges, explosions):
+    def __init__(
+        self,
+        cumulative: np.ndarray,
+        node: np.ndarray,
+        edges: list[np.ndarray],
+        explosions: np.ndarray,
+    ) -> None:
         self._cumulative, self._node = cumulative, node
         self._edges, self._explosions = edges, explosions
 
-    def draw(self, draws, rows):
+    def draw(self, draws: Draws, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Subtype, quantile of luminosity and redshift, each of shape (rows,)."""
         cumulative = self._cumulative[rows]
         target = draws.uniform() * cumulative[:, -1]
@@ -114,7 +134,9 @@ def _light_curves(brightest, grids, n_bands):
 
 
 @njit(cache=True, nogil=True)
-def deepest_per_band(mjd, band, limiting_mag, n_bands):
+def deepest_per_band(
+    mjd: np.ndarray, band: np.ndarray, limiting_mag: np.ndarray, n_bands: int
+) -> np.ndarray:
     """Faintest limiting magnitude per (object, band); -inf where there is no exposure."""
     depth = np.full((mjd.shape[0], n_bands), -np.inf)
     for i in range(mjd.shape[0]):
@@ -125,8 +147,8 @@ def deepest_per_band(mjd, band, limiting_mag, n_bands):
 
 
 @njit(cache=True, nogil=True)
-def farthest_nodes(depth_mag, age, brightest):
-    """First node of redshift beyond the reach of every band, (object, cell).
+def farthest_nodes(depth_mag: np.ndarray, age: np.ndarray, brightest: np.ndarray) -> np.ndarray:
+    """First node of redshift at which no band detects a cell, (object, cell).
 
     ``brightest`` is (cell, band, age, node) and increases along the nodes.
     """

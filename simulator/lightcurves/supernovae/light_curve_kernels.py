@@ -8,11 +8,15 @@ parametric SN II of ``plateau_magnitude`` times a table of colours.
 from __future__ import annotations
 
 from math import exp, inf, log, log10
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 
 from simulator.lightcurves.supernovae.seds import REDSHIFT_STEP, bilinear, linear
+
+if TYPE_CHECKING:
+    from simulator.lightcurves.supernovae.seds import Grid
 
 COLUMNS = (
     "subtype",
@@ -61,7 +65,7 @@ _PEAK_FIRST, _PEAK_LAST = 0.05, 6.0  # of the rise time
 
 
 @njit(cache=True, nogil=True)
-def plateau_magnitude(age_day, row):
+def plateau_magnitude(age_day: float, row: np.ndarray) -> float:
     """Rest-frame r magnitude of a SN II relative to its peak; ``age_day`` > 0, rest frame.
 
     Rise as 1 - (1 - t / t_rise)^2 in flux, three straight declines (slopes s1, s2, s3 of
@@ -79,7 +83,7 @@ def plateau_magnitude(age_day, row):
 
 
 @njit(cache=True, nogil=True)
-def log_temperature(age_day, row):
+def log_temperature(age_day: float, row: np.ndarray) -> float:
     """Natural log of the photosphere's temperature [K]."""
     cooling = LOG_TEMPERATURE_AT_1_DAY - COOLING_EXPONENT * log(age_day)
     bounded = min(max(cooling, LOG_TEMPERATURE_FLOOR), LOG_TEMPERATURE_CEILING)
@@ -87,7 +91,9 @@ def log_temperature(age_day, row):
 
 
 @njit(cache=True, nogil=True)
-def table_magnitude(age_day, z_index, row, table, grid):
+def table_magnitude(
+    age_day: float, z_index: float, row: np.ndarray, table: np.ndarray, grid: Grid
+) -> float:
     """Magnitude from a (redshift, age) table; before its first age the light grows as t^2."""
     warped_day = age_day / row[STRETCH]
     looked_up_day = max(warped_day, grid.first)
@@ -98,7 +104,7 @@ def table_magnitude(age_day, z_index, row, table, grid):
 
 
 @njit(cache=True, nogil=True)
-def magnitude(row, mjd, band, grid_ia, grid_ii):
+def magnitude(row: np.ndarray, mjd: float, band: int, grid_ia: Grid, grid_ii: Grid) -> float:
     """AB magnitude of one supernova at one time; +inf before it explodes and at NaN times."""
     age_day = (mjd - row[EXPLOSION]) / (1.0 + row[REDSHIFT])
     if not age_day > 0.0:
@@ -115,7 +121,14 @@ def magnitude(row, mjd, band, grid_ia, grid_ii):
 
 
 @njit(cache=True, nogil=True)
-def fill_magnitudes(out, physics, mjd, band, grid_ia, grid_ii):
+def fill_magnitudes(
+    out: np.ndarray,
+    physics: np.ndarray,
+    mjd: np.ndarray,
+    band: np.ndarray,
+    grid_ia: Grid,
+    grid_ii: Grid,
+) -> None:
     """Magnitudes of a batch into ``out``, all (object, epoch)."""
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
@@ -123,9 +136,17 @@ def fill_magnitudes(out, physics, mjd, band, grid_ia, grid_ii):
 
 
 @njit(cache=True, nogil=True)
-def detected(rows, physics, mjd, band, limiting_mag, grid_ia, grid_ii):
+def detected(
+    rows: np.ndarray,
+    physics: np.ndarray,
+    mjd: np.ndarray,
+    band: np.ndarray,
+    limiting_mag: np.ndarray,
+    grid_ia: Grid,
+    grid_ii: Grid,
+) -> np.ndarray:
     """Whether each supernova is above the limit at any epoch of its row of the schedule."""
-    seen = np.zeros(rows.size, dtype=np.bool_)
+    found = np.zeros(rows.size, dtype=np.bool_)
     for k in range(rows.size):
         i = rows[k]
         for j in range(mjd.shape[1]):
@@ -133,13 +154,13 @@ def detected(rows, physics, mjd, band, limiting_mag, grid_ia, grid_ii):
                 continue
             value = magnitude(physics[k], mjd[i, j], band[i, j], grid_ia, grid_ii)
             if value < limiting_mag[i, j]:
-                seen[k] = True
+                found[k] = True
                 break
-    return seen
+    return found
 
 
 @njit(cache=True, nogil=True)
-def find_peaks(physics, band, grid_ia, grid_ii):
+def find_peaks(physics: np.ndarray, band: int, grid_ia: Grid, grid_ii: Grid) -> np.ndarray:
     """Peak magnitude and its MJD in one band, (object, 2), on a log-spaced grid of ages.
 
     Steps are 5 % of the age: 1 d at the peak of a SN Ia.

@@ -1,17 +1,20 @@
 """Published spectral series, read through sncosmo: packaged ones, or a user's sncosmo cache.
 
-Files are opened by path, never by sncosmo's registry, so nothing global changes and nothing
-is ever downloaded.
+Files are opened by path, not through sncosmo's registry, so nothing is downloaded.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from simulator.lightcurves.supernovae.seds import WAVE_ANGSTROM
 from skyreel.errors import SimulationError
+
+if TYPE_CHECKING:
+    from sncosmo import TimeSeriesSource
 
 HSIAO_FILE = Path("models/hsiao/Hsiao_SED_V3.fits")
 # Type II in sncosmo's list of built-in sources; SN 1987A is left out as peculiar.
@@ -37,7 +40,7 @@ def check_directory(templates: Path) -> None:
         )
 
 
-def hsiao_source(templates: Path | None = None):
+def hsiao_source(templates: Path | None = None) -> TimeSeriesSource:
     """The SN Ia of Hsiao et al. (2007) as an sncosmo source.
 
     The packaged subsample (5 d steps), or the full V3 when ``templates`` is given.
@@ -54,7 +57,7 @@ def hsiao_source(templates: Path | None = None):
     return sncosmo.TimeSeriesSource(*sncosmo.read_griddata_fits(str(path)), name="hsiao")
 
 
-def type_ii_sources(templates: Path):
+def type_ii_sources(templates: Path) -> list[TimeSeriesSource]:
     """The SNe II of Sako et al. (2011) and Vincenzi et al. (2019) found under ``templates``."""
     import sncosmo
 
@@ -72,14 +75,14 @@ def _linear_source(sncosmo, path):
     return sncosmo.TimeSeriesSource(*grid, zero_before=True, time_spline_degree=1, name=path.stem)
 
 
-def first_visible_phase_day(source) -> float:
+def first_visible_phase_day(source: TimeSeriesSource) -> float:
     """The first phase at which the rest-frame V light is above 1 % of its peak."""
     phase_day = np.arange(source.minphase(), source.maxphase(), 0.25)
     light = np.nan_to_num(source.bandflux("bessellv", phase_day))
     return float(phase_day[np.argmax(light > _VISIBLE_FRACTION * light.max())])
 
 
-def spectra(source, phase_day):
+def spectra(source: TimeSeriesSource, phase_day: np.ndarray) -> np.ndarray:
     """Flux density at WAVE_ANGSTROM, (phase, wavelength); ends of the source's range are held."""
     phase_day = np.clip(phase_day, source.minphase(), source.maxphase())
     wave_angstrom = np.clip(WAVE_ANGSTROM, source.minwave(), source.maxwave())

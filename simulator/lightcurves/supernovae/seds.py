@@ -43,7 +43,7 @@ class SedSeries:
     flux: np.ndarray
 
 
-def band_weights(filters: list[Bandpass]):
+def band_weights(filters: list[Bandpass]) -> np.ndarray:
     """Weights that turn rest-frame flux into AB = 0 units, (band, redshift, wavelength).
 
     From m = -2.5 log10(int F lambda T dlambda / int F_AB lambda T dlambda) with
@@ -55,20 +55,20 @@ def band_weights(filters: list[Bandpass]):
     return np.stack([photons * f.at(stretch * WAVE_ANGSTROM) / f.ab_zero_flux for f in filters])
 
 
-def magnitude_table(series: list[SedSeries], weights):
+def magnitude_table(series: list[SedSeries], weights: np.ndarray) -> np.ndarray:
     """AB magnitudes of every spectrum, (template, band, redshift, abscissa)."""
     flux = np.stack([weights @ one.flux.T for one in series])
     floor = _FAINTEST_RELATIVE_FLUX * flux.max(axis=(1, 3), keepdims=True)
     return -2.5 * np.log10(np.maximum(flux, floor))
 
 
-def reddening_table(spectrum, law_mag, weights):
+def reddening_table(spectrum: np.ndarray, law_mag: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Dimming [mag] per unit of a reddening law, in each band and redshift.
 
     Parameters
     ----------
     spectrum : array, shape (wavelength,)
-        What is reddened; the table holds to first order for others.
+        The reddened spectrum; the table holds to first order for others.
     law_mag : array, shape (wavelength,)
         Dimming [mag] at WAVE_ANGSTROM for unit reddening.
     """
@@ -76,7 +76,7 @@ def reddening_table(spectrum, law_mag, weights):
     return -2.5 * np.log10((weights @ dimmed) / (weights @ spectrum)) / _SMALL_REDDENING_MAG
 
 
-def dust_law(total_to_selective):
+def dust_law(total_to_selective: float) -> np.ndarray:
     """A(lambda) / A(V) of Cardelli, Clayton & Mathis (1989) at WAVE_ANGSTROM."""
     from sncosmo import CCM89Dust
 
@@ -86,7 +86,7 @@ def dust_law(total_to_selective):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def bilinear(table, row, column):
+def bilinear(table: np.ndarray, row: float, column: float) -> float:
     """A (row, column) table at fractional indices; linear beyond its edges."""
     i = min(max(int(row), 0), table.shape[0] - 2)
     j = min(max(int(column), 0), table.shape[1] - 2)
@@ -98,7 +98,7 @@ def bilinear(table, row, column):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def linear(values, position):
+def linear(values: np.ndarray, position: float) -> float:
     """A (node,) table at a fractional index; linear beyond its edges."""
     i = min(max(int(position), 0), values.size - 2)
     return values[i] + (position - i) * (values[i + 1] - values[i])

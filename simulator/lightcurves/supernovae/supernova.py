@@ -1,24 +1,35 @@
-"""Supernovae: types Ia and II in their natural proportions, among those the survey sees.
+"""Supernovae of types Ia and II, in the proportions of a magnitude-limited survey.
 
 An object's exposures are given and never changed. Explosions are uniform over their time span
 (from five days before the first, as real surveys also begin after some explosions), redshifts
-follow rate x comoving volume / (1 + z), and what no exposure shows above its limiting magnitude
-is drawn again from scratch: subtype, redshift, luminosity and time. The survivors are
-therefore distributed as a magnitude-limited survey finds them.
+follow rate x comoving volume / (1 + z). A supernova that is above the limiting magnitude of no
+exposure is redrawn whole: subtype, redshift, luminosity and time. The detected ones are therefore
+distributed as a magnitude-limited survey finds them.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import ClassVar
+
 import numpy as np
 
+from simulator.lightcurves.cosmology import MIN_REDSHIFT, distance_modulus_mag
 from simulator.lightcurves.filters import bandpass
-from simulator.lightcurves.supernovae.cosmology import MIN_REDSHIFT, distance_modulus_mag
-from simulator.lightcurves.supernovae.detectable_volume import Reach, exposures
+from simulator.lightcurves.protocol import (
+    Bands,
+    Context,
+    HostPlacement,
+    HostSite,
+    LightCurveModel,
+)
+from simulator.lightcurves.supernovae.detectable_volume import DetectableVolume, exposures
 from simulator.lightcurves.supernovae.light_curve_kernels import (
     COLUMNS,
     EXPLOSION,
     OFFSET,
     REDSHIFT,
+    TYPE_IA,
     detected,
     fill_magnitudes,
     find_peaks,
@@ -27,6 +38,7 @@ from simulator.lightcurves.supernovae.sed_templates import check_directory
 from simulator.lightcurves.supernovae.seds import band_weights
 from simulator.lightcurves.supernovae.type_ia import SupernovaIa
 from simulator.lightcurves.supernovae.type_ii import SupernovaII
+from simulator.rng import Draws
 
 EARLY_EXPLOSION_DAY = 5.0  # of 46 real HiTS SNe, 12 alert within 2 d of their first exposure
 MAX_ATTEMPTS = 200
@@ -34,7 +46,7 @@ NEARER = 0.8  # factor of redshift per step once the attempts are used up
 _MAX_STEPS = 60
 
 
-class SN:
+class Supernova(LightCurveModel):
     """Supernovae of types Ia and II.
 
     Parameters
@@ -47,8 +59,8 @@ class SN:
 
     name = "SN"
     alerts = True
-    host = "own"
-    parameters = {  # noqa: RUF012 - read-only by contract
+    host_placement = HostPlacement.OWN_HOST
+    parameters: ClassVar = {
         "subtype": "0 = SN Ia, 1 = SN II",
         "redshift": "redshift",
         "explosion_mjd": "time of explosion [d]",
@@ -62,16 +74,17 @@ class SN:
         "plateau_day": "SN II without templates: rest-frame explosion to end of plateau [d]",
     }
 
-    def __init__(self, bands, templates=None):
+    def __init__(self, bands: Bands, templates: Path | None = None) -> None:
+        super().__init__(bands, templates)
         if templates is not None:
             check_directory(templates)
         weights = band_weights([bandpass(name) for name in bands.filters])
         self._reference = bands.reference
         self._subtypes = (SupernovaIa(weights, templates), SupernovaII(weights, templates))
         self._grids = tuple(subtype.grid for subtype in self._subtypes)
-        self._reach = Reach(self._subtypes, self._grids, len(bands.filters))
+        self._volume = DetectableVolume(self._subtypes, self._grids, len(bands.filters))
 
-    def sample(self, draws, context):
+    def sample(self, draws: Draws, context: Context) -> dict[str, np.ndarray]:
         """Parameters of a batch; every supernova is detected at one epoch or more."""
         batch = _Batch(self, draws, context)
         still_open = np.arange(len(draws))
@@ -82,7 +95,13 @@ class SN:
         batch.bring_nearer(still_open)
         return batch.parameters()
 
-    def magnitudes(self, parameters, mjd, band):
+    def host_sites(self, parameters: dict[str, np.ndarray]) -> np.ndarray:
+        """SNe Ia follow the light; SNe II, of young stars, are in the disc."""
+        return np.where(parameters["subtype"] == TYPE_IA, HostSite.LIGHT, HostSite.DISC)
+
+    def magnitudes(
+        self, parameters: dict[str, np.ndarray], mjd: np.ndarray, band: np.ndarray
+    ) -> np.ndarray:
         """AB magnitudes, (object, epoch); +inf before the explosion and at padded epochs."""
         mjd = np.ascontiguousarray(mjd, dtype=float)
         band = np.ascontiguousarray(band, dtype=np.int64)
@@ -93,7 +112,7 @@ class SN:
 
 
 class _Batch:
-    """The objects of one call of ``SN.sample`` and what has been settled about them."""
+    """The objects of one call of ``Supernova.sample`` and their accepted draws."""
 
     def __init__(self, model, draws, context):
         self._model, self._draws, self._context = model, draws, context
@@ -101,13 +120,15 @@ class _Batch:
         mjd = self._exposures[0]
         self._first_mjd = np.fmin.reduce(mjd, axis=1) - EARLY_EXPLOSION_DAY
         self._last_mjd = np.fmax.reduce(mjd, axis=1)
-        self._cells = model._reach.cells(context.schedule, self._first_mjd, self._last_mjd)
+        self._cells = model._volume.cells(context.schedule, self._first_mjd, self._last_mjd)
         self._physics = np.zeros((len(draws), len(COLUMNS)))
-        names = [name for name in SN.parameters if name not in ("subtype", "peak_mjd", "peak_mag")]
+        names = [
+            name for name in Supernova.parameters if name not in ("subtype", "peak_mjd", "peak_mag")
+        ]
         self._stored = {name: np.full(len(draws), np.nan) for name in names}
 
     def attempt(self, number, rows):
-        """Draw the objects in ``rows`` afresh; return the rows that stay undetected."""
+        """Draw the objects in ``rows``; return the rows that are not detected."""
         draws = self._draws.attempt(number, rows)
         physics, stored = self._draw(draws, rows)
         if self._model.name in self._context.magnitude_law.by_class:
@@ -117,7 +138,7 @@ class _Batch:
         self._physics[rows] = physics
         for name, values in self._stored.items():
             values[rows] = stored.get(name, np.nan)
-        return rows[~self._seen(rows)]
+        return rows[~self._detected(rows)]
 
     def _draw(self, draws, rows):
         """Physics (rows, column) and stored numbers of one attempt.
@@ -138,20 +159,20 @@ class _Batch:
         physics[:, OFFSET] += distance_modulus_mag(redshift)
         return physics, stored
 
-    def _seen(self, rows):
+    def _detected(self, rows):
         return detected(rows, self._physics[rows], *self._exposures, *self._model._grids)
 
     def bring_nearer(self, rows):
-        """Where every attempt failed: explode first of all, ever nearer until it is seen."""
+        """Where all attempts failed: the earliest explosion, at falling redshift until detected."""
         self._physics[rows, EXPLOSION] = self._first_mjd[rows]
         for _ in range(_MAX_STEPS):
-            rows = rows[~self._seen(rows)]
+            rows = rows[~self._detected(rows)]
             if rows.size == 0:
                 return
             far = self._physics[rows, REDSHIFT]
-            near = np.maximum(NEARER * far, MIN_REDSHIFT)
-            self._physics[rows, REDSHIFT] = near
-            change_mag = distance_modulus_mag(near) - distance_modulus_mag(far)
+            nearer = np.maximum(NEARER * far, MIN_REDSHIFT)
+            self._physics[rows, REDSHIFT] = nearer
+            change_mag = distance_modulus_mag(nearer) - distance_modulus_mag(far)
             self._physics[rows, OFFSET] += change_mag
 
     def parameters(self):

@@ -9,6 +9,9 @@ quoted from memory of the papers and checked for plausibility only.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.special import ndtr, ndtri
 
@@ -39,6 +42,11 @@ from simulator.lightcurves.supernovae.sed_templates import (
     type_ii_sources,
 )
 from simulator.lightcurves.supernovae.type_ia import with_tail
+
+if TYPE_CHECKING:
+    from sncosmo import TimeSeriesSource
+
+    from simulator.rng import Draws
 
 PEAK_ABSOLUTE_MAG = (-16.74, 1.01)  # mean, sigma; Anderson et al. 2014, and the next six lines
 SLOPE_1_MAG_100_DAY = (2.65, 1.50)
@@ -73,7 +81,7 @@ LOCAL_CORE_COLLAPSE_PER_MPC3_YEAR = 0.7e-4
 TYPE_II_FRACTION = 0.70
 
 
-def rate_per_mpc3_year(redshift):
+def rate_per_mpc3_year(redshift: np.ndarray) -> np.ndarray:
     """Volumetric rate, /Mpc^3/yr."""
 
     def shape(z):
@@ -83,8 +91,8 @@ def rate_per_mpc3_year(redshift):
     return local * shape(redshift) / shape(0.0)
 
 
-def blanketing(temperature_K, wave_angstrom):
-    """What metal lines leave of the blackbody, shape of ``wave_angstrom``.
+def blanketing(temperature_K: float, wave_angstrom: np.ndarray) -> np.ndarray:
+    """Transmission of the metal lines above the blackbody, shape of ``wave_angstrom``.
 
     Log-linear in wavelength, linear in temperature; beyond the table its ends hold.
     """
@@ -92,7 +100,7 @@ def blanketing(temperature_K, wave_angstrom):
     return np.exp(np.interp(wave_angstrom, BLANKETING_WAVE_ANGSTROM, np.log(at_nodes)))
 
 
-def photosphere(temperature_K):
+def photosphere(temperature_K: float) -> np.ndarray:
     """Relative flux density per wavelength at WAVE_ANGSTROM."""
     exponent = 1.438777e8 / (seds.WAVE_ANGSTROM * temperature_K)  # hc / k = 1.438777e8 A K
     return (
@@ -105,7 +113,7 @@ def photosphere(temperature_K):
 class SupernovaII:
     """Tables and population of the SNe II; luminosity bins are bins of peak magnitude."""
 
-    def __init__(self, weights, templates=None):
+    def __init__(self, weights: np.ndarray, templates: Path | None = None) -> None:
         if templates is None:
             self.grid, self._n_templates = photosphere_grid(weights), 0
         else:
@@ -114,12 +122,12 @@ class SupernovaII:
 
     rate_per_mpc3_year = staticmethod(rate_per_mpc3_year)
 
-    def bin_edges(self, n_bins):
+    def bin_edges(self, n_bins: int) -> np.ndarray:
         """Cumulative probabilities at the edges of equal bins of magnitude, (bin + 1,)."""
         cdf = ndtr(np.linspace(-BRIGHT_SIGMA, TRUNCATION_SIGMA, n_bins + 1))
         return (cdf - cdf[0]) / (cdf[-1] - cdf[0])
 
-    def brightest(self, edges_cdf):
+    def brightest(self, edges_cdf: np.ndarray) -> dict[int, np.ndarray | float]:
         """Physics rows of the brightest usual SN of each bin: fast, hot, without dust."""
         n = edges_cdf.size - 1
         zero = np.zeros(n)
@@ -129,7 +137,9 @@ class SupernovaII:
         fast = {RISE: 4.0, LOG_TEMPERATURE_FACTOR: TEMPERATURE_SCATTER}
         return {**row, **usual, **slopes, **fast, TEMPLATE: self._template(zero)}
 
-    def draw(self, draws, quantile):
+    def draw(
+        self, draws: Draws, quantile: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], dict[int, np.ndarray | float]]:
         """Parameters and physics of a batch whose peak magnitudes are at the given quantiles."""
         absolute_mag = truncated_normal(quantile, PEAK_ABSOLUTE_MAG, BRIGHT_SIGMA)
         host_av_mag = -HOST_AV_MEAN_MAG * np.log(draws.uniform())
@@ -150,7 +160,7 @@ class SupernovaII:
         return {SUBTYPE: TYPE_II, OFFSET: absolute_mag, REDDENING: host_av_mag, STRETCH: 1.0}
 
 
-def draw_shape(draws):
+def draw_shape(draws: Draws) -> dict[int, np.ndarray]:
     """Columns of the parametric light curve; slopes in mag/d, times in rest-frame days."""
 
     def truncated(law):
@@ -170,13 +180,15 @@ def draw_shape(draws):
     }
 
 
-def truncated_normal(quantile, law, low_sigma=TRUNCATION_SIGMA):
+def truncated_normal(
+    quantile: np.ndarray, law: tuple[float, float], low_sigma: float = TRUNCATION_SIGMA
+) -> np.ndarray:
     """Values of a normal law (mean, sigma) cut ``low_sigma`` below and 3 sigma above its mean."""
     low, high = ndtr([-low_sigma, TRUNCATION_SIGMA])
     return law[0] + law[1] * ndtri(low + quantile * (high - low))
 
 
-def photosphere_grid(weights):
+def photosphere_grid(weights: np.ndarray) -> seds.Grid:
     """Colours over (1, band, redshift, log temperature) relative to rest-frame r = 0 (AB)."""
     margin = 4 * TEMPERATURE_SCATTER
     first, last = LOG_TEMPERATURE_FLOOR - margin, LOG_TEMPERATURE_CEILING + margin
@@ -187,7 +199,7 @@ def photosphere_grid(weights):
     return seds.Grid(table, _host_reddening(photosphere(8500.0), weights), first, 0.02)
 
 
-def template_grid(sources, weights):
+def template_grid(sources: list[TimeSeriesSource], weights: np.ndarray) -> seds.Grid:
     """Magnitudes over (template, band, redshift, age) for V = 0 (AB) at peak.
 
     Templates that end early go on with the slope of their last days.

@@ -1,0 +1,185 @@
+"""Writing a data set: Zarr v3, shard by shard, each there whole or not at all.
+
+A data set comes into being under another name and is renamed once its arrays are laid out.
+From then on a run that stops can leave four things behind, and each is put right by the next:
+
+A. temporary files of an unfinished write (removed when the data set is opened again);
+B. some arrays of a shard written, others not (the shard has no mark and is made once more);
+C. all arrays written but no mark (likewise; the same bytes are written once more);
+D. everything marked (nothing to do).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.codecs import BloscCodec
+
+from simulator.dataset.inputs import FOLDER, InputFile, copy_inputs, described
+from simulator.dataset.reader import MARKS, is_free, open_root
+from simulator.dataset.schema import FORMAT_VERSION, PIXELS, ArraySpec
+from simulator.dataset.settings import refuse_other_settings
+from skyreel.atomic_files import folder_lock
+from skyreel.errors import StoreError
+
+CHUNK_OBJECTS = 64
+_SHARD_BYTES = 96 * 2**20  # images of one shard, before compression
+_MAX_SHARD_OBJECTS = 4096
+_UNFINISHED = ".creating"
+
+
+def shard_objects(n_epochs: int, size_pix: int, pixel_bytes: int = 2) -> int:
+    """Objects per shard: a multiple of the chunk whose images stay below 96 MiB."""
+    fitting = _SHARD_BYTES // (pixel_bytes * n_epochs * size_pix**2)
+    return int(np.clip(fitting // CHUNK_OBJECTS, 1, _MAX_SHARD_OBJECTS // CHUNK_OBJECTS)) * (
+        CHUNK_OBJECTS
+    )
+
+
+class DatasetWriter:
+    """The data set of one run, made if it is not there and continued if it is.
+
+    Parameters
+    ----------
+    path : str or Path
+    settings : mapping
+        Everything the data depend on. A data set made with others is refused.
+    attributes : mapping
+        What else describes the data.
+    specs : sequence of ArraySpec
+    counts : mapping of split to number of objects
+    n_epochs, size_pix : int
+        Epochs of the longest sequence; rows and columns of a stamp.
+    inputs : mapping of role to InputFile, optional
+        Files to keep inside the data set.
+
+    Raises
+    ------
+    SimulationError
+        The path holds something else, or a data set made with other settings.
+    StoreError
+        The data set cannot be written, or another process is writing it.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        settings: Mapping[str, Any],
+        attributes: Mapping[str, Any],
+        specs: Sequence[ArraySpec],
+        counts: Mapping[str, int],
+        n_epochs: int,
+        size_pix: int,
+        inputs: Mapping[str, InputFile] | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.specs = tuple(specs)
+        self.counts = dict(counts)
+        self.shape = {"epoch": n_epochs, "y": size_pix, "x": size_pix}
+        pixel_bytes = next(np.dtype(s.dtype).itemsize for s in self.specs if s.name == "images")
+        self.per_shard = shard_objects(n_epochs, size_pix, pixel_bytes)
+        if is_free(self.path):
+            kept = {"inputs": described(inputs)} if inputs else {}
+            own = {"settings": settings, "format_version": FORMAT_VERSION}
+            self._create({**attributes, **kept, **own}, inputs or {})
+        refuse_other_settings(self.path, settings)
+        self._lock = folder_lock(self.path)
+        for leftover in self.path.rglob("*.partial"):
+            if leftover.relative_to(self.path).parts[0] != FOLDER:
+                leftover.unlink(missing_ok=True)
+        self._root = open_root(self.path)
+
+    def __enter__(self) -> DatasetWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let another process write."""
+        os.close(self._lock)
+
+    def _create(self, attributes, inputs):
+        unfinished = self.path.with_name(f"{self.path.name}{_UNFINISHED}")
+        try:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.parent.mkdir(parents=True, exist_ok=True)
+            root = zarr.create_group(unfinished, attributes=attributes)
+            copy_inputs(unfinished, inputs)
+            names = {key: attributes[key] for key in ("classes", "bands")}
+            for split, count in self.counts.items():
+                self._create_split(root.create_group(split, attributes=names), count)
+            unfinished.rename(self.path)
+        except OSError as error:
+            reason = error.strerror or error
+            raise StoreError(f"{self.path}: cannot be written ({reason}).") from error
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+    def _create_split(self, group, count):
+        for spec in self.specs:
+            _create_array(group, spec, count, self.shape, self.per_shard)
+        n_shards = -(-count // self.per_shard)
+        group.create_array(
+            MARKS,
+            shape=(n_shards,),
+            chunks=(1,),
+            dtype="bool",
+            compressors=None,
+            dimension_names=("shard",),
+            attributes={"description": "shards that are complete"},
+        )
+
+    def pending(self) -> list[tuple[str, int, int, int]]:
+        """(split, shard, first object, end) of every shard still to be made."""
+        todo = []
+        for split, count in self.counts.items():
+            for shard in np.flatnonzero(~self._root[split][MARKS][:]) if count else ():
+                first = int(shard) * self.per_shard
+                todo.append((split, int(shard), first, min(first + self.per_shard, count)))
+        return todo
+
+    def write_shard(self, split: str, shard: int, arrays: dict[str, np.ndarray]) -> None:
+        """Write one shard; its mark comes last, so a stopped run leaves it pending."""
+        group = self._root[split]
+        try:
+            self._write(group, shard, arrays)
+        except OSError as error:
+            raise StoreError(
+                f"{self.path}: writing stopped ({error.strerror or error}). Finished shards are "
+                "kept: make room and run the same command again to go on."
+            ) from error
+
+    def _write(self, group, shard, arrays):
+        first = shard * self.per_shard
+        rows = slice(first, first + len(arrays["label"]))
+        for spec in self.specs:
+            group[spec.name][rows] = arrays[spec.name]
+        group[MARKS][shard] = True
+
+
+def _create_array(group, spec: ArraySpec, count, sizes, per_shard):
+    shape = tuple(count if d == "object" else sizes[d] for d in spec.dimensions)
+    inner = shape[1:]
+    if spec.dimensions == PIXELS:
+        blocks = {"chunks": (CHUNK_OBJECTS, *inner), "shards": (per_shard, *inner)}
+    else:
+        blocks = {"chunks": (per_shard, *inner)}
+    attributes = {"description": spec.description, **({"units": spec.unit} if spec.unit else {})}
+    group.create_array(
+        spec.name,
+        shape=shape,
+        dtype=spec.dtype,
+        fill_value=spec.fill_value,
+        compressors=BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"),
+        dimension_names=spec.dimensions,
+        attributes=attributes,
+        **blocks,
+    )

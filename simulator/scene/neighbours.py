@@ -1,0 +1,55 @@
+"""Neighbouring stars in a stamp."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import pdtr
+
+from simulator.lightcurves.star_colours import StarColours
+from simulator.rng import Draws, Purpose
+
+if TYPE_CHECKING:
+    from simulator.lightcurves.protocol import Bands
+    from survey_profiles import Profile
+
+_EDGE_PIX = 3.0  # neighbours this far outside a stamp still add light to it
+
+
+class Neighbours:
+    """Other stars in the stamp, from the field's number counts."""
+
+    def __init__(self, profile: Profile, bands: Bands) -> None:
+        self._field = profile.field
+        self._scale_arcsec = profile.camera.pixel_scale_arcsec
+        self._colours = StarColours(bands)
+
+    def draw(
+        self, seed: int, objects: np.ndarray, size_pix: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(number (object,), x, y (object, neighbour), magnitude (object, neighbour, band)).
+
+        Positions are in pixels from the source; rows are padded beyond ``number``.
+        """
+        draws = Draws(seed, objects, Purpose.NEIGHBOURS)
+        half_pix = 0.5 * size_pix + _EDGE_PIX
+        area_arcmin2 = (2 * half_pix * self._scale_arcsec / 60.0) ** 2
+        mean = self._field.neighbours_per_arcmin2 * area_arcmin2
+        thresholds = pdtr(np.arange(int(mean + 8 * np.sqrt(mean)) + 8), mean)
+        number = np.searchsorted(thresholds, draws.uniform())
+        x, y, magnitude = [], [], []
+        for _ in range(max(int(number.max(initial=0)), 1)):
+            x.append(draws.uniform(-half_pix, half_pix))
+            y.append(draws.uniform(-half_pix, half_pix))
+            magnitude.append(self._magnitude(draws)[:, None] + self._colours.draw(draws))
+        return number, np.stack(x, 1), np.stack(y, 1), np.stack(magnitude, 1)
+
+    def _magnitude(self, draws):
+        """Counts that grow as 10^(slope m) between the bright limit and the neighbours' own."""
+        slope = self._field.star_counts_slope_per_mag
+        bright, faint = self._field.bright_mag, self._field.neighbour_faint_mag
+        if slope == 0:
+            return draws.uniform(bright, faint)
+        low, high = 10.0 ** (slope * (bright - faint)), 1.0
+        return faint + np.log10(draws.uniform(low, high)) / slope

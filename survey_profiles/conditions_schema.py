@@ -1,0 +1,104 @@
+"""What a profile holds of the observing conditions: seeing, sky, weather and depth."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from survey_profiles.schema_types import (
+    Finite,
+    Fraction,
+    NotNegative,
+    Positive,
+    Probabilities,
+    Table,
+    require_quantiles,
+)
+
+
+class Seeing(Table):
+    """Half-maximum width of the PSF at the zenith and its correlation in time.
+
+    The zenith width follows the quantile table. Its normal score is the sum of a part common
+    to a night (``night_share`` of the variance), a part that drifts over ``drift_time_h``
+    within it (``drift_share``) and white noise (the rest). With ``model = "power"`` the width
+    is zenith x band.seeing_factor x airmass^airmass_exponent; with ``"rubin"`` the zenith
+    width is the atmosphere's at 500 nm and the telescope's ``system_fwhm_arcsec`` is added as
+    the Rubin Observatory does (``conditions.rubin_fwhm_arcsec``).
+    """
+
+    model: Literal["power", "rubin"] = "power"
+    """How the width follows from that at the zenith; see above."""
+    probabilities: Probabilities = (0.0, 0.5, 1.0)
+    """Cumulative probabilities of ``zenith_fwhm_arcsec``; by default its three numbers are the
+    best, the median and the worst seeing."""
+    zenith_fwhm_arcsec: Annotated[tuple[Positive, ...], Field(min_length=2)]
+    """[arcsec] Half-maximum widths at the zenith, one for each probability, increasing."""
+    airmass_exponent: Annotated[float, Field(ge=0, le=2)] = 0.6
+    """Exponent of the airmass; the default is Kolmogorov turbulence (Roddier 1981)."""
+    system_fwhm_arcsec: NotNegative = 0.0
+    """[arcsec] Width that the telescope adds, for model "rubin"."""
+    night_share: Fraction = 0.8
+    """Share of the variance common to a night; the default is rounded from DECam exposures."""
+    drift_share: Fraction = 0.15
+    """Share of the variance that drifts within a night; the default is rounded from DECam
+    exposures."""
+    drift_time_h: Positive = 0.4
+    """[h] Time over which the drift is correlated; the default is that of DECam exposures."""
+    max_fwhm_arcsec: Positive = 60.0
+    """[arcsec] Wider exposures are dropped; the default keeps all."""
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        require_quantiles(self.probabilities, self.zenith_fwhm_arcsec, "zenith_fwhm_arcsec")
+        if self.night_share + self.drift_share > 1:
+            total = self.night_share + self.drift_share
+            raise ValueError(f"night_share + drift_share at most 1, not {total:g}")
+        return self
+
+
+class Sky(Table):
+    """Variation of the dark sky: airmass^airmass_exponent, with scatter in dex."""
+
+    airmass_exponent: Annotated[float, Field(ge=0, le=2)] = 0.25
+    """Exponent of the airmass; the default is that of DECam exposures."""
+    night_scatter_dex: Annotated[float, Field(ge=0, le=1)] = 0.025
+    """[dex] Scatter from night to night; the default is that of DECam exposures."""
+    exposure_scatter_dex: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """[dex] Scatter from exposure to exposure; the default is that of DECam exposures."""
+
+
+class Weather(Table):
+    """Transparency: clear nights scatter a little, cloudy ones lose light exponentially."""
+
+    night_scatter_mag: NotNegative = 0.02
+    """[mag] Scatter of the zero point from night to night; the default is a photometric site."""
+    exposure_scatter_mag: NotNegative = 0.01
+    """[mag] Scatter of the zero point from exposure to exposure; the default is a photometric
+    site."""
+    cloudy_night_fraction: Fraction = 0.1
+    """Fraction of nights with thin cloud through which the survey observes; default assumed."""
+    cloud_loss_mean_mag: NotNegative = 0.3
+    """[mag] Mean of the exponential loss of light in such nights; default assumed."""
+    calibration_scatter_mag: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """[mag] Error of the zero point of an exposure at an object: it changes the light that
+    arrives and is in no recorded number."""
+
+
+class Depth(Table):
+    """How ``limiting_mag`` (5 sigma, point source) follows from the other conditions."""
+
+    model: Literal["noise", "m5"] = "noise"
+    """"noise": from zero point, sky and read noise within 2.266 FWHM^2, plus the band's
+    ``depth_offset_mag``; "m5": Ivezic et al. 2019, equation 6, with the band's
+    ``m5_coefficient_mag``."""
+    residual_probabilities: Probabilities = (0.0, 1.0)
+    """Cumulative probabilities of ``residual_mag``."""
+    residual_mag: Annotated[tuple[Finite, ...], Field(min_length=2)] = (0.0, 0.0)
+    """[mag] Quantiles of what is added to the depth; the default adds nothing."""
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        require_quantiles(self.residual_probabilities, self.residual_mag, "residual_mag")
+        return self

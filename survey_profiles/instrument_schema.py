@@ -1,0 +1,204 @@
+"""What a profile holds of the instrument: detectors, PSF and bands."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from survey_profiles.schema_types import (
+    Finite,
+    Fraction,
+    Magnitude,
+    NotNegative,
+    Positive,
+    Table,
+)
+
+Saturation = Annotated[float, Field(gt=0, le=65535)]  # counts are kept in 16 bits
+_Offset = Annotated[float, Field(ge=-1, le=1)]
+_Beta = Annotated[float, Field(gt=1)]
+_Scatter = Annotated[float, Field(ge=0, le=0.3)]
+
+
+class Ccd(Table):
+    """One detector of a mosaic."""
+
+    name: str
+    """Name of the detector, as the column ``ccd`` of an exposure table may give it."""
+    gain_e_per_adu: Positive
+    """[electron/ADU] Gain."""
+    read_noise_e: NotNegative
+    """[electron] Read noise of one pixel, RMS."""
+    saturation_adu: Saturation
+    """[ADU] Counts at which a pixel saturates."""
+
+
+class Camera(Table):
+    """The detectors; a CCD of ``ccds``, where there are any, overrides the common numbers."""
+
+    pixel_scale_arcsec: Annotated[float, Field(gt=0, le=30)]
+    """[arcsec/pixel] Pixel scale."""
+    gain_e_per_adu: Positive
+    """[electron/ADU] Gain."""
+    read_noise_e: NotNegative
+    """[electron] Read noise of one pixel, RMS."""
+    saturation_adu: Saturation = 65535.0
+    """[ADU] Counts at which a pixel saturates; the default is the limit of 16 bits."""
+    dark_current_e_per_s: NotNegative = 0.0
+    """[electron/s] Dark current of one pixel; the default suits a cooled CCD."""
+    cosmic_ray_rate_per_mpix_s: Annotated[float, Field(ge=0, le=100)] = 0.056
+    """[1/(megapixel s)] Rate of cosmic rays; the default is 1.5 per cm^2 and minute on 15 micron
+    pixels of thin silicon (Smith et al. 2002, SPIE 4669, 172)."""
+    hot_pixel_fraction: Annotated[float, Field(ge=0, le=0.2)] = 2e-5
+    """Fraction of hot pixels; the default is the order of magnitude of cooled CCDs."""
+    bad_column_fraction: Annotated[float, Field(ge=0, le=0.2)] = 5e-4
+    """Fraction of bad columns; the default is about one column of 2,048."""
+    pixel_um: Annotated[float, Field(gt=0, le=100)] = 15.0
+    """[micron] Physical size of a pixel; sets the length of cosmic-ray tracks in pixels."""
+    silicon_um: Annotated[float, Field(gt=0, le=1000)] = 20.0
+    """[micron] Depth of silicon in which tracks leave charge; the default is a thinned CCD."""
+    edge_stamp_fraction: Fraction = 0.0
+    """Fraction of objects whose stamp is cut by the edge of the detector."""
+    ccds: tuple[Ccd, ...] = ()
+    """The detectors of a mosaic; each object lies on one of them."""
+
+
+class Psf(Table):
+    """Shape of a point source; its width is in ``Seeing``.
+
+    ln beta = ln(beta_median) + beta_fwhm_exponent ln(FWHM / 1 arcsec) plus a term common to
+    all exposures of a pointing and one per exposure, each normal with its ``scatter`` (in ln).
+    Ellipticity components e1 = e cos 2 theta and e2 = e sin 2 theta, e = (a - b)/(a + b),
+    have a mean and two such terms. The width at an object differs from the exposure's by two
+    more, ``fwhm_pointing_scatter`` and ``fwhm_exposure_scatter`` (in ln). Moffat profiles may be
+    asymmetric (coma): q = r^2 / a^2 grows by min(q, 4 - q) c . r / FWHM up to q = 4, where both
+    components of c are the sum of two normal terms of mean zero, ``lopsided_pointing_scatter``
+    and ``lopsided_exposure_scatter``.
+    """
+
+    model: Literal["moffat", "kolmogorov", "library"] = "moffat"
+    """Profile: a Moffat function, Kolmogorov turbulence, or measured PSFs of ``library``."""
+    library: str | None = None
+    """Path of an npz file of effective PSFs, for model "library"."""
+    beta_median: Annotated[float, Field(gt=1, le=50)] = 4.765
+    """Moffat exponent; the default is the one nearest to Kolmogorov turbulence (Trujillo et al.
+    2001, MNRAS 328, 977)."""
+    beta_fwhm_exponent: Finite = 0.0
+    """Slope of ln beta against ln FWHM; the default is one shape at every seeing."""
+    beta_pointing_scatter: NotNegative = 0.0
+    """Scatter of ln beta from pointing to pointing."""
+    beta_exposure_scatter: NotNegative = 0.0
+    """Scatter of ln beta from exposure to exposure."""
+    beta_range: tuple[_Beta, _Beta] = (1.5, 10.0)
+    """Lowest and highest Moffat exponent."""
+    e1_mean: Annotated[float, Field(gt=-0.5, lt=0.5)] = 0.0
+    """Mean ellipticity along the axes, positive along x (columns)."""
+    e2_mean: Annotated[float, Field(gt=-0.5, lt=0.5)] = 0.0
+    """Mean ellipticity along the diagonals."""
+    e1_exposure_scatter: _Scatter = 0.0
+    """Scatter of e1 from exposure to exposure; the default is a round PSF."""
+    e2_exposure_scatter: _Scatter = 0.0
+    """Scatter of e2 from exposure to exposure; the default is a round PSF."""
+    ellipticity_pointing_scatter: _Scatter = 0.0
+    """Scatter of e1 and of e2 from pointing to pointing."""
+    position_jitter_pix: Annotated[float, Field(ge=0, le=2)] = 0.5
+    """[pixel] Largest distance of a source from ``position_offset_pix``, on each axis; the
+    default is that of stamps cut at the nearest pixel."""
+    position_offset_pix: tuple[_Offset, _Offset] = (0.0, 0.0)
+    """[pixel] Mean position (x, y) of a source from the centre of the central pixel."""
+    lopsided_pointing_scatter: Annotated[float, Field(ge=0, le=0.2)] = 0.0
+    """Scatter of the asymmetry (coma) c from pointing to pointing, per FWHM."""
+    lopsided_exposure_scatter: Annotated[float, Field(ge=0, le=0.2)] = 0.0
+    """Scatter of the asymmetry (coma) c from exposure to exposure, per FWHM."""
+    pixel_broadening_pix: Annotated[float, Field(ge=0, lt=2)] = 0.0
+    """[pixel] Taken off the survey's widths in quadrature to get the width before integration
+    over pixels; above zero where the survey fits point-sampled profiles to pixels."""
+    fwhm_pointing_scatter: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Scatter of ln FWHM at an object about the exposure's, common to a pointing."""
+    fwhm_exposure_scatter: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Scatter of ln FWHM at an object about the exposure's, one per exposure."""
+    lanczos_order: Annotated[int, Field(ge=0, le=7)] = 0
+    """Order of the Lanczos kernel that stamps were resampled with; 0 means native pixels."""
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        if not self.beta_range[0] < self.beta_range[1]:
+            raise ValueError(f"beta_range [low, high] with low < high, not {self.beta_range}")
+        if self.model == "library" and not self.library:
+            raise ValueError("a path psf.library of an .npz file with model = 'library'")
+        return self
+
+
+# Of the last letter of a filter's name: extinction and dark sky of Ivezic et al. 2019 (ApJ 873,
+# 111, table 2); moonlight from the solar spectrum (Willmer 2018, ApJS 236, 47) scattered as
+# wavelength^-4, relative to V.
+_TYPICAL = {
+    "u": (0.491, 22.99, 1.3),
+    "g": (0.213, 22.26, 1.33),
+    "r": (0.126, 21.20, 0.71),
+    "i": (0.096, 20.48, 0.37),
+    "z": (0.069, 19.60, 0.21),
+    "y": (0.17, 18.61, 0.14),
+}
+
+
+class Band(Table):
+    """One filter: its curve in the bandpass table, throughput, sky and exposure.
+
+    Extinction, dark sky and moonlight have the values of the filter's letter at a dark site
+    (Ivezic et al. 2019, ApJ 873, 111, table 2) where they are not given.
+    """
+
+    DERIVED: ClassVar = (
+        "extinction_mag_per_airmass",
+        "dark_sky_mag_per_arcsec2",
+        "moonlight_factor",
+    )
+
+    filter: Literal[
+        "desu",
+        "desg",
+        "desr",
+        "desi",
+        "desz",
+        "desY",
+        "ztfg",
+        "ztfr",
+        "ztfi",
+        "lsstu",
+        "lsstg",
+        "lsstr",
+        "lssti",
+        "lsstz",
+        "lssty",
+    ]
+    """Name of the transmission curve; for a survey without its own, the nearest in wavelength."""
+    exposure_time_s: Positive
+    """[s] Exposure time."""
+    zero_point_mag: Magnitude
+    """[mag] AB magnitude of 1 ADU/s at airmass 1 in a clear night."""
+    extinction_mag_per_airmass: Annotated[float, Field(ge=0, le=2)]
+    """[mag/airmass] Atmospheric extinction; by default 0.491, 0.213, 0.126, 0.096, 0.069, 0.17 in
+    u, g, r, i, z, y."""
+    dark_sky_mag_per_arcsec2: Magnitude
+    """[mag/arcsec^2] Sky at the zenith without Moon; by default 22.99, 22.26, 21.20, 20.48,
+    19.60, 18.61 in u, g, r, i, z, y."""
+    moonlight_factor: NotNegative
+    """Scattered moonlight relative to V; by default 1.3, 1.33, 0.71, 0.37, 0.21, 0.14 in u, g, r,
+    i, z, y (solar spectrum scattered as wavelength^-4)."""
+    seeing_factor: Positive = 1.0
+    """Width of the PSF relative to that of ``seeing``; the default is the same in every band."""
+    depth_offset_mag: Finite = 0.0
+    """[mag] Added to ``limiting_mag`` where ``depth.model`` is "noise"."""
+    m5_coefficient_mag: Magnitude | None = None
+    """[mag] C_m of Ivezic et al. 2019, equation 6; needed where ``depth.model`` is "m5"."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _typical(cls, given: Any) -> Any:
+        name = given.get("filter") if isinstance(given, dict) else None
+        if not isinstance(name, str) or name[-1:].lower() not in _TYPICAL:
+            return given
+        typical = zip(cls.DERIVED, _TYPICAL[name[-1:].lower()], strict=True)
+        return {**dict(typical), **given}

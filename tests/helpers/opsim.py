@@ -1,0 +1,55 @@
+"""Small Rubin OpSim schedules."""
+
+import sqlite3
+
+from survey_profiles import load_profile
+from survey_profiles.depth import m5_mag
+
+OPSIM_TYPES = {
+    "observationId": "INTEGER",
+    "fieldRA": "REAL",
+    "fieldDec": "REAL",
+    "observationStartMJD": "REAL",
+    "flush_by_mjd": "REAL",
+    "visitExposureTime": "REAL",
+    "band": "TEXT",
+    "airmass": "REAL",
+    "seeingFwhm500": "REAL",
+    "seeingFwhmEff": "REAL",
+    "skyBrightness": "REAL",
+    "fiveSigmaDepth": "REAL",
+}
+
+
+def opsim(folder, visits, name="baseline.db", columns=OPSIM_TYPES):
+    """An SQLite file with a table ``observations`` of these visits; returns its path."""
+    path = folder / name
+    with sqlite3.connect(path) as database:
+        declared = ", ".join(f"{c} {t}" for c, t in columns.items())
+        database.execute(f"CREATE TABLE observations ({declared})")
+        marks = ", ".join("?" * len(columns))
+        database.executemany(f"INSERT INTO observations VALUES ({marks})", visits)
+    database.close()
+    return path
+
+
+def schedule(rng, nights=120, loss_mag=0.0):
+    """Visits of three overlapping fields, all six bands, depths by the published formula."""
+    profile, visits = load_profile("lsst"), []
+    for night in range(nights):
+        for k, band in enumerate("ugrizy"):
+            airmass, eff, sky = rng.uniform(1, 1.4), rng.uniform(0.7, 1.2), rng.uniform(19, 22)
+            numbers = profile.bands[band]
+            depth = m5_mag(
+                numbers.m5_coefficient_mag,
+                sky_mag_per_arcsec2=sky,
+                effective_fwhm_arcsec=eff,
+                exposure_time_s=30.0,
+                extinction_mag_per_airmass=numbers.extinction_mag_per_airmass,
+                airmass=airmass,
+            )
+            mjd = 61000.2 + night + k * 0.005
+            field = (150.0 + 0.8 * (night % 3), -20.0)
+            rest = (mjd + 0.02, 30.0, band, airmass, eff, eff, sky, depth - loss_mag)
+            visits.append((len(visits), *field, mjd, *rest))
+    return visits

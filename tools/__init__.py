@@ -1,0 +1,1 @@
+"""Generators of the tables that the packages ship; not installed."""

@@ -1,0 +1,1 @@
+"""Light curves of eclipsing binaries from a Roche model."""
