@@ -12,10 +12,13 @@ from skyreel.commands import check_folder, command, list_option, n_cores, new_ap
 from skyreel.errors import ClassifierError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from classifier.dataset import DatasetSplit
     from classifier.evaluation.compared_models import ComparedModel
+    from classifier.evaluation.comparison import Comparison
 
 app = new_app()
 _PRINTED = ("accuracy", "mean_recall", "log_loss")
@@ -54,20 +57,9 @@ def compare(
     asked = (*(model or ()), *split_list(models))
     check_folder(out)
     with status(console, "Opening the data and the models"):
-        from classifier.dataset import DatasetSplit
-        from classifier.models.registry import model_folder
-
-        if not asked:
-            raise ClassifierError("give models: names of shipped ones, or folders.")
-        for name in asked:
-            model_folder(name)
-        chosen = DatasetSplit(data, split)
-        chosen.refuse_empty()
-        if not (chosen.labels >= 0).any():
-            raise ClassifierError(f"{data}/{split} has no labels; there is nothing to score.")
-        from classifier.evaluation.compared_models import compared_models
-
-        found = compared_models(asked, _called(names), chosen, any_survey=any_survey, threads=cores)
+        found, chosen = open_models(
+            asked, _called(names), data, split, any_survey=any_survey, threads=cores
+        )
     compare_models(found, chosen, out, cores, console)
 
 
@@ -76,9 +68,41 @@ def _called(names):
     return () if names is None else tuple(map(str.strip, names.split(",")))
 
 
+def open_models(
+    models: Sequence[str],
+    names: Sequence[str],
+    data: Path,
+    split: str,
+    *,
+    any_survey: bool,
+    threads: int,
+) -> tuple[list[ComparedModel], DatasetSplit]:
+    """The models and the split of a comparison, all checked before Keras is imported.
+
+    Raises
+    ------
+    ClassifierError
+    """
+    from classifier.dataset import DatasetSplit
+    from classifier.models.registry import model_folder
+
+    if not models:
+        raise ClassifierError("give models: names of shipped ones, or folders.")
+    for name in models:
+        model_folder(name)
+    chosen = DatasetSplit(data, split)
+    chosen.refuse_empty()
+    if not (chosen.labels >= 0).any():
+        raise ClassifierError(f"{data}/{split} has no labels; there is nothing to score.")
+    from classifier.evaluation.compared_models import compared_models
+
+    found = compared_models(models, names, chosen, any_survey=any_survey, threads=threads)
+    return found, chosen
+
+
 def compare_models(
     found: list[ComparedModel], split: DatasetSplit, out: Path, threads: int, console: Console
-) -> None:
+) -> Comparison:
     """Compare opened models on a split; ``out`` is the folder of the report.
 
     Raises
@@ -96,6 +120,7 @@ def compare_models(
         write_comparison(report, out)
     console.print(_table(report.comparison))
     console.print(f"The whole comparison: {out / PAGE}")
+    return report.comparison
 
 
 def _report(folder, found, split, threads, bars):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,9 +13,12 @@ from skyreel.commands import check_folder, command, n_cores, new_app
 from skyreel.errors import ClassifierError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console
 
     from classifier.models.forest.training import ForestOptions
+    from classifier.models.protocol import Model
     from classifier.training.options import NetworkOptions
     from simulator.dataset.plan import Plan
 
@@ -158,14 +161,31 @@ def train(
     }
     common = {"images": images, "start": start, "band": band, "seed": seed}
     simulated = {"exposures": exposures, "classes": classes, "profile_set": profile_set or None}
-    _check_model(model, of_networks, of_forests)
-    _check_source(model, data, survey, simulated)
+    check_model(model, of_networks, of_forests)
+    check_source(model, data, survey, simulated)
     check_folder(out)
     given = {**common, **(of_forests if model == "forest" else of_networks)}
-    _train(model, out, data, survey, simulated, plugin, given, n_cores(threads), quiet)
+    simulated["profile_set"] = commands.profile_overrides(profile_set)
+    train_model(model, out, data, survey, simulated, plugin, given, n_cores(threads), quiet)
 
 
-def _train(model, out, data, survey, simulated, plugins, given, threads, quiet):
+def train_model(
+    model: str,
+    out: Path,
+    data: Path | None,
+    survey: str | None,
+    simulated: dict[str, Any],
+    plugins: Iterable[Path] | None,
+    given: dict[str, Any],
+    threads: int,
+    quiet: bool,
+) -> Model:
+    """Train a model and evaluate it; ``simulated`` and ``given`` are options by name.
+
+    Raises
+    ------
+    UserError, RunError
+    """
     from simulator.plugins import load_plugins
     from skyreel.console import new_console, status
 
@@ -181,10 +201,11 @@ def _train(model, out, data, survey, simulated, plugins, given, threads, quiet):
             plan = _plan(survey, data, options.seed, **simulated)
     if survey is not None:
         _simulate(plan, threads, console)
-    (_train_forest if model == "forest" else _train_network)(data, out, options, threads, console)
+    trained = _train_forest if model == "forest" else _train_network
+    return trained(data, out, options, threads, console)
 
 
-def _check_model(model, of_networks, of_forests):
+def check_model(model: str, of_networks: dict[str, Any], of_forests: dict[str, Any]) -> None:
     """Refuse an unknown model, and options of another one; None is an option not given."""
     if model not in MODELS:
         raise ClassifierError(f"--model {model!r}; known models: {', '.join(MODELS)}.")
@@ -215,7 +236,10 @@ def _flags(options):
     return ", ".join("--" + name.replace("_", "-") for name in given)
 
 
-def _check_source(model, data, survey, simulated):
+def check_source(
+    model: str, data: Path | None, survey: str | None, simulated: dict[str, Any]
+) -> None:
+    """Refuse training data that are given twice, or not at all."""
     if (data is None) == (survey is None):
         what = "--data or --survey" if survey is None else "--data or --survey, not both"
         raise ClassifierError(f"give {what}.")
@@ -246,7 +270,7 @@ def _plan(survey, path, seed, *, exposures, classes, profile_set) -> Plan:
         n=TRAIN,
         validation=VALIDATION,
         test=TEST,
-        overrides=commands.profile_overrides(profile_set),
+        overrides=profile_set,
     )
     refuse_other_settings(plan.path, plan.settings())
     return plan
@@ -278,6 +302,7 @@ def _train_forest(data, out: Path, options: ForestOptions, threads: int, console
     shape = f"{forest.card['trees']} trees of depth {forest.card['depth']}"
     console.print(f"{out}: {shape} for each of 1 to {forest.largest} images.")
     evaluate_test(forest, data, out, threads, console)
+    return forest
 
 
 def _train_network(data, out: Path, options: NetworkOptions, threads: int, console: Console):
@@ -306,6 +331,7 @@ def _train_network(data, out: Path, options: NetworkOptions, threads: int, conso
         f"{best['iteration']:,}, validation accuracy {best['accuracy']:.3f}."
     )
     evaluate_test(network, data, out, threads, console)
+    return network
 
 
 def _report_complete(training, out, console):

@@ -54,7 +54,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of one set of predictions; docs/evaluation.md defines them.
+    """Scores of one set of predictions; docs/explanation/evaluation.md defines them.
 
     Attributes
     ----------

@@ -23,7 +23,7 @@ PER_CLASS = ("recall", "precision", "f1")
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores, or their errors, with any leading axes; docs/evaluation.md defines them.
+    """Scores, or their errors, with any leading axes; docs/explanation/evaluation.md defines them.
 
     NaN where undefined: the recall of a class without objects, the precision of one that is
     never predicted, everything where there are no objects. ``recall``, ``precision`` and ``f1``

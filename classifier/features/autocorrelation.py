@@ -1,6 +1,6 @@
 """Autocorrelation features of a light curve: by point number, and in time slots of one day.
 
-Formulae after FATS (Nun et al. 2015, arXiv:1506.00010) as docs/features.md gives them.
+Formulae after FATS (Nun et al. 2015, arXiv:1506.00010) as docs/explanation/features.md gives them.
 """
 
 from __future__ import annotations

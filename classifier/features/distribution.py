@@ -1,6 +1,6 @@
 """Features of the distribution of magnitudes: moments, percentiles and outliers.
 
-Formulae after FATS (Nun et al. 2015, arXiv:1506.00010) as docs/features.md gives them. FATS names
+Formulae after FATS (Nun et al. 2015, arXiv:1506.00010): docs/explanation/features.md. FATS names
 some of them "Flux"; all are computed from magnitudes.
 """
 

@@ -2,7 +2,7 @@
 
 As in FATS (Nun et al. 2015, arXiv:1506.00010; Richards et al. 2011, ApJ 733, 10), the harmonics of
 the highest peak of the Lomb-Scargle periodogram are fitted and subtracted one after another; the
-same is done twice more on the residuals. docs/features.md lists the differences from FATS. Phases
+same is done twice more on the residuals. docs/explanation/features.md lists the differences. Phases
 are counted from the first point: the origin of time does not matter.
 """
 

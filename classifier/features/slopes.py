@@ -1,6 +1,6 @@
 """Features of the differences between neighbouring points, and of a straight line.
 
-Formulae after FATS (Nun et al. 2015, arXiv:1506.00010) as docs/features.md gives them.
+Formulae after FATS (Nun et al. 2015, arXiv:1506.00010) as docs/explanation/features.md gives them.
 """
 
 from __future__ import annotations

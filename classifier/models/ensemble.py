@@ -32,7 +32,7 @@ from classifier.features.handcrafted_features import (
 )
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.forest.extra_trees import TreeTrainingSet
-from classifier.models.model_card import read_card, write_card
+from classifier.models.model_card import ShowsCard, read_card, write_card
 from classifier.models.protocol import Embedding, StateArray
 from classifier.models.recurrent.network import Network
 from classifier.network_inputs import AssumedPsf, Inputs
@@ -56,7 +56,7 @@ def joined(network: np.ndarray, trees: np.ndarray, weight: float) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class Ensemble(ShowsCard):
     """A network and trees: a `classifier.models.protocol.Steppable` model.
 
     One image at a time the trees use the PSFs of the survey in the model's card, `predict` uses

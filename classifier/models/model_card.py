@@ -13,6 +13,7 @@ from skyreel.errors import ClassifierError
 from skyreel.json_io import write_json
 
 CARD = "model.json"
+_LONGEST_FACT = 400  # letters; what is longer stands in the whole card only
 _ALWAYS = ("format_version", "kind", "classes", "survey")
 _ARRAYS = (".npz", ".skops")
 _RENAMED = {"showing": "selection", "recipe": "feature_config", "turned": "rotate"}
@@ -114,3 +115,29 @@ def stored_settings(folder: Path) -> dict[str, Any] | None:
     except (OSError, TypeError, ValueError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def card_facts(card: dict[str, Any]) -> dict[str, str]:
+    """The short entries of a card, as text."""
+    found = {_readable(key): _readable(value) for key, value in card.items()}
+    return {key: text for key, text in found.items() if 0 < len(text) <= _LONGEST_FACT}
+
+
+def _readable(value):
+    if isinstance(value, dict):
+        return ", ".join(f"{_readable(k)} {_readable(v)}" for k, v in value.items() if v != [])
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_readable, value))
+    return str(value)
+
+
+class ShowsCard:
+    """A model that a notebook shows as its card."""
+
+    name: str
+    card: dict[str, Any]
+
+    def _repr_html_(self) -> str:
+        from skyreel.report.page import facts_html
+
+        return facts_html(self.name, card_facts(self.card))

@@ -20,6 +20,7 @@ from classifier.evaluation.comparison import (
 )
 from classifier.evaluation.embedding import Map
 from classifier.image_selection import SelectedSplit
+from classifier.models.model_card import card_facts
 from classifier.reports import evaluation_figures as figures
 from classifier.reports.embedding_figures import embeddings
 from classifier.reports.evaluation_files import as_dict
@@ -39,7 +40,6 @@ from skyreel.report.tables import Cell, Column, Table, number
 from skyreel.report.theme import model_styles
 
 RECORD = "comparison.json"
-_LONGEST_FACT = 400  # letters; what is longer stands in the whole card only
 _NAMES = {
     "accuracy": "Accuracy",
     "mean_recall": "Mean recall",
@@ -220,7 +220,7 @@ def _cards(report):
             Fold(
                 compared.name,
                 [
-                    Facts(dict(_facts(compared.model.card))),
+                    Facts(card_facts(compared.model.card)),
                     Fold("The whole card", [Text(_json(compared.model.card))]),
                 ],
                 styles[compared.name][0],
@@ -232,22 +232,6 @@ def _cards(report):
 
 def _json(card):
     return json.dumps(card, indent=1, default=str)
-
-
-def _facts(card):
-    """Entries of a card that are short."""
-    for key, value in card.items():
-        text = _readable(value)
-        if 0 < len(text) <= _LONGEST_FACT:
-            yield _readable(key), text
-
-
-def _readable(value):
-    if isinstance(value, dict):
-        return ", ".join(f"{_readable(k)} {_readable(v)}" for k, v in value.items() if v != [])
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_readable, value))
-    return str(value)
 
 
 def comparison_record(report: Report) -> dict:

@@ -151,6 +151,11 @@ class Page:
             unfinished.write_text(self.html(), encoding="utf-8")
 
 
+def facts_html(title: str, facts: Mapping[str, str]) -> str:
+    """Names and values under a title, as a part of another page (a notebook)."""
+    return _templates().get_template("facts.html.j2").render(title=title, facts=facts)
+
+
 @cache
 def _templates():
     found = Environment(

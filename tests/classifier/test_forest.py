@@ -99,7 +99,7 @@ def test_only_random_forests_are_loaded(blobs, tmp_path):
     path = tmp_path / "other.skops"
     other = LogisticRegression().fit(np.nan_to_num(train.features), train.labels)
     path.write_bytes(skops.io.dumps(other))
-    with pytest.raises(ClassifierError, match="something else than a random forest"):
+    with pytest.raises(ClassifierError, match="holds no random forest"):
         read_forest(path, 5, 3)
 
 

@@ -23,7 +23,7 @@ from classifier.evaluation import Predictions
 from classifier.features.pipeline import FeatureConfig, FeaturePipeline, median_magnitudes
 from classifier.image_selection import ImageSelection
 from classifier.models.forest.growing import probabilities
-from classifier.models.model_card import CARD, read_card
+from classifier.models.model_card import CARD, ShowsCard, read_card
 from classifier.models.protocol import Embedding
 from skyreel.atomic_files import whole_file
 from skyreel.errors import ClassifierError
@@ -100,7 +100,7 @@ def _is_sound(tree, n_features, n_classes) -> bool:
 
 
 @dataclass(frozen=True)
-class Forest:
+class Forest(ShowsCard):
     """Random forests, one per number of images: a `classifier.models.protocol.Model`.
 
     ``classes`` are in the order of the probabilities; ``largest`` is the number of images

@@ -20,7 +20,7 @@ from classifier.dataset import DatasetSplit, StampBatch
 from classifier.evaluation import Predictions
 from classifier.features.pipeline import observed_magnitudes, psf_of
 from classifier.image_selection import ImageSelection, SelectedSplit
-from classifier.models.model_card import CARD, read_card
+from classifier.models.model_card import CARD, ShowsCard, read_card
 from classifier.models.protocol import Embedding, StateArray
 from classifier.models.recurrent import build_network
 from classifier.models.recurrent.backend import keras
@@ -67,7 +67,7 @@ def load_weights(model: keras.Model, path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Network:
+class Network(ShowsCard):
     """A trained recurrent network: a `classifier.models.protocol.Steppable` model.
 
     ``classes`` are in the order of the probabilities; ``size_pix`` is the stamp size it takes;

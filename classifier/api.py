@@ -1,0 +1,201 @@
+"""The commands of this package as Python functions; each writes what its command writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skyreel.commands import check_file, check_folder, n_cores
+from skyreel.console import new_console
+from skyreel.errors import ClassifierError
+
+if TYPE_CHECKING:
+    from classifier.evaluation import Predictions
+    from classifier.evaluation.comparison import Comparison
+    from classifier.models.protocol import Model
+
+
+def train(
+    out: str | Path,
+    *,
+    data: str | Path | None = None,
+    survey: str | Path | None = None,
+    model: str = "compact",
+    exposures: str | Path | None = None,
+    classes: str | None = None,
+    profile_overrides: Mapping[str, object] | None = None,
+    plugins: Iterable[str | Path] = (),
+    images: int = 22,
+    start: str = "first",
+    band: str | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    quiet: bool = False,
+    **options: Any,
+) -> Model:
+    """Train a classifier on a data set or a survey, and evaluate it on the test split.
+
+    Parameters
+    ----------
+    out : path
+        Folder of the model; a run that stopped there is finished.
+    data : path, optional
+        Data set with the splits train, validation and test; or:
+    survey : str or path, optional
+        Survey to simulate during the training, which ``exposures``, ``classes``,
+        ``profile_overrides`` and ``plugins`` change as in `skyreel.simulate`.
+    model : str
+        "compact", "rcnn" (networks) or "forest".
+    images : int
+        Use at most so many images of a sequence.
+    start : str
+        "first": sequences begin with their first image; "alert": five images before the alert.
+    band : str, optional
+        By default the reference band of the survey.
+    seed : int
+    threads : int, optional
+        By default the number of CPU cores.
+    quiet : bool
+        Whether nothing is printed.
+    **options
+        Of networks (`classifier.training.options.NetworkOptions`) or of forests
+        (`classifier.models.forest.training.ForestOptions`).
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    UserError, RunError
+    """
+    from classifier.cli.train import check_model, check_source, train_model
+
+    simulated = {"exposures": exposures, "classes": classes, "profile_set": profile_overrides}
+    check_model(model, {}, {})
+    check_source(model, data, survey, simulated)
+    check_folder(Path(out))
+    given = {"images": images, "start": start, "band": band, "seed": seed, **options}
+    return train_model(
+        model,
+        Path(out),
+        None if data is None else Path(data),
+        None if survey is None else str(survey),
+        simulated,
+        [Path(path) for path in plugins],
+        given,
+        n_cores(threads),
+        quiet,
+    )
+
+
+def classify(
+    model: str | Path,
+    data: str | Path,
+    *,
+    out: str | Path,
+    split: str = "test",
+    report: str | Path | None = None,
+    any_survey: bool = False,
+    threads: int | None = None,
+    quiet: bool = False,
+) -> Predictions:
+    """Class probabilities of sequences after every image.
+
+    Parameters
+    ----------
+    model : str or path
+        Shipped model by name, or a folder.
+    data : path
+        Data set, simulated or real.
+    out : path
+        Table of the predictions to write: .parquet, .csv, .ecsv or .fits.
+    split : str
+        "train", "validation" or "test".
+    report : path, optional
+        Folder for a page of scores and plots, where labels are known.
+    any_survey : bool
+        Whether the model may be of another survey.
+    threads : int, optional
+        By default the number of CPU cores.
+    quiet : bool
+        Whether nothing is printed.
+
+    Returns
+    -------
+    Predictions
+
+    Raises
+    ------
+    UserError, RunError
+    """
+    from classifier.cli.classify import predict_split
+    from classifier.dataset import DatasetSplit
+    from classifier.models.registry import check_fit, open_model
+    from skyreel.tables import SUFFIXES
+
+    out, report = Path(out), None if report is None else Path(report)
+    check_file(out, suffixes=SUFFIXES)
+    check_folder(report, "report")
+    chosen, cores = DatasetSplit(data, split), n_cores(threads)
+    if report is not None and not (chosen.labels >= 0).any():
+        raise ClassifierError(f"{data}/{split} has no labels; there is nothing to report.")
+    opened = open_model(model, threads=cores)
+    check_fit(str(model), opened, chosen, any_survey=any_survey)
+    return predict_split(opened, chosen, out, report, cores, new_console(quiet))
+
+
+def compare(
+    models: Iterable[str | Path],
+    data: str | Path,
+    *,
+    out: str | Path,
+    names: Iterable[str] = (),
+    split: str = "test",
+    any_survey: bool = False,
+    threads: int | None = None,
+    quiet: bool = False,
+) -> Comparison:
+    """Compare models on the same objects: scores, paired differences, one page.
+
+    Parameters
+    ----------
+    models : iterable of str or path
+        Shipped models by name, or folders.
+    data : path
+        Data set, simulated or real, with labels.
+    out : path
+        Folder of the report; predictions there are used again.
+    names : iterable of str
+        Names of the models on the page; by default their own.
+    split : str
+        "train", "validation" or "test".
+    any_survey : bool
+        Whether models may be of another survey.
+    threads : int, optional
+        By default the number of CPU cores.
+    quiet : bool
+        Whether nothing is printed.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    UserError, RunError
+    """
+    from classifier.cli.compare import compare_models, open_models
+
+    check_folder(Path(out))
+    cores = n_cores(threads)
+    found, chosen = open_models(
+        [str(model) for model in models],
+        tuple(names),
+        Path(data),
+        split,
+        any_survey=any_survey,
+        threads=cores,
+    )
+    return compare_models(found, chosen, Path(out), cores, new_console(quiet))
