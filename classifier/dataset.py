@@ -137,7 +137,7 @@ class DatasetSplit:
         if missing:
             raise ClassifierError(
                 f"{self.path}/{self.name} lacks the arrays {', '.join(missing)}; "
-                "docs/dataset.md lists what a data set holds."
+                "docs/reference/data_layout.md lists what a data set holds."
             )
         marks = self._group["shard_done"][:] if "shard_done" in self._group else np.ones(1, bool)
         if not marks.all():

@@ -193,7 +193,7 @@ Start = Annotated[
     str,
     typer.Option(
         help="'first': sequences begin with their first image; 'alert': with five images before "
-        "the first alert (docs/forest.md says what that gives away)."
+        "the first alert (see docs/explanation/forest.md)."
     ),
 ]
 AnySurvey = Annotated[

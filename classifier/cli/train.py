@@ -116,7 +116,7 @@ def train(
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            help="Networks: a choice of the network's own, as window=1 of rcnn (docs/networks.md).",
+            help="Networks: a hyperparameter, as window=1 of rcnn (docs/explanation/networks.md).",
         ),
     ] = None,
     light_curves: Annotated[

@@ -19,12 +19,10 @@ from pydantic.fields import FieldInfo
 GENERATED = Path(__file__).parents[1] / "reference" / "generated"
 MORE = {  # beyond the names of `import skyreel`
     "Simulation": (
-        "simulator.Options",
         "simulator.Sequences",
         "simulator.register",
         "survey_profiles.profile.Profile",
         "survey_profiles.pointings.Pointings",
-        "simulator.dataset.batches.shuffled_batches",
     ),
     "Classification": (
         "classifier.dataset.DatasetSplit",
@@ -32,7 +30,6 @@ MORE = {  # beyond the names of `import skyreel`
         "classifier.evaluation.Predictions",
         "classifier.evaluation.Evaluation",
         "classifier.evaluation.write_report",
-        "classifier.stream.Conditions",
     ),
     "Light curves": (
         "classifier.photometry.measure",
@@ -70,7 +67,7 @@ def api() -> Iterator[str]:
     names = [f"skyreel.{name}" for name in skyreel.__all__]
     yield "| name | does |\n| --- | --- |"
     for name in names:
-        yield f"| [`{name}`](#{name}) | {first_sentence(resolved(name))} |"
+        yield f"| [`{name}`](#api-{name}) | {first_sentence(resolved(name))} |"
     yield "\n## `import skyreel`\n"
     for section, members in (("", names), *MORE.items()):
         if section:
@@ -93,7 +90,8 @@ def first_sentence(thing: Any) -> str:
 def described(name: str) -> Iterator[str]:
     """A directive that documents a function or a class with its members."""
     kind = "class" if isinstance(resolved(name), type) else "function"
-    yield f"({name})=\n### `{name.rpartition('.')[2]}`\n\n```{{eval-rst}}\n.. auto{kind}:: {name}"
+    yield f"(api-{name})=\n### `{name.rpartition('.')[2]}`\n"
+    yield f"```{{eval-rst}}\n.. auto{kind}:: {name}"
     if kind == "class":
         yield "   :members:\n   :exclude-members: model_config"
     yield "```\n"

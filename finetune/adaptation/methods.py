@@ -1,4 +1,4 @@
-"""Methods that adapt a network, by name; docs/finetune.md says how the default was chosen."""
+"""Methods that adapt a network, by name; docs/explanation/few_shot.md compares them."""
 
 from __future__ import annotations
 

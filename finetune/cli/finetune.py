@@ -33,7 +33,7 @@ def finetune(
     ] = "10",
     trials: Annotated[int, typer.Option(help="Random draws of these sequences.")] = 5,
     method: Annotated[
-        str, typer.Option(help=f"Method: {', '.join(METHODS)} (docs/finetune.md).")
+        str, typer.Option(help=f"Method: {', '.join(METHODS)} (docs/explanation/few_shot.md).")
     ] = DEFAULT,
     also: Annotated[
         str | None, list_option(metavar="METHOD", help="Other methods to report beside it.")

@@ -1,7 +1,7 @@
 """The protocol of readers: files of a survey become the real stamps of one object, in time order.
 
-Axis order is (epoch, row, column). Values have the names of the data set (docs/dataset.md); what
-is unknown is NaN, -1 or absent.
+Axis order is (epoch, row, column). Values have the names of the data set
+(docs/reference/data_layout.md); what is unknown is NaN, -1 or absent.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Reader(Protocol):
     name : str
         As ``--from`` takes it.
     extra : tuple of ArraySpec
-        Arrays beyond those of docs/dataset.md; valid once `files` was called.
+        Arrays beyond those of docs/reference/data_layout.md; valid once `files` was called.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """The arrays of a data set: names, dimensions, types, units and meanings.
 
-This table is the data format; ``docs/dataset.md`` is written from it.
+This table is the data format; the page of the data layout is generated from it.
 """
 
 from __future__ import annotations

@@ -147,5 +147,5 @@ def test_ten_real_alerts_per_class_give_the_documented_recall(real_data, tmp_pat
     found = few_shot_scores(
         values, labels, fields, CLASSES, per_class=10, trials=5, disjoint="object"
     )
-    # docs/ztf.md, 50 draws: 0.805 with a standard deviation of 0.025
+    # docs/explanation/ztf_single_epoch.md, 50 draws: 0.805 with a standard deviation of 0.025
     assert abs(found.mean_recall.mean() - 0.805) < 4 * 0.025 / np.sqrt(5)
