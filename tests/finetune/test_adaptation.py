@@ -21,24 +21,24 @@ from classifier.models.recurrent.network import WEIGHTS, load_weights
 from classifier.models.registry import open_model
 from classifier.network_inputs import Inputs, inputs_of
 from classifier.training.sources import MOST_SEEDS
-from finetune.adaptation.augmentation import (
-    LATEST_START,
-    MOST_LEFT_OUT,
-    augmented,
-    balanced_rows,
-    thinned,
-    variants,
-)
 from finetune.adaptation.augmented_forest import (
     AugmentedForest,
     MeasuredFeatures,
     measured_features,
     with_noise,
 )
-from finetune.adaptation.fine_tuner import FineTuner
+from finetune.adaptation.fine_tuner import (
+    LATEST_START,
+    MOST_LEFT_OUT,
+    FineTuner,
+    augmented,
+    balanced_rows,
+    thinned,
+    variants,
+)
 from finetune.adaptation.head import LAST, Head, fitted_head
 from finetune.adaptation.methods import METHODS, GradientMethod, HeadMethod, method_named
-from finetune.adaptation.simulated_sequences import SEED_OFFSET, simulator_for
+from finetune.compared_methods import SEED_OFFSET, simulator_for
 from finetune.options import MOST_SEED
 from skyreel.errors import FinetuneError
 from survey_profiles import load_profile
