@@ -21,7 +21,7 @@ from classifier.features.autocorrelation import fill_autocorrelation
 from classifier.features.damped_random_walk import fill_damped_random_walk
 from classifier.features.distribution import fill_distribution
 from classifier.features.names import FREQUENCIES, HARMONICS, RECORD
-from classifier.features.periods import fill_periods
+from classifier.features.period_search import fill_periods
 from classifier.features.slopes import fill_slopes
 
 ROUNDS = 5

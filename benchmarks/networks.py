@@ -20,9 +20,8 @@ from classifier.dataset import DatasetSplit
 from classifier.image_selection import ImageSelection
 from classifier.models.recurrent import build_network
 from classifier.models.recurrent.network import Network
-from classifier.training.batches import Batches
 from classifier.training.options import NetworkOptions
-from classifier.training.sources import EndlessSource, StoredSource
+from classifier.training.sources import Batches, EndlessSource, StoredSource
 from classifier.training.train import compile_for, for_keras
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}

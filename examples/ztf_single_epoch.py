@@ -53,8 +53,8 @@ def numbers(text: str, least: int = 1) -> list[int]:
 
 def read(path: str, classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Features (object, feature), labels, fields (object,), and the number without planes."""
+    from finetune.baselines.single_epoch import first_planes
     from finetune.baselines.single_epoch_features import FEATURES, single_epoch_features
-    from finetune.baselines.single_epoch_planes import first_planes
     from skyreel.errors import FinetuneError
 
     split, planes = first_planes(path)

@@ -16,7 +16,7 @@ from classifier.features.autocorrelation import fill_autocorrelation
 from classifier.features.damped_random_walk import fill_damped_random_walk
 from classifier.features.distribution import fill_distribution
 from classifier.features.names import FEATURES, FREQUENCIES, HARMONIC_COLUMNS, HARMONICS, RECORD
-from classifier.features.periods import fill_periods
+from classifier.features.period_search import fill_periods
 from classifier.features.slopes import fill_slopes
 from skyreel.errors import ClassifierError
 

@@ -26,7 +26,6 @@ from classifier.models.recurrent.network import (
 from classifier.models.recurrent.variants import ModelVariants
 from classifier.models.registry import model_folder
 from classifier.network_inputs import AssumedPsf, Inputs
-from classifier.training.batches import Batches
 from classifier.training.checkpoint import load_checkpoint, save_checkpoint
 from classifier.training.history import (
     TensorBoardLog,
@@ -35,7 +34,7 @@ from classifier.training.history import (
     write_history,
 )
 from classifier.training.options import NetworkOptions
-from classifier.training.sources import EndlessSource, StoredSource
+from classifier.training.sources import Batches, EndlessSource, StoredSource
 from classifier.training.validation import ValidationSet
 from skyreel.atomic_files import claim_folder, locked_folder
 from skyreel.errors import ClassifierError

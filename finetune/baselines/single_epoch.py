@@ -4,12 +4,106 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from astropy.stats import sigma_clipped_stats
 from numpy.typing import ArrayLike
 
+from classifier.dataset import DatasetSplit
 from classifier.models.forest.extra_trees import real_only_predictions
 from finetune.few_shot import drawn
+from simulator.dataset.reader import open_dataset
+from simulator.detector.defects import SATURATED
+from skyreel.errors import FinetuneError
+
+SMALLEST_PIX = 21
+_PLANES = ("images", "template_images", "difference_images")
+_LEAST_SHARE = 0.2  # of usable pixels, below which planes are not used
+_TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class Planes:
+    """One object's stamps in units of their own noise.
+
+    ``science``, ``template`` and ``difference`` (row, column) are the counts above the background
+    over the noise of one pixel, both by clipping at 3 sigma; 0 where a pixel is not ``usable``.
+
+    Attributes
+    ----------
+    usable : bool (row, column)
+        Pixels that are finite in all three planes, and neither bad nor outside the detector.
+    clean : bool (row, column)
+        Usable pixels that are not saturated.
+    per_science : float
+        Noise of the difference over that of the science image: converts the difference to units
+        of the science image.
+    """
+
+    science: np.ndarray
+    template: np.ndarray
+    difference: np.ndarray
+    usable: np.ndarray
+    clean: np.ndarray
+    per_science: float
+
+    @classmethod
+    def of(cls, images: ArrayLike, mask: np.ndarray) -> Planes | None:
+        """Planes of counts; None where few pixels are usable, or all pixels of a plane are equal.
+
+        Parameters
+        ----------
+        images : float (3, row, column)
+            Science, template, and science less template [ADU]; NaN where not measured.
+        mask : uint8 (row, column)
+            Of the science image, bits as in a data set.
+        """
+        images = np.asarray(images, dtype=float)
+        usable = np.isfinite(images).all(axis=0) & ((mask & ~np.uint8(SATURATED)) == 0)
+        if usable.mean() < _LEAST_SHARE:
+            return None
+        levels = [sigma_clipped_stats(image[usable], sigma=3.0) for image in images]
+        noises = np.array([noise for _, _, noise in levels])
+        if not (noises > _TINY).all():
+            return None
+        scaled = [
+            np.where(usable, (image - median) / noise, 0.0)
+            for image, (_, median, noise) in zip(images, levels, strict=True)
+        ]
+        return cls(*scaled, usable, usable & (mask == 0), noises[2] / noises[0])
+
+
+def first_planes(path: str | Path, name: str = "test") -> tuple[DatasetSplit, list[Planes | None]]:
+    """A split, and the planes of the first image of every object.
+
+    Raises
+    ------
+    ClassifierError
+        There is no such data set or split, or it was not finished.
+    FinetuneError
+        It has no template and difference images, or stamps below 21 pixels.
+    """
+    split = DatasetSplit(path, name)
+    split.refuse_empty()
+    group = open_dataset(path)[name]
+    missing = [plane for plane in _PLANES if plane not in group]
+    if missing:
+        raise FinetuneError(
+            f"{path} has no {' and '.join(missing)}; ingest --from ztf or rubin makes them of "
+            "alerts."
+        )
+    if split.size_pix < SMALLEST_PIX:
+        raise FinetuneError(
+            f"{path}: its stamps are {split.size_pix} pixels; features of a single alert need "
+            f"{SMALLEST_PIX} or more."
+        )
+    stamps = np.stack([group[plane][:, 0] for plane in _PLANES], axis=1)
+    mask = group["mask"][:, 0]
+    return split, [
+        Planes.of(stamps[row], mask[row]) if split.n_epochs[row] > 0 else None
+        for row in range(len(split))
+    ]
 
 
 @dataclass(frozen=True)

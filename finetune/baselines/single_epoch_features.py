@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from scipy.ndimage import gaussian_filter, maximum_filter
 
-from finetune.baselines.single_epoch_planes import Planes
+from finetune.baselines.single_epoch import Planes
 
 _APERTURE_PIX = 3.0  # radius of the aperture
 _AROUND_PIX = 8.0

@@ -7,8 +7,7 @@ from classifier.dataset import DatasetSplit
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.recurrent import build_network
 from classifier.models.recurrent.backend import keras
-from classifier.models.recurrent.light_curve import LightCurve
-from classifier.models.recurrent.psf_photometry import PsfPhotometry
+from classifier.models.recurrent.light_curve_layers import LightCurve, PsfPhotometry
 from classifier.network_inputs import Inputs, inputs_of
 
 SMALL = {"filters": (4, 6, 6, 8), "embedding": 8, "units": 12}

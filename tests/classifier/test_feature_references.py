@@ -13,15 +13,16 @@ from scipy.optimize import minimize
 
 from classifier.features import FEATURES, features_of
 from classifier.features.damped_random_walk import minus_log_likelihood
-from classifier.features.lomb_scargle import (
+from classifier.features.names import FREQUENCIES, HARMONICS
+from classifier.features.period_search import (
+    false_alarm_probability,
     highest_peak,
     phase_steps,
     power_of,
+    subtract_sine,
     trigonometric_sums,
     window_sums,
 )
-from classifier.features.names import FREQUENCIES, HARMONICS
-from classifier.features.periods import false_alarm_probability, subtract_sine
 from tests.helpers.light_curves import random_curve
 
 FEETS_CURVES = 200

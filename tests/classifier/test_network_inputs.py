@@ -15,8 +15,7 @@ from classifier.network_inputs import (
     countable,
     inputs_of,
 )
-from classifier.training.batches import Batches
-from classifier.training.sources import EndlessSource, StoredSource
+from classifier.training.sources import Batches, EndlessSource, StoredSource
 from skyreel.errors import ClassifierError
 
 

@@ -21,24 +21,24 @@ from classifier.models.recurrent.network import WEIGHTS, load_weights
 from classifier.models.registry import open_model
 from classifier.network_inputs import Inputs, inputs_of
 from classifier.training.sources import MOST_SEEDS
-from finetune.adaptation.augmentation import (
-    LATEST_START,
-    MOST_LEFT_OUT,
-    augmented,
-    balanced_rows,
-    thinned,
-    variants,
-)
 from finetune.adaptation.augmented_forest import (
     AugmentedForest,
     MeasuredFeatures,
     measured_features,
     with_noise,
 )
-from finetune.adaptation.fine_tuner import FineTuner
+from finetune.adaptation.fine_tuner import (
+    LATEST_START,
+    MOST_LEFT_OUT,
+    FineTuner,
+    augmented,
+    balanced_rows,
+    thinned,
+    variants,
+)
 from finetune.adaptation.head import LAST, Head, fitted_head
 from finetune.adaptation.methods import METHODS, GradientMethod, HeadMethod, method_named
-from finetune.adaptation.simulated_sequences import SEED_OFFSET, simulator_for
+from finetune.compared_methods import SEED_OFFSET, simulator_for
 from finetune.options import MOST_SEED
 from skyreel.errors import FinetuneError
 from survey_profiles import load_profile
@@ -178,7 +178,7 @@ def test_variants_are_fewer_images_of_the_same_sequences_in_order(sequences, see
         np.testing.assert_allclose(made.days[i, :n], days, atol=1e-3)
         assert made.days[i, 0] == 0 and not made.days[i, n:].any()
         np.testing.assert_array_equal(made.seeing[i, :n], inputs.seeing[row, places])
-        ways = [made.of([i]).turned([way]).images[0, :n] for way in range(8)]
+        ways = [made.of([i]).rotated([way]).images[0, :n] for way in range(8)]
         assert any(np.array_equal(way, inputs.images[row, places]) for way in ways)
 
 

@@ -436,6 +436,6 @@ def test_misclassified_sequences_are_drawn_from_the_real_data(tmp_path, small_da
     (tmp_path / "run.json").write_text(json.dumps({"model": "hits-compact"}))
     page = Reader(write_few_shot_report(tmp_path, split).read_text())
     assert sum(link.startswith("objects/") for link in page.links) == 8
-    captions = [text for text in page.captions if "true class" in text]
+    captions = [text for text in page.captions if ": true class " in text]
     assert len(captions) == 8
     assert {text.split(":")[0] for text in captions} == set(split.object_ids[rows])

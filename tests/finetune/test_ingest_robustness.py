@@ -195,7 +195,7 @@ def test_bad_files_are_left_out_and_the_rest_is_kept(monkeypatch, tmp_path):
         (["good", "--size", "-1"], "--size -1; allowed are odd numbers"),
         (["good", "--survey", "zft"], "ztf"),
         (["good", "--survey", "lsst"], "give the survey it comes from"),
-        (["good", "--out", "good/a.fits"], "is a file; a data set is a folder"),
+        (["good", "--out", "good/a.fits"], "is a file; give a folder"),
         (["good", "--out", "good"], "no data set of this program"),
         (["good", "--out", "good/a.fits/x.zarr"], "is not a folder that can be written to"),
     ],

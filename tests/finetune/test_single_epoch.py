@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.baselines.single_epoch import few_shot_scores
+from finetune.baselines.single_epoch import Planes, few_shot_scores
 from finetune.baselines.single_epoch_features import (
     FEATURES,
     feature_columns,
@@ -15,7 +15,6 @@ from finetune.baselines.single_epoch_features import (
     smoothed,
     star_fwhm_pix,
 )
-from finetune.baselines.single_epoch_planes import Planes
 from skyreel.errors import FinetuneError
 from tests.helpers.alert_stamps import CLASSES, SIZE, stamps, star
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.baselines.single_epoch import few_shot_scores
-from finetune.baselines.single_epoch_planes import first_planes
+from finetune.baselines.single_epoch import few_shot_scores, first_planes
 from tests.helpers.alert_packets import stamp, write_packets, ztf_packet
 from tests.helpers.alert_stamps import CLASSES, SIZE, stamps, star
 from tests.helpers.ingestion import ingest

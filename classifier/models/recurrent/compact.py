@@ -14,8 +14,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from classifier.models.recurrent.light_curve import LightCurve
-from classifier.models.recurrent.psf_photometry import PsfPhotometry
+from classifier.models.recurrent.light_curve_layers import LightCurve, PsfPhotometry
 from classifier.models.recurrent.variants import InSequence, ModelVariants, build_variants
 
 LEAST_SIZE_PIX = 9  # leaves one place to the last convolution
