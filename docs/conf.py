@@ -44,6 +44,9 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+html_sidebars = {
+    name: [] for name in ("index", "install", "tour", "benchmarks", "contributing", "changelog")
+}
 html_show_sourcelink = False
 
 autosummary_generate = True

@@ -159,8 +159,8 @@ def command_section(name: str, command: Any) -> Iterator[str]:
     arguments = [p for p in shown if p.param_type_name == "argument"]
     usage = " ".join([name, *(metavar(p) for p in arguments), "[OPTIONS]"])
     yield f"```text\n{usage}\n```\n"
-    yield "| option | default | meaning |"
-    yield "| --- | --- | --- |"
+    if shown:
+        yield "| option | default | meaning |\n| --- | --- | --- |"
     for parameter in shown:
         yield f"| {flags(parameter)} | {default(parameter)} | {escaped(help_of(parameter))} |"
     yield ""
@@ -227,8 +227,10 @@ def help_of(parameter: Any) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that is not read as Markdown."""
-    return re.sub(r"([|<>*_\[\]])", r"\\\1", text)
+    """Text that is not read as Markdown, but for code between backticks."""
+    parts = text.split("`")
+    parts[::2] = [re.sub(r"([|<>*_\[\]])", r"\\\1", part) for part in parts[::2]]
+    return "`".join(parts)
 
 
 # --- keys of a profile --------------------------------------------------------------------------

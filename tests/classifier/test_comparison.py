@@ -477,7 +477,7 @@ def test_the_page_says_what_was_compared_in_order(report, small_dataset):
         "Model cards",
     ]
     assert f"{small_dataset}, split test" in text and re.search(r"supernova\s*<small>\(10\)", text)
-    assert "network: memory of 8 units" in text and "forest: best features: " in text
+    assert "network: hidden state of 8 units" in text and "forest: best features: " in text
     assert "&lt;b&gt;" in text  # of the card
 
 
