@@ -37,7 +37,7 @@ from classifier.image_selection import ImageSelection
 from classifier.models.forest.forest import normal_ranks
 from classifier.models.protocol import Embedding
 from classifier.models.recurrent import build_network
-from classifier.models.recurrent.network import save_weights
+from classifier.models.recurrent.trained_network import save_weights
 from classifier.models.registry import model_folder, open_model
 from classifier.reports.embedding_figures import embeddings
 from classifier.reports.evaluation_figures import recall_bars
