@@ -46,14 +46,14 @@ def patterns(section):
 
 
 def fields(value, path=""):
-    """Paths of all leaves of a JSON value; a list of numbers or texts is a leaf."""
+    """Paths of all leaves of a JSON value; a list without objects is a leaf if it has items."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from fields(inner, f"{path}.{name}".lstrip("."))
     elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
         for item in value:
             yield from fields(item, f"{path}[]")
-    else:
+    elif value != []:
         yield path
 
 
