@@ -18,7 +18,7 @@ import galsim
 import numpy as np
 
 from benchmarks.machine import describe_machine
-from simulator.gaussians import pixel_centres
+from simulator.gaussian_mixture import pixel_centres
 from simulator.scene.render import render
 from simulator.scene.sersic import sersic
 from tests.helpers.pictures import Picture, disagreement, galsims, kernel_arguments, ours

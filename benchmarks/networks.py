@@ -19,7 +19,7 @@ from benchmarks.machine import describe_machine
 from classifier.dataset import DatasetSplit
 from classifier.image_selection import ImageSelection
 from classifier.models.recurrent import build_network
-from classifier.models.recurrent.network import Network
+from classifier.models.recurrent.trained_network import Network
 from classifier.training.options import NetworkOptions
 from classifier.training.sources import Batches, EndlessSource, StoredSource
 from classifier.training.train import compile_for, for_keras

@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.machine import describe_machine
 from classifier.image_selection import ImageSelection
 from classifier.models.recurrent import NETWORKS, build_network
-from classifier.models.recurrent.network import Network
+from classifier.models.recurrent.trained_network import Network
 from classifier.network_inputs import AssumedPsf
 from classifier.stream import Conditions, Stream
 

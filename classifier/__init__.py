@@ -12,7 +12,7 @@ _HOMES = {
     "ClassifierError": "skyreel.errors",
     "Conditions": "classifier.stream",
     "Forest": "classifier.models.forest.forest",
-    "Network": "classifier.models.recurrent.network",
+    "Network": "classifier.models.recurrent.trained_network",
     "Predictions": "classifier.evaluation",
     "DatasetSplit": "classifier.dataset",
     "Stream": "classifier.stream",

@@ -14,7 +14,7 @@ from numba import njit
 
 from classifier.dataset import StampBatch
 from classifier.network_inputs import BORDER_PIX, border_sky, noise_adu
-from simulator.detector.resample import shift_stamp
+from simulator.detector.lanczos import shift_stamp
 
 LANCZOS_ORDER = 2
 MOST_SHIFT_PIX = 1.0

@@ -17,7 +17,7 @@ from classifier.models.ensemble import joined
 from classifier.models.forest.extra_trees import TreeTrainingSet
 from classifier.models.recurrent import build_network
 from classifier.models.recurrent.backend import keras
-from classifier.models.recurrent.network import Network
+from classifier.models.recurrent.trained_network import Network
 from classifier.network_inputs import Inputs
 from classifier.training.sources import EndlessSource
 from finetune.adaptation.augmented_forest import (

@@ -19,7 +19,7 @@ from classifier.evaluation import write_predictions
 from classifier.features.feature_table import dataset_identity
 from classifier.models.ensemble import NETWORK, save_ensemble
 from classifier.models.model_card import CARD, upgraded
-from classifier.models.recurrent.network import KIND, Network
+from classifier.models.recurrent.trained_network import KIND, Network
 from classifier.models.registry import check_fit, model_folder, open_model
 from finetune.adaptation.methods import method_named
 from finetune.compared_methods import WITHOUT_ZERO, ComparedMethods

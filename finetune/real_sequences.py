@@ -12,7 +12,7 @@ from classifier.dataset import DatasetSplit
 from classifier.evaluation import Predictions
 from classifier.features.pipeline import FeatureConfig, observed_magnitudes, psf_of
 from classifier.image_selection import ImageSelection, SelectedSplit
-from classifier.models.recurrent.network import Network
+from classifier.models.recurrent.trained_network import Network
 from classifier.network_inputs import Inputs, inputs_of
 from finetune.homogenise import HomogenisedSplit, Homogenising
 from skyreel.errors import FinetuneError

@@ -12,10 +12,10 @@ import numpy as np
 from numba import njit
 
 from simulator.detector.defects import OUTSIDE, add_cosmic_rays, place_fixed_defects
+from simulator.detector.lanczos import shift_stamp
 from simulator.detector.noise import add_noise
 from simulator.detector.readout import apply_fixed_defects, bleed, digitise
-from simulator.detector.resample import shift_stamp
-from simulator.gaussians import pixel_centres
+from simulator.gaussian_mixture import pixel_centres
 from simulator.psf.psf import Psf
 from simulator.rng import Purpose, key_words
 from simulator.scene.render import Scene, render

@@ -10,6 +10,7 @@ Every function writes what the command of its name writes. Names are imported on
 
 from __future__ import annotations
 
+from skyreel.kernel_cache import use_kernel_cache
 from skyreel.lazy import attach
 
 _HOMES = {
@@ -35,4 +36,5 @@ _HOMES = {
     "simulate": "simulator.api",
     "train": "classifier.api",
 }
+use_kernel_cache()
 __getattr__, __dir__, __all__ = attach(__name__, _HOMES)

@@ -9,7 +9,7 @@ _HOMES = {
     "Pointings": "survey_profiles.pointings",
     "Profile": "survey_profiles.profile",
     "ProfileError": "skyreel.errors",
-    "draw_pointings": "survey_profiles.conditions",
+    "draw_pointings": "survey_profiles.observing_conditions",
     "load_profile": "survey_profiles.loading",
     "profile_names": "survey_profiles.loading",
     "read_exposures": "survey_profiles.exposure_tables",

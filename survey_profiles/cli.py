@@ -96,7 +96,7 @@ def value_text(value: object) -> str:
 
 def _save_plot(profile: Profile, seed: int, count: int, path: Path):
     from skyreel.errors import OutputError
-    from survey_profiles.conditions import draw_pointings
+    from survey_profiles.observing_conditions import draw_pointings
     from survey_profiles.plots import save_overview
 
     try:

@@ -10,7 +10,7 @@ import numpy as np
 from classifier.dataset import StampBatch
 from classifier.features.handcrafted_curves import CURVE_FEATURES, Points
 from classifier.features.pipeline import psf_of
-from classifier.features.surroundings import (
+from classifier.features.surrounding_light import (
     N_SUMS,
     SURROUNDING_FEATURES,
     features_of_sums,

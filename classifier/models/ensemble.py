@@ -34,7 +34,7 @@ from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.forest.extra_trees import TreeTrainingSet
 from classifier.models.model_card import ShowsCard, read_card, write_card
 from classifier.models.protocol import Embedding, StateArray
-from classifier.models.recurrent.network import Network
+from classifier.models.recurrent.trained_network import Network
 from classifier.network_inputs import AssumedPsf, Inputs
 from classifier.photometry import PsfModel
 from skyreel.atomic_files import read_arrays, write_arrays

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parents[1] / "shipped"
 KINDS = {
-    "network": ("classifier.models.recurrent.network", "Network"),
+    "network": ("classifier.models.recurrent.trained_network", "Network"),
     "forest": ("classifier.models.forest.forest", "Forest"),
     "ensemble": ("classifier.models.ensemble", "Ensemble"),
 }

@@ -20,7 +20,7 @@ from classifier.photometry.light_curves import LightCurves
 from classifier.photometry.optimal_photometry import FLUX, N_KNOWN, SHAPE_VARIANCE, SKY, VARIANCE
 from classifier.photometry.psf_fit import N_WORK, PROFILE
 from classifier.photometry.psf_model import N_SHAPE, UNKNOWN_WIDTH_SCATTER, WIDTH, X, Y
-from simulator.gaussians import pixel_centres
+from simulator.gaussian_mixture import pixel_centres
 from skyreel.errors import ClassifierError
 
 _CHOICES = {

@@ -15,7 +15,7 @@ from classifier.image_selection import ImageSelection
 from classifier.models.model_card import CARD, stored_settings, upgraded, write_card
 from classifier.models.recurrent import build_network, full_choices
 from classifier.models.recurrent.backend import keras
-from classifier.models.recurrent.network import (
+from classifier.models.recurrent.trained_network import (
     FORMAT_VERSION,
     KIND,
     WEIGHTS,

@@ -9,7 +9,7 @@ import numpy as np
 from classifier.dataset import DatasetSplit
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.recurrent.backend import keras
-from classifier.models.recurrent.network import softmax
+from classifier.models.recurrent.trained_network import softmax
 from classifier.network_inputs import Inputs, inputs_of
 from skyreel.errors import ClassifierError
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from classifier.models.model_card import write_card
 from classifier.models.recurrent.backend import keras
-from classifier.models.recurrent.network import WEIGHTS, Network, save_weights
+from classifier.models.recurrent.trained_network import WEIGHTS, Network, save_weights
 from classifier.network_inputs import Inputs
 from finetune.adaptation.gradient import TrainingSet, train_by_gradient
 from finetune.adaptation.head import Head

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from classifier.models.recurrent.backend import keras
-from classifier.models.recurrent.network import Network
+from classifier.models.recurrent.trained_network import Network
 from classifier.network_inputs import Inputs
 from finetune.adaptation.methods import GradientMethod
 from skyreel.errors import FinetuneError

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 
 from classifier.models.recurrent.backend import keras
-from classifier.models.recurrent.network import Network
+from classifier.models.recurrent.trained_network import Network
 from classifier.network_inputs import Inputs
 
 LAST = "logits"

@@ -15,7 +15,6 @@ from simulator.rng import Draws
 from skyreel.errors import SimulationError
 
 if TYPE_CHECKING:
-    from simulator.lightcurves.protocol import LightCurveModel
     from survey_profiles import Profile
 
 THESIS_EXPONENT = 12.11  # p(m) ~ m^a, fitted to HiTS stars in g (Carrasco-Davis 2019)
@@ -98,7 +97,7 @@ def from_sample(magnitudes: ArrayLike, classes: Sequence[str] | None = None) -> 
 
 
 def magnitude_law(
-    choice: str, profile: Profile, models: Iterable[type[LightCurveModel]] = ()
+    choice: str, profile: Profile, models: Iterable[type] = ()
 ) -> MagnitudeLaw | ObservedMagnitudes:
     """The law that a user chose, for the classes of a simulation.
 

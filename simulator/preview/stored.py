@@ -16,12 +16,12 @@ from simulator.preview.contact_sheet import COLUMNS, contact_sheet
 from simulator.sequences import EPOCH_ARRAYS, Sequences
 
 if TYPE_CHECKING:
-    from simulator.dataset.reader import Dataset
+    from zarr import Group
 
 _MOST_READ = 1024  # objects that are searched for examples
 
 
-def dataset_html(dataset: Dataset) -> str:
+def dataset_html(dataset: Group) -> str:
     """A caption and a contact sheet, as HTML; only the caption where no object is stored."""
     sizes = {name: dataset[name]["label"].shape[0] for name in SPLITS if name in dataset}
     counts = ", ".join(f"{name} {size:,}" for name, size in sizes.items())

@@ -7,7 +7,7 @@ from math import log
 
 import numpy as np
 
-from simulator.gaussians import Mixture, fit_mixture
+from simulator.gaussian_mixture import Mixture, fit_mixture
 
 
 @cache

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from simulator.fastmath import exp2_of_negative, log_of
-from simulator.gaussians import Mixture
+from simulator.gaussian_mixture import Mixture
 
 BETA_RANGE = (1.3, 30.0)  # of the profiles that can be drawn
 MAX_ASYMMETRY = 0.4  # per FWHM on each axis: the profile then still falls in every direction

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numba import njit
 
-from simulator.gaussians import add_concentric, covariance
+from simulator.gaussian_mixture import add_concentric, covariance
 from simulator.psf.empirical import PsfLibrary, add_library_star, read_library
 from simulator.psf.kolmogorov import kolmogorov
 from simulator.psf.moffat import (
@@ -175,7 +175,7 @@ def add_star(
     ----------
     image : array of float32, shape (size * size,)
     grid : (x, y, size)
-        Pixel centres and size of the stamp, see `simulator.gaussians.pixel_centres`.
+        Pixel centres and size of the stamp, see `simulator.gaussian_mixture.pixel_centres`.
     psf, i, epoch
         The PSF of object ``i`` at ``epoch`` is drawn.
     width_factor, beta_factor : float

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from simulator.gaussians import Mixture, add_concentric, covariance
+from simulator.gaussian_mixture import Mixture, add_concentric, covariance
 from simulator.psf.psf import Psf, add_star, psf_mixture
 
 # columns of Scene.host: where the host's centre is from the source, and its two components

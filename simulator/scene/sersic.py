@@ -8,7 +8,7 @@ from math import log
 import numpy as np
 from scipy.special import gamma
 
-from simulator.gaussians import Mixture, fit_mixture
+from simulator.gaussian_mixture import Mixture, fit_mixture
 
 EXPONENTIAL, DE_VAUCOULEURS = 1, 4
 SERSIC_B = {EXPONENTIAL: 1.6783469900166605, DE_VAUCOULEURS: 7.669249442500804}

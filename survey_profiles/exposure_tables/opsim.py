@@ -14,9 +14,9 @@ import numpy as np
 
 from skyreel.errors import ExposureTableError
 from survey_profiles import depth as depths
-from survey_profiles.conditions import BandValues, model_m5_mag, random_stream
 from survey_profiles.exposure_tables.columns import MEASURED, checked_columns, require_columns
 from survey_profiles.exposure_tables.windows import pack_windows, usable_rows
+from survey_profiles.observing_conditions import BandValues, model_m5_mag, random_stream
 
 if TYPE_CHECKING:
     from survey_profiles.pointings import Pointings

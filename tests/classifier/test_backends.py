@@ -11,7 +11,7 @@ import pytest
 from classifier.dataset import DatasetSplit
 from classifier.image_selection import SelectedSplit
 from classifier.models.recurrent.backend import keras
-from classifier.models.recurrent.network import Network, save_weights
+from classifier.models.recurrent.trained_network import Network, save_weights
 from classifier.network_inputs import inputs_of
 from classifier.training.options import NetworkOptions
 from classifier.training.train import NetworkTraining
@@ -21,7 +21,7 @@ import sys
 import numpy as np
 from classifier.network_inputs import inputs_of
 from classifier.models.recurrent.backend import keras
-from classifier.models.recurrent.network import Network
+from classifier.models.recurrent.trained_network import Network
 from classifier.dataset import DatasetSplit
 assert keras.backend.backend() == sys.argv[4], keras.backend.backend()
 network = Network.open(sys.argv[1])

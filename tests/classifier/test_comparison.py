@@ -37,7 +37,7 @@ from classifier.image_selection import ImageSelection
 from classifier.models.forest.forest import normal_ranks
 from classifier.models.protocol import Embedding
 from classifier.models.recurrent import build_network
-from classifier.models.recurrent.network import save_weights
+from classifier.models.recurrent.trained_network import save_weights
 from classifier.models.registry import model_folder, open_model
 from classifier.reports.embedding_figures import embeddings
 from classifier.reports.evaluation_figures import recall_bars
@@ -477,7 +477,7 @@ def test_the_page_says_what_was_compared_in_order(report, small_dataset):
         "Model cards",
     ]
     assert f"{small_dataset}, split test" in text and re.search(r"supernova\s*<small>\(10\)", text)
-    assert "network: memory of 8 units" in text and "forest: best features: " in text
+    assert "network: hidden state of 8 units" in text and "forest: best features: " in text
     assert "&lt;b&gt;" in text  # of the card
 
 

@@ -20,7 +20,7 @@ from classifier.features.handcrafted_curves import (
     von_neumann,
 )
 from classifier.features.handcrafted_features import feature_names, handcrafted_features
-from classifier.features.surroundings import surrounding_features
+from classifier.features.surrounding_light import surrounding_features
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.forest import extra_trees
 from classifier.models.forest.extra_trees import real_only_predictions

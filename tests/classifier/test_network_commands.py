@@ -9,7 +9,7 @@ import zarr
 
 from classifier.cli import train as training
 from classifier.dataset import DatasetSplit
-from classifier.models.recurrent.network import Network
+from classifier.models.recurrent.trained_network import Network
 from tests.helpers.running import copy_of, run
 
 QUICK = ["--images", 5, "--iterations", 4, "--batch", 32, "--validate-every", 2, "--quiet"]

@@ -17,7 +17,7 @@ from classifier.photometry.optimal_photometry import (
     optimal_flux,
 )
 from classifier.photometry.psf_model import N_SHAPE, draw_star
-from simulator.gaussians import pixel_centres
+from simulator.gaussian_mixture import pixel_centres
 from survey_profiles import load_profile
 from tests.helpers.stars import (
     GAIN_E_PER_ADU,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from classifier.photometry import Flag, PhotometrySettings, measure
-from simulator.gaussians import pixel_centres
+from simulator.gaussian_mixture import pixel_centres
 from skyreel.errors import ClassifierError
 from tests.helpers.stars import (
     SEEING_PIX,

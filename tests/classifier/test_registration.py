@@ -13,7 +13,7 @@ from classifier.dataset import DatasetSplit
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.registration import LANCZOS_ORDER, moved, registered, windowed_offset
 from finetune.homogenise import HomogenisedSplit, Homogenising, common_length
-from simulator.detector.resample import lanczos_weights
+from simulator.detector.lanczos import lanczos_weights
 from tests.helpers.running import copy_of
 from tests.helpers.stars import SKY_ADU, as_stamps
 

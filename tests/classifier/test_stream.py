@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from classifier.dataset import DatasetSplit
 from classifier.image_selection import ImageSelection
 from classifier.models.recurrent import build_network
-from classifier.models.recurrent.network import Network
+from classifier.models.recurrent.trained_network import Network
 from classifier.network_inputs import AssumedPsf, inputs_of
 from classifier.stream import Conditions, Stream
 from skyreel.errors import ClassifierError, OutputError

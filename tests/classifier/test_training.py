@@ -10,7 +10,7 @@ from classifier.dataset import DatasetSplit
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.recurrent import build_network
 from classifier.models.recurrent.backend import keras
-from classifier.models.recurrent.network import (
+from classifier.models.recurrent.trained_network import (
     Network,
     load_weights,
     save_weights,

@@ -17,7 +17,7 @@ from classifier.image_selection import SelectedSplit
 from classifier.models.forest.growing import Shape
 from classifier.models.recurrent import build_network
 from classifier.models.recurrent.backend import keras
-from classifier.models.recurrent.network import WEIGHTS, load_weights
+from classifier.models.recurrent.trained_network import WEIGHTS, load_weights
 from classifier.models.registry import open_model
 from classifier.network_inputs import Inputs, inputs_of
 from classifier.training.sources import MOST_SEEDS

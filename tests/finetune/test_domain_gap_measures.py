@@ -13,7 +13,7 @@ from finetune.domain_gap.image_statistics import border_noise, star_shapes
 from finetune.domain_gap.matched_samples import MATCH_MAG, match
 from finetune.domain_gap.measurements import free_psf, light_curves, measurements
 from finetune.domain_gap.quantities import GROUPS, NAMES, QUANTITIES
-from simulator.gaussians import covariance, pixel_centres
+from simulator.gaussian_mixture import covariance, pixel_centres
 from simulator.psf.moffat import add_moffat, moffat_scale
 from skyreel.errors import DomainGapError
 from survey_profiles import load_profile

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from simulator.gaussians import covariance, pixel_centres
+from simulator.gaussian_mixture import covariance, pixel_centres
 from simulator.options import Options
 from simulator.psf.moffat import add_moffat, moffat_scale
 from simulator.simulator import Simulator

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import galsim
 import numpy as np
 
-from simulator.gaussians import pixel_centres
+from simulator.gaussian_mixture import pixel_centres
 from simulator.psf.psf import MOFFAT, Psf
 from simulator.scene.render import Scene, render
 from simulator.scene.sersic import sersic

@@ -24,7 +24,7 @@ def untrained(folder, profile, *, size_pix=21, images=6, seed=3):
     from classifier.image_selection import ImageSelection
     from classifier.models.recurrent import build_network
     from classifier.models.recurrent.backend import keras
-    from classifier.models.recurrent.network import Network, save_weights
+    from classifier.models.recurrent.trained_network import Network, save_weights
     from simulator.lightcurves import DEFAULT_CLASSES
 
     keras.utils.set_random_seed(seed)

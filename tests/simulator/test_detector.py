@@ -19,9 +19,9 @@ from simulator.detector.defects import (
     add_cosmic_rays,
     place_fixed_defects,
 )
+from simulator.detector.lanczos import lanczos_weights, shift_stamp
 from simulator.detector.noise import small_poisson
 from simulator.detector.readout import apply_fixed_defects, bleed, digitise
-from simulator.detector.resample import lanczos_weights, shift_stamp
 from simulator.rng import Purpose, key_words
 from tests.helpers.oracles import bled, lanczos_kernel
 from tests.helpers.pictures import Picture, ours

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from simulator.detector.defects import BAD_PIXEL, COSMIC_RAY, OUTSIDE, SATURATED
-from simulator.detector.resample import lanczos_weights
+from simulator.detector.lanczos import lanczos_weights
 from simulator.expose import Detector, expose
 from simulator.psf.psf import Psf
 from tests.helpers.pictures import moffat_psf, rendered, scene

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.gaussians import covariance
+from simulator.gaussian_mixture import covariance
 from simulator.psf.empirical import _cubic, add_library_star, read_library
 from simulator.psf.moffat import moffat_scale
 from simulator.psf.psf import LIBRARY

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator import gaussians
-from simulator.gaussians import add_concentric, covariance, pixel_centres
+from simulator import gaussian_mixture as gaussians
+from simulator.gaussian_mixture import add_concentric, covariance, pixel_centres
 from simulator.psf.kolmogorov import kolmogorov
 from simulator.psf.moffat import add_moffat, moffat_mixture, moffat_scale
 from simulator.psf.psf import MIXTURE

@@ -5,8 +5,8 @@ import pytest
 
 from survey_profiles import ProfileError, draw_pointings, load_profile
 from survey_profiles import ephemeris as sky
-from survey_profiles.conditions import drifting
 from survey_profiles.depth import noise_depth_mag
+from survey_profiles.observing_conditions import drifting
 
 COLUMNS = (
     "exposure_time_s",
