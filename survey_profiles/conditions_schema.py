@@ -25,7 +25,7 @@ class Seeing(Table):
     within it (``drift_share``) and white noise (the rest). With ``model = "power"`` the width
     is zenith x band.seeing_factor x airmass^airmass_exponent; with ``"rubin"`` the zenith
     width is the atmosphere's at 500 nm and the telescope's ``system_fwhm_arcsec`` is added as
-    the Rubin Observatory does (``conditions.rubin_fwhm_arcsec``).
+    the Rubin Observatory does (``observing_conditions.rubin_fwhm_arcsec``).
     """
 
     model: Literal["power", "rubin"] = "power"

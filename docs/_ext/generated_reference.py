@@ -179,10 +179,10 @@ def metavar(parameter: Any) -> str:
 
 
 def flags(parameter: Any) -> str:
-    """An argument, or all flags of an option with its placeholder."""
+    """An argument, or an option with its placeholder; other names of it are old ones."""
     if parameter.param_type_name == "argument":
         return f"`{metavar(parameter)}`"
-    names = [*parameter.opts, *parameter.secondary_opts]
+    names = [parameter.opts[0], *parameter.secondary_opts]
     kind = "" if parameter.is_flag else f" {parameter.metavar or type_name(parameter)}"
     kind = kind.replace("|", "\\|")
     return ", ".join(f"`{name}{kind}`" for name in names)
