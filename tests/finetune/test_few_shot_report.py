@@ -44,7 +44,7 @@ def answers(seed, skill, truth: Predictions):
 
 
 def made_folder(folder, *, skills=None, sizes=SIZES, trials=TRIALS, n=N, ids=None, labels=None):
-    """A folder as ``finetune`` writes it, of contenders that know more with every label."""
+    """A folder as ``finetune`` writes it, of methods whose recall rises with every label."""
     rng = np.random.default_rng(7)
     labels = np.arange(n) % 4 if labels is None else labels
     truth = made_up(1, n=n, longest=LONGEST, classes=CLASSES, labels=labels)
@@ -58,9 +58,9 @@ def made_folder(folder, *, skills=None, sizes=SIZES, trials=TRIALS, n=N, ids=Non
     for k in sizes:
         for trial in range(trials):
             members = [rng.permutation(np.flatnonzero(labels == c)) for c in np.unique(labels)]
-            taught = np.concatenate([rows[:k] for rows in members])
-            tested = np.setdiff1d(np.arange(n), taught)
-            named = {"taught": taught, "tested": tested}
+            training = np.concatenate([rows[:k] for rows in members])
+            test = np.setdiff1d(np.arange(n), training)
+            named = {"training": training, "test": test}
             named = {key: truth.object_id[rows].tolist() for key, rows in named.items()}
             draws.append({"per_class": k, "trial": trial, **named})
             for place, (name, skill) in enumerate(skills.items()):
