@@ -98,7 +98,7 @@ def scoring(few):
 
 def objects_tested(folder, k, trial):
     draws = json.loads((folder / "draws.json").read_text())
-    return next(d["tested"] for d in draws if (d["per_class"], d["trial"]) == (k, trial))
+    return next(d["test"] for d in draws if (d["per_class"], d["trial"]) == (k, trial))
 
 
 # --- scores -------------------------------------------------------------------------------------
@@ -317,17 +317,27 @@ def test_a_folder_that_is_none_or_leaks_is_refused_in_one_sentence(tmp_path):
         headline(tmp_path)
     made_folder(tmp_path, skills={"network": 0.2}, sizes=(1,), trials=1, n=24)
     draws = json.loads((tmp_path / "draws.json").read_text())
-    draws[0]["tested"].append(draws[0]["taught"][0])
+    draws[0]["test"].append(draws[0]["training"][0])
     (tmp_path / "draws.json").write_text(json.dumps(draws))
     with pytest.raises(FinetuneError, match="is a training and a test object of draw 0"):
         headline(tmp_path)
-    draws[0]["tested"] = ["another"]
+    draws[0]["test"] = ["another"]
     (tmp_path / "draws.json").write_text(json.dumps(draws))
     with pytest.raises(FinetuneError, match="are they of other sequences"):
         headline(tmp_path)
     (tmp_path / "draws.json").write_text('[{"per_class": 1}]')
     with pytest.raises(FinetuneError, match=r"draws.json is damaged"):
         headline(tmp_path)
+
+
+def test_a_folder_of_version_0_1_gives_the_same_report(tmp_path):
+    made_folder(tmp_path, skills={"network": 0.2}, sizes=(1,), trials=2, n=24)
+    now = headline(tmp_path)
+    old = {"training": "taught", "test": "tested"}
+    draws = json.loads((tmp_path / "draws.json").read_text())
+    renamed = [{old.get(key, key): value for key, value in draw.items()} for draw in draws]
+    (tmp_path / "draws.json").write_text(json.dumps(renamed))
+    assert headline(tmp_path) == now
 
 
 # --- the map, the pictures and the page ---------------------------------------------------------
