@@ -134,7 +134,7 @@ def test_columns_of_an_image_do_not_depend_on_later_ones_and_padding_is_zero():
     assert (after[:, 7:] == 0).all() and np.isfinite(after).all()
 
 
-def test_what_it_is_not_to_be_told_is_zero():
+def test_inputs_switched_off_are_zero():
     columns = numpy(LightCurve(times=False, conditions=False)(**curve())[0])
     assert (columns[..., 13:] == 0).all() and (columns[..., :3] != 0).all()
 

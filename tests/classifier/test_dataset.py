@@ -115,7 +115,7 @@ def test_a_start_depends_on_the_object_alone():
     assert (SequenceStartDistribution().starts(alert, n_epochs) == 0).all()
 
 
-def test_shown_from_the_first_image_times_do_not_tell_classes_apart(small_dataset):
+def test_times_from_the_first_image_on_do_not_distinguish_classes(small_dataset):
     """Lengths and time differences of one campaign are the same for every class."""
     split = DatasetSplit(small_dataset, "train")
     spread = [split.n_epochs[split.labels == label].mean() for label in range(len(split.classes))]

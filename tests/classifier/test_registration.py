@@ -94,7 +94,7 @@ def test_a_source_is_found_from_a_signal_to_noise_of_ten():
     ],
     ids=["beside", "far", "no pixels", "negative", "empty"],
 )
-def test_what_cannot_be_told_is_nan(image):
+def test_an_unmeasurable_offset_is_nan(image):
     assert np.isnan(windowed_offset(image, *NOTHING, SIGMA_PIX)).all()
 
 

@@ -12,7 +12,7 @@ from survey_profiles import draw_pointings, load_profile
 WIDE_PIX = 401
 
 
-def lopsided_star(skew, beta, fwhm_pix=4.0, e1=0.05):
+def asymmetric_star(skew, beta, fwhm_pix=4.0, e1=0.05):
     image = np.zeros(WIDE_PIX**2, dtype=np.float32)
     x, y = pixel_centres(WIDE_PIX)
     shape = covariance(moffat_scale(fwhm_pix, beta), e1, -0.03)
@@ -23,19 +23,19 @@ def lopsided_star(skew, beta, fwhm_pix=4.0, e1=0.05):
 
 @pytest.mark.parametrize("beta", [2.6, 3.8, 5.5])
 def test_lopsidedness_keeps_the_flux(beta):
-    even, lopsided = (lopsided_star(skew, beta)[0].sum() for skew in (0.0, 0.12))
-    assert lopsided == pytest.approx(even, rel=1e-3)  # third order is left
+    symmetric, skewed = (asymmetric_star(skew, beta)[0].sum() for skew in (0.0, 0.12))
+    assert skewed == pytest.approx(symmetric, rel=1e-3)  # third order is left
 
 
-def test_lopsided_stars_have_no_dark_pixels_even_at_the_limit():
-    image, *_ = lopsided_star(0.4, 2.5)
+def test_asymmetric_stars_have_no_dark_pixels_even_at_the_limit():
+    image, *_ = asymmetric_star(0.4, 2.5)
     assert np.isfinite(image).all() and image.min() >= 0
     assert image.argmax() == pytest.approx(image.size // 2, abs=2 * WIDE_PIX)
 
 
 def test_far_wings_are_even():
-    image, x, y = lopsided_star(0.12, 3.8)
-    even, *_ = lopsided_star(0.0, 3.8)
+    image, x, y = asymmetric_star(0.12, 3.8)
+    even, *_ = asymmetric_star(0.0, 3.8)
     far = np.hypot(x, y) > 12
     # the whole profile is displaced by less than a tenth of a pixel, 4 (beta + 1) / 12 of it
     assert np.abs(image[far] / even[far] - 1).max() < 0.1

@@ -44,7 +44,7 @@ def answers(seed, skill, truth: Predictions):
 
 
 def made_folder(folder, *, skills=None, sizes=SIZES, trials=TRIALS, n=N, ids=None, labels=None):
-    """A folder as ``finetune`` writes it, of contenders that know more with every label."""
+    """A folder as ``finetune`` writes it, of methods whose recall rises with every label."""
     rng = np.random.default_rng(7)
     labels = np.arange(n) % 4 if labels is None else labels
     truth = made_up(1, n=n, longest=LONGEST, classes=CLASSES, labels=labels)
@@ -58,9 +58,9 @@ def made_folder(folder, *, skills=None, sizes=SIZES, trials=TRIALS, n=N, ids=Non
     for k in sizes:
         for trial in range(trials):
             members = [rng.permutation(np.flatnonzero(labels == c)) for c in np.unique(labels)]
-            taught = np.concatenate([rows[:k] for rows in members])
-            tested = np.setdiff1d(np.arange(n), taught)
-            named = {"taught": taught, "tested": tested}
+            training = np.concatenate([rows[:k] for rows in members])
+            test = np.setdiff1d(np.arange(n), training)
+            named = {"training": training, "test": test}
             named = {key: truth.object_id[rows].tolist() for key, rows in named.items()}
             draws.append({"per_class": k, "trial": trial, **named})
             for place, (name, skill) in enumerate(skills.items()):
@@ -98,7 +98,7 @@ def scoring(few):
 
 def objects_tested(folder, k, trial):
     draws = json.loads((folder / "draws.json").read_text())
-    return next(d["tested"] for d in draws if (d["per_class"], d["trial"]) == (k, trial))
+    return next(d["test"] for d in draws if (d["per_class"], d["trial"]) == (k, trial))
 
 
 # --- scores -------------------------------------------------------------------------------------
@@ -317,17 +317,27 @@ def test_a_folder_that_is_none_or_leaks_is_refused_in_one_sentence(tmp_path):
         headline(tmp_path)
     made_folder(tmp_path, skills={"network": 0.2}, sizes=(1,), trials=1, n=24)
     draws = json.loads((tmp_path / "draws.json").read_text())
-    draws[0]["tested"].append(draws[0]["taught"][0])
+    draws[0]["test"].append(draws[0]["training"][0])
     (tmp_path / "draws.json").write_text(json.dumps(draws))
     with pytest.raises(FinetuneError, match="is a training and a test object of draw 0"):
         headline(tmp_path)
-    draws[0]["tested"] = ["another"]
+    draws[0]["test"] = ["another"]
     (tmp_path / "draws.json").write_text(json.dumps(draws))
     with pytest.raises(FinetuneError, match="are they of other sequences"):
         headline(tmp_path)
     (tmp_path / "draws.json").write_text('[{"per_class": 1}]')
     with pytest.raises(FinetuneError, match=r"draws.json is damaged"):
         headline(tmp_path)
+
+
+def test_a_folder_of_version_0_1_gives_the_same_report(tmp_path):
+    made_folder(tmp_path, skills={"network": 0.2}, sizes=(1,), trials=2, n=24)
+    now = headline(tmp_path)
+    old = {"training": "taught", "test": "tested"}
+    draws = json.loads((tmp_path / "draws.json").read_text())
+    renamed = [{old.get(key, key): value for key, value in draw.items()} for draw in draws]
+    (tmp_path / "draws.json").write_text(json.dumps(renamed))
+    assert headline(tmp_path) == now
 
 
 # --- the map, the pictures and the page ---------------------------------------------------------
