@@ -14,6 +14,7 @@ import numpy as np
 
 from simulator.expose import expose
 from simulator.lightcurves import light_curve_class
+from simulator.lightcurves.filters import own_curve
 from simulator.lightcurves.magnitudes import magnitude_law
 from simulator.lightcurves.protocol import Bands, Context, HostPlacement
 from simulator.observing.exposures import Conditions, PointingBank
@@ -50,6 +51,7 @@ class Simulator:
             self.band_names,
             tuple(band.filter for band in profile.bands.values()),
             self.band_names.index(profile.reference_band),
+            tuple(map(own_curve, profile.bands, profile.bands.values())),
         )
         models = [light_curve_class(name) for name in self.classes]
         self._law = magnitude_law(self.options.magnitudes, profile, models)

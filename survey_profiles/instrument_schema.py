@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -16,6 +17,8 @@ from survey_profiles.schema_types import (
 )
 
 Saturation = Annotated[float, Field(gt=0, le=65535)]  # counts are kept in 16 bits
+_CURVE_RANGE_ANGSTROM = (3000.0, 11_500.0)  # that the spectra of galaxies and supernovae cover
+_LEAST_WIDTH_ANGSTROM = 100.0  # these spectra are tabulated every 10 to 25 Angstrom
 _Offset = Annotated[float, Field(ge=-1, le=1)]
 _Beta = Annotated[float, Field(gt=1)]
 _Scatter = Annotated[float, Field(ge=0, le=0.3)]
@@ -173,7 +176,11 @@ class Band(Table):
         "lsstz",
         "lssty",
     ]
-    """Name of the transmission curve; for a survey without its own, the nearest in wavelength."""
+    """Name of the transmission curve; beside ``transmission``, the one nearest in wavelength, whose
+    last letter tells the tabulated colours of variable stars which band this is."""
+    transmission: tuple[tuple[Finite, NotNegative], ...] | None = None
+    """[Angstrom, any unit] Points (wavelength, photons transmitted) of a curve of your own; by
+    default that of ``filter``. Only its shape matters."""
     exposure_time_s: Positive
     """[s] Exposure time."""
     zero_point_mag: Magnitude
@@ -193,6 +200,25 @@ class Band(Table):
     """[mag] Added to ``limiting_mag`` where ``depth.model`` is "noise"."""
     m5_coefficient_mag: Magnitude | None = None
     """[mag] C_m of Ivezic et al. 2019, equation 6; needed where ``depth.model`` is "m5"."""
+
+    @model_validator(mode="after")
+    def _usable_curve(self) -> Band:
+        if self.transmission is None:
+            return self
+        wave, light = zip(*self.transmission, strict=True) if self.transmission else ((), ())
+        low, high = _CURVE_RANGE_ANGSTROM
+        increasing = all(a < b for a, b in pairwise(wave))
+        if not (increasing and len(wave) > 1 and low <= wave[0] and wave[-1] <= high):
+            raise ValueError(
+                f"transmission with increasing wavelengths from {low:g} to {high:g} Angstrom"
+            )
+        sides = zip(pairwise(wave), pairwise(light), strict=True)
+        area = sum((b - a) * (s + t) / 2 for (a, b), (s, t) in sides)
+        if not area > _LEAST_WIDTH_ANGSTROM * max(light):
+            raise ValueError(
+                f"transmission over an equivalent width above {_LEAST_WIDTH_ANGSTROM:g} Angstrom"
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from skyreel.errors import SimulationError
 
+if TYPE_CHECKING:
+    from survey_profiles.instrument_schema import Band
+
 LIGHT_SPEED_A_PER_S = 2.99792458e18
+_STEP_ANGSTROM = 10.0  # of integrals over curves of a profile
 AB_ZERO_POINT_FNU = 3.631e-20  # erg/s/cm^2/Hz at AB magnitude 0 (Oke & Gunn 1983)
 
 
@@ -59,6 +64,16 @@ def bandpass(name: str) -> Bandpass:
         )
     wave_angstrom, transmission = np.array(_table()[name]).T
     return Bandpass(name, wave_angstrom, transmission)
+
+
+def own_curve(name: str, band: Band) -> Bandpass | None:
+    """The curve that a profile states for a band itself, interpolated; None without one."""
+    if band.transmission is None:
+        return None
+    wave, transmission = np.array(band.transmission, dtype=float).T
+    steps = int(np.ceil((wave[-1] - wave[0]) / _STEP_ANGSTROM))
+    fine = np.union1d(np.linspace(wave[0], wave[-1], steps + 1), wave)
+    return Bandpass(name, fine, np.interp(fine, wave, transmission))
 
 
 @lru_cache(maxsize=1)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
+from simulator.lightcurves.filters import Bandpass, bandpass
 from skyreel.errors import SimulationError
 
 if TYPE_CHECKING:
@@ -28,13 +29,21 @@ if TYPE_CHECKING:
 class Bands:
     """The photometric system in use: the bands of the survey and their filters.
 
-    ``names`` are the survey's (``g``), ``filters`` the transmission curves (``desg``),
+    ``names`` are the survey's (``g``), ``filters`` the tabulated curves (``desg``), in place of
+    which a band may have one of its own,
     ``reference`` is the index of the band that magnitudes of objects are drawn in.
     """
 
     names: tuple[str, ...]
     filters: tuple[str, ...]
     reference: int = 0
+    own_curves: tuple[Bandpass | None, ...] = ()
+
+    @property
+    def curves(self) -> tuple[Bandpass, ...]:
+        """The transmission curve of each band: its own, or that of its filter."""
+        own = self.own_curves or (None,) * len(self.filters)
+        return tuple(o or bandpass(name) for o, name in zip(own, self.filters, strict=True))
 
     @property
     def letters(self) -> tuple[str, ...]:

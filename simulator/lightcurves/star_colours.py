@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulator.lightcurves.filters import bandpass
 from simulator.lightcurves.protocol import Bands
 from simulator.rng import Draws
 
@@ -23,7 +22,7 @@ class StarColours:
     """Magnitude of a star in every band from the one in the reference band."""
 
     def __init__(self, bands: Bands) -> None:
-        magnitudes = np.array([_blackbody_magnitudes(name) for name in bands.filters])
+        magnitudes = np.array([_blackbody_magnitudes(curve) for curve in bands.curves])
         self._offset = magnitudes - magnitudes[bands.reference]
 
     def draw(self, draws: Draws) -> np.ndarray:
@@ -33,9 +32,8 @@ class StarColours:
         return np.stack(rows, axis=-1)
 
 
-def _blackbody_magnitudes(filter_name):
+def _blackbody_magnitudes(curve):
     """AB magnitudes, up to a constant, over the grid of temperatures."""
-    curve = bandpass(filter_name)
     wave = curve.wave_angstrom
     exponent = _HC_OVER_K_ANGSTROM_K / (wave * np.exp(_LOG_TEMPERATURES)[:, None])
     flux = wave**-5.0 / np.expm1(exponent)

@@ -13,7 +13,6 @@ from functools import cache
 
 import numpy as np
 
-from simulator.lightcurves.filters import bandpass
 from simulator.lightcurves.protocol import Bands
 from simulator.rng import Draws
 
@@ -58,7 +57,7 @@ class GalaxyPopulation:
         self._volume = Planck18.differential_comoving_volume(_REDSHIFTS).value
         kpc_per_arcsec = Planck18.kpc_proper_per_arcmin(_REDSHIFTS).value / 60.0
         self._log_kpc_per_arcsec = np.log10(kpc_per_arcsec)
-        self._offset = np.stack([_band_minus_b(kind, bands.filters) for kind in (BLUE, RED)])
+        self._offset = np.stack([_band_minus_b(kind, bands.curves) for kind in (BLUE, RED)])
         self._field = self._field_quantiles()
 
     def _field_quantiles(self):
@@ -185,14 +184,13 @@ def _ellipticity_quantiles():
     return cumulative / cumulative[-1], e
 
 
-def _band_minus_b(kind, filters):
+def _band_minus_b(kind, curves):
     """Observed band minus rest-frame B magnitude of a template, (band, redshift)."""
     wave, flux = _template(_TEMPLATES[kind])
     inside = (wave > _REST_B_ANGSTROM[0]) & (wave < _REST_B_ANGSTROM[1])
     rest_b = _ab_magnitude(wave[inside], flux[inside], np.ones(inside.sum()))
     rows = []
-    for name in filters:
-        curve = bandpass(name)
+    for curve in curves:
         stretched = [(wave * (1 + z), flux / (1 + z)) for z in _REDSHIFTS]
         rows.append([_ab_magnitude(w, f, curve.at(w)) - rest_b for w, f in stretched])
     return np.array(rows)

@@ -15,7 +15,6 @@ from typing import ClassVar
 import numpy as np
 
 from simulator.lightcurves.cosmology import MIN_REDSHIFT, distance_modulus_mag
-from simulator.lightcurves.filters import bandpass
 from simulator.lightcurves.protocol import (
     Bands,
     Context,
@@ -78,7 +77,7 @@ class Supernova(LightCurveModel):
         super().__init__(bands, templates)
         if templates is not None:
             check_directory(templates)
-        weights = band_weights([bandpass(name) for name in bands.filters])
+        weights = band_weights(bands.curves)
         self._reference = bands.reference
         self._subtypes = (SupernovaIa(weights, templates), SupernovaII(weights, templates))
         self._grids = tuple(subtype.grid for subtype in self._subtypes)
