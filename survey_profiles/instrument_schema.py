@@ -176,8 +176,8 @@ class Band(Table):
         "lsstz",
         "lssty",
     ]
-    """Name of the transmission curve; beside ``transmission``, the one nearest in wavelength, whose
-    last letter tells the tabulated colours of variable stars which band this is."""
+    """Name of the transmission curve; beside ``transmission``, the one nearest in wavelength. Its
+    last letter selects the tabulated colours of variable stars."""
     transmission: tuple[tuple[Finite, NotNegative], ...] | None = None
     """[Angstrom, any unit] Points (wavelength, photons transmitted) of a curve of your own; by
     default that of ``filter``. Only its shape matters."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-from html import escape
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +12,7 @@ import numpy as np
 from simulator.options import SPLITS
 from simulator.preview.contact_sheet import COLUMNS, contact_sheet
 from simulator.sequences import EPOCH_ARRAYS, Sequences
+from skyreel.report.page import picture_html
 
 if TYPE_CHECKING:
     from zarr import Group
@@ -29,13 +28,11 @@ def dataset_html(dataset: Group) -> str:
         f"{dataset.attrs.get('survey', 'unknown survey')}: {counts} sequences of "
         f"{', '.join(dataset.attrs['classes'])}; bands {', '.join(dataset.attrs['bands'])}"
     )
-    caption = f"<p>{escape(about)}</p>"
     split = next((name for name, size in sizes.items() if size), None)
     if split is None:
-        return caption
+        return picture_html(about)
     drawn = _contact_sheet if "options" in dataset.attrs else _stamps
-    picture = base64.b64encode(drawn(dataset, split)).decode()
-    return f'{caption}<img style="max-width: 100%" src="data:image/png;base64,{picture}">'
+    return picture_html(about, drawn(dataset, split))
 
 
 def _contact_sheet(dataset, split) -> bytes:

@@ -7,6 +7,7 @@ True
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -154,6 +155,12 @@ class Page:
 def facts_html(title: str, facts: Mapping[str, str]) -> str:
     """Names and values under a title, as a part of another page (a notebook)."""
     return _templates().get_template("facts.html.j2").render(title=title, facts=facts)
+
+
+def picture_html(caption: str, png: bytes = b"") -> str:
+    """A caption and a PNG picture, if there is one, as a part of another page (a notebook)."""
+    data = base64.b64encode(png).decode()
+    return _templates().get_template("picture.html.j2").render(caption=caption, data=data)
 
 
 @cache
