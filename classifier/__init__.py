@@ -1,7 +1,11 @@
 """Light curves from stamps, their features, classifiers, and how good they are.
 
+>>> import numpy as np
 >>> from classifier import features_of
->>> features_of(time, magnitude, error)["PeriodLS"]
+>>> mjd = np.arange(57000.0, 57040.0, 0.7)
+>>> magnitude = 18.0 + 0.3 * np.sin(2 * np.pi * mjd / 3.1)
+>>> round(float(features_of(mjd, magnitude, np.full(mjd.size, 0.01))["PeriodLS"]), 1)
+3.1
 """
 
 from __future__ import annotations

@@ -69,6 +69,12 @@ def train(
     Raises
     ------
     UserError, RunError
+
+    Examples
+    --------
+    >>> forest = train("forest", model="forest", data="hits.zarr", trees=3, depth=4, quiet=True)
+    >>> forest.classes[:2]
+    ('SN', 'RRL')
     """
     from classifier.cli.train import check_model, check_source, train_model
 
@@ -129,6 +135,12 @@ def classify(
     Raises
     ------
     UserError, RunError
+
+    Examples
+    --------
+    >>> predictions = classify("hits-compact", "hits.zarr", out="some.parquet", quiet=True)
+    >>> predictions.probabilities.shape[2]
+    7
     """
     from classifier.cli.classify import predict_split
     from classifier.dataset import DatasetSplit
@@ -185,6 +197,12 @@ def compare(
     Raises
     ------
     UserError, RunError
+
+    Examples
+    --------
+    >>> comparison = compare(["hits-compact"], "hits.zarr", out="comparison", quiet=True)
+    >>> sorted(comparison.scores)
+    ['hits-compact']
     """
     from classifier.cli.compare import compare_models, open_models
 

@@ -49,6 +49,12 @@ def ingest(
     Raises
     ------
     UserError, RunError
+
+    Examples
+    --------
+    >>> path = ingest("hits.zarr", source="zarr", out="copy.zarr", quiet=True)
+    >>> path.name
+    'copy.zarr'
     """
     from finetune.ingest.conversion import Request, run_request
 

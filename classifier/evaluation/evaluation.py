@@ -150,6 +150,13 @@ def evaluate(
     ------
     EvaluationError
         No object has a label and an image, or an argument is out of range.
+
+    Examples
+    --------
+    >>> from classifier.evaluation import read_predictions
+    >>> evaluation = evaluate(read_predictions("predictions.parquet"))
+    >>> 0 <= evaluation.summary()["accuracy"].value <= 1
+    True
     """
     if n_bootstrap < 0 or seed < 0:
         raise EvaluationError(f"n_bootstrap {n_bootstrap}, seed {seed}; neither may be negative.")

@@ -1,7 +1,6 @@
 """Gain from a few real labels: scores over the draws, with errors, as one HTML page.
 
->>> from finetune.reports import headline
->>> headline("tuned/")["statement"]
+``headline("tuned/")["statement"]`` is the result in one sentence.
 """
 
 from __future__ import annotations

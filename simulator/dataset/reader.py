@@ -63,6 +63,12 @@ def open_dataset(path: str | Path) -> Dataset:
     ------
     SimulationError
         No data set there, or one of another format.
+
+    Examples
+    --------
+    >>> dataset = open_dataset("hits.zarr")
+    >>> dataset.attrs["classes"][0], dataset["train"]["images"].shape[2:]
+    ('SN', (21, 21))
     """
     return Dataset(open_root(path, mode="r")._async_group)
 

@@ -54,5 +54,11 @@ def regenerate(path: str | Path, indices: ArrayLike, split: str = "train") -> Se
     ------
     SimulationError
         As for `simulator_of`; also an unknown split or an index below 0.
+
+    Examples
+    --------
+    >>> again = regenerate("hits.zarr", [3], "train").images[0]
+    >>> bool((again == open_dataset("hits.zarr")["train"]["images"][3]).all())
+    True
     """
     return simulator_of(path).batch(split, indices)
