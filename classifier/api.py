@@ -78,7 +78,11 @@ def train(
     """
     from classifier.cli.train import check_model, check_source, train_model
 
-    simulated = {"exposures": exposures, "classes": classes, "profile_set": profile_overrides}
+    simulated = {
+        "exposures": None if exposures is None else str(exposures),
+        "classes": classes,
+        "profile_set": profile_overrides or None,
+    }
     check_model(model, {}, {})
     check_source(model, data, survey, simulated)
     check_folder(Path(out))
@@ -93,6 +97,7 @@ def train(
         given,
         n_cores(threads),
         quiet,
+        f"skyreel.train({str(out)!r}, model={model!r}, ...)",
     )
 
 

@@ -153,6 +153,9 @@ class Experiment:
     def _missing(self, name) -> Iterator[tuple[Path, Draw]]:
         """Predictions that are not written yet: file and draw."""
         before = Draw(0, 0, np.zeros(0, dtype=int), np.flatnonzero(self.real.labels >= 0))
+        old = self.folder / PREDICTIONS / name.replace("ensemble", "committee")  # before 0.2
+        if old.is_dir() and not (self.folder / PREDICTIONS / name).exists():
+            old.rename(self.folder / PREDICTIONS / name)
         for draw in ([] if name in WITHOUT_ZERO else [before]) + self.draws:
             path = self.folder / PREDICTIONS / name / f"{draw.name}.parquet"
             if not path.is_file():

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-from simulator.lightcurves import class_names
+from simulator.lightcurves import DEFAULT_CLASSES, registered, restore
 from skyreel.errors import SimulationError
 from skyreel.provenance import file_digest
 
@@ -35,7 +35,7 @@ def load_plugins(paths: Iterable[str | Path] | None) -> tuple[Plugin, ...]:
     Raises
     ------
     SimulationError
-        A file is missing, fails, or registers nothing new.
+        A file is missing, fails, registers no class, or one of the package's own names.
     """
     return tuple(load_plugin(path) for path in paths or ())
 
@@ -46,21 +46,38 @@ def load_plugin(path: str | Path) -> Plugin:
     Raises
     ------
     SimulationError
-        It is missing, fails, or registers nothing new.
+        It is missing, fails, registers no class, or one with the name of a class of the package.
     """
     if not Path(path).is_file():
         raise SimulationError(f"--plugin {path}: there is no such file.")
     digest = file_digest(path)
     if digest not in _loaded:
-        before = set(class_names())
-        _run(path, f"skyreel_plugin_{digest}")
-        added = tuple(name for name in class_names() if name not in before)
-        if not added:
-            raise SimulationError(
-                f"--plugin {path} registers no new class; decorate one with simulator.register."
-            )
-        _loaded[digest] = Plugin(str(path), digest, added)
+        before = registered()
+        try:
+            _run(path, f"skyreel_plugin_{digest}")
+            added = _added_since(before, path)
+        except SimulationError:
+            restore(before)
+            raise
+        for other in [key for key, old in _loaded.items() if added & set(old.classes)]:
+            del _loaded[other]  # its classes are replaced
+        _loaded[digest] = Plugin(str(path), digest, tuple(sorted(added)))
     return _loaded[digest]
+
+
+def _added_since(before, path):
+    """Names of the classes that are new or replaced."""
+    added = {name for name, model in registered().items() if before.get(name) is not model}
+    if not added:
+        raise SimulationError(
+            f"--plugin {path} registers no class; decorate one with simulator.register."
+        )
+    if taken := sorted(added & set(DEFAULT_CLASSES)):
+        raise SimulationError(
+            f"--plugin {path} registers {', '.join(taken)}, a class of the package; give another "
+            "name."
+        )
+    return added
 
 
 def _run(path, name):

@@ -174,8 +174,8 @@ LIGHT_CURVES = (
     "subtracted; 'both'."
 )
 EXPOSURES = typer.Option(help="Real observing conditions: ECSV, CSV, Parquet or OpSim SQLite.")
-CLASSES = list_option(
-    metavar="CLASS", help="Classes by comma; in simulations with weights: SN:2,RRL,NV."
+CLASSES = typer.Option(
+    metavar="CLASS,CLASS", help="Classes by comma; in simulations with weights: SN:2,RRL,NV."
 )
 ProfileSet = Annotated[
     list[str] | None,

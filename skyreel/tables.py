@@ -14,9 +14,10 @@ SUFFIXES = (".parquet", ".csv", ".ecsv", ".fits")
 
 
 def export_table(parquet: str | Path, path: str | Path) -> None:
-    """Write the rows of a Parquet file in the format of the suffix of ``path``.
+    r"""Write the rows of a Parquet file in the format of the suffix of ``path``.
 
-    Absent text becomes an empty field of CSV and FITS; metadata stay in the Parquet file.
+    Absent text becomes an empty field of CSV and FITS, and a letter that FITS cannot hold becomes
+    its escape (``\\xe9``); metadata stay in the Parquet file.
 
     Raises
     ------
@@ -33,17 +34,19 @@ def export_table(parquet: str | Path, path: str | Path) -> None:
             pyarrow.parquet.write_table(table, unfinished, compression="zstd")
         else:
             kind = {".ecsv": "ascii.ecsv", ".fits": "fits"}[suffix]
-            _astropy_table(table).write(unfinished, format=kind, overwrite=True)
+            encoding = "ascii" if kind == "fits" else "utf-8"
+            _astropy_table(table, encoding).write(unfinished, format=kind, overwrite=True)
 
 
-def _astropy_table(table: pa.Table):
+def _astropy_table(table: pa.Table, encoding):
     from astropy.table import Table
 
-    return Table({name: _column(table[name]) for name in table.column_names})
+    return Table({name: _column(table[name], encoding) for name in table.column_names})
 
 
-def _column(column):
+def _column(column, encoding):
     values = column.to_numpy()
     if values.dtype != object:
         return values
-    return ["" if value is None else str(value) for value in values]
+    texts = ("" if value is None else str(value) for value in values)
+    return [text.encode(encoding, "backslashreplace").decode(encoding) for text in texts]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skyreel.commands import Seed, check_file, command, new_app
+from skyreel.errors import UserError
 
 if TYPE_CHECKING:
     from survey_profiles.profile import Profile
@@ -48,6 +49,8 @@ def show(
     """Show every number of a survey with its source."""
     from survey_profiles.loading import load_profile, profile_text
 
+    if toml and out is not None:
+        raise UserError("--toml prints the profile; give it without --out, as in --toml > FILE.")
     check_file(out, suffixes=PLOT_SUFFIXES, in_folder=True)
     profile = load_profile(name)
     if toml:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -86,17 +87,17 @@ def _make_features(table: FeatureTable, out: Path, threads: int, console: Consol
     start, exported = time.time(), table.path != out
     if exported and out.exists():
         _check_same(out, table)
-    if (exported and out.exists()) or table.is_complete():
+    if out.exists() if exported else table.is_complete():
         console.print(f"{out} is complete.")
         return
     with Bars(console) as bars:
         advance = bars.add(out.name, len(table.split), earlier=table.n_finished(), unit="objects")
         table.make(threads=threads, on_progress=advance)
+    seconds = time.time() - start
+    _write_record(out, table.settings(), seconds)
     if exported:
         export_table(table.path, out)
         table.path.unlink()
-    seconds = time.time() - start
-    _write_record(out, table.settings(), seconds)
     console.print(
         f"{len(table.config.feature_names)} features of {len(table.split):,} objects in "
         f"{seconds:.1f} s: {out}"
@@ -129,13 +130,14 @@ def _make_curve_features(curves, out, threads, console):
     from skyreel.console import Bars
     from skyreel.tables import export_table
 
-    start, parquet = time.time(), _parquet(out)
-    with Bars(console) as bars:
+    start = time.time()
+    with Bars(console) as bars, TemporaryDirectory() as folder:
         advance = bars.add(out.name, None, unit="curves")
+        exported = out.suffix.lower() != ".parquet"
+        parquet = Path(folder) / "features.parquet" if exported else out
         n_curves = write_curve_features(curves, parquet, threads=threads, on_progress=advance)
-    if parquet != out:
-        export_table(parquet, out)
-        parquet.unlink()
+        if exported:
+            export_table(parquet, out)
     console.print(f"Features of {n_curves:,} light curves in {time.time() - start:.1f} s: {out}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +10,8 @@ import typer
 
 from skyreel import commands
 from skyreel.commands import check_folder, command, n_cores, new_app
-from skyreel.errors import ClassifierError
+from skyreel.errors import ClassifierError, nearest
+from skyreel.provenance import command_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -166,7 +167,18 @@ def train(
     check_folder(out)
     given = {**common, **(of_forests if model == "forest" else of_networks)}
     simulated["profile_set"] = commands.profile_overrides(profile_set)
-    train_model(model, out, data, survey, simulated, plugin, given, n_cores(threads), quiet)
+    train_model(
+        model,
+        out,
+        data,
+        survey,
+        simulated,
+        plugin,
+        given,
+        n_cores(threads),
+        quiet,
+        command_line("train"),
+    )
 
 
 def train_model(
@@ -179,6 +191,7 @@ def train_model(
     given: dict[str, Any],
     threads: int,
     quiet: bool,
+    command: str,
 ) -> Model:
     """Train a model and evaluate it; ``simulated`` and ``given`` are options by name.
 
@@ -193,16 +206,16 @@ def train_model(
     with status(console, "Preparing"):
         load_plugins(plugins)
         if survey is None:
-            _check_data(data)
-        options = _options(model, given)
-        if survey is not None:
+            _check_data(data, model, given)
+            options = _options(model, given)
+        else:
+            options = _options(model, {**given, "on_the_fly": True})
             data = out.absolute().with_name(out.absolute().name + ".zarr")
-            options = replace(options, on_the_fly=True)
             plan = _plan(survey, data, options.seed, **simulated)
     if survey is not None:
         _simulate(plan, threads, console)
     trained = _train_forest if model == "forest" else _train_network
-    return trained(data, out, options, threads, console)
+    return trained(data, out, options, threads, console, command)
 
 
 def check_model(model: str, of_networks: dict[str, Any], of_forests: dict[str, Any]) -> None:
@@ -219,12 +232,23 @@ def _options(model, given) -> NetworkOptions | ForestOptions:
     if model == "forest":
         from classifier.models.forest.training import ForestOptions
 
+        _check_names(model, chosen, ForestOptions)
         return ForestOptions(**chosen)
     from classifier.training.options import NetworkOptions, parsed_choices
 
-    if "choices" in chosen:
+    _check_names(model, chosen, NetworkOptions)
+    if isinstance(chosen.get("choices"), list):
         chosen["choices"] = parsed_choices(chosen["choices"])
     return NetworkOptions(network=model, **chosen)
+
+
+def _check_names(model, chosen, options):
+    known = [each.name for each in fields(options)]
+    for name in chosen:
+        if name not in known:
+            raise ClassifierError(
+                f"{name}: not an option of the model {model!r}. {nearest(name, known)}"
+            )
 
 
 _FLAGS = {"choices": "choice", "rotate": "rotated"}
@@ -249,10 +273,11 @@ def check_source(
         raise ClassifierError("--survey: a forest is trained on a data set; give --data.")
 
 
-def _check_data(data):
+def _check_data(data, model, given):
     from classifier.dataset import DatasetSplit
 
-    for split in ("train", "validation"):
+    sized = model == "forest" and None not in (given.get("trees"), given.get("depth"))
+    for split in ("train",) if sized else ("train", "validation"):
         DatasetSplit(data, split)
 
 
@@ -289,13 +314,12 @@ def _simulate(plan: Plan, threads: int, console: Console):
     console.print(f"Validation and test sequences: {plan.path}")
 
 
-def _train_forest(data, out: Path, options: ForestOptions, threads: int, console: Console):
+def _train_forest(data, out: Path, options: ForestOptions, threads, console: Console, command):
     from classifier.cli.classify import evaluate_test
     from classifier.models.forest.training import ForestTraining
     from skyreel.console import Bars
-    from skyreel.provenance import command_line
 
-    training = ForestTraining(data, out, options, threads, command_line("train"))
+    training = ForestTraining(data, out, options, threads, command)
     _report_complete(training, out, console)
     with Bars(console) as bars:
         forest = training.run(bars.step)
@@ -305,9 +329,8 @@ def _train_forest(data, out: Path, options: ForestOptions, threads: int, console
     return forest
 
 
-def _train_network(data, out: Path, options: NetworkOptions, threads: int, console: Console):
+def _train_network(data, out: Path, options: NetworkOptions, threads, console: Console, command):
     from skyreel.console import Bars, status
-    from skyreel.provenance import command_line
 
     with status(console, "Loading the network"):
         from classifier.models.recurrent.backend import use_cores
@@ -316,7 +339,7 @@ def _train_network(data, out: Path, options: NetworkOptions, threads: int, conso
         from classifier.cli.classify import evaluate_test
         from classifier.training.train import NetworkTraining
 
-        training = NetworkTraining(data, out, options, command_line("train"))
+        training = NetworkTraining(data, out, options, command)
     _report_complete(training, out, console)
     with Bars(console) as bars:
 

@@ -27,7 +27,7 @@ _SAME_SCALE = 0.02
 _MOST_ROWS = 20
 
 
-@command(app)
+@command(app, stopped=commands.NOTHING_WRITTEN)
 def gap(
     real: Annotated[Path, commands.REAL],
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("gap"),

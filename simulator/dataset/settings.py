@@ -33,8 +33,8 @@ def refuse_other_settings(path: str | Path, settings: Mapping[str, Any]) -> list
     """
     if is_free(path):
         return []
-    found = flat(_up_to_date(open_root(path, "r").attrs.get("settings", {})))
-    asked = flat(settings)
+    found = flat(_plugins_by_content(_up_to_date(open_root(path, "r").attrs.get("settings", {}))))
+    asked = flat(_plugins_by_content(settings))
     changed = sorted(key for key in {**found, **asked} if found.get(key) != asked.get(key))
     of_versions = [key for key in changed if key.startswith(_VERSIONS)]
     if others := [key for key in changed if key not in of_versions]:
@@ -68,6 +68,14 @@ def _up_to_date(settings):
         later = {f.name: f.default for f in fields(Options) if f.default is not MISSING}
         settings["options"] = {**later, **settings["options"]}
     return settings
+
+
+def _plugins_by_content(settings):
+    """Settings in which a plugin is its digest and classes, wherever the file lies."""
+    if "plugins" not in settings:
+        return settings
+    plugins = sorted([p["sha256"], sorted(p["classes"])] for p in settings["plugins"])
+    return {**settings, "plugins": plugins}
 
 
 def _in_words(keys, found, asked):

@@ -42,6 +42,17 @@ def register(model: type) -> type[LightCurveModel]:
     return model
 
 
+def registered() -> dict[str, type]:
+    """The classes that were added with `register`, by name."""
+    return dict(_added)
+
+
+def restore(classes: dict[str, type]) -> None:
+    """Make these the added classes, as `registered` gave them."""
+    _added.clear()
+    _added.update(classes)
+
+
 def light_curve_class(name: str) -> type[LightCurveModel]:
     """The light-curve class of this name.
 

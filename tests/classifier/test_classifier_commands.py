@@ -1,15 +1,19 @@
 """The commands train, features and classify: what a user types, and what is said."""
 
 import json
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import zarr
 
+from classifier.api import train
+from classifier.cli.train import _options
 from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
 from simulator.options import Options
+from skyreel.errors import UserError
 from tests.helpers.running import copy_of, run
 
 
@@ -191,3 +195,52 @@ def test_nan_images_are_classified_all_the_same(model, small_dataset, monkeypatc
     arguments = ["--model", model, "--data", data, "--out", out, "--quiet"]
     assert run(monkeypatch, "classify", *arguments) == 0
     assert np.isfinite(pq.read_table(out)["p_SN"].to_numpy()).all()
+
+
+def test_an_exported_table_is_finished_where_its_parquet_file_is_complete(
+    small_dataset, monkeypatch, tmp_path
+):
+    options = ["--data", small_dataset, "--split", "test", "--quiet", "--out"]
+    assert run(monkeypatch, "features", *options, tmp_path / "t.csv.parquet") == 0
+    (tmp_path / "t.csv.parquet.json").unlink()
+    for _ in range(2):
+        assert run(monkeypatch, "features", *options, tmp_path / "t.csv") == 0
+        assert len((tmp_path / "t.csv").read_text().splitlines()) == 71
+    assert not (tmp_path / "t.csv.parquet").exists()
+
+
+def test_light_curves_beside_an_exported_table_are_kept(monkeypatch, tmp_path):
+    curves = tmp_path / "stars.csv"
+    rows = [f"a,{57000 + k},{18 + 0.1 * (k % 3)},0.01" for k in range(12)]
+    curves.write_text("\n".join(["object,mjd,magnitude,error", *rows]))
+    beside = tmp_path / "f.csv.parquet"
+    beside.write_text("mine")
+    options = ["--curves", curves, "--quiet", "--out", tmp_path / "f.csv"]
+    assert run(monkeypatch, "features", *options) == 0
+    assert beside.read_text() == "mine" and (tmp_path / "f.csv").is_file()
+
+
+def test_a_forest_of_given_size_needs_no_validation_split(small_dataset, monkeypatch, tmp_path):
+    data = copy_of(small_dataset, tmp_path)
+    shutil.rmtree(data / "validation")
+    options = ["--model", "forest", "--trees", "3", "--depth", "3", "--quiet"]
+    assert run(monkeypatch, "train", "--data", data, "--out", tmp_path / "m", *options) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"model": "forest", "iterations": 5}, "iterations: not an option of the model 'forest'"),
+        ({"treees": 5}, "treees: not an option"),
+        ({"profile_overrides": {"a": 1}}, "only with --survey"),
+    ],
+)
+def test_wrong_options_from_python_are_user_errors(options, sentence, small_dataset, tmp_path):
+    with pytest.raises(UserError, match=sentence):
+        train(tmp_path / "m", data=small_dataset, quiet=True, **options)
+
+
+def test_a_survey_implies_simulation_on_the_fly():
+    given = {"on_the_fly": True, "resampled": 0.5, "choices": {"beta": 3.0}}
+    options = _options("compact", given)
+    assert options.resampled == 0.5 and options.choices == {"beta": 3.0}

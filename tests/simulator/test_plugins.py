@@ -56,7 +56,7 @@ def test_a_plugin_registers_its_classes_once(plugin):
     ("text", "sentence"),
     [
         (None, "there is no such file"),
-        ("x = 1", "registers no new class"),
+        ("x = 1", "registers no class"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("def (", "SyntaxError"),
     ],
@@ -89,3 +89,40 @@ def test_a_data_set_names_its_plugin_and_is_regenerated_with_it(plugin, monkeypa
 
 def test_data_sets_without_plugins_do_not_mention_any(small_dataset):
     assert "plugins" not in open_dataset(small_dataset).attrs["settings"]
+
+
+def test_an_edited_plugin_replaces_its_classes_and_its_digest(plugin):
+    first = load_plugin(plugin)
+    plugin.write_text(PLUGIN.replace("uniform(19, 20)", "uniform(21, 22)"))
+    second = load_plugin(plugin)
+    assert second.sha256 != first.sha256
+    assert [each["sha256"] for each in plugins.plugins_of(["FLAT"])] == [second.sha256]
+    plugin.write_text(PLUGIN)
+    assert load_plugin(plugin).sha256 == first.sha256
+    assert [each["sha256"] for each in plugins.plugins_of(["FLAT"])] == [first.sha256]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda text: f"{text}\n1 / 0\n", "ZeroDivisionError"),
+        (lambda text: text.replace('"FLAT"', '"SN"'), "registers SN, a class of the package"),
+    ],
+)
+def test_a_refused_plugin_leaves_no_class_behind(plugin, change, sentence):
+    load_plugin(plugin)
+    kept = lightcurves.light_curve_class("FLAT")
+    plugin.write_text(change(PLUGIN))
+    with pytest.raises(SimulationError, match=sentence):
+        load_plugin(plugin)
+    assert lightcurves.light_curve_class("FLAT") is kept
+    assert lightcurves.registered() == {"FLAT": kept}
+
+
+def test_a_moved_plugin_of_the_same_content_continues_a_data_set(plugin, monkeypatch, tmp_path):
+    options = ["--survey", "hits", "--classes", "FLAT,NV", "--n", "4", "--stamp-size", "9"]
+    options += ["--quiet", "--out", tmp_path / "d.zarr"]
+    assert run(monkeypatch, "simulate", *options, "--plugin", plugin) == 0
+    moved = plugin.rename(tmp_path / "moved.py")
+    plugins._loaded.clear()
+    assert run(monkeypatch, "simulate", *options, "--plugin", moved) == 0

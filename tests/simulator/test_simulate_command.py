@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 
 import numpy as np
 import pytest
@@ -148,13 +147,14 @@ def test_a_table_of_magnitudes_sets_the_brightness(monkeypatch, tmp_path):
 
 @pytest.mark.slow
 def test_a_stop_by_the_user_says_how_to_go_on(tmp_path):
-    command = [sys.executable, "-m", "simulator.cli", "--survey", "hits", "--n", "200000"]
+    as_in_a_terminal = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    script = f"{as_in_a_terminal}; from skyreel.cli import simulate; simulate()"
+    command = [sys.executable, "-c", script, "--survey", "hits", "--n", "200000"]
     process = subprocess.Popen(
         [*command, "--stamp-size", "9", "--out", str(tmp_path / "d.zarr")],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # as in a terminal
     )
     while not (tmp_path / "d.zarr").exists() and process.poll() is None:
         time.sleep(0.05)

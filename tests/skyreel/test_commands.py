@@ -264,3 +264,8 @@ def test_modules_of_the_working_folder_do_not_break_the_scripts(tmp_path, path, 
         [script, "--survey", "hist"], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 2 and "Did you mean 'hits'" in done.stderr
+
+
+def test_classes_by_comma_leave_a_following_argument_alone(monkeypatch, capsys):
+    assert run(monkeypatch, "ingest", "--from", "hits", "--classes", "SN", "nosuch") == 2
+    assert "nosuch" in capsys.readouterr().err

@@ -41,3 +41,12 @@ def test_a_table_that_cannot_be_written_leaves_nothing(parquet, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError):
         export_table(parquet, tmp_path / "file" / "table.csv")
+
+
+def test_letters_that_fits_cannot_hold_become_escapes(tmp_path):
+    table = pa.table({"object_id": ["\u00e91", None], "value": [1.0, 2.0]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    for suffix, name in ((".fits", "\\xe91"), (".ecsv", "\u00e91")):
+        export_table(tmp_path / "a.parquet", tmp_path / f"a{suffix}")
+        found = np.ma.filled(Table.read(tmp_path / f"a{suffix}")["object_id"], "").tolist()
+        assert found == [name, ""]
