@@ -35,9 +35,9 @@ def train(
     survey: Annotated[
         str | None,
         typer.Option(
-            help=f"{commands.SURVEY} Instead of --data: 1,024 training, 4,096 validation and "
-            "14,000 test sequences are written to OUT.zarr; training itself uses newly simulated "
-            "ones."
+            help=f"{commands.SURVEY} Instead of --data: {TRAIN:,} training, {VALIDATION:,} "
+            f"validation and {TEST:,} test sequences are written to OUT.zarr; training "
+            "itself uses newly simulated ones."
         ),
     ] = None,
     exposures: Annotated[str | None, commands.EXPOSURES] = None,

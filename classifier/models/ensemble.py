@@ -6,7 +6,7 @@ whose logarithms add (Hinton 2002, "products of experts"),
     p proportional to p_network (p_trees + e)^w,
 
 where e gives a non-zero probability to classes absent from the training set of the trees. The file
-holds training features; the trees are refitted when the model is opened, so no file holds code.
+holds training features; the trees are refitted when they are needed, so no file holds code.
 """
 
 from __future__ import annotations

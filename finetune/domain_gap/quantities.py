@@ -157,7 +157,8 @@ QUANTITIES = (
 )
 
 # Matched simulations share magnitude and number of images with the real objects. So these two are
-# compared with objects drawn from the magnitude distribution of the profile, and left out of the two-sample test.
+# compared with objects drawn from the magnitude distribution of the profile, and left out of the
+# two-sample test.
 SELECTION = _of(
     "selection",
     (
