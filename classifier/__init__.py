@@ -1,4 +1,4 @@
-"""Light curves from stamps, their features, classifiers, and how good they are.
+"""Light curves from stamps, their features, classifiers, and their evaluation.
 
 >>> import numpy as np
 >>> from classifier import features_of

@@ -48,7 +48,7 @@ def train(
     model : str
         "compact", "rcnn" (networks) or "forest".
     images : int
-        Use at most so many images of a sequence.
+        Largest number of images of a sequence.
     start : str
         "first": sequences begin with their first image; "alert": five images before the alert.
     band : str, optional

@@ -136,8 +136,8 @@ class DatasetSplit:
         missing = [name for name in _NEEDED if name not in self._group]
         if missing:
             raise ClassifierError(
-                f"{self.path}/{self.name} lacks the arrays {', '.join(missing)}; "
-                "docs/reference/data_layout.md lists what a data set holds."
+                f"{self.path}/{self.name} lacks the arrays {', '.join(missing)}, which "
+                "every data set holds."
             )
         marks = self._group["shard_done"][:] if "shard_done" in self._group else np.ones(1, bool)
         if not marks.all():
@@ -204,8 +204,8 @@ class DatasetSplit:
         unknown = sorted(used - set(classes))
         if unknown:
             raise ClassifierError(
-                f"{self.path} has objects of the class {', '.join(unknown)}; the model knows "
-                f"{', '.join(classes)}."
+                f"{self.path} has objects of the class {', '.join(unknown)}; the classes of "
+                f"the model are {', '.join(classes)}."
             )
         place = [classes.index(name) if name in classes else -1 for name in self.classes]
         return np.array([*place, -1])[self.labels]

@@ -27,7 +27,7 @@ class ImageSelection:
     Parameters
     ----------
     images : int
-        At most so many images of a sequence.
+        Largest number of images of a sequence.
     start_fractions : tuple of float
         As in `SequenceStartDistribution`; empty: from the first image on.
     band : str
@@ -61,7 +61,7 @@ class ImageSelection:
         band : str or None
             None: the survey's reference band.
         images : int
-            At most so many images.
+            Largest number of images of a sequence.
 
         Raises
         ------

@@ -122,7 +122,7 @@ def read_state(path: str | Path, kept: StreamState, model: Steppable) -> None:
     """
     if not Path(path).is_file():
         raise ClassifierError(f"{path}: there is no such file.")
-    arrays = read_arrays(path, "It is of no use to this stream.")
+    arrays = read_arrays(path, "The file cannot be loaded; start a new stream.")
     try:
         about = json.loads(str(arrays.pop("about")))
         version, identity = about["format_version"], about["identity"]

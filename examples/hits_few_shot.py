@@ -1,9 +1,9 @@
 """Accuracy gained from a few real HiTS labels: ``python examples/hits_few_shot.py SEQUENCES``.
 
 SEQUENCES is a folder of CLASS/*.fits.gz as docs/guides/own_images.md describes. The script prints
-and runs the commands of the README, and then prints the headline table of the report. A second call
-continues an interrupted one. It takes about half an hour on two cores, most of it for the random
-forest, which ``--no-forest`` leaves out.
+and runs the commands of docs/guides/few_shot.md, and then prints the headline table of the report.
+A second call continues an interrupted one. It takes about half an hour on two cores, most of it for
+the random forest, which ``--no-forest`` leaves out.
 """
 
 from __future__ import annotations

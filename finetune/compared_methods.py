@@ -59,7 +59,7 @@ def simulator_for(network: Network) -> Simulator:
         reason = str(error).split("\n")[0]
         raise FinetuneError(
             f"{network.folder}: its training sequences cannot be simulated again ({reason}). Use "
-            "--method plain, which needs none."
+            "--method plain, which uses no simulated sequences."
         ) from None
 
 

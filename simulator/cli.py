@@ -32,7 +32,9 @@ def simulate(
     classes: Annotated[str, commands.CLASSES] = DEFAULT_CLASSES,
     magnitudes: Annotated[
         str,
-        typer.Option(help="'survey', 'thesis', or a table with a column 'magnitude'."),
+        typer.Option(
+            help="'survey', 'thesis' (Carrasco-Davis 2019), or a table with a column 'magnitude'."
+        ),
     ] = "survey",
     exposures: Annotated[str | None, commands.EXPOSURES] = None,
     templates: Annotated[
@@ -54,8 +56,8 @@ def simulate(
 ) -> None:
     """Make labelled image sequences of a survey.
 
-    Run again with the same arguments to finish a run that stopped. Any object can be made
-    again by itself from the profile, the seed and its index.
+    Run again with the same arguments to finish a run that stopped. Any single object can be
+    regenerated from profile, options, seed and index.
     """
     check_folder(out, dataset=True)
     for path in preview or ():

@@ -46,7 +46,7 @@ def fit_mixture(radius: np.ndarray, profile: np.ndarray, sigma: np.ndarray) -> M
     radius, profile : array, shape (radius,)
         Surface brightness of a profile of flux one, in units of its own size.
     sigma : array, shape (candidate,)
-        Widths of the Gaussians on offer; weights are not negative, negligible ones are dropped.
+        Candidate widths of the Gaussians; weights are not negative, negligible ones are dropped.
     """
     basis = np.exp(-0.5 * (radius[:, None] / sigma) ** 2) / (2 * np.pi * sigma**2)
     per_log_radius = radius**2

@@ -21,7 +21,7 @@ _SHARE_ERROR = 0.01  # by which a class's share of a round may differ from the o
 
 @dataclass(frozen=True)
 class Options:
-    """One simulation, but for the number of objects.
+    """Options of a simulation, except the number of objects.
 
     Parameters
     ----------

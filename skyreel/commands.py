@@ -168,7 +168,7 @@ DATA = typer.Option(help="Data set, simulated or real.")
 REAL = typer.Option(help="Data set of real labelled sequences, as ingest makes it.")
 SURVEY = "Survey profile: a name (see `survey list`), or a TOML file."
 MODEL = typer.Option(help="Shipped model by name, or a folder.")
-BAND = typer.Option(help="Band of the light curves.", show_default="the reference band")
+BAND = typer.Option(help="Band of the images used.", show_default="the reference band")
 LIGHT_CURVES = (
     "'science': fluxes of the images; 'difference': after a template of the earliest images is "
     "subtracted; 'both'."
@@ -188,18 +188,18 @@ Plugin = Annotated[
     typer.Option(metavar="FILE.py", help="Python file that registers light-curve classes."),
 ]
 Split = Annotated[str, typer.Option(help="Split of the data set: train, validation or test.")]
-Images = Annotated[int, typer.Option(help="Use at most so many images of a sequence.")]
+Images = Annotated[int, typer.Option(help="Largest number of images of a sequence.")]
 Start = Annotated[
     str,
     typer.Option(
         help="'first': sequences begin with their first image; 'alert': with five images before "
-        "the first alert (see docs/explanation/forest.md)."
+        "the first alert, which carries some information about the class."
     ),
 ]
 AnySurvey = Annotated[
     bool, typer.Option("--any-survey", help="Accept a model that was trained on another survey.")
 ]
-Seed = Annotated[int, typer.Option(help="Same seed, same result.")]
+Seed = Annotated[int, typer.Option(help="Seed of the random numbers.")]
 Threads = Annotated[int | None, typer.Option(help="Cores to use.", show_default="all")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 

@@ -1,8 +1,8 @@
-"""Errors of every package. Commands catch two: the user's mistake and the failed run.
+"""Errors of every package. Commands catch two: invalid input and a failed run.
 
-A `UserError` is what the user can put right (exit code 2): its message says where, what was
-found, what is allowed and what to do. A `RunError` is a run that could not be carried out on
-this machine (exit code 1), for instance because a disk is full.
+A `UserError` is invalid input, correctable by the user (exit code 2): its message says where, what
+was found, what is allowed and what to do. A `RunError` is a run that failed on this machine (exit
+code 1), for instance because a disk is full.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ MOST_NAMES = 15
 
 
 class UserError(ValueError):
-    """A request, a file or a value that cannot be used as given."""
+    """Invalid input, correctable by the user."""
 
 
 class RunError(RuntimeError):
-    """A run that cannot be carried out or finished on this machine."""
+    """A run that failed on this machine."""
 
 
 class Interrupted(Exception):  # noqa: N818 - nothing is wrong
@@ -39,7 +39,7 @@ class Problem:
 
 
 class ProfileError(UserError):
-    """A survey profile that cannot be used; ``problems`` lists every error in it."""
+    """An invalid survey profile; ``problems`` lists every error in it."""
 
     def __init__(self, where: str, problems: list[Problem]) -> None:
         self.where = where
@@ -51,35 +51,35 @@ class ProfileError(UserError):
 
 
 class ExposureTableError(UserError):
-    """An exposure table that cannot be read or used."""
+    """An unreadable or invalid exposure table."""
 
 
 class SimulationError(UserError):
-    """A simulation that cannot be made as asked, or a data set that cannot be used."""
+    """Invalid options or data for a simulation."""
 
 
 class ClassifierError(UserError):
-    """A request, a data set or a model that cannot be used as asked."""
+    """Invalid options, data or model for training or classification."""
 
 
 class EvaluationError(ClassifierError):
-    """Predictions that cannot be read, or cannot be evaluated as asked."""
+    """Invalid options or predictions for an evaluation."""
 
 
 class IngestError(UserError):
-    """Real sequences that cannot be read as asked."""
+    """Invalid options or data for the ingestion of real sequences."""
 
 
 class SequenceError(UserError):
-    """One file or object that cannot be used; the others are kept."""
+    """One invalid file or object; the others are kept."""
 
 
 class DomainGapError(UserError):
-    """A comparison of simulated and real images that cannot be made as asked."""
+    """Invalid options or data for a comparison of simulated and real images."""
 
 
 class FinetuneError(UserError):
-    """An adaptation that cannot be made as asked."""
+    """Invalid options or data for an adaptation."""
 
 
 class StoreError(RunError):

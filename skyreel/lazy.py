@@ -1,4 +1,4 @@
-"""Public names that are imported on first use, so that ``--help`` waits for nothing heavy.
+"""Public names imported on first use, so that ``--help`` does not load large libraries.
 
 After SPEC 1 of Scientific Python (lazy loading of submodules and functions).
 """

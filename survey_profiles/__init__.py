@@ -1,4 +1,4 @@
-"""What a survey can see, and when: profiles with sources, and exposures drawn or read."""
+"""Survey profiles: instrument, observing conditions and cadence, with sources."""
 
 from __future__ import annotations
 

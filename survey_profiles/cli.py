@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from survey_profiles.profile import Profile
 
 app = new_app(
-    "survey", "Survey profiles: what a survey can see, when, and where each number comes from."
+    "survey", "Survey profiles: instrument, observing conditions and cadence, with sources."
 )
 PLOT_SUFFIXES = (".png", ".pdf", ".svg", ".jpg")
 Name = Annotated[str, typer.Argument(help="Survey: a name (see `survey list`), or a TOML file.")]

@@ -135,7 +135,7 @@ def _validated(raw):
         return None, [_problem(raw, e) for e in error.errors()]
 
 
-_FOUND = {"missing": "nothing", "value_error": "values that do not fit together"}
+_FOUND = {"missing": "nothing", "value_error": "inconsistent values"}
 _WORDS = {
     "missing": "it is required.",
     "extra_forbidden": "there is no such key.",
@@ -211,7 +211,7 @@ def _source_problems(raw):
     for pattern in sources:
         if not any(covers(pattern, key) or pattern == key for key in keys):
             hint = nearest(pattern, keys)
-            yield Problem(f"sources.{pattern}", "a source for nothing", f"no such key. {hint}")
+            yield Problem(f"sources.{pattern}", "source of an unknown key", hint)
 
 
 def _band_problems(raw):

@@ -18,7 +18,7 @@ from survey_profiles.instrument_schema import Band, Camera, Psf
 from survey_profiles.schema_types import Fraction, Magnitude, NotNegative, Table
 from survey_profiles.sources import covers, flat_items, source_of
 
-DEFAULT_SOURCE = "not in the file: the neutral default of the format"
+DEFAULT_SOURCE = "default value (not in the file)"
 
 
 class StarField(Table):

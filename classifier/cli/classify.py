@@ -37,7 +37,7 @@ def classify(
         str | None,
         list_option(
             metavar="OBJECT",
-            help="Draw objects, by name (of simulations, number): images, light curve and "
+            help="Objects to plot: name, or index for simulated data. Images, light curve and "
             "predictions, one PNG each beside --out.",
         ),
     ] = None,

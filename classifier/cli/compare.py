@@ -34,7 +34,7 @@ def compare(
         typer.Argument(metavar="MODEL...", help="Shipped models by name, or folders."),
     ] = None,
     models: Annotated[
-        str | None, list_option(metavar="MODEL", help="Models, as an option.")
+        str | None, list_option(metavar="MODEL", help="Same as the argument MODEL.")
     ] = None,
     names: Annotated[
         str | None,

@@ -116,8 +116,8 @@ def _check_same(out, table):
         found = {}
     if any(found.get(key) != value for key, value in table.settings().items()):
         raise ClassifierError(
-            f"{out} holds something else, or features of other data or settings. Give another "
-            "--out, or remove it."
+            f"{out} is not a feature table of these data and settings. Give another --out, or "
+            "remove it."
         )
 
 

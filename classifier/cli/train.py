@@ -36,8 +36,9 @@ def train(
     survey: Annotated[
         str | None,
         typer.Option(
-            help=f"{commands.SURVEY} Instead of --data: training sequences are simulated as "
-            "needed; validation and test sequences are kept in OUT.zarr."
+            help=f"{commands.SURVEY} Instead of --data: {TRAIN:,} training, {VALIDATION:,} "
+            f"validation and {TEST:,} test sequences are written to OUT.zarr; training "
+            "itself uses newly simulated ones."
         ),
     ] = None,
     exposures: Annotated[str | None, commands.EXPOSURES] = None,
@@ -45,7 +46,7 @@ def train(
     profile_set: commands.ProfileSet = None,
     plugin: commands.Plugin = None,
     model: Annotated[
-        str, typer.Option(help="'compact', 'rcnn' (the thesis's network) or 'forest'.")
+        str, typer.Option(help="'compact', 'rcnn' (Carrasco-Davis 2019) or 'forest'.")
     ] = "compact",
     images: commands.Images = 22,
     start: commands.Start = "first",
@@ -92,7 +93,7 @@ def train(
         typer.Option(
             help="Networks: precision of the convolutions, 'float32', or 'bfloat16', which is "
             "faster on some processors.",
-            show_default="what this processor is best at",
+            show_default="bfloat16 where the processor supports it, else float32",
         ),
     ] = None,
     rotated: Annotated[
@@ -117,7 +118,9 @@ def train(
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            help="Networks: a hyperparameter, as window=1 of rcnn (docs/explanation/networks.md).",
+            help="Networks: a hyperparameter. compact: beta, filters, embedding, units, times, "
+            "conditions; rcnn: window, filters, dense, units, dropout, normalisation, times, "
+            "plain_steps.",
         ),
     ] = None,
     light_curves: Annotated[
@@ -359,7 +362,7 @@ def _train_network(data, out: Path, options: NetworkOptions, threads, console: C
 
 def _report_complete(training, out, console):
     if training.is_complete():
-        console.print(f"{out} is trained already; it is only evaluated again.")
+        console.print(f"{out} is already trained; evaluating again.")
 
 
 if __name__ == "__main__":

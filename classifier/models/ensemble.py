@@ -5,9 +5,8 @@ whose logarithms add (Hinton 2002, "products of experts"),
 
     p proportional to p_network (p_trees + e)^w,
 
-where e keeps classes open that are absent from the training set of the trees. On disk the trees
-are the features they are grown on: they are grown again when they are needed, so that no file
-holds more than numbers.
+where e gives a non-zero probability to classes absent from the training set of the trees. The file
+holds training features; the trees are refitted when they are needed, so no file holds code.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def open_model(name: str | Path, *, threads: int | None = None) -> Model:
     name : str or path
         A folder, or the name of a shipped model.
     threads : int or None
-        Threads that a network may use; None: as Keras likes.
+        Threads that a network may use; None: the default of Keras.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def open_model(name: str | Path, *, threads: int | None = None) -> Model:
     kind = read_card(folder)["kind"]
     if kind not in KINDS:
         raise ClassifierError(
-            f"{folder / CARD} is of a {kind!r}, which this version does not know."
+            f"{folder / CARD} is of a {kind!r}, which is not supported by this version."
         )
     module, class_name = KINDS[kind]
     family = getattr(import_module(module), class_name)
@@ -88,7 +88,7 @@ def check_fit(name: str | Path, model: Model, split: DatasetSplit, *, any_survey
     Raises
     ------
     ClassifierError
-        Another survey, classes the model does not know, another stamp size, or no such band.
+        Another survey, classes the model does not have, another stamp size, or no such band.
     """
     if model.survey != split.survey and not any_survey:
         raise ClassifierError(

@@ -89,8 +89,8 @@ def object_summary_of(selected: SelectedSplit, row: int, predictions: Prediction
     row : int
         Of the object in the split; `rows_of` finds it.
     predictions : Predictions
-        In any order. A model that leaves out images of no use (`classifier.network_inputs`) has
-        fewer of them; they are carried forward.
+        In any order. A model that leaves out unusable images (no calibration, or fewer than half
+        of the pixels) has fewer of them; they are carried forward.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def _one_by_one(stamps, n):
 
 
 def _in_sigma(alone):
-    """Images in units of their median noise, NaN where masked or of no use."""
+    """Images in units of their median noise, NaN where masked or unusable."""
     good = alone.n_images > 0
     usable = (alone.usable[:, 0] > 0) & good[:, None, None]
     noise_njy = np.median(alone.noise[good, 0]) if good.any() else 1.0

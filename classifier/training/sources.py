@@ -69,7 +69,7 @@ class StoredSource:
 
 @dataclass
 class EndlessSource:
-    """Sequences simulated as they are needed: those of a data set, and on beyond its end.
+    """Simulates the sequences of a data set and continues with higher indices.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ class GradientMethod:
     part : str
         What is trained: "all", or "reader", the recurrent part and what follows it.
     simulated : float
-        Share of simulated sequences in a batch; they keep the network from forgetting.
+        Share of simulated sequences in a batch; this limits catastrophic forgetting.
     thinned : bool
         Whether augmented sequences also begin later and lack images; all are rotated and flipped.
     learning_rate : float

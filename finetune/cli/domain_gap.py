@@ -38,8 +38,8 @@ def gap(
         bool,
         typer.Option(
             "--real-exposures",
-            help="Simulate in the exposures of the real objects, not in drawn ones: then only "
-            "the images are compared.",
+            help="Simulate with the exposures of the real objects instead of exposures drawn from "
+            "the profile.",
         ),
     ] = False,
     exposures: Annotated[Literal["drawn", "real"], typer.Option(hidden=True)] = "drawn",

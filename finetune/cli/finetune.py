@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finetune.adaptation.methods import DEFAULT, METHODS
+from finetune.adaptation.methods import DEFAULT
 from skyreel import commands
 from skyreel.commands import check_folder, command, list_option, n_cores, new_app, split_list
 from skyreel.errors import FinetuneError
@@ -33,7 +33,12 @@ def finetune(
     ] = "10",
     trials: Annotated[int, typer.Option(help="Random draws of these sequences.")] = 5,
     method: Annotated[
-        str, typer.Option(help=f"Method: {', '.join(METHODS)} (docs/explanation/few_shot.md).")
+        str,
+        typer.Option(
+            help="'ensemble': head and trees on the real light curves; 'head': the last layer; "
+            "'reader': the recurrent and later layers; 'mixed': all weights; 'plain': all weights, "
+            "without simulated sequences."
+        ),
     ] = DEFAULT,
     also: Annotated[
         str | None, list_option(metavar="METHOD", help="Other methods to report beside it.")
@@ -50,7 +55,8 @@ def finetune(
         bool,
         typer.Option(
             "--homogenise/--as-published",
-            help="Resample all stamps in the same way and use as many images of every class.",
+            help="Resample all stamps in the same way and limit all classes to a common number "
+            "of images.",
         ),
     ] = True,
     any_survey: commands.AnySurvey = False,
@@ -62,7 +68,7 @@ def finetune(
         ),
     ] = "field",
     iterations: Annotated[
-        int, typer.Option(help="Steps of methods that take steps, and of --scratch.")
+        int, typer.Option(help="Training steps of reader, mixed, plain and --scratch.")
     ] = 1000,
     split: commands.Split = "test",
     seed: commands.Seed = 0,
@@ -71,9 +77,9 @@ def finetune(
 ) -> None:
     """Adapt a network to a few real sequences per class, and report the gain.
 
-    OUT/model is trained on every labelled sequence: it is the one to use. The report scores
-    networks trained on a few, on the others. Run again with the same arguments to finish a run
-    that stopped.
+    OUT/model is adapted to all labelled sequences. The report evaluates networks adapted to the
+    drawn sequences on the remaining ones. Run again with the same arguments to finish a run that
+    stopped.
     """
     from skyreel.console import new_console, status
 

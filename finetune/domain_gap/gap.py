@@ -33,7 +33,7 @@ _POOL_FACTOR, _LEAST_POOL = 4, 1500
 
 @dataclass(frozen=True)
 class Selection:
-    """Magnitude and number of images, (row, 2), of real objects and of the survey's own law."""
+    """Magnitude and number of images, (row, 2), of real objects and as drawn from the profile."""
 
     real: np.ndarray
     simulated: np.ndarray
@@ -189,7 +189,7 @@ class _Comparison:
             )
 
     def _selection(self, real, psf):
-        """Objects drawn from the survey's own law, as many of a class as matched simulations."""
+        """Objects with magnitudes from the profile, as many of a class as matched simulations."""
         drawn, of = [], []
         for name in np.unique(real.class_names):
             mine = np.repeat(np.flatnonzero(real.class_names == name), self.settings.matched)

@@ -49,7 +49,11 @@ QUANTITIES = (
             _SMEARING,
         ),
         ("noise_correlation_y", "correlation of border pixels with those above", _SMEARING),
-        ("sky_over_catalogue", "measured over catalogued sky level (ln)", "how sky_adu is made"),
+        (
+            "sky_over_catalogue",
+            "measured over catalogued sky level (ln)",
+            "definition of sky_adu (reader)",
+        ),
     ),
     *_of(
         "psf",
@@ -65,8 +69,8 @@ QUANTITIES = (
     ),
     *_of(
         "centring",
-        ("x_mean", "mean position along columns [pix]", "the cutting of stamps"),
-        ("y_mean", "mean position along rows [pix]", "the cutting of stamps"),
+        ("x_mean", "mean position along columns [pix]", "psf.position_offset_pix"),
+        ("y_mean", "mean position along rows [pix]", "psf.position_offset_pix"),
         ("x_scatter", "scatter of the position along columns [pix]", "psf.position_jitter_pix"),
         ("y_scatter", "scatter of the position along rows [pix]", "psf.position_jitter_pix"),
     ),
@@ -153,12 +157,13 @@ QUANTITIES = (
 )
 
 # Matched simulations share magnitude and number of images with the real objects. So these two are
-# compared with objects drawn from the survey's own law, and left out of the two-sample test.
+# compared with objects drawn from the magnitude distribution of the profile, and left out of the
+# two-sample test.
 SELECTION = _of(
     "selection",
     (
         "magnitude",
-        "median magnitude (asinh, AB) under the survey's own law",
+        "median magnitude (asinh, AB) under the magnitude distribution of the profile",
         "field.star_counts_slope_per_mag, field.bright_mag, field.faint_mag, or --magnitudes",
     ),
     ("images", "number of images", "cadence.min_epochs, cadence.max_epochs, fractions of visits"),

@@ -154,7 +154,7 @@ def joined(object_id: str, alerts: list[Alert]) -> RealSequence:
     distinct.sort(key=lambda alert: (not isfinite(alert.epochs["mjd"]), alert.epochs["mjd"]))
     notes = [note for alert in distinct for note in alert.notes]
     if len(distinct) < len(alerts):
-        notes.append(f"{len(alerts) - len(distinct)} of its packets are there twice.")
+        notes.append(f"{len(alerts) - len(distinct)} duplicate packets.")
     rows, order_notes = in_time_order(
         np.array([alert.epochs["mjd"] for alert in distinct]),
         np.array([alert.epochs["exposure_time_s"] for alert in distinct]),

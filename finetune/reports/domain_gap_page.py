@@ -50,9 +50,9 @@ _HISTOGRAMS = (
 )
 _SELECTION = (
     "Matched simulations share these two with the real objects, so real objects are compared with "
-    "objects drawn from the survey's own law. People choose which objects are labelled: a "
-    "discrepancy is not an error of the simulation, but a classifier may learn it (see "
-    "--magnitudes of simulate)."
+    "objects drawn from the magnitude distribution of the profile. Labelled objects are a biased "
+    "selection. A discrepancy is therefore not an error of the simulation, but a classifier may "
+    "learn it (see --magnitudes of simulate)."
 )
 
 

@@ -1,1 +1,1 @@
-"""Data sets on disk: what is in them, the plan of a run, the run, and making objects again."""
+"""Data sets on disk: contents, plan of a run, the run, and regeneration of objects."""

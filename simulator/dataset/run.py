@@ -119,7 +119,7 @@ def _run_shards(plan, writer, pending, threads, on_progress):
 
 
 def command_line(plan: Plan) -> str:
-    """The command that makes this data set, in its shortest full form."""
+    """The command that makes this data set, with all options that affect its content."""
     options = plan.simulator.options
     classes = ",".join(f"{name}:{weight:g}" for name, weight in options.classes.items())
     parts = [

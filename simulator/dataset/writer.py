@@ -1,7 +1,7 @@
 """Writing a data set: Zarr v3, shard by shard, each there whole or not at all.
 
-A data set comes into being under another name and is renamed once its arrays are laid out.
-From then on a run that stops can leave four things behind, and each is put right by the next:
+A data set is created under a temporary name and renamed once its arrays are laid out. An
+interrupted run leaves one of four states, which the next run repairs:
 
 A. temporary files of an unfinished write (removed when the data set is opened again);
 B. some arrays of a shard written, others not (the shard has no mark and is made once more);

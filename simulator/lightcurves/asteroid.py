@@ -31,7 +31,7 @@ def opposition_rate_arcsec_per_h(axis_au: np.ndarray) -> np.ndarray:
 
 
 class Asteroid(LightCurveModel):
-    """Seen in one exposure, chosen at random among those deep enough to detect it."""
+    """Visible in one exposure, drawn from those whose limiting magnitude allows a detection."""
 
     name = "AST"
     alerts = True

@@ -33,7 +33,7 @@ Position = tuple[np.ndarray, np.ndarray]
 
 
 class HostBatch(NamedTuple):
-    """The host galaxies of a batch; they mean nothing where ``has_host`` is False."""
+    """The host galaxies of a batch; undefined where ``has_host`` is False."""
 
     has_host: np.ndarray  # (object,)
     columns: np.ndarray  # (object, 7), as in `simulator.scene.render.Scene`

@@ -1,8 +1,8 @@
 """Figures of a report: drawn with these functions, their numbers can be read as CSV.
 
 Every function that draws also keeps what it has drawn (`plotted`), so that the CSV of a figure
-holds exactly its points. The CSV is embedded in the page (a ``data:`` address): the page stays one
-file that can be sent and opened anywhere, and a figure never loses its data. Figures are SVG inside
+holds exactly its points. The CSV is embedded in the page (a ``data:`` address): a page is one
+file and needs no other. Figures are SVG inside
 the page, in the colours of `skyreel.report.theme`, which change on a dark page.
 """
 

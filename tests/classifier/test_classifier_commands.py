@@ -41,7 +41,7 @@ def test_training_again_says_that_it_is_there(model, small_dataset, monkeypatch,
     arguments = ["--data", small_dataset, "--out", model, "--images", 6, "--model", "forest"]
     assert run(monkeypatch, "train", *arguments, "--trees", 10, "--depth", 6) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    assert "is trained already" in printed and "10 trees of depth 6" in printed
+    assert "is already trained" in printed and "10 trees of depth 6" in printed
     assert (model / "model.json").stat().st_mtime_ns == written
 
 
@@ -101,7 +101,8 @@ def test_other_classes_and_surveys_get_one_sentence(
     arguments = ["--model", model, "--data", data, "--out", tmp_path / "p.parquet"]
     assert run(monkeypatch, "classify", *arguments) == 2
     error = capsys.readouterr().err
-    assert "the class TDE; the model knows SN, RRL, CEP" in error and error.count("\n") == 1
+    assert "the class TDE; the classes of the model are SN, RRL, CEP" in error
+    assert error.count("\n") == 1
     root.attrs["classes"] = list(root["test"].attrs["classes"])
     root.attrs["survey"] = "ztf"
     assert run(monkeypatch, "classify", *arguments) == 2

@@ -37,7 +37,7 @@ def test_training_again_only_tests_again(model, small_dataset, monkeypatch, caps
     written = (model / "weights.npz").stat().st_mtime_ns
     arguments = ["--data", small_dataset, "--out", model, *QUICK[:-1]]
     assert run(monkeypatch, "train", *arguments) == 0
-    assert "is trained already" in " ".join(capsys.readouterr().out.split())
+    assert "is already trained" in " ".join(capsys.readouterr().out.split())
     assert (model / "weights.npz").stat().st_mtime_ns == written
 
 

@@ -48,7 +48,7 @@ def test_settings_of_version_0_1_are_those_of_today():
 
 def test_an_unknown_kind_is_one_sentence(tmp_path):
     folder = written(tmp_path / "a", {**CARD_0_1, "kind": "oracle"})
-    with pytest.raises(ClassifierError, match="is of a 'oracle', which this version does not know"):
+    with pytest.raises(ClassifierError, match="is of a 'oracle', which is not supported by"):
         open_model(folder)
     assert set(KINDS) == {"network", "forest", "ensemble"}
 

@@ -283,4 +283,4 @@ def test_a_class_the_model_does_not_know_is_refused(network, real, monkeypatch, 
     root.attrs["classes"] = ["KN", *root.attrs["classes"][1:]]
     asked = ["--model", network, "--real", data, "--out", tmp_path / "out"]
     assert finetune(monkeypatch, *asked) == 2
-    assert "the class KN; the model knows SN, RRL" in one_sentence(capsys)
+    assert "the class KN; the classes of the model are SN, RRL" in one_sentence(capsys)

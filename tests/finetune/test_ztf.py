@@ -179,7 +179,7 @@ def test_packets_of_an_object_become_one_sequence_in_any_order(tmp_path_factory,
         for epoch, i in enumerate((k, k + 3, k + 6)):
             np.testing.assert_array_equal(found.images[epoch], random_image(100 + i))
             assert found.epochs["alert_id"][epoch] == packets[i]["candid"]
-        assert found.notes == (("1 of its packets are there twice.",) if k == 1 else ())
+        assert found.notes == (("1 duplicate packets.",) if k == 1 else ())
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ class Forest(ShowsCard):
         Raises
         ------
         ClassifierError
-            No objects, classes that the forest does not know, or damaged files.
+            No objects, classes that the forest does not have, or damaged files.
         """
         split.refuse_empty()
         labels = split.labels_among(self.classes)

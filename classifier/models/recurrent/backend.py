@@ -1,4 +1,4 @@
-"""Keras without the messages that TensorFlow writes past Python when it is first imported."""
+"""Imports Keras without the log messages of TensorFlow's C++ code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from skyreel.errors import ClassifierError
 
 @contextmanager
 def _silent_stderr():
-    """Messages from below Python do not reach the terminal meanwhile."""
+    """Suppress log messages of TensorFlow's C++ code."""
     try:
         terminal = sys.stderr.fileno()
         kept = os.dup(terminal)

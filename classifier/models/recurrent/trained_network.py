@@ -148,7 +148,7 @@ class Network(ShowsCard):
         Raises
         ------
         ClassifierError
-            As `selected`; objects of a class that the network does not know.
+            As `selected`; objects of a class that the network does not have.
         """
         selected, labels = self.selected(split), split.labels_among(self.classes)
         psf, found = psf_of(split), []
