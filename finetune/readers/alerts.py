@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import isfinite, nan
@@ -64,7 +65,7 @@ class Alert:
     notes: tuple[str, ...] = ()
 
 
-class AlertReader:
+class AlertReader(ABC):
     """Reader of packets; a subclass for each survey parses them."""
 
     name: str
@@ -72,13 +73,13 @@ class AlertReader:
     title: str
     extra = ALERT_ARRAYS
 
+    @abstractmethod
     def kept(self, record: dict) -> tuple[str, Any]:
         """Name of the object, and the used part of a packet; SequenceError if it is none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def alert(self, source: str, kept: Any, profile: Profile) -> Alert:
         """The used part of a packet as an epoch; SequenceError if it cannot be used."""
-        raise NotImplementedError
 
     def corrected(self, alerts: list[Alert]) -> list[Alert]:
         """Alerts of one object after corrections that need all of them."""

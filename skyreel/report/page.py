@@ -65,18 +65,10 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Cards:
+class Cards(Fold):
     """Small parts side by side, under a heading of their own."""
 
-    title: str
-    parts: Sequence[Part]
-    colour: str = ""
     kind: ClassVar[str] = "cards"
-
-    @property
-    def heading(self) -> Cell:
-        """The title with its colour."""
-        return Cell(self.title, colour=self.colour)
 
 
 Part = Figure | Table | Note | Facts | Text | Fold | Cards
