@@ -37,8 +37,9 @@ def curves(seed, n=5, longest=12):
     """(day, flux, error) of variable stars, nights of a few images."""
     rng = np.random.default_rng(seed)
     day = np.sort(rng.integers(0, 6, (n, longest)) + rng.uniform(0, 0.3, (n, longest)), axis=1)
-    flux = rng.uniform(1e3, 1e5, (n, 1)) * (1 + 0.3 * rng.normal(size=(n, longest)))
-    return day, flux, np.abs(flux) * rng.uniform(0.01, 0.1, (n, longest))
+    level = rng.uniform(1e3, 1e5, (n, 1))
+    flux = level * (1 + 0.3 * rng.normal(size=(n, longest)))
+    return day, flux, level * rng.uniform(0.01, 0.1, (n, longest))  # of the sky: never zero
 
 
 def values_of(points):
@@ -86,6 +87,12 @@ def test_power_equals_lomb_scargle_with_a_floating_mean(seed):
         judge = LombScargle(day[row], flux[row], total).power(frequencies, method="chi2")
         # as good as the judge wherever its own matrix is sound
         assert found == pytest.approx(judge.max(), rel=1e-3)
+
+
+def test_one_point_with_nearly_all_the_weight_has_no_power():
+    day, flux, error = curves(869)
+    flux[:, 4], error[:, 4] = 0.0, 1e-6
+    assert not power(Points.of(day, flux, error)).any()
 
 
 def test_features_separate_the_light_curves_they_are_made_for():
