@@ -34,7 +34,7 @@ def check(base: tuple[str, ...], case: str, folder: Path) -> str | None:
         case "hang":
             time.sleep(60)
         case "memory":
-            return bytes(300_000_000).replace(b"\0", b"\1")[:0].decode() or None
+            return str(len(b"x" * 300_000_000))[:0]
         case "died":
             os.abort()
         case "executed":
