@@ -38,7 +38,9 @@ class ValidationSet:
         rows, selected, found = labelled[places.astype(int)], SelectedSplit(split, selection), []
         for first, end in split.blocks():
             wanted = rows[(rows >= first) & (rows < end)] - first
-            found.append(inputs_of(selected.stamps(first, end)).of(wanted))
+            found.append(
+                inputs_of(selected.stamps(first, end), multiband=selection.multiband).of(wanted)
+            )
         inputs = Inputs.joined(found)
         known = inputs.n_images > 0
         if not known.any():
