@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
+import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +165,53 @@ def read_arrays(path: str | Path, otherwise: str) -> dict[str, np.ndarray]:
             return {name: file[name] for name in file.files}
     except _DAMAGE as error:
         raise ClassifierError(f"{path} is missing or damaged ({error}). {otherwise}") from None
+
+
+@contextmanager
+def interrupts_deferred() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait until the block has ended.
+
+    For writes that go on in a thread of their own after an interrupt: they would leave files.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[tuple[int, Any]] = []
+    earlier = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    for each, handler in earlier.items():
+        if callable(handler):
+            signal.signal(each, lambda *arguments: waiting.append(arguments))
+    try:
+        yield
+    finally:
+        for each, handler in earlier.items():
+            if callable(handler):
+                signal.signal(each, handler)
+        for number, frame in waiting[:1]:
+            earlier[number](number, frame)
+
+
+def new_folder_lock(path: str | Path) -> int:
+    """Make a folder, empty it and lock it, as `folder_lock` does.
+
+    The lock is that of the folder, also after it has been renamed.
+
+    Raises
+    ------
+    StoreError
+        Another process holds it.
+    """
+    path = Path(path)
+    while True:
+        path.mkdir(parents=True, exist_ok=True)
+        descriptor = folder_lock(path)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                break
+        os.close(descriptor)  # another process has renamed or removed it meanwhile
+    for each in path.iterdir():
+        shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
+    return descriptor
 
 
 def folder_lock(path: str | Path) -> int:
