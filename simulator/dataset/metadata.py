@@ -402,7 +402,9 @@ def read_json(file: Path) -> dict[str, Any]:
             )
         content = json.loads(file.read_bytes())
     except FileNotFoundError:
-        raise SimulationError(f"{file.parent} is a folder, but no data set of this program.") from None
+        raise SimulationError(
+            f"{file.parent} is a folder, but no data set of this program."
+        ) from None
     except OSError as error:
         raise SimulationError(f"{file} cannot be read ({error.strerror or error}).") from None
     except (ValueError, RecursionError):

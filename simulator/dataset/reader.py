@@ -35,7 +35,7 @@ _DAMAGE = (
 """What Zarr and its codecs raise for bytes that are none of theirs."""
 
 
-class _MissingChunk(OSError):
+class _MissingChunkError(OSError):
     """A chunk that must be there is not."""
 
 
@@ -64,8 +64,13 @@ class _WholeStore(LocalStore):
 
     def _found(self, key, content):
         array, _, place = key.partition("/c/")
-        if content is None and place and self.read_only and self.layout.must_be_whole(*array.split("/")):
-            raise _MissingChunk(f"the file {key} is missing")
+        if (
+            content is None
+            and place
+            and self.read_only
+            and self.layout.must_be_whole(*array.split("/"))
+        ):
+            raise _MissingChunkError(f"the file {key} is missing")
         return content
 
 

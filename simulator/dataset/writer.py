@@ -36,6 +36,7 @@ CHUNK_OBJECTS = 64
 _SHARD_BYTES = 96 * 2**20  # images of one shard, before compression
 _MAX_SHARD_OBJECTS = 4096
 _UNFINISHED = ".creating"
+_AFTER_FAILURE = "Finished shards are kept: make room and run the same command again to go on."
 _WHOLE = {"write_empty_chunks": True}
 
 
@@ -63,6 +64,8 @@ class DatasetWriter:
         Epochs of the longest sequence; rows and columns of a stamp.
     inputs : mapping of role to InputFile, optional
         Files to keep inside the data set.
+    after_failure : str
+        What the user should do after a write that failed.
 
     Raises
     ------
@@ -83,8 +86,10 @@ class DatasetWriter:
         n_epochs: int,
         size_pix: int,
         inputs: Mapping[str, InputFile] | None = None,
+        after_failure: str = _AFTER_FAILURE,
     ) -> None:
         self.path = Path(path)
+        self._after_failure = after_failure
         self.specs = tuple(specs)
         self.counts = dict(counts)
         self.shape = {"epoch": n_epochs, "y": size_pix, "x": size_pix}
@@ -125,8 +130,10 @@ class DatasetWriter:
                 unfinished.rename(self.path)
                 self._lock, lock = lock, None
         except OSError as error:
-            reason = error.strerror or error
-            raise StoreError(f"{self.path}: cannot be written ({reason}).") from error
+            raise StoreError(
+                f"{self.path}: cannot be written ({error.strerror or error}). Make room or write "
+                "elsewhere, and run the command again."
+            ) from error
         finally:
             if lock is not None:
                 shutil.rmtree(unfinished, ignore_errors=True)
@@ -153,7 +160,7 @@ class DatasetWriter:
         )
 
     def pending(self) -> list[tuple[str, int, int, int]]:
-        """(split, shard, first object, end) of every shard to be made: no mark, or files missing."""
+        """(split, shard, first object, end) of every shard without a mark or without all files."""
         todo = []
         for split, count in self.counts.items():
             for shard in incomplete_shards(self._root, split) if count else ():
@@ -168,8 +175,7 @@ class DatasetWriter:
             self._write(group, shard, arrays)
         except OSError as error:
             raise StoreError(
-                f"{self.path}: writing stopped ({error.strerror or error}). Finished shards are "
-                "kept: make room and run the same command again to go on."
+                f"{self.path}: writing stopped ({error.strerror or error}). {self._after_failure}"
             ) from error
 
     def _write(self, group, shard, arrays):
@@ -180,7 +186,6 @@ class DatasetWriter:
             for spec in self.specs:
                 group[spec.name].with_config(_WHOLE)[rows] = arrays[spec.name]
             group[MARKS][shard] = True
-
 
     def _remove_shard(self, group, shard):
         """Remove what is left of a shard: Zarr reads a file before it writes a part of it."""
