@@ -132,9 +132,16 @@ class _Folder(zarr.Group):
 class Split(_Folder):
     """One split of a data set: a Zarr group of its arrays."""
 
+    def __contains__(self, name: str) -> bool:
+        return name in self.store.layout.splits[self.basename]
+
+    def array_keys(self) -> Iterator[str]:
+        """Names of the arrays."""
+        yield from self.store.layout.splits[self.basename]
+
     def arrays(self) -> Iterator[tuple[str, StoredArray]]:
         """Names and arrays."""
-        for name in self.store.layout.splits[self.basename]:
+        for name in self.array_keys():
             yield name, self[name]
 
 
@@ -143,6 +150,9 @@ class Dataset(_Folder):
 
     In a notebook it shows its contact sheet.
     """
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.store.layout.splits or super().__contains__(name)
 
     def groups(self) -> Iterator[tuple[str, Split]]:
         """Names and splits."""
