@@ -21,6 +21,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from skyreel.console import printable
 from skyreel.errors import Interrupted, RunError, UserError
 
 BAD_ARGUMENT, FAILED_RUN, STOPPED, TERMINATED = 2, 1, 130, 143
@@ -160,7 +161,7 @@ def _sigterm_as_interrupt():
 
 
 def _fail(message, code):
-    typer.echo(message, err=True)
+    typer.echo(printable(message), err=True)
     raise typer.Exit(code) from None
 
 
