@@ -292,7 +292,9 @@ class DatasetSplit:
             )
         unbanded = ((arrays["band"] >= len(self.bands)) & used).any(axis=1)
         self._note(_UNTIMED, first + np.flatnonzero(untimed))
-        self._note("left out, as their bands are not of the survey", first + np.flatnonzero(unbanded))
+        self._note(
+            "left out, as their bands are not of the survey", first + np.flatnonzero(unbanded)
+        )
         arrays["n_epochs"] = np.where(untimed | unbanded, 0, arrays["n_epochs"])
 
     def assuming(self, fwhm_pix: float) -> Self:
