@@ -15,6 +15,7 @@ import numpy as np
 
 from finetune.readers.alert_photometry import joined_columns
 from finetune.readers.cutout import placed
+from finetune.readers.decompression import Room
 from finetune.readers.packets import packet_files, packets_of
 from finetune.readers.protocol import (
     CCD_NUMBER,
@@ -103,9 +104,10 @@ class AlertReader(ABC):
         StoreError
             The temporary file of packets cannot be written.
         """
+        room = Room()
         with Spool() as spool:
             for path in files:
-                for item in packets_of(path, lambda share: on_file(share / 2)):
+                for item in packets_of(path, lambda share: on_file(share / 2), room):
                     skipped = item if isinstance(item, Skipped) else self._store(spool, item)
                     if skipped:
                         yield skipped
