@@ -20,6 +20,8 @@ _MOST_NAME_BYTES = 2**16
 _MOST_ZERO_BYTES = 2**20  # at the end, behind which nothing is searched
 _END = bytes(_BLOCK)
 _SPARSE = b"GNU.sparse"
+_OF_THE_NEXT = (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)
+_EXTENSIONS = (*_OF_THE_NEXT, tarfile.GNUTYPE_LONGLINK, tarfile.XGLTYPE)
 _LARGE_HEADER = "a header in it claims more than any archive of packets needs."
 
 
@@ -48,24 +50,23 @@ def tar_members(
             yield long_name or "a member", header
             long_name, sparse = "", False
             continue
-        if header.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):
+        if header.type in _EXTENSIONS:
             if header.size > _MOST_NAME_BYTES:
                 yield header.name, SequenceError(_LARGE_HEADER)
                 stream.search()
                 continue
             content = stream.read(_padded(header.size))[: header.size]
-            sparse = sparse or _SPARSE in content
-            long_name = _name_in(header.type, content) or long_name
+            if header.type in _OF_THE_NEXT:
+                sparse = sparse or _SPARSE in content
+                long_name = _name_in(header.type, content) or long_name
             continue
         name = long_name or header.name
         yield from _member(stream, header, name, sparse, wanted, limit_bytes)
-        if header.type not in (tarfile.GNUTYPE_LONGLINK, tarfile.XGLTYPE):
-            long_name, sparse = "", False
+        long_name, sparse = "", False
 
 
 def _member(stream, header, name, sparse, wanted, limit_bytes):
-    if header.isdir() or header.type in (tarfile.GNUTYPE_LONGLINK, tarfile.XGLTYPE):
-        stream.skip(0 if header.isdir() else _padded(header.size))
+    if header.isdir():
         return
     plain = header.type in tarfile.REGULAR_TYPES and header.type != tarfile.GNUTYPE_SPARSE
     has_data = header.isreg() or header.type not in tarfile.SUPPORTED_TYPES
