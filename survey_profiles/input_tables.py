@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -108,6 +108,33 @@ class InputTable:
             f"{self.path}: column {column} has no known value; found {found}, allowed: {allowed}. "
             "Check its unit."
         )
+
+
+@dataclass
+class UsableRows:
+    """Rows of a table that can be used, and how many are left out for each reason.
+
+    Parameters
+    ----------
+    mask : bool array, shape (row,)
+    left_out : dict of str to int
+        By reason; a row counts once.
+    """
+
+    mask: NDArray[np.bool_]
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def leave_out(self, rows: NDArray[np.bool_], reason: str) -> None:
+        """Leave out rows (a mask) that are still used."""
+        count = int(np.count_nonzero(rows & self.mask))
+        if count:
+            self.left_out[reason] = self.left_out.get(reason, 0) + count
+        self.mask &= ~rows
+
+    def leave_out_unknown(self, columns: dict[str, np.ndarray], names: Iterable[str]) -> None:
+        """Leave out rows that are NaN in one of these columns."""
+        for name in names:
+            self.leave_out(np.isnan(columns[name]), f"{name} unknown")
 
 
 def read_table(

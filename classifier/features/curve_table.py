@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from classifier.features import FEATURES, features_of_batch
 from classifier.features.extract import LONGEST_DAY
 from skyreel.atomic_files import whole_file
+from skyreel.console import printable
 from skyreel.errors import ClassifierError
-from survey_profiles.input_tables import InputTable, read_table
-from survey_profiles.physical_ranges import as_mjd, known
+from survey_profiles.input_tables import InputTable, UsableRows, read_table
+from survey_profiles.physical_ranges import as_mjd
 
 QUANTITIES = {"mjd": "mjd", "magnitude": "magnitude", "error": "magnitude_error"}
 COLUMNS = ("object", *QUANTITIES)
@@ -70,6 +71,12 @@ class Curves:
             lines.append(f"No point to use: {_some(self.names[empty])}; their features are NaN.")
         return "\n".join(f"{self.path}: {line}" for line in lines)
 
+    def record(self) -> dict[str, Any]:
+        """The same as plain values, for JSON."""
+        empty = self.names[self.n_points == 0].tolist()
+        counts = {"rows": self.n_rows, "left_out": self.left_out, "objects": len(self.names)}
+        return {**counts, "objects_without_points": empty, "notes": list(self.notes)}
+
 
 def read_curves(path: str | Path) -> Curves:
     """Read a table of light curves.
@@ -112,36 +119,28 @@ def _used(table: InputTable) -> Curves:
     magnitude = table.known("magnitude", "magnitude")
     error = table.known("error", "magnitude_error")
     names, code = table.names["object"]
-    used = np.ones(table.n_rows, dtype=bool)
-    left_out = {}
-
-    def leave_out(rows, reason):
-        count = int(np.count_nonzero(used & rows))
-        if count:
-            left_out[reason] = count
-        used[rows] = False
-
-    leave_out(code < 0, "without the name of an object")
+    used = UsableRows(np.ones(table.n_rows, dtype=bool))
+    if table.malformed_rows:
+        used.left_out["with another number of fields than the header"] = table.malformed_rows
+    used.leave_out(code < 0, "without the name of an object")
     for values, what in ((days, "time"), (magnitude, "magnitude"), (error, "error")):
-        leave_out(np.isnan(values), f"of unknown {what}")
-    leave_out(error <= 0, "with an error of zero")
-    repeated, of_objects = _repeated(code, days, error, used)
-    leave_out(repeated, f"of a time that its object has twice ({_some(names[of_objects])})")
-    too_long = _too_long(code, days, used, len(names))
-    leave_out(too_long[code], f"of objects that span more than {LONGEST_DAY:,.0f} d")
+        used.leave_out(np.isnan(values), f"of unknown {what}")
+    used.leave_out(error <= 0, "with an error of zero")
+    repeated, objects = _repeated(code, days, error, used.mask)
+    used.leave_out(repeated, f"of a time that its object has twice ({_some(names[objects])})")
+    too_long = _too_long(code, days, used.mask, len(names))
+    used.leave_out(np.append(too_long, False)[code], f"of objects longer than {LONGEST_DAY:,.0f} d")
     if too_long.any():
         notes += (f"Longer than {LONGEST_DAY:,.0f} d: {_some(names[too_long])}.",)
-    if table.malformed_rows:
-        left_out["with another number of fields than the header"] = table.malformed_rows
-    if not used.any():
-        reasons = "; ".join(f"{count:,} {reason}" for reason, count in left_out.items())
+    if not used.mask.any():
+        reasons = "; ".join(f"{count:,} {reason}" for reason, count in used.left_out.items())
         raise ClassifierError(f"{table.path}: no row can be used: {reasons}.")
-    rows = np.flatnonzero(used)
+    rows = np.flatnonzero(used.mask)
     rows = rows[np.lexsort((days[rows], code[rows]))]
     n_points = np.bincount(code[rows], minlength=len(names))
     points = np.stack([values[rows] for values in (days, magnitude, error)], axis=1)
     n_rows = table.n_rows + table.malformed_rows
-    return Curves(table.path, names, points, n_points, n_rows, left_out, notes)
+    return Curves(table.path, names, points, n_points, n_rows, used.left_out, notes)
 
 
 def _days(table):
@@ -169,17 +168,18 @@ def _repeated(code, days, error, used):
 
 
 def _too_long(code, days, used, n_objects):
-    """Which objects span more time than any survey; one more element, of rows without a name."""
-    first, last = np.full(n_objects + 1, np.inf), np.full(n_objects + 1, -np.inf)
+    """Which objects span more time than any survey."""
+    first, last = np.full(n_objects, np.inf), np.full(n_objects, -np.inf)
     np.minimum.at(first, code[used], days[used])
     np.maximum.at(last, code[used], days[used])
-    return (last - first > LONGEST_DAY)[: n_objects + 1]
+    return last - first > LONGEST_DAY
 
 
 def _some(names):
     """The first few names, and how many more there are."""
     more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(str(name)[:80] for name in names[:_MOST_NAMED]) + more
+    shown = (printable(name[:80]).replace("\n", "\\n") for name in names[:_MOST_NAMED])
+    return ", ".join(shown) + more
 
 
 def curve_features(

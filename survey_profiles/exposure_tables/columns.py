@@ -6,15 +6,13 @@ column without a known value is refused: it holds something else, or has another
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skyreel.errors import nearest
-from survey_profiles.input_tables import InputTable, Names
+from survey_profiles.input_tables import InputTable, Names, UsableRows
 from survey_profiles.physical_ranges import as_mjd
 
 if TYPE_CHECKING:
@@ -31,33 +29,6 @@ MEASURED = (
 )
 REQUIRED = (*MEASURED, "band")
 SHAPES = ("psf_beta", "psf_e1", "psf_e2")
-
-
-@dataclass
-class UsableRows:
-    """Rows of a table that can be used, and how many are left out for each reason.
-
-    Parameters
-    ----------
-    mask : bool array, shape (row,)
-    left_out : dict of str to int
-        By reason; a row counts once.
-    """
-
-    mask: NDArray[np.bool_]
-    left_out: dict[str, int] = field(default_factory=dict)
-
-    def leave_out(self, rows: NDArray[np.bool_], reason: str) -> None:
-        """Leave out rows (a mask) that are still used."""
-        count = int(np.count_nonzero(rows & self.mask))
-        if count:
-            self.left_out[reason] = self.left_out.get(reason, 0) + count
-        self.mask &= ~rows
-
-    def leave_out_unknown(self, columns: dict[str, np.ndarray], names: Iterable[str]) -> None:
-        """Leave out rows that are NaN in one of these columns."""
-        for name in names:
-            self.leave_out(np.isnan(columns[name]), f"{name} unknown")
 
 
 def checked_columns(

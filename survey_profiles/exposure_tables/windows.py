@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skyreel.errors import ExposureTableError
-from survey_profiles.exposure_tables.columns import MEASURED, SHAPES, UsableRows
+from survey_profiles.exposure_tables.columns import MEASURED, SHAPES
+from survey_profiles.input_tables import UsableRows
 from survey_profiles.observing_conditions import random_stream
 from survey_profiles.pointings import Pointings, as_pointings, draw_shapes
 
