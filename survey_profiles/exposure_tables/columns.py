@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skyreel.errors import nearest
-from survey_profiles.input_tables import InputTable, Names, UsableRows
+from survey_profiles.input_columns import Names
+from survey_profiles.input_tables import InputTable, UsableRows
 from survey_profiles.physical_ranges import as_mjd
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from skyreel.errors import ExposureTableError
 from survey_profiles import depth as depths
 from survey_profiles.exposure_tables.columns import band_indices, n_julian
 from survey_profiles.exposure_tables.windows import leave_out_unused, pack_windows
-from survey_profiles.input_tables import InputTable, UsableRows, as_names, parsed_numbers
+from survey_profiles.input_columns import as_names, parsed_numbers
+from survey_profiles.input_tables import InputTable, UsableRows
 from survey_profiles.observing_conditions import BandValues, model_m5_mag, random_stream
 from survey_profiles.physical_ranges import known as known_values
 
