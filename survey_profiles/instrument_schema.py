@@ -25,7 +25,7 @@ _Offset = Annotated[float, Field(ge=-1, le=1)]
 _Beta = Annotated[float, Field(gt=1, le=100)]
 _Scatter = Annotated[float, Field(ge=0, le=0.3)]
 _ReadNoise = physical("read_noise_e")
-_MOST_RESAMPLED_PIX = 2.0  # shift that the margin of a resampled stamp allows
+MOST_RESAMPLED_PIX = 2.0  # shift that the margin of a resampled stamp allows
 
 
 class Ccd(Table):
@@ -44,7 +44,7 @@ class Ccd(Table):
 class Camera(Table):
     """The detectors; a CCD of ``ccds``, where there are any, overrides the common numbers."""
 
-    pixel_scale_arcsec: Annotated[float, Field(gt=0, ge=1e-3, le=30)]
+    pixel_scale_arcsec: Annotated[float, Field(ge=1e-3, le=30)]
     """[arcsec/pixel] Pixel scale."""
     gain_e_per_adu: Gain
     """[electron/ADU] Gain."""
@@ -61,7 +61,7 @@ class Camera(Table):
     """Fraction of hot pixels; the default is the order of magnitude of cooled CCDs."""
     bad_column_fraction: Annotated[float, Field(ge=0, le=0.2)] = 5e-4
     """Fraction of bad columns; the default is about one column of 2,048."""
-    pixel_um: Annotated[float, Field(gt=0, ge=0.1, le=100)] = 15.0
+    pixel_um: Annotated[float, Field(ge=0.1, le=100)] = 15.0
     """[micron] Physical size of a pixel; sets the length of cosmic-ray tracks in pixels."""
     silicon_um: Annotated[float, Field(gt=0, le=1000)] = 20.0
     """[micron] Depth of silicon in which tracks leave charge; the default is a thinned CCD."""
@@ -134,13 +134,17 @@ class Psf(Table):
             raise ValueError(f"beta_range [low, high] with low < high, not {self.beta_range}")
         if self.model == "library" and not self.library:
             raise ValueError("a path psf.library of an .npz file with model = 'library'")
-        most = self.position_jitter_pix + max(abs(offset) for offset in self.position_offset_pix)
-        if self.lanczos_order and not most < _MOST_RESAMPLED_PIX:
+        if self.lanczos_order and not self.largest_offset_pix < MOST_RESAMPLED_PIX:
             raise ValueError(
-                "position_jitter_pix plus position_offset_pix below "
-                f"{_MOST_RESAMPLED_PIX:g} pixels where lanczos_order is above 0, not {most:g}"
+                f"position_jitter_pix plus position_offset_pix below {MOST_RESAMPLED_PIX:g} pixels "
+                f"where lanczos_order is above 0, not {self.largest_offset_pix:g}"
             )
         return self
+
+    @property
+    def largest_offset_pix(self) -> float:
+        """Largest distance of a source from the stamp's centre, on one axis."""
+        return self.position_jitter_pix + max(abs(offset) for offset in self.position_offset_pix)
 
 
 # Of the last letter of a filter's name: extinction and dark sky of Ivezic et al. 2019 (ApJ 873,

@@ -24,9 +24,9 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Magnitude = Annotated[float, Field(ge=-5, le=40, allow_inf_nan=False)]
-Gain = Annotated[physical("gain_e_per_adu"), Field(gt=0)]
-ExposureTime = Annotated[physical("exposure_time_s"), Field(gt=0)]
-Width = Annotated[physical("seeing_fwhm_arcsec"), Field(gt=0)]
+Gain = physical("gain_e_per_adu")
+ExposureTime = physical("exposure_time_s")
+Width = physical("seeing_fwhm_arcsec")
 Probabilities = Annotated[tuple[Fraction, ...], Field(min_length=2)]
 
 
