@@ -147,6 +147,28 @@ def test_of_aliases_of_regular_times_the_longest_period_is_chosen():
     assert np.isclose(found["PeriodLS"], 0.2, rtol=0.1)
 
 
+@pytest.mark.parametrize("first_day", [0.0, 57000.3, 2457000.5], ids=["day 0", "MJD", "JD"])
+def test_features_of_regular_times_do_not_depend_on_the_origin(first_day):
+    # every 30 minutes, as from space: the aliases of a peak differ by the rounding of times alone
+    time, rng = np.arange(144) / 48, np.random.default_rng(31)
+    magnitude = 15 + 0.3 * np.sin(2 * np.pi * time / 0.1521) + rng.normal(0, 0.02, 144)
+    error = np.full(144, 0.02)
+    found, still = (features_of(t, magnitude, error) for t in (first_day + time, time))
+    assert np.isclose(found["PeriodLS"], 0.1521, rtol=0.01)
+    assert found["PeriodLS"] == pytest.approx(still["PeriodLS"], rel=1e-9)
+    assert_close(found, still, rtol=1e-5)
+
+
+@pytest.mark.parametrize("first_day", [0.0, 57000.3, 2457000.5], ids=["day 0", "MJD", "JD"])
+def test_points_of_equal_phase_are_folded_in_the_order_of_their_times(first_day):
+    time = np.arange(96) / 48  # every period of 0.25 d has twelve points of the same phases
+    magnitude = 15 + 0.3 * np.sin(2 * np.pi * time / 0.25) + 0.01 * (np.arange(96) % 7)
+    still = features_of(time, magnitude, np.full(96, 0.02))
+    found = features_of(first_day + time, magnitude, np.full(96, 0.02))
+    for name in ("PeriodLS", "Psi_CS", "Psi_eta", "StetsonK_AC"):
+        assert found[name] == pytest.approx(still[name], rel=1e-9), name
+
+
 def table_rows():
     """Rows of the table of features: names, least number of points, value of a constant curve."""
     for line in DOCUMENT.read_text().splitlines():
