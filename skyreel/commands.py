@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from skyreel.console import printable
 from skyreel.errors import Interrupted, RunError, UserError
 
 BAD_ARGUMENT, FAILED_RUN, STOPPED = 2, 1, 130
@@ -142,7 +143,7 @@ def _as_command(function, label, stopped):
 
 
 def _fail(message, code):
-    typer.echo(message, err=True)
+    typer.echo(printable(message), err=True)
     raise typer.Exit(code) from None
 
 

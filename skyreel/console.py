@@ -1,4 +1,4 @@
-"""What commands print: text without markup, and bars whose rates are those of this run."""
+"""What commands print: text without markup or control characters, and bars with rates."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -22,16 +23,35 @@ from rich.text import Text
 _WIDTH_OFF_TERMINAL = 160  # nothing is cut where the output is a file
 
 
+def printable(text: object) -> str:
+    """Text with its control characters, and others that cannot be seen, written as escapes.
+
+    Names of objects and files come from elsewhere: a terminal would execute what is in them.
+    Line breaks stay.
+    """
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
+        for c in str(text)
+    )
+
+
+class _PlainConsole(Console):
+    """A console that prints text as it is, in messages and in tables."""
+
+    def render_str(self, text: str, **settings: Any) -> Text:
+        return super().render_str(printable(text), **settings)
+
+
 def new_console(quiet: bool = False) -> Console:
-    """A console that prints names with brackets as they are."""
+    """A console that prints names with brackets or control characters in them as text."""
     width = None if sys.stdout.isatty() else _WIDTH_OFF_TERMINAL
-    return Console(quiet=quiet, highlight=False, markup=False, width=width)
+    return _PlainConsole(quiet=quiet, highlight=False, markup=False, emoji=False, width=width)
 
 
 def status(console: Console, text: str) -> AbstractContextManager:
     """Show what goes on before there is a bar: a spinner, or one line where it is no terminal."""
     if console.is_terminal:
-        return console.status(text)
+        return console.status(Text(printable(text)))
     console.print(f"{text}.")
     return nullcontext()
 
@@ -88,20 +108,20 @@ class Bars:
             Size of one, to show the sum.
         """
         task = self._progress.add_task(
-            name, total=total, earlier=earlier, unit=unit, each_bytes=each_bytes, note=""
+            printable(name), total=total, earlier=earlier, unit=unit, each_bytes=each_bytes, note=""
         )
         return lambda n: self._progress.advance(task, n)
 
     def step(self, name: str, done: int, total: int) -> None:
         """Advance the bar of this name, which is added when it is new."""
         if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, total=total)
+            self._tasks[name] = self._progress.add_task(printable(name), total=total)
         self._progress.advance(self._tasks[name], done)
 
     def reach(self, name: str, done: int, total: int, note: str = "") -> None:
         """Move the bar of this name to ``done``; what it starts with is of an earlier run."""
         if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, total=total, earlier=done)
+            self._tasks[name] = self._progress.add_task(printable(name), total=total, earlier=done)
         self._progress.update(self._tasks[name], completed=done, note=note)
 
 

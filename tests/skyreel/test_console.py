@@ -5,8 +5,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 from rich.progress import Task
+from rich.table import Table
 
-from skyreel.console import Bars, new_console, rate_of, status
+from skyreel.console import Bars, new_console, printable, rate_of, status
 
 
 def task(completed, **fields):
@@ -25,6 +26,32 @@ def test_the_rate_is_that_of_this_run():
 def test_names_with_brackets_are_printed_as_they_are(capsys):
     new_console().print("a[b]c[/d].zarr")
     assert capsys.readouterr().out == "a[b]c[/d].zarr\n"
+
+
+UNSAFE = "a\x1b[31mred\x1b]0;title\x07\u202eb\udcff[bold]:smile:"
+ESCAPED = r"a\x1b[31mred\x1b]0;title\x07\u202eb\udcff[bold]:smile:"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_control_characters_are_printed_as_escapes(terminal, monkeypatch):
+    console = new_console()
+    console.file = StringIO()
+    monkeypatch.setattr(type(console), "is_terminal", terminal)
+    table = Table(title=UNSAFE)
+    table.add_column(UNSAFE)
+    table.add_row(UNSAFE)
+    console.print(UNSAFE, table)
+    with status(console, UNSAFE), Bars(console) as bars:
+        bars.add(UNSAFE, 1)(1)
+        bars.step(UNSAFE, 1, 1)
+    printed = console.file.getvalue()
+    assert printed.count(ESCAPED) >= 6
+    assert "\x1b[31mred" not in printed
+    assert "\x07" not in printed
+
+
+def test_line_breaks_and_letters_of_all_scripts_stay():
+    assert printable("é 星\nβ²") == "é 星\nβ²"
 
 
 def test_quiet_prints_nothing(capsys):

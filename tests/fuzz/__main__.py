@@ -1,0 +1,5 @@
+"""python -m tests.fuzz."""
+
+from tests.helpers.fuzzing import main
+
+main()
