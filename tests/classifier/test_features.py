@@ -5,7 +5,10 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from astropy.table import MaskedColumn
+from astropy.utils.masked import Masked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -91,6 +94,37 @@ def test_unusable_points_do_not_change_features(seed, data):
     spoiled = curve.copy()
     spoiled[2, out] = data.draw(st.sampled_from([0.0, -0.1]))
     np.testing.assert_array_equal(as_row(spoiled), as_row(curve[:, ~out]))
+
+
+@pytest.mark.parametrize("form", ["numpy", "astropy column", "astropy masked", "pandas", "None"])
+@pytest.mark.parametrize("column", [0, 1, 2])
+def test_masked_points_do_not_count(column, form):
+    curve = [values.copy() for values in random_curve(np.random.default_rng(3))]
+    hidden = np.arange(curve[0].size) % 4 == 1
+    expected = as_row([values[~hidden] for values in curve])
+    curve[column][hidden] = 0.02 if column == 2 else 99.0
+    with_nan = np.where(hidden, np.nan, curve[column])
+    curve[column] = {
+        "numpy": np.ma.masked_array(curve[column], hidden),
+        "astropy column": MaskedColumn(curve[column], mask=hidden),
+        "astropy masked": Masked(curve[column], mask=hidden),
+        "pandas": pd.Series(with_nan).astype("Float64"),
+        "None": [None if bad else value for bad, value in zip(hidden, with_nan, strict=True)],
+    }[form]
+    np.testing.assert_array_equal(as_row(curve), expected)
+
+
+def test_a_masked_point_of_a_batch_does_not_count():
+    time, magnitude, error = np.array(random_curve(np.random.default_rng(4)))
+    batch = np.ma.masked_array(magnitude[None], np.arange(time.size)[None] == 2)
+    found = features_of_batch(time[None], batch, error[None], [time.size])
+    keep = np.arange(time.size) != 2
+    np.testing.assert_array_equal(found[0], as_row((time[keep], magnitude[keep], error[keep])))
+
+
+def test_curves_that_hold_no_numbers_are_refused():
+    with pytest.raises(ClassifierError, match="numbers are needed"):
+        features_of(["a", "b"], [18.0, 18.1], [0.1, 0.1])
 
 
 def test_threads_padding_and_batch_size_change_no_bit():
