@@ -141,15 +141,14 @@ def compare_and_report(
     ------
     UserError, OutputError
     """
-    from finetune.domain_gap.gap import expected_work, measure_gap
+    from finetune.domain_gap.gap import measure_gap
     from finetune.reports.domain_gap_page import PAGE, write_gap
     from simulator.dataset.plan import PACKAGES
     from skyreel.console import Bars
     from skyreel.provenance import versions
 
     with Bars(console) as bars:
-        advance = bars.add("simulated", expected_work(split, settings), unit="objects")
-        found = measure_gap(split, profile, settings, advance)
+        found = measure_gap(split, profile, settings, bars.step)
     about = {
         "command": command,
         "survey": profile.name,
@@ -160,6 +159,8 @@ def compare_and_report(
     write_gap(found, about, out)
     for part in summary(found):
         console.print(part)
+    for note in notes(found):
+        console.print(note)
     console.print(f"The report is {out / PAGE}.")
     return found
 
@@ -168,6 +169,19 @@ def summary(gap: DomainGap) -> Iterator[Table]:
     """Tables to print."""
     yield _areas(gap)
     yield _gaps(gap)
+
+
+def notes(gap: DomainGap) -> Iterator[str]:
+    """Sentences about what is left out."""
+    from finetune.left_out import left_out_text
+
+    if gap.left_out:
+        yield f"{len(gap.real):,} objects are compared. {left_out_text(gap.left_out)}"
+    if gap.not_measured:
+        yield (
+            f"Left out, as no object has a value: {', '.join(gap.not_measured)} "
+            f"({len(gap.not_measured)} of {gap.real.shape[1]} quantities)."
+        )
 
 
 def _areas(gap):
@@ -182,20 +196,25 @@ def _areas(gap):
         table.add_column(name, justify="right")
     for label, found in (("all quantities", gap.overall), *gap.by_group.items()):
         cells = [found.by_class[name] for name in names]
-        table.add_row(label, *(f"{a:.3f} ± {e:.3f}" for a, e in [(found.auc, found.error), *cells]))
+        table.add_row(label, *map(_area_text, [(found.auc, found.error), *cells]))
     return table
+
+
+def _area_text(area):
+    value, error = area
+    return f"{value:.3f} ± {error:.3f}" if value == value else "-"
 
 
 def _gaps(gap):
     from rich.table import Table
 
-    from finetune.domain_gap.distances import CONSISTENT
+    from finetune.domain_gap.distances import NO_DISCREPANCY
     from finetune.domain_gap.quantities import QUANTITIES, SELECTION
 
     distances = {**gap.distances, **gap.selection.distances}
     found = [(distances[q.name], q) for q in (*QUANTITIES, *SELECTION)]
     found = sorted(
-        (f for f in found if f[0].verdict not in (CONSISTENT, "not measured")),
+        (f for f in found if f[0].verdict not in NO_DISCREPANCY),
         key=lambda f: -f[0].excess,
     )
     table = Table(
