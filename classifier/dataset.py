@@ -240,6 +240,12 @@ class DatasetSplit:
         other._assumed_fwhm_pix = fwhm_pix
         return other
 
+    def unlabelled(self, rows: np.ndarray) -> Self:
+        """The same split, without the labels of some objects, bool (object,)."""
+        other = copy(self)
+        other.labels = np.where(rows, -1, self.labels)
+        return other
+
     def _check_times(self, mjd, used, first):
         steps = np.diff(mjd, axis=1)
         wrong = ~np.isfinite(mjd) & used

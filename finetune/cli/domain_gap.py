@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from survey_profiles.profile import Profile
 
 app = new_app("survey")
-_SAME_SCALE = 0.02
 _MOST_ROWS = 20
 
 
@@ -97,6 +96,8 @@ def gap(
             seed=seed,
             n_bootstrap=bootstrap,
         )
+    if profile.name != chosen.survey:
+        console.print(f"Note: {real} is of {chosen.survey}; simulated is {profile.name}.")
     compare_and_report(chosen, profile, settings, out, console, command_line("survey"))
 
 
@@ -108,6 +109,7 @@ def profile_for(split: DatasetSplit, survey: str | None, overrides: dict[str, st
     DomainGapError
         Its bands or its pixel scale are not those of the data set.
     """
+    from classifier.same_survey import SurveyInput, check_same_survey
     from survey_profiles import load_profile
 
     if not survey and not overrides:
@@ -118,12 +120,8 @@ def profile_for(split: DatasetSplit, survey: str | None, overrides: dict[str, st
             f"the survey {profile.name!r} has the bands {', '.join(profile.bands)}, and "
             f"{split.path} has {', '.join(split.bands)}."
         )
-    scales = [p.camera.pixel_scale_arcsec for p in (profile, split.profile)]
-    if abs(scales[0] / scales[1] - 1) > _SAME_SCALE:
-        raise DomainGapError(
-            f"the survey {profile.name!r} has pixels of {scales[0]:g} arcsec, and {split.path} "
-            f"has {scales[1]:g}."
-        )
+    given, data = SurveyInput.of_profile(profile), SurveyInput.of_split(split)
+    check_same_survey(replace(given, survey=data.survey), data, hint="", error=DomainGapError)
     return profile
 
 
