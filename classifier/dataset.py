@@ -113,7 +113,7 @@ def _unmasked(name, values):
     values = filled(values)
     if dtype.kind != "f" and np.isnan(values).any():
         raise ClassifierError(f"stamps: {name} has masked or unknown elements.")
-    return values if dtype == object else values.astype(dtype)
+    return values if dtype.kind == "O" else values.astype(dtype)
 
 
 class DatasetSplit:
@@ -316,6 +316,12 @@ class DatasetSplit:
         """The same split, with another seeing assumed where none is known (FWHM in pixels)."""
         other = copy(self)
         other._assumed_fwhm_pix = fwhm_pix
+        return other
+
+    def unlabelled(self, rows: np.ndarray) -> Self:
+        """The same split, without the labels of some objects, bool (object,)."""
+        other = copy(self)
+        other.labels = np.where(rows, -1, self.labels)
         return other
 
 

@@ -128,7 +128,7 @@ def _as_command(function, label, stopped):
     @wraps(function)
     def run(version, **options):
         if not __debug__:
-            _fail(f\"{label}: {NO_ASSERTS}\", BAD_ARGUMENT)
+            _fail(f"{label}: {NO_ASSERTS}", BAD_ARGUMENT)
         with _sigterm_as_interrupt() as terminated:
             try:
                 function(**options)

@@ -114,6 +114,8 @@ def compare_models(
     from skyreel.atomic_files import locked_folder
     from skyreel.console import Bars
 
+    for note in (note for compared in found for note in compared.notes):
+        console.print(f"Note: {note}")
     with locked_folder(out):
         with Bars(console) as bars:
             report = _report(out, found, split, threads, bars)
