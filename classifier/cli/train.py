@@ -124,9 +124,8 @@ def train(
         typer.Option(
             metavar="NAME=VALUE",
             help="Networks: a hyperparameter. compact: beta, filters, embedding, units, times, "
-            "conditions; multiband: these and encoder; rcnn: window, filters, dense, units, dropout, "
-            "normalisation, times, "
-            "plain_steps.",
+            "conditions; multiband: also encoder; rcnn: window, filters, dense, units, dropout, "
+            "normalisation, times, plain_steps.",
         ),
     ] = None,
     light_curves: Annotated[

@@ -39,12 +39,15 @@ def build_network(name: str, *, n_bands: int = 1, **choices: Any) -> ModelVarian
     ClassifierError
         An unknown name, or several bands for a network of one.
     """
-    builder = _builder(name)
-    if "n_bands" in signature(builder).parameters:
-        return builder(n_bands=n_bands, **choices)
-    if n_bands > 1:
+    build = _builder(name)
+    if "n_bands" in signature(build).parameters:
+        choices = {**choices, "n_bands": n_bands}
+    elif n_bands > 1:
         raise ClassifierError(f"network {name!r} reads one band, not {n_bands}; use multiband.")
-    return builder(**choices)
+    from classifier.models.recurrent.backend import own_settings
+
+    with own_settings():
+        return build(**choices)
 
 
 def full_choices(name: str, choices: Mapping[str, Any], *, beta: float) -> dict[str, Any]:
