@@ -67,3 +67,19 @@ class LightCurves:
     def of(self, rows: np.ndarray | slice) -> LightCurves:
         """Light curves of some of the objects."""
         return LightCurves(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    def rearranged(self, epochs: np.ndarray, n_epochs: np.ndarray) -> LightCurves:
+        """The same objects with other epochs: epoch ``epochs[i, j]`` of object i becomes its j.
+
+        Entries beyond ``n_epochs`` (object,) become padding.
+        """
+        rows = np.arange(len(self))[:, None]
+        padded = np.arange(epochs.shape[1]) >= np.asarray(n_epochs)[:, None]
+        moved = {}
+        for field in fields(self):
+            array = getattr(self, field.name)
+            if array.ndim > 1:
+                array = array[rows, epochs]
+                array[padded] = np.nan if array.dtype.kind == "f" else 0
+            moved[field.name] = array
+        return LightCurves(**{**moved, "n_epochs": np.asarray(n_epochs)})
