@@ -6,6 +6,7 @@ whatever is heavy inside that function, after its checks.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
@@ -123,6 +124,7 @@ def _as_command(function, label, stopped):
 
     @wraps(function)
     def run(version, **options):
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of Zarr's reads that are given up
         with _sigterm_as_interrupt() as terminated:
             try:
                 function(**options)
