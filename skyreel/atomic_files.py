@@ -128,11 +128,14 @@ def claim_folder(
 
 def _is_claimed_now(folder, marker, settings):
     """Record the settings in a folder without any; False if another process does it meanwhile."""
-    if folder.exists() and (not folder.is_dir() or any(map(_is_foreign, folder.iterdir()))):
-        raise ClassifierError(f"{folder} is not empty. Give another --out.")
+    foreign = f"{folder} is not empty. Give another --out."
+    if folder.exists() and not folder.is_dir():
+        raise ClassifierError(foreign)
     with locked_folder(folder):
         if marker.is_file():
             return False
+        if any(map(_is_foreign, folder.iterdir())):
+            raise ClassifierError(foreign)
         with whole_file(marker) as path:
             path.write_text(json.dumps(settings))
     return True
