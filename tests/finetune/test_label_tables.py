@@ -201,7 +201,7 @@ def test_bad_rows_are_left_out_and_counted(tmp_path):
         (b'{"object": 1, "label": [1, 2]}', "no table in JSON"),
         (b"[1, 2]", "no table in JSON"),
         (b"PAR1 and nothing else", "not a Parquet table"),
-        (b"SIMPLE  =                    T", "labels cannot be read"),
+        (b"SIMPLE  =                    T", "is not a FITS table that can be read"),
         (b"\x1f\x8bno gzip", "gzip compression"),
     ],
 )
