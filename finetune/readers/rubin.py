@@ -62,7 +62,7 @@ class RubinAlerts(AlertReader):
             "history": [
                 (kind, *(point.get(name) for name in _POINT))
                 for kind, field in _HISTORY.items()
-                for point in record.get(field) or ()
+                for point in _points(record.get(field))
             ],
         }
         return next(filter(None, names), str(alert_id)), kept
@@ -92,6 +92,10 @@ class RubinAlerts(AlertReader):
     def corrected(self, alerts: list[Alert]) -> list[Alert]:
         """Alerts with the sky level added."""
         return with_sky(alerts)
+
+
+def _points(rows):
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def _identity(value):
@@ -202,7 +206,7 @@ def _object(table):
 
 def _measurements(kept, profile):
     rows = [("alert", *(kept["source"][name] for name in _POINT)), *kept["history"]]
-    rows = [row for row in rows if row[2] in profile.bands]
+    rows = [row for row in rows if isinstance(row[2], str) and row[2] in profile.bands]
     mjd = start_mjd(
         [mjd_of(row[1]) for row in rows],
         np.array([profile.bands[row[2]].exposure_time_s for row in rows]),
@@ -243,6 +247,8 @@ def gain_and_sky(image: np.ndarray, variance: np.ndarray) -> tuple[float, float]
     error = sqrt(float(left @ left) / (len(x) - 2) / spread)
     rise = slope * np.ptp(x)
     if not (at_zero > 0 and rise > _LEAST_RISE * at_zero and slope > _LEAST_SIGNIFICANCE * error):
+        return nan, nan
+    if not isfinite(in_range("gain_e_per_adu", 1 / slope) * in_range("sky_adu", at_zero / slope)):
         return nan, nan
     return 1 / slope, at_zero / slope**2
 

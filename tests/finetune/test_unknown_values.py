@@ -7,11 +7,20 @@ import pytest
 from astropy.io import fits
 
 from finetune.readers.fits_cube import read_sequence
+from finetune.readers.rubin import RubinAlerts
+from finetune.readers.ztf import ZtfAlerts
 from simulator.dataset.reader import open_dataset
 from skyreel.errors import SequenceError
 from survey_profiles import load_profile
 from survey_profiles.loading import profile_text
-from tests.helpers.alert_packets import candid_of, read_ztf, stamp, write_packets, ztf_packet
+from tests.helpers.alert_packets import (
+    candid_of,
+    read_ztf,
+    rubin_packet,
+    stamp,
+    write_packets,
+    ztf_packet,
+)
 from tests.helpers.cubes import epoch_table, random_cube, write_cube
 from tests.helpers.ingestion import ingest, ingested
 
@@ -66,6 +75,14 @@ def test_times_that_are_none_cost_their_epochs(tmp_path):
         write_cube(tmp_path / "a.fits", cube=random_cube(5), table=table), PROFILE
     )
     assert len(found.images) == 3 and found.left_out == {"without a time": 2}
+
+
+def test_a_band_that_the_survey_lacks_costs_its_epochs(tmp_path):
+    table = epoch_table(4)
+    table["band"] = ["g", "", "Y", "i"]
+    found = read_sequence(write_cube(tmp_path / "a.fits", table=table), PROFILE)
+    assert found.epochs["band"].tolist() == [0, 2]
+    assert found.left_out == {"of a band that the survey does not have": 2}
 
 
 @pytest.mark.parametrize(
@@ -198,6 +215,20 @@ def test_sentinels_in_packets_are_unknown(tmp_path, sentinel):
         assert any(n.startswith(f"{name} beyond the range") for n in found.notes), name
     for values in found.photometry.values():
         assert values.dtype.kind != "f" or not np.isinf(values).any()
+
+
+@pytest.mark.parametrize("rows", ["text", [3, "x"], [{"jd": 1e300, "fid": [1]}]])
+def test_a_history_that_is_none_costs_no_packet(tmp_path, rows):
+    packet = {**ztf_packet("ZTF1"), "prv_candidates": rows, "fp_hists": rows}
+    reader = ZtfAlerts()
+    name, kept = reader.kept(packet)
+    alert = reader.alert("a", kept, load_profile("ztf"))
+    assert name == "ZTF1" and alert.photometry["kind"].tolist() == ["alert"]
+    packet = rubin_packet(history=rows if isinstance(rows, list) else [])
+    packet["prvDiaForcedSources"] = rows
+    _, kept = RubinAlerts().kept(packet)
+    alert = RubinAlerts().alert("a", kept, load_profile("lsst"))
+    assert alert.photometry["kind"].tolist() == ["alert"]
 
 
 def test_an_mjd_in_place_of_a_jd_is_taken_as_one(tmp_path):
