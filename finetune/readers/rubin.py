@@ -185,10 +185,9 @@ def _fwhm_pix(psf):
     """FWHM of a Gaussian with the effective area 1 / sum(PSF^2); NaN without a PSF."""
     if psf is None:
         return nan
-    image = psf.image.astype(np.float64)
-    if not np.isfinite(image).all():
-        return nan
-    total, squares = float(np.sum(image)), float(np.sum(image**2))
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(np.sum(psf.image, dtype=float))
+        squares = float(np.sum(psf.image**2, dtype=float))
     ok = isfinite(total) and isfinite(squares) and squares > 0
     return _FWHM_PER_ROOT_NEFF * sqrt(total**2 / squares) if ok else nan
 
