@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike
 
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
 from finetune.readers.alert_photometry import columns_of
-from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader, identifier, object_name
+from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader
 from finetune.readers.cutout import kept_cutout, mask_of, placed, planes_of
+from finetune.readers.identifiers import identifier, object_name
 from finetune.readers.known_values import KnownValues, in_range, mjd_of, number
 from simulator.dataset.schema import PIXELS, ArraySpec
 from skyreel.errors import SequenceError

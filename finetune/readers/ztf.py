@@ -13,8 +13,9 @@ import numpy as np
 
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
 from finetune.readers.alert_photometry import columns_of, njy_of_mag
-from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader, identifier, object_name
+from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader
 from finetune.readers.cutout import kept_cutout, mask_of, placed, planes_of
+from finetune.readers.identifiers import identifier, object_name
 from finetune.readers.known_values import KnownValues, in_range, mjd_of, number
 from finetune.readers.protocol import FIELD
 from finetune.readers.ztf_edges import SIZE_PIX, centre_of
