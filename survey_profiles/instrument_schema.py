@@ -214,6 +214,9 @@ class Band(Table):
     """[mag] Added to ``limiting_mag`` where ``depth.model`` is "noise"."""
     m5_coefficient_mag: Magnitude | None = None
     """[mag] C_m of Ivezic et al. 2019, equation 6; needed where ``depth.model`` is "m5"."""
+    m5_noise_loss_mag: Annotated[float, Field(ge=0, le=3)] = 0.0
+    """[mag] Depth that a dark visit of 30 s loses to the noise of the instrument: dC_m at infinity
+    of Ivezic et al. 2019, equation 7; the default is an instrument without noise."""
 
     @model_validator(mode="after")
     def _usable_curve(self) -> Band:

@@ -222,7 +222,7 @@ def limiting_mag(profile: Profile, columns: Columns, bands: BandValues) -> np.nd
 
 
 def model_m5_mag(profile: Profile, columns: Columns, bands: BandValues) -> np.ndarray:
-    """Ivezic et al. 2019, equation 6, for a clear sky of ``columns["sky_adu"]``."""
+    """Ivezic et al. 2019, equations 6 and 7, for a clear sky of ``columns["sky_adu"]``."""
     sky_mag = depths.sky_mag_per_arcsec2(
         profile.camera, columns["sky_adu"], columns["exposure_time_s"], bands["zero_point_mag"]
     )
@@ -233,6 +233,8 @@ def model_m5_mag(profile: Profile, columns: Columns, bands: BandValues) -> np.nd
         exposure_time_s=columns["exposure_time_s"],
         extinction_mag_per_airmass=bands["extinction_mag_per_airmass"],
         airmass=columns["airmass"],
+        noise_loss_mag=bands["m5_noise_loss_mag"],
+        dark_sky_mag_per_arcsec2=bands["dark_sky_mag_per_arcsec2"],
     )
 
 

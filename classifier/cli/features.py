@@ -98,6 +98,8 @@ def _make_features(table: FeatureTable, out: Path, threads: int, console: Consol
     if exported:
         export_table(table.path, out)
         table.path.unlink()
+    for note in table.split.notes():
+        console.print(note)
     console.print(
         f"{len(table.config.feature_names)} features of {len(table.split):,} objects in "
         f"{seconds:.1f} s: {out}"

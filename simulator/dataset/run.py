@@ -93,7 +93,6 @@ def execute(
         {
             "threading.max_workers": threads,
             "async.concurrency": 2 * threads,
-            "array.write_empty_chunks": True,  # looking for them costs more than they do
         }
     ):
         _run_shards(plan, writer, pending, threads, on_progress)
