@@ -102,9 +102,11 @@ class NetworkTraining:
     def _source(self):
         options, train = self.options, self.splits["train"]
         if options.on_the_fly:
-            return EndlessSource.like(
+            source = EndlessSource.like(
                 train, self.selection, options.seed, options.batch, options.resampled
             )
+            source.check_length(options.iterations * options.batch)
+            return source
         return StoredSource(train, self.selection, options.seed, options.batch)
 
     def _settings(self):
