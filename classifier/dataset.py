@@ -110,7 +110,7 @@ def _unmasked(name, values):
     values = filled(values)
     if dtype.kind != "f" and np.isnan(values).any():
         raise ClassifierError(f"stamps: {name} has masked or unknown elements.")
-    return values if dtype == object else values.astype(dtype)
+    return values if dtype.kind == "O" else values.astype(dtype)
 
 
 class DatasetSplit:
