@@ -61,9 +61,9 @@ def classify(
         if report is not None and not (chosen.labels >= 0).any():
             raise ClassifierError(f"{data}/{split} has no labels; there is nothing to report.")
         opened = open_model(model, threads=cores)
-        check_fit(model, opened, chosen, any_survey=any_survey)
-    if opened.survey != chosen.survey:
-        console.print(f"Note: {model} was trained on {opened.survey}, not {chosen.survey}.")
+        notes = check_fit(model, opened, chosen, any_survey=any_survey)
+    for note in notes:
+        console.print(f"Note: {note}")
     predictions = predict_split(opened, chosen, out, report, cores, console)
     _draw(out, chosen, opened, objects, rows, predictions, console)
 
@@ -130,7 +130,11 @@ def predict_split(
         "data": {"path": str(split.path), **dataset_identity(split)},
         "versions": versions("skyreel", "numpy"),
     }
+    if notes := split.notes():
+        attributes["notes"] = notes
     _write(out, predictions, attributes)
+    for note in notes:
+        console.print(note)
     console.print(f"Predictions after every image of {len(split):,} objects: {out}")
     if (predictions.label >= 0).any():
         _score(predictions, report, console, model, split, attributes["versions"])

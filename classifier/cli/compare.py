@@ -114,10 +114,14 @@ def compare_models(
     from skyreel.atomic_files import locked_folder
     from skyreel.console import Bars
 
+    for note in (note for compared in found for note in compared.notes):
+        console.print(f"Note: {note}")
     with locked_folder(out):
         with Bars(console) as bars:
             report = _report(out, found, split, threads, bars)
         write_comparison(report, out)
+    for note in split.notes():
+        console.print(note)
     console.print(_table(report.comparison))
     console.print(f"The whole comparison: {out / PAGE}")
     return report.comparison
