@@ -174,3 +174,17 @@ def _refuse_outside(name, values, low, high):
         raise EvaluationError(
             f"predictions: {name} {values[wrong][0]}; allowed are {low} to {high}."
         )
+
+
+def sound_only(probabilities: np.ndarray, n_images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (object, image, class) and numbers of images of sound objects.
+
+    An object with a probability that is no number, for instance because its pixels overflow the
+    model, has no images.
+    """
+    used = np.arange(probabilities.shape[1]) < n_images[:, None]
+    unsound = (used & ~np.isfinite(probabilities).all(axis=2)).any(axis=1)
+    if not unsound.any():
+        return probabilities, n_images
+    kept = np.where(unsound[:, None, None], np.nan, probabilities).astype(probabilities.dtype)
+    return kept, np.where(unsound, 0, n_images)

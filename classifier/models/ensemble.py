@@ -23,6 +23,7 @@ import numpy as np
 
 from classifier.dataset import DatasetSplit, StampBatch
 from classifier.evaluation import Predictions
+from classifier.evaluation.predictions import sound_only
 from classifier.features.handcrafted_features import (
     N_POINTS,
     RunningFeatures,
@@ -152,12 +153,13 @@ class Ensemble(ShowsCard):
         """
         found = self.network.predict(split, threads=threads, on_progress=on_progress)
         features = handcrafted_features(self.selected(split), beta=self.assumed_psf.beta)
-        trees = self.training.scores(features, found.n_images, self.classes)
+        _, n_images = sound_only(features, found.n_images)
+        trees = self.training.scores(features, n_images, self.classes)
         return Predictions(
             found.classes,
             joined(found.probabilities, trees, self.weight),
             found.label,
-            found.n_images,
+            n_images,
             found.magnitude,
             found.object_id,
         )

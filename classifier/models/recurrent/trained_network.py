@@ -18,6 +18,7 @@ import numpy as np
 
 from classifier.dataset import DatasetSplit, StampBatch
 from classifier.evaluation import Predictions
+from classifier.evaluation.predictions import sound_only
 from classifier.features.pipeline import observed_magnitudes, psf_of
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.model_card import CARD, ShowsCard, read_card
@@ -155,9 +156,8 @@ class Network(ShowsCard):
         for first, end in split.blocks():
             stamps = selected.stamps(first, end)
             inputs = inputs_of(stamps)
-            found.append(
-                (self.probabilities(inputs), inputs.n_images, observed_magnitudes(stamps, psf))
-            )
+            known, n_images = sound_only(self.probabilities(inputs), inputs.n_images)
+            found.append((known, n_images, observed_magnitudes(stamps, psf)))
             on_progress(end - first)
         scores, n_images, magnitude = (np.concatenate(part) for part in zip(*found, strict=True))
         return Predictions(self.classes, scores, labels, n_images, magnitude, split.object_ids)
