@@ -142,8 +142,8 @@ class Predictions:
                 )
 
     def _check_objects(self):
-        _refuse_outside("label", self.label, -1, len(self.classes) - 1)
-        _refuse_outside("n_images", self.n_images, 0, self.probabilities.shape[1])
+        refuse_outside("label", self.label, -1, len(self.classes) - 1)
+        refuse_outside("n_images", self.n_images, 0, self.probabilities.shape[1])
         names, count = np.unique(self.object_id, return_counts=True)
         if names.size < len(self):
             raise EvaluationError(
@@ -168,7 +168,13 @@ class Predictions:
             raise EvaluationError("predictions: probabilities beyond an object's images; give NaN.")
 
 
-def _refuse_outside(name, values, low, high):
+def refuse_outside(name: str, values: np.ndarray, low: int, high: int) -> None:
+    """Check that whole numbers lie between two limits, both allowed.
+
+    Raises
+    ------
+    EvaluationError
+    """
     wrong = (values < low) | (values > high)
     if wrong.any():
         raise EvaluationError(
