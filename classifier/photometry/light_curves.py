@@ -82,4 +82,15 @@ class LightCurves:
                 array = array[rows, epochs]
                 array[padded] = np.nan if array.dtype.kind == "f" else 0
             moved[field.name] = array
-        return LightCurves(**{**moved, "n_epochs": np.asarray(n_epochs)})
+        return LightCurves(**{**moved, "n_epochs": np.asarray(n_epochs, dtype=self.n_epochs.dtype)})
+
+    def from_first_flux(self) -> LightCurves:
+        """Without the images of an object before the first that could be measured."""
+        images = np.arange(self.flux_njy.shape[1])
+        used = images < self.n_epochs.astype(int)[:, None]
+        measured = np.isfinite(self.flux_njy) & used
+        first = np.where(measured.any(axis=1), measured.argmax(axis=1), self.n_epochs)
+        if not first.any():
+            return self
+        moved = np.minimum(first[:, None] + images, max(images.size - 1, 0))
+        return self.rearranged(moved, self.n_epochs - first)
