@@ -12,6 +12,8 @@ import pytest
 from keras import ops
 
 from classifier.dataset import DatasetSplit
+from classifier.features import FEATURES, features_of
+from classifier.features.pipeline import FeatureConfig, FeaturePipeline
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.recurrent import build_network
 from classifier.models.recurrent.light_curve_layers import LightCurve
@@ -238,3 +240,38 @@ def test_a_stream_refuses_a_band_that_the_model_does_not_have(trained, band):
     with pytest.raises(ClassifierError, match="the model takes g, r, i"):
         stream.update("a", np.ones((21, 21)), conditions)
     assert len(stream) == 0
+
+
+def test_features_of_several_bands_are_those_of_each_and_colours(three_bands):
+    split, bands = DatasetSplit(three_bands, "test"), ("g", "r")
+    config = FeatureConfig(images=12, bands=bands, light_curves="science")
+    pipeline = FeaturePipeline(split, config)
+    curves, n_images = pipeline.light_curves(0, 42), np.full(42, 9)
+    found = pipeline.features(curves, n_images)
+    names = config.feature_names
+    assert found.shape == (42, len(names))
+    assert len(names) == 2 * len(FEATURES) + 1
+    for i in range(42):
+        for k, band in enumerate(bands):
+            images = np.flatnonzero(curves.band[i, : min(9, curves.n_epochs[i])] == k)
+            one = (values[i, images] for values in (curves.mjd, curves.flux_njy))
+            expected = features_of(*one, curves.flux_error_njy[i, images])
+            for name in ("Mean", "Std", "PeriodLS", "Skew"):
+                value = found[i, names.index(f"{band}_{name}")]
+                assert value == pytest.approx(expected[name], rel=1e-5, nan_ok=True)
+    mean_g, mean_r = (found[:, names.index(f"{band}_Mean")] for band in bands)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        colour = np.where((mean_g > 0) & (mean_r > 0), -2.5 * np.log10(mean_g / mean_r), np.nan)
+    np.testing.assert_allclose(found[:, names.index("colour_g-r")], colour, rtol=1e-4, atol=1e-4)
+
+
+def test_a_forest_of_several_bands_is_trained_by_the_command(three_bands, tmp_path, monkeypatch):
+    code = run(
+        monkeypatch, "train", "--model", "forest", "--data", three_bands, "--out",
+        tmp_path / "forest", "--band", "g,r", "--images", 4, "--trees", 3, "--depth", 3,
+        "--light-curves", "science", "--quiet",
+    )  # fmt: skip
+    assert code == 0
+    card = json.loads((tmp_path / "forest" / "model.json").read_text())
+    assert card["feature_config"]["bands"] == ["g", "r"]
+    assert "colour_g-r" in card["features"]
