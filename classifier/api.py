@@ -159,8 +159,10 @@ def classify(
     if report is not None and not (chosen.labels >= 0).any():
         raise ClassifierError(f"{data}/{split} has no labels; there is nothing to report.")
     opened = open_model(model, threads=cores)
-    check_fit(str(model), opened, chosen, any_survey=any_survey)
-    return predict_split(opened, chosen, out, report, cores, new_console(quiet))
+    console = new_console(quiet)
+    for note in check_fit(str(model), opened, chosen, any_survey=any_survey):
+        console.print(f"Note: {note}")
+    return predict_split(opened, chosen, out, report, cores, console)
 
 
 def compare(

@@ -19,7 +19,7 @@ from simulator.dataset.reader import open_dataset, stored_profile
 from simulator.detector.defects import MASK_BITS
 from skyreel.console import printable
 from skyreel.errors import ClassifierError, SimulationError
-from survey_profiles.physical_ranges import PHYSICAL_RANGES, as_mjd, known
+from survey_profiles.physical_ranges import PHYSICAL_RANGES, as_mjd, filled, known
 
 if TYPE_CHECKING:
     from survey_profiles.profile import Profile
@@ -42,7 +42,7 @@ _MOST_NAMES = 5
 
 @dataclass(frozen=True)
 class StampBatch:
-    """A batch of sequences.
+    """A batch of sequences. Masked elements of the arrays count as NaN.
 
     Attributes
     ----------
@@ -76,6 +76,12 @@ class StampBatch:
     read_noise_e: np.ndarray
     assumed_fwhm_pix: np.ndarray
 
+    def __post_init__(self):
+        for field in fields(self):
+            array = getattr(self, field.name)
+            if type(array) is not np.ndarray:
+                object.__setattr__(self, field.name, _unmasked(field.name, array))
+
     def __len__(self) -> int:
         return len(self.n_epochs)
 
@@ -99,6 +105,15 @@ class StampBatch:
                 array[padded] = np.nan if array.dtype.kind == "f" else 0
             moved[field.name] = array
         return replace(self, **{**moved, "n_epochs": np.asarray(n_epochs, dtype=np.int16)})
+
+
+def _unmasked(name, values):
+    """A masked array, or another sequence, as a plain array."""
+    dtype = np.asarray(getattr(values, "unmasked", values)).dtype
+    values = filled(values)
+    if dtype.kind != "f" and np.isnan(values).any():
+        raise ClassifierError(f"stamps: {name} has masked or unknown elements.")
+    return values if dtype.kind == "O" else values.astype(dtype)
 
 
 class DatasetSplit:
@@ -301,6 +316,12 @@ class DatasetSplit:
         """The same split, with another seeing assumed where none is known (FWHM in pixels)."""
         other = copy(self)
         other._assumed_fwhm_pix = fwhm_pix
+        return other
+
+    def unlabelled(self, rows: np.ndarray) -> Self:
+        """The same split, without the labels of some objects, bool (object,)."""
+        other = copy(self)
+        other.labels = np.where(rows, -1, self.labels)
         return other
 
 

@@ -17,14 +17,17 @@ import numpy as np
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import write_predictions
 from classifier.features.feature_table import dataset_identity
+from classifier.image_selection import SelectedSplit
 from classifier.models.ensemble import NETWORK, save_ensemble
 from classifier.models.model_card import CARD, upgraded
 from classifier.models.recurrent.trained_network import KIND, Network
 from classifier.models.registry import check_fit, model_folder, open_model
+from classifier.same_survey import SurveyInput, check_same_survey
 from finetune.adaptation.methods import method_named
 from finetune.compared_methods import WITHOUT_ZERO, ComparedMethods
 from finetune.few_shot import Draw, drawn
 from finetune.homogenise import Homogenising
+from finetune.left_out import left_out_record
 from finetune.options import Options
 from finetune.real_sequences import RealSet
 from skyreel.atomic_files import claim_folder, locked_folder, write_arrays
@@ -65,10 +68,12 @@ class Experiment:
     real: RealSet = field(init=False)
     methods: ComparedMethods = field(init=False)
     draws: list[Draw] = field(init=False)
+    notes: list[str] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         options, self.folder = self.options, Path(self.folder)
         self.network = self._network()
+        self._check_simulated()
         homogenising = Homogenising(registration=options.homogenised, length=options.homogenised)
         self.real = RealSet.read(options.real, options.split, self.network, homogenising)
         self.methods = ComparedMethods(self.network, self.real, options, self.threads)
@@ -97,17 +102,44 @@ class Experiment:
                 "adapted beside it with --simulated."
             )
         split = DatasetSplit(options.real, options.split)
-        check_fit(options.model, opened, split, any_survey=options.any_survey)
+        survey = {"any_survey": options.any_survey}
+        self.notes += check_fit(options.model, opened, split, any_class=True, **survey)
+        methods = [method_named(name) for name in (options.method, *options.also)]
+        if opened.survey != split.survey and any(method.simulated for method in methods):
+            self.notes.append(
+                f"the simulated sequences that are mixed with the real ones are of {opened.survey}."
+            )
         return opened
+
+    def _check_simulated(self):
+        """Refuse a simulated data set that the forest beside the network cannot be trained on."""
+        options, network = self.options, self.network
+        if not options.simulated:
+            return
+        simulated = DatasetSplit(options.simulated, "train")
+        real = DatasetSplit(options.real, options.split)
+        simulated.refuse_empty()
+        self.notes += check_same_survey(
+            SurveyInput.of_split(simulated),
+            SurveyInput.of_split(real),
+            any_survey=options.any_survey,
+            hint="Give --simulated of the survey of --real, or --any-survey.",
+            error=FinetuneError,
+        )
+        SelectedSplit(simulated, network.selection)  # refuses another band
+        _refuse_other_classes(simulated, real, network.classes)
+        if simulated.size_pix != real.size_pix:
+            self.notes.append(
+                f"{options.simulated} has stamps of {simulated.size_pix} pixels, {options.real} of "
+                f"{real.size_pix}: the forest's photometry has borders of different sizes."
+            )
 
     def _settings(self):
         chosen = {**asdict(self.options), "real": None, "simulated": None, "model": None}
         found = {"options": chosen, "real": dataset_identity(self.real.split)}
         found["model"] = self.network.card
         if self.options.simulated:
-            simulated = DatasetSplit(self.options.simulated, "train")
-            simulated.labels_among(self.network.classes)  # refuses unknown classes
-            found["simulated"] = dataset_identity(simulated)
+            found["simulated"] = dataset_identity(DatasetSplit(self.options.simulated, "train"))
         return {**found, "versions": versions("skyreel", "keras", "numpy", "scikit-learn")}
 
     def run(self, on_step: OnStep = lambda name, done, total: None) -> None:
@@ -211,7 +243,24 @@ class Experiment:
             "model": str(options.model),
             "model_folder": model_folder(options.model),
             "selection": self.real.selection.as_dict(),
+            "left_out": left_out_record(self.real.left_out),
+            "notes": self.notes,
             "command": self.command,
             "seconds": round(seconds, 1),
             "versions": versions("skyreel", "keras", "numpy"),
         }
+
+
+def _refuse_other_classes(simulated, real, classes):
+    """Refuse a simulation with classes that a network lacks, or without one that it needs."""
+    simulated.labels_among(classes)
+    found, needed = (
+        {split.classes[label] for label in split.labels if label >= 0}
+        for split in (simulated, real)
+    )
+    missing = [name for name in classes if name in needed - found]
+    if missing:
+        raise FinetuneError(
+            f"{simulated.path} has no sequences of the class {', '.join(missing)}, which "
+            f"{real.path} has. Simulate these, too."
+        )

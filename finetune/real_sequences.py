@@ -15,6 +15,7 @@ from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.recurrent.trained_network import Network
 from classifier.network_inputs import Inputs, inputs_of
 from finetune.homogenise import HomogenisedSplit, Homogenising
+from finetune.left_out import LeftOut, Sieve, left_out_text
 from skyreel.errors import FinetuneError
 
 MOST_BYTES = 8 * 2**30
@@ -38,6 +39,10 @@ class RealSet:
     magnitude : float (object,)
         Observed, AB.
     fields : int (object,) or None
+    left_out : tuple of LeftOut
+        Sequences that are neither trained nor tested on.
+    other_classes : tuple of str
+        Classes of such sequences that the network does not have.
     """
 
     split: DatasetSplit
@@ -47,6 +52,8 @@ class RealSet:
     classes: tuple[str, ...]
     magnitude: np.ndarray
     fields: np.ndarray | None
+    left_out: tuple[LeftOut, ...] = ()
+    other_classes: tuple[str, ...] = ()
 
     @classmethod
     def read(
@@ -59,36 +66,42 @@ class RealSet:
         ClassifierError
             There is no such split, or it does not fit the network.
         FinetuneError
-            It has labels of fewer than two classes, or is too large to be kept in memory.
+            It has usable sequences of fewer than two classes, or is too large to be kept in
+            memory.
         """
         kind = HomogenisedSplit if homogenising.registration else DatasetSplit
         split = kind(path, name).assuming(network.assumed_psf.fwhm_pix)
         split.refuse_empty()
-        labels = split.labels_among(network.classes)
-        n_classes = np.unique(labels[labels >= 0]).size
-        if n_classes < 2:
-            raise FinetuneError(
-                f"{path}/{name} has labelled objects of {n_classes} classes; adapting needs two or "
-                "more."
-            )
+        sieve = Sieve(split.object_ids)
+        other_classes = _leave_out_classes(sieve, split, network.classes)
+        split = split.unlabelled(~sieve.used)
+        _refuse_one_class(split, sieve.left_out)
         selection = homogenising.selection(split, network.selection)
         _refuse_large(split, selection)
         network.selected(split)  # refuses what does not fit
         selected, psf = SelectedSplit(split, selection), psf_of(split)
-        inputs, magnitude = [], []
+        inputs, magnitude, n_selected = [], [], []
         for first, end in split.blocks():
             stamps = selected.stamps(first, end)
+            n_selected.append(stamps.n_epochs)
             inputs.append(inputs_of(stamps))
             magnitude.append(observed_magnitudes(stamps, psf))
         joined = Inputs.joined(inputs)
+        no_image = np.concatenate(n_selected) == 0
+        sieve.leave_out(no_image, f"without an image in {selection.band} of a usable seeing")
+        sieve.leave_out(joined.n_images == 0, "without a calibrated image")
+        split = split.unlabelled(~sieve.used)
+        _refuse_one_class(split, sieve.left_out)
         return cls(
             split,
             selection,
             joined,
-            np.where(joined.n_images > 0, labels, -1),
+            split.labels_among(network.classes),
             network.classes,
             np.concatenate(magnitude),
             split.values("field"),
+            tuple(sieve.left_out),
+            other_classes,
         )
 
     @property
@@ -116,6 +129,26 @@ class RealSet:
         """A feature configuration that uses the same images."""
         used = {name: getattr(self.selection, name) for name in ("images", "start_fractions")}
         return replace(config, band=self.selection.band, **used)
+
+
+def _leave_out_classes(sieve, split, classes):
+    """Leave out objects without a class, or of one that a network lacks; names of these classes."""
+    sieve.leave_out(split.labels < 0, "without a class")
+    present = [split.classes[label] for label in np.unique(split.labels[split.labels >= 0])]
+    others = tuple(name for name in present if name not in classes)
+    for name in others:
+        reason = f"of the class {name}, which the network does not have"
+        sieve.leave_out(split.labels == split.classes.index(name), reason)
+    return others
+
+
+def _refuse_one_class(split, left_out):
+    n_classes = np.unique(split.labels[split.labels >= 0]).size
+    if n_classes < 2:
+        raise FinetuneError(
+            f"{split.path}/{split.name} has usable sequences of {n_classes} classes of the "
+            f"network; adapting needs two or more. {left_out_text(left_out)}"
+        )
 
 
 def _refuse_large(split, selection):

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from skyreel.array_archives import check_archive
 from skyreel.errors import ClassifierError, OutputError, StoreError
 
 try:
@@ -185,11 +186,15 @@ def read_arrays(path: str | Path, otherwise: str) -> dict[str, np.ndarray]:
     ClassifierError
         The file is missing, damaged, or holds anything but arrays; ``otherwise`` says what to do.
     """
+    check_archive(path, otherwise)
     try:
         with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+            arrays = {name: file[name] for name in file.files}
     except _DAMAGE as error:
         raise ClassifierError(f"{path} is missing or damaged ({error}). {otherwise}") from None
+    if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise ClassifierError(f"{path} is damaged: it holds more than arrays. {otherwise}")
+    return arrays
 
 
 @contextmanager

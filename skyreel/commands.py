@@ -29,6 +29,10 @@ BAD_ARGUMENT, FAILED_RUN, STOPPED, TERMINATED = 2, 1, 130, 143
 MAX_THREADS = 256
 RESUME = "stopped. Run the same command again to finish."
 NOTHING_WRITTEN = "stopped; nothing was written."
+NO_ASSERTS = (
+    "Python runs without its assert statements (python -O or PYTHONOPTIMIZE), and then the package "
+    "zarr reads no data set. Start Python without them."
+)
 LIST = ",..."
 """End of the metavar of an option that takes a list: by comma, by spaces, or given repeatedly."""
 
@@ -124,6 +128,8 @@ def _as_command(function, label, stopped):
 
     @wraps(function)
     def run(version, **options):
+        if not __debug__:
+            _fail(f"{label}: {NO_ASSERTS}", BAD_ARGUMENT)
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of Zarr's reads that are given up
         with _sigterm_as_interrupt() as terminated:
             try:

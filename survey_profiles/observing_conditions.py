@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from survey_profiles.profile import Profile
 
 MAX_ROUNDS = 40
+_ROUNDS_BEFORE_GIVING_UP = 5
 _VISITS, _SEEING, _SKY, _CLOUD, _DEPTH, _SHAPE = range(6)  # append, never renumber
 Columns = Mapping[str, np.ndarray]  # arrays (pointing, epoch) by name
 
@@ -55,9 +56,12 @@ def draw_pointings(profile: Profile, seed: int, count: int = 2048) -> Pointings:
         if found >= count:
             columns, length = _joined(kept, count)
             return as_pointings(columns, length, np.full(count, -1))
+        if attempt + 1 >= _ROUNDS_BEFORE_GIVING_UP and found * MAX_ROUNDS < attempt * count // 4:
+            break  # far too few for all rounds
+    drawn = (attempt + 1) * count
     problem = Problem(
         "cadence.min_epochs",
-        f"{found} of {MAX_ROUNDS * count} drawn fields with {profile.cadence.min_epochs} exposures",
+        f"{found} of {drawn} drawn fields with {profile.cadence.min_epochs} exposures",
         "allowed: a timetable, airmass and seeing limits that leave enough of them.",
     )
     raise ProfileError(profile.name, [problem])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
@@ -31,10 +31,11 @@ from skyreel.errors import ClassifierError
 
 @dataclass(frozen=True)
 class ComparedModel:
-    """A model and its name in a comparison."""
+    """A model, its name in a comparison, and how its survey differs from that of the data."""
 
     name: str
     model: Model
+    notes: tuple[str, ...] = ()
 
     @property
     def file_name(self) -> str:
@@ -71,9 +72,9 @@ def compared_models(
     found = [ComparedModel(*pair) for pair in zip(called, opened, strict=True)]
     _check_names(found)
     check_classes({compared.name: compared.model.classes for compared in found})
-    for compared in found:
-        check_fit(compared.name, compared.model, split, any_survey=any_survey)
-    return found
+    return [
+        replace(c, notes=check_fit(c.name, c.model, split, any_survey=any_survey)) for c in found
+    ]
 
 
 def _check_names(found):

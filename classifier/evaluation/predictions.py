@@ -3,17 +3,58 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from skyreel.errors import EvaluationError
+from survey_profiles.physical_ranges import filled
 
 _SUM_TOLERANCE = 1e-3  # float32 sums, and models that store float16
+
+
+def _float32(values):
+    """NaN where masked."""
+    plain = type(values) is np.ndarray and values.dtype.kind == "f"
+    return np.asarray(values if plain else filled(values), dtype=np.float32)
+
+
+def _whole(values, masked=None):
+    """Whole numbers; ``masked`` where they are masked, which is refused if it is None."""
+    values = filled(values) if not isinstance(values, np.ndarray) or _has_mask(values) else values
+    if masked is not None and values.dtype.kind == "f":
+        values = np.where(np.isnan(values), masked, values)
+    with np.errstate(invalid="ignore"):
+        found = values.astype(int)
+    if values.dtype.kind == "f" and not (found == values).all():
+        raise ValueError("a number is unknown or not whole")
+    return found
+
+
+def _has_mask(values):
+    return isinstance(values, np.ma.MaskedArray) or hasattr(values, "unmasked")
+
+
+def _names(values):
+    if np.ma.is_masked(values):
+        raise ValueError("a name is masked")
+    return np.asarray(values)
+
+
+_AS_ARRAY = {
+    "probabilities": _float32,
+    "label": partial(_whole, masked=-1),
+    "n_images": _whole,
+    "magnitude": _float32,
+    "object_id": _names,
+}
 
 
 @dataclass(frozen=True)
 class Predictions:
     """Class probabilities of objects after 1, 2, ... images, checked on construction.
+
+    Masked elements are unknown: NaN, and -1 among labels.
 
     Attributes
     ----------
@@ -45,11 +86,12 @@ class Predictions:
     object_id: np.ndarray
 
     def __post_init__(self) -> None:
-        types = {"probabilities": np.float32, "label": int, "n_images": int}
-        types |= {"magnitude": np.float32, "object_id": None}
         object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
-        for name, dtype in types.items():
-            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=dtype))
+        for name, as_array in _AS_ARRAY.items():
+            try:
+                object.__setattr__(self, name, as_array(getattr(self, name)))
+            except (TypeError, ValueError, OverflowError) as error:
+                raise EvaluationError(f"predictions: {name} cannot be used ({error}).") from None
         self._check_shapes()
         self._check_objects()
         self._check_probabilities()
@@ -100,8 +142,8 @@ class Predictions:
                 )
 
     def _check_objects(self):
-        _refuse_outside("label", self.label, -1, len(self.classes) - 1)
-        _refuse_outside("n_images", self.n_images, 0, self.probabilities.shape[1])
+        refuse_outside("label", self.label, -1, len(self.classes) - 1)
+        refuse_outside("n_images", self.n_images, 0, self.probabilities.shape[1])
         names, count = np.unique(self.object_id, return_counts=True)
         if names.size < len(self):
             raise EvaluationError(
@@ -126,9 +168,29 @@ class Predictions:
             raise EvaluationError("predictions: probabilities beyond an object's images; give NaN.")
 
 
-def _refuse_outside(name, values, low, high):
+def refuse_outside(name: str, values: np.ndarray, low: int, high: int) -> None:
+    """Check that whole numbers lie between two limits, both allowed.
+
+    Raises
+    ------
+    EvaluationError
+    """
     wrong = (values < low) | (values > high)
     if wrong.any():
         raise EvaluationError(
             f"predictions: {name} {values[wrong][0]}; allowed are {low} to {high}."
         )
+
+
+def sound_only(probabilities: np.ndarray, n_images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (object, image, class) and numbers of images of sound objects.
+
+    An object with a probability that is no number, for instance because its pixels overflow the
+    model, has no images.
+    """
+    used = np.arange(probabilities.shape[1]) < n_images[:, None]
+    unsound = (used & ~np.isfinite(probabilities).all(axis=2)).any(axis=1)
+    if not unsound.any():
+        return probabilities, n_images
+    kept = np.where(unsound[:, None, None], np.nan, probabilities).astype(probabilities.dtype)
+    return kept, np.where(unsound, 0, n_images)

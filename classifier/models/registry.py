@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from classifier.image_selection import SelectedSplit
 from classifier.models.model_card import CARD, read_card
+from classifier.same_survey import SurveyInput, check_same_survey
 from skyreel.errors import ClassifierError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def open_model(name: str | Path, *, threads: int | None = None) -> Model:
     kind = read_card(folder)["kind"]
     if kind not in KINDS:
         raise ClassifierError(
-            f"{folder / CARD} is of a {kind!r}, which is not supported by this version."
+            f"{folder / CARD} is of a {kind!r:.80}, which is not supported by this version."
         )
     module, class_name = KINDS[kind]
     family = getattr(import_module(module), class_name)
@@ -82,22 +83,35 @@ def open_model(name: str | Path, *, threads: int | None = None) -> Model:
     return family.open(folder)
 
 
-def check_fit(name: str | Path, model: Model, split: DatasetSplit, *, any_survey: bool) -> None:
+def check_fit(
+    name: str | Path,
+    model: Model,
+    split: DatasetSplit,
+    *,
+    any_survey: bool,
+    any_class: bool = False,
+) -> tuple[str, ...]:
     """Check that a model can classify a split, before any work is done.
+
+    Returns
+    -------
+    tuple of str
+        Differences of the surveys that ``any_survey`` allows, to be printed.
 
     Raises
     ------
     ClassifierError
-        Another survey, classes the model does not have, another stamp size, or no such band.
+        Another survey, classes the model does not have (unless ``any_class``), another stamp size,
+        or no such band.
     """
-    if model.survey != split.survey and not any_survey:
-        raise ClassifierError(
-            f"{name} was trained on {model.survey}, {split.path} is {split.survey}. To use it all "
-            "the same: --any-survey."
-        )
-    split.labels_among(model.classes)
+    notes = check_same_survey(
+        SurveyInput.of_model(name, model), SurveyInput.of_split(split), any_survey=any_survey
+    )
+    if not any_class:
+        split.labels_among(model.classes)
     if model.size_pix not in (None, split.size_pix):
         raise ClassifierError(
             f"{split.path} has stamps of {split.size_pix} pixels; {name} takes {model.size_pix}."
         )
     SelectedSplit(split, model.selection)
+    return notes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from survey_profiles.profile import Profile
 
 app = new_app("survey")
-_SAME_SCALE = 0.02
 _MOST_ROWS = 20
 
 
@@ -97,6 +96,8 @@ def gap(
             seed=seed,
             n_bootstrap=bootstrap,
         )
+    if profile.name != chosen.survey:
+        console.print(f"Note: {real} is of {chosen.survey}; simulated is {profile.name}.")
     compare_and_report(chosen, profile, settings, out, console, command_line("survey"))
 
 
@@ -108,6 +109,7 @@ def profile_for(split: DatasetSplit, survey: str | None, overrides: dict[str, st
     DomainGapError
         Its bands or its pixel scale are not those of the data set.
     """
+    from classifier.same_survey import SurveyInput, check_same_survey
     from survey_profiles import load_profile
 
     if not survey and not overrides:
@@ -118,12 +120,8 @@ def profile_for(split: DatasetSplit, survey: str | None, overrides: dict[str, st
             f"the survey {profile.name!r} has the bands {', '.join(profile.bands)}, and "
             f"{split.path} has {', '.join(split.bands)}."
         )
-    scales = [p.camera.pixel_scale_arcsec for p in (profile, split.profile)]
-    if abs(scales[0] / scales[1] - 1) > _SAME_SCALE:
-        raise DomainGapError(
-            f"the survey {profile.name!r} has pixels of {scales[0]:g} arcsec, and {split.path} "
-            f"has {scales[1]:g}."
-        )
+    given, data = SurveyInput.of_profile(profile), SurveyInput.of_split(split)
+    check_same_survey(replace(given, survey=data.survey), data, hint="", error=DomainGapError)
     return profile
 
 
@@ -141,15 +139,14 @@ def compare_and_report(
     ------
     UserError, OutputError
     """
-    from finetune.domain_gap.gap import expected_work, measure_gap
+    from finetune.domain_gap.gap import measure_gap
     from finetune.reports.domain_gap_page import PAGE, write_gap
     from simulator.dataset.plan import PACKAGES
     from skyreel.console import Bars
     from skyreel.provenance import versions
 
     with Bars(console) as bars:
-        advance = bars.add("simulated", expected_work(split, settings), unit="objects")
-        found = measure_gap(split, profile, settings, advance)
+        found = measure_gap(split, profile, settings, bars.step)
     about = {
         "command": command,
         "survey": profile.name,
@@ -160,6 +157,8 @@ def compare_and_report(
     write_gap(found, about, out)
     for part in summary(found):
         console.print(part)
+    for note in notes(found):
+        console.print(note)
     console.print(f"The report is {out / PAGE}.")
     return found
 
@@ -168,6 +167,19 @@ def summary(gap: DomainGap) -> Iterator[Table]:
     """Tables to print."""
     yield _areas(gap)
     yield _gaps(gap)
+
+
+def notes(gap: DomainGap) -> Iterator[str]:
+    """Sentences about what is left out."""
+    from finetune.left_out import left_out_text
+
+    if gap.left_out:
+        yield f"{len(gap.real):,} objects are compared. {left_out_text(gap.left_out)}"
+    if gap.not_measured:
+        yield (
+            f"Left out, as no object has a value: {', '.join(gap.not_measured)} "
+            f"({len(gap.not_measured)} of {gap.real.shape[1]} quantities)."
+        )
 
 
 def _areas(gap):
@@ -182,20 +194,25 @@ def _areas(gap):
         table.add_column(name, justify="right")
     for label, found in (("all quantities", gap.overall), *gap.by_group.items()):
         cells = [found.by_class[name] for name in names]
-        table.add_row(label, *(f"{a:.3f} ± {e:.3f}" for a, e in [(found.auc, found.error), *cells]))
+        table.add_row(label, *map(_area_text, [(found.auc, found.error), *cells]))
     return table
+
+
+def _area_text(area):
+    value, error = area
+    return f"{value:.3f} ± {error:.3f}" if value == value else "-"
 
 
 def _gaps(gap):
     from rich.table import Table
 
-    from finetune.domain_gap.distances import CONSISTENT
+    from finetune.domain_gap.distances import NO_DISCREPANCY
     from finetune.domain_gap.quantities import QUANTITIES, SELECTION
 
     distances = {**gap.distances, **gap.selection.distances}
     found = [(distances[q.name], q) for q in (*QUANTITIES, *SELECTION)]
     found = sorted(
-        (f for f in found if f[0].verdict not in (CONSISTENT, "not measured")),
+        (f for f in found if f[0].verdict not in NO_DISCREPANCY),
         key=lambda f: -f[0].excess,
     )
     table = Table(

@@ -144,9 +144,8 @@ def adapt_and_report(
         from finetune.reports import write_few_shot_report
 
         experiment = Experiment(options, out, threads, command)
+    _describe(experiment, console)
     real = experiment.real
-    counts = ", ".join(f"{(real.labels == real.classes.index(c)).sum()} {c}" for c in real.present)
-    console.print(f"{options.real}: {counts}; at most {real.selection.images} images of each.")
     with Bars(console) as bars:
         experiment.run(bars.step)
     for note in real.split.notes():
@@ -157,6 +156,28 @@ def adapt_and_report(
         "sequences, so its scores on these are not meaningful."
     )
     return open_model(out / MODEL, threads=threads)
+
+
+def _describe(experiment, console):
+    """Print what is used and what is not."""
+    from finetune.left_out import left_out_text
+
+    real = experiment.real
+    counts = ", ".join(f"{(real.labels == real.classes.index(c)).sum()} {c}" for c in real.present)
+    used = f"{(real.labels >= 0).sum():,} of {len(real.labels):,} sequences are used"
+    console.print(
+        f"{real.split.path}: {used} ({counts}), at most {real.selection.images} images of each."
+    )
+    if real.left_out:
+        console.print(left_out_text(real.left_out))
+    if real.other_classes:
+        console.print(
+            "An adapted network has the classes it was trained on. To classify "
+            f"{', '.join(real.other_classes)}, register classes with --plugin of simulate, and "
+            "train a network on simulations with them."
+        )
+    for note in experiment.notes:
+        console.print(f"Note: {note}")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,11 @@ from scipy.stats import ks_2samp, wasserstein_distance
 
 from classifier.evaluation.bootstrap import resampling_weights
 
-CONSISTENT = "consistent"
-_LEAST_OBJECTS = 8
+CONSISTENT, NOT_MEASURED, TOO_FEW = "consistent", "not measured", "too few objects"
+NO_DISCREPANCY = (CONSISTENT, NOT_MEASURED, TOO_FEW)
+"""Verdicts that are no discrepancy."""
+LEAST_OBJECTS = 8
+"""Real objects, and simulations, with a value that a distance needs."""
 _MOST_SPREADS = 10.0  # values farther from the simulated median are clipped to this
 _CONSISTENT_ERRORS, _CONSISTENT, _MILD, _STRONG = 2.0, 0.05, 0.3, 1.0  # upper limits of verdicts
 
@@ -65,7 +68,7 @@ class Distance:
     def verdict(self) -> str:
         """The discrepancy in words."""
         if not np.isfinite(self.wasserstein):
-            return "not measured"
+            return TOO_FEW if self.real_known and self.simulated_known else NOT_MEASURED
         if self.excess < _CONSISTENT_ERRORS * self.wasserstein_error or self.excess < _CONSISTENT:
             return CONSISTENT
         if self.excess < _MILD:
@@ -82,7 +85,7 @@ def distance(
     """
     known, sim_known = np.isfinite(real), np.isfinite(simulated)
     shares = float(known.mean()), float(sim_known.mean())
-    if known.sum() < _LEAST_OBJECTS or sim_known.sum() < _LEAST_OBJECTS:
+    if known.sum() < LEAST_OBJECTS or sim_known.sum() < LEAST_OBJECTS:
         return Distance(*[float("nan")] * 10, int(known.sum()), *shares)
     low, middle, high = np.percentile(simulated[sim_known], [16, 50, 84])
     spread = _spread(simulated[sim_known], low, high)

@@ -31,7 +31,8 @@ class TwoSampleTest:
     by_class : dict of str to (float, float)
         The same among the objects of one class.
     importance : numpy.ndarray (quantity, 2) or None
-        Permutation importance (change of AUC), mean and standard deviation over folds.
+        Permutation importance (change of AUC), mean and standard deviation over folds; NaN for
+        quantities that were left out.
     """
 
     auc: float
@@ -52,7 +53,8 @@ def two_sample_test(
 ) -> TwoSampleTest:
     """Cross-validated separation of real and simulated objects.
 
-    A real object and its matched simulations are always in the same of five folds.
+    A real object and its matched simulations are always in the same of five folds. Quantities
+    without a value in the training folds are left out; without any, the area is NaN.
 
     Parameters
     ----------
@@ -66,23 +68,21 @@ def two_sample_test(
     importances : bool
         Whether permutation importances are computed.
     """
+    values = np.where(np.isfinite(values), values, np.nan)
+    if not np.isfinite(values).any():
+        return _undefined(values.shape[1], class_names)
     score, importance = np.full(len(values), np.nan), []
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    strata = np.unique(class_names, return_inverse=True)[1]
-    for train, test in folds.split(values, strata, group):
-        model = _model(seed).fit(values[train], is_real[train])
-        score[test] = model.predict_proba(values[test])[:, 1]
+    for train, test in folds.split(values, _folded_strata(class_names), group):
+        used = np.isfinite(values[train]).any(axis=0)
+        if not used.any():
+            score[test] = 0.5
+            continue
+        model = _model(seed).fit(values[train][:, used], is_real[train])
+        score[test] = model.predict_proba(values[test][:, used])[:, 1]
         if importances:
-            importance.append(
-                permutation_importance(
-                    model,
-                    values[test],
-                    is_real[test],
-                    scoring="roc_auc",
-                    n_repeats=_REPEATS,
-                    random_state=seed,
-                ).importances_mean
-            )
+            importance.append(_importance(model, values[test], is_real[test], used, seed))
+    strata = np.unique(class_names, return_inverse=True)[1]
     _, first, row_object = np.unique(group, return_index=True, return_inverse=True)
     of_object = strata[first]
     weights = resampling_weights(of_object, n_bootstrap=n_bootstrap, seed=seed)[row_object]
@@ -90,10 +90,45 @@ def two_sample_test(
         str(name): _area(is_real[rows], score[rows], weights[rows])
         for name, rows in ((n, class_names == n) for n in np.unique(class_names))
     }
-    spread = None
-    if importances:
-        spread = np.stack([np.mean(importance, 0), np.std(importance, 0, ddof=1)], axis=1)
+    spread = _mean_and_scatter(np.array(importance)) if importances else None
     return TwoSampleTest(*_area(is_real, score, weights), by_class, spread)
+
+
+def _undefined(n_quantities, class_names):
+    unknown = float("nan"), float("nan")
+    by_class = {str(name): unknown for name in np.unique(class_names)}
+    return TwoSampleTest(*unknown, by_class, np.full((n_quantities, 2), np.nan))
+
+
+def _folded_strata(class_names):
+    """Classes as numbers; those with fewer rows than there are folds count as the largest."""
+    _, strata, counts = np.unique(class_names, return_inverse=True, return_counts=True)
+    return np.where(counts[strata] < FOLDS, counts.argmax(), strata)
+
+
+def _importance(model, values, is_real, used, seed):
+    """Change of AUC (quantity,) by permutation; NaN for quantities that are not ``used``."""
+    found = permutation_importance(
+        model,
+        values[:, used],
+        is_real,
+        scoring="roc_auc",
+        n_repeats=_REPEATS,
+        random_state=seed,
+    ).importances_mean
+    change = np.full(used.size, np.nan)
+    change[used] = found
+    return change
+
+
+def _mean_and_scatter(changes):
+    """Mean and standard deviation (quantity, 2) over the folds where there is a value."""
+    found = np.full((changes.shape[1], 2), np.nan)
+    for k, values in enumerate(changes.T):
+        known = values[np.isfinite(values)]
+        if known.size > 1:
+            found[k] = known.mean(), known.std(ddof=1)
+    return found
 
 
 def _model(seed):

@@ -25,10 +25,16 @@ from finetune.domain_gap.matched_samples import (
 from finetune.domain_gap.measurements import free_psf, light_curves, measurements
 from finetune.domain_gap.quantities import GROUPS, QUANTITIES, SELECTION
 from finetune.homogenise import resampled
+from finetune.left_out import LeftOut, Sieve, left_out_text
+from simulator.lightcurves import class_names as simulated_classes
 from skyreel.errors import DomainGapError
 from survey_profiles.profile import Profile
 
 _POOL_FACTOR, _LEAST_POOL = 4, 1500
+_BLOCK = 512
+OnStep = Callable[[str, int, int], None]
+"""Called with the name of a step, how much of it is done since the last call, and how much it is
+in all."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,8 @@ class DomainGap:
     by_group : dict of str to TwoSampleTest
         With the quantities of one group.
     selection : Selection
+    left_out : tuple of LeftOut
+        Real objects that are not compared.
     """
 
     class_names: np.ndarray
@@ -66,6 +74,18 @@ class DomainGap:
     overall: TwoSampleTest
     by_group: dict[str, TwoSampleTest]
     selection: Selection
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def not_measured(self) -> tuple[str, ...]:
+        """Quantities that no real object or no simulation has; they are in no test."""
+        known = measured_columns(self.real, self.matched.values)
+        return tuple(q.name for q, each in zip(QUANTITIES, known, strict=True) if not each)
+
+
+def measured_columns(real: np.ndarray, simulated: np.ndarray) -> np.ndarray:
+    """Bool (quantity,): whether some real object and some simulation have a value."""
+    return np.isfinite(real).any(axis=0) & np.isfinite(simulated).any(axis=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,28 +113,22 @@ class Settings:
     n_bootstrap: int = 100
 
 
-def expected_work(split: DatasetSplit, settings: Settings) -> int:
-    """Approximate number of simulated objects to be measured."""
-    counts = np.bincount(split.labels[split.labels >= 0])
-    pools = [max(_LEAST_POOL, _POOL_FACTOR * settings.matched * n) for n in counts if n]
-    return int(sum(pools) + 2 * settings.matched * counts.sum())
-
-
 def measure_gap(
     split: DatasetSplit,
     profile: Profile,
     settings: Settings,
-    tick: Callable[[int], None] = lambda n: None,
+    on_step: OnStep = lambda name, done, total: None,
 ) -> DomainGap:
     """The gap between a split of real objects and the simulation of a profile.
 
-    ``tick`` is called with the number of simulated objects measured since the last call.
+    Objects without a class that can be simulated, or without a measurable light curve, are left
+    out and counted; so are quantities that no object has.
 
     Raises
     ------
     DomainGapError, ClassifierError, SimulationError
     """
-    return _Comparison(split, profile, settings, tick).run()
+    return _Comparison(split, profile, settings, on_step).run()
 
 
 @dataclass(frozen=True)
@@ -122,50 +136,78 @@ class _Comparison:
     split: DatasetSplit
     profile: Profile
     settings: Settings
-    tick: Callable[[int], None]
+    on_step: OnStep
 
     def run(self) -> DomainGap:
         psf = free_psf(self.profile)
-        real, values, rows = self._real_objects(psf)
+        real, values, sieve = self._real_objects(psf)
+        rows = np.flatnonzero(sieve.used)
         pools = {
             (name, was_resampled): self._pool(real, rows, name, was_resampled)
             for name, was_resampled in sorted(
                 set(zip(real.class_names, real.resampled, strict=True))
             )
         }
-        per_object = self.settings.matched
-        matched = match_samples(real, pools, psf, per_object=per_object, tick=self.tick)
-        selection = self._selection(real, psf)
-        return self._compared(real.class_names, values, matched, selection)
+        per_object, n_selection = self.settings.matched, self.settings.matched * len(values)
+        total = sum(pool.n + per_object * pool.n_real for pool in pools.values()) + n_selection
+
+        def tick(n):
+            self.on_step("simulated objects", n, total)
+
+        matched = match_samples(real, pools, psf, per_object=per_object, tick=tick)
+        selection = self._selection(real, psf, tick)
+        return self._compared(real.class_names, values, matched, selection, sieve.left_out)
 
     @property
     def _images(self):
         return ImageSelection(images=self.settings.images, band=self.profile.reference_band)
 
     def _real_objects(self, psf):
-        """Real objects with a class and a light curve, their quantities, and their rows."""
-        split, own_exposures = self.split, self.settings.own_exposures
-        stamps = SelectedSplit(split, self._images).stamps(0, len(split))
-        if own_exposures:
-            stamps = _with_known_conditions(stamps)
-        curves, n_images = light_curves(stamps, psf), np.asarray(stamps.n_epochs)
-        magnitudes = matching_magnitudes(curves)
-        usable = (split.labels >= 0) & (n_images > 0) & np.isfinite(magnitudes[:, 0])
-        if usable.sum() < FOLDS:
-            raise DomainGapError(
-                f"{split.path}: {usable.sum()} objects have a class and a measurable light curve; "
-                f"the comparison needs {FOLDS} or more."
-            )
-        first_mjd = stamps.mjd[usable, 0] if own_exposures else np.full(usable.sum(), np.nan)
+        """Real objects to be compared, their quantities, and which of the split they are."""
+        measured = [self._measured(first, end, psf) for first, end in self.split.blocks(_BLOCK)]
+        n_images, magnitudes, first_mjd, values = map(np.concatenate, zip(*measured, strict=True))
+        sieve = self._usable(n_images, magnitudes)
+        used = sieve.used
+        if not self.settings.own_exposures:
+            first_mjd = np.full(len(first_mjd), np.nan)
         real = RealObjects(
-            np.array([*split.classes, ""])[split.labels][usable],
-            resampled(split)[usable],
-            n_images[usable],
-            magnitudes[usable],
-            first_mjd,
+            np.array([*self.split.classes, ""])[self.split.labels][used],
+            resampled(self.split)[used],
+            n_images[used],
+            magnitudes[used],
+            first_mjd[used],
         )
-        values = measurements(stamps, curves, self.profile)[usable]
-        return real, values, np.flatnonzero(usable)
+        return real, values[used], sieve
+
+    def _measured(self, first, end, psf):
+        """Numbers of images, magnitudes, first times and quantities of a block of the split."""
+        stamps = SelectedSplit(self.split, self._images).stamps(first, end)
+        if self.settings.own_exposures:
+            stamps = _with_known_conditions(stamps)
+        curves = light_curves(stamps, psf)
+        values = measurements(stamps, curves, self.profile)
+        self.on_step("real objects", end - first, len(self.split))
+        n_images = np.asarray(stamps.n_epochs)
+        return n_images, matching_magnitudes(curves), stamps.mjd[:, 0], values
+
+    def _usable(self, n_images, magnitudes):
+        """Objects with a class that can be simulated and a light curve."""
+        split, known = self.split, simulated_classes()
+        sieve = Sieve(split.object_ids)
+        sieve.leave_out(split.labels < 0, "without a class")
+        for label, name in enumerate(split.classes):
+            if name not in known:
+                reason = f"of the class {name}, which cannot be simulated"
+                sieve.leave_out(split.labels == label, reason)
+        sieve.leave_out(n_images <= 0, "without a usable image")
+        sieve.leave_out(~np.isfinite(magnitudes[:, 0]), "without a measurable light curve")
+        if sieve.used.sum() < FOLDS:
+            raise DomainGapError(
+                f"{split.path}: {sieve.used.sum()} objects have a class that can be simulated and "
+                f"a measurable light curve; the comparison needs {FOLDS} or more. "
+                f"{left_out_text(sieve.left_out)}"
+            )
+        return sieve
 
     def _pool(self, real, rows, name, was_resampled):
         """The pool of a class, resampled where the real stamps were."""
@@ -188,7 +230,7 @@ class _Comparison:
                 exposures=exposures,
             )
 
-    def _selection(self, real, psf):
+    def _selection(self, real, psf, tick):
         """Objects with magnitudes from the profile, as many of a class as matched simulations."""
         drawn, of = [], []
         for name in np.unique(real.class_names):
@@ -201,7 +243,7 @@ class _Comparison:
                 n=mine.size,
                 seed=self.settings.seed + 1,
             )
-            images, magnitudes, _ = pool.survey(psf, self.tick)
+            images, magnitudes, _ = pool.survey(psf, tick)
             drawn.append(np.stack([magnitudes[:, 0], images], axis=1))
             of.append(mine)
         drawn, of = np.concatenate(drawn), np.concatenate(of)
@@ -210,13 +252,15 @@ class _Comparison:
 
     def _distances(self, quantities, real, simulated, of):
         options = {"n_bootstrap": self.settings.n_bootstrap, "seed": self.settings.seed}
-        return {
-            quantity.name: distance(real[:, k], simulated[:, k], of, **options)
-            for k, quantity in enumerate(quantities)
-        }
+        found = {}
+        for k, quantity in enumerate(quantities):
+            found[quantity.name] = distance(real[:, k], simulated[:, k], of, **options)
+            self.on_step("distances", 1, len(QUANTITIES) + len(SELECTION))
+        return found
 
-    def _compared(self, class_names, real, matched, selection):
+    def _compared(self, class_names, real, matched, selection, left_out):
         values = np.concatenate([real, matched.values])
+        values[:, ~measured_columns(real, matched.values)] = np.nan
         group = np.concatenate([np.arange(len(real)), matched.of])
         test = {
             "is_real": np.arange(len(values)) < len(real),
@@ -225,18 +269,23 @@ class _Comparison:
             "seed": self.settings.seed,
             "n_bootstrap": self.settings.n_bootstrap,
         }
-        by_group = {
-            name: two_sample_test(values[:, [q.group == name for q in QUANTITIES]], **test)
-            for name in GROUPS
-        }
+        by_group = {}
+        for name in GROUPS:
+            columns = [q.group == name for q in QUANTITIES]
+            by_group[name] = two_sample_test(values[:, columns], **test)
+            self.on_step("two-sample tests", 1, len(GROUPS) + 1)
+        overall = two_sample_test(values, importances=True, **test)
+        self.on_step("two-sample tests", 1, len(GROUPS) + 1)
+        distances = self._distances(QUANTITIES, real, matched.values, matched.of)
         return DomainGap(
             class_names,
             real,
             matched,
-            self._distances(QUANTITIES, real, matched.values, matched.of),
-            two_sample_test(values, importances=True, **test),
+            distances,
+            overall,
             by_group,
             selection,
+            tuple(left_out),
         )
 
 

@@ -34,6 +34,7 @@ _BLOCK = 512
 _SHORT_MAG = 2.0  # cost of one image too few
 _OTHER_EXPOSURES_MAG = 0.5  # cost of other exposures than the real object's, where these are used
 _SAME_D = 1e-4
+_MOST_COSTS = 2e7  # of one assignment, 160 MB
 _RISE_WEIGHT = 0.3  # of the brightest difference beside the median, for classes that appear
 Tick = Callable[[int], None]
 
@@ -100,7 +101,8 @@ class SimulatedPool:
         seed: int,
         exposures: str | None = None,
     ) -> None:
-        self._profile, self._selection, self._n = profile, selection, n
+        self._profile, self._selection = profile, selection
+        self.n, self.n_real = n, len(magnitudes)
         with tempfile.TemporaryDirectory() as folder:
             options = Options(
                 classes={class_name: 1},
@@ -122,7 +124,7 @@ class SimulatedPool:
     def survey(self, psf: PsfModel, tick: Tick) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Number of images, matching magnitudes and time of the first image of every object."""
         images, magnitudes, first_mjd = [], [], []
-        for stamps in self.blocks(np.arange(self._n)):
+        for stamps in self.blocks(np.arange(self.n)):
             images.append(np.asarray(stamps.n_epochs))
             magnitudes.append(matching_magnitudes(light_curves(stamps, psf)))
             first_mjd.append(stamps.mjd[:, 0])
@@ -188,7 +190,10 @@ def match_samples(
     for (name, was_resampled), pool in pools.items():
         mine = np.flatnonzero((real.class_names == name) & (real.resampled == was_resampled))
         n_images, pool_mag, pool_mjd = pool.survey(psf, tick)
-        other_exposures = np.abs(pool_mjd - real.first_mjd[mine][:, None]) > _SAME_D
+        other_mag = 0.0
+        if np.isfinite(real.first_mjd[mine]).any():
+            other = np.abs(pool_mjd - real.first_mjd[mine][:, None]) > _SAME_D
+            other_mag = np.float32(_OTHER_EXPOSURES_MAG) * other
         rows, of = match(
             real.magnitudes[mine],
             real.n_images[mine],
@@ -196,7 +201,7 @@ def match_samples(
             n_images,
             per_object=per_object,
             appears=_appears(name),
-            extra_mag=_OTHER_EXPOSURES_MAG * other_exposures,
+            extra_mag=other_mag,
         )
         values.append(pool.measured(rows, real.n_images[mine][of], psf, tick))
         owners.append(mine[of])
@@ -229,15 +234,38 @@ def match(
             f"{n_real} real objects need {per_object} matched simulations each, and {n_pool} of "
             "their class were simulated; ask for a larger pool or fewer simulations."
         )
+    extra_mag = np.broadcast_to(extra_mag, (n_real, n_pool))
+    found_rows, found_of = [], []
+    for mine, theirs in _parts(magnitudes[:, 0], pool_magnitudes[:, 0], per_object):
+        cost = _cost(magnitudes[mine], pool_magnitudes[theirs], appears)
+        cost = np.nan_to_num(cost, nan=50.0) + extra_mag[np.ix_(mine, theirs)]
+        cost += _SHORT_MAG * np.maximum(n_images[mine, None] - pool_images[theirs], 0)
+        of, rows = linear_sum_assignment(np.repeat(cost, per_object, axis=0))
+        found_rows.append(theirs[rows])
+        found_of.append(mine[of // per_object])
+    return np.concatenate(found_rows), np.concatenate(found_of)
+
+
+def _parts(magnitudes, pool_magnitudes, per_object):
+    """Rows of the real objects and of the pool in parts of equal magnitude distributions.
+
+    An assignment of n objects takes n^2 memory and n^3 time, so large sets are divided.
+    """
+    n_real, n_pool = len(magnitudes), len(pool_magnitudes)
+    n = round((n_real * per_object * n_pool / _MOST_COSTS) ** 0.5)
+    if n <= 1 or n_pool // n < per_object * -(-n_real // n):
+        return [(np.arange(n_real), np.arange(n_pool))]
+    orders = np.argsort(magnitudes, kind="stable"), np.argsort(pool_magnitudes, kind="stable")
+    return [(orders[0][k::n], orders[1][k::n]) for k in range(n)]
+
+
+def _cost(magnitudes, pool_magnitudes, appears):
     distance = np.abs(pool_magnitudes[None, :, 0] - magnitudes[:, None, 0])
     cost = np.where(distance < MATCH_MAG, 0.1 * distance, distance)
     if appears:
         rise = np.abs(pool_magnitudes[None, :, 1] - magnitudes[:, None, 1])
         cost = cost + _RISE_WEIGHT * np.where(rise < MATCH_MAG, 0.1 * rise, rise)
-    cost = np.nan_to_num(cost, nan=50.0) + extra_mag
-    cost = cost + _SHORT_MAG * np.maximum(n_images[:, None] - pool_images, 0)
-    of, rows = linear_sum_assignment(np.repeat(cost, per_object, axis=0))
-    return rows, of // per_object
+    return cost
 
 
 _COLUMNS = (

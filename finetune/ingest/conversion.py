@@ -55,7 +55,7 @@ class Request:
         Rows and columns of a stamp, odd; None: the most common.
     quiet : bool
     labels : Path or None
-        CSV table of labels.
+        Table of labels, see `finetune.ingest.labels.read_labels`.
     classes : tuple of str
         Classes to keep; empty: all.
     """

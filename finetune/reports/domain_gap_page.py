@@ -11,9 +11,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from finetune.domain_gap.distances import CONSISTENT
+from finetune.domain_gap.distances import CONSISTENT, LEAST_OBJECTS, NO_DISCREPANCY
 from finetune.domain_gap.gap import DomainGap
 from finetune.domain_gap.quantities import GROUPS, QUANTITIES, SELECTION, Quantity
+from finetune.left_out import left_out_record
 from skyreel.json_io import plain, write_json
 from skyreel.report.figures import Figure, histogram, points, side_by_side, styled
 from skyreel.report.page import Note, Page, Section
@@ -23,7 +24,6 @@ from skyreel.report.theme import ALERT, FAINT, MUTED, class_styles
 PAGE, RECORD = "gap.html", "gap.json"
 _MOST_IMPORTANT = 12
 _TITLES = {"psf": "PSF"}  # of groups
-_NOT_MEASURED = "not measured"
 _TEST = (
     "A classifier two-sample test: boosted trees are trained on these quantities to separate real "
     "from simulated objects, and score objects of another fold, a real object and its matched "
@@ -41,7 +41,8 @@ _DISTANCES = (
     "Medians, with half the central 68 % range in parentheses. Wasserstein distances are in units "
     "of the simulated half-range; 'chance' is the distance of as many simulated objects from the "
     "others. KS is the Kolmogorov-Smirnov statistic. Discrepancy: consistent, up to two errors "
-    "or 0.05 beyond chance; mild, up to 0.3; strong, up to 1; very strong, more. The suggested "
+    "or 0.05 beyond chance; mild, up to 0.3; strong, up to 1; very strong, more. Where fewer than "
+    f"{LEAST_OBJECTS} objects have a value there is no distance. The suggested "
     "parameters are keys of the survey profile."
 )
 _HISTOGRAMS = (
@@ -101,25 +102,35 @@ def _verdict(gap: DomainGap) -> Iterator[str]:
         f"A classifier separates real from simulated objects with AUC {gap.overall.auc:.3f} ± "
         f"{gap.overall.error:.3f} (0.5: indistinguishable; 1: always distinguishable)."
     )
-    order = sorted(gap.by_group, key=lambda name: -gap.by_group[name].auc)
-    first, last = (f"{name} (AUC {gap.by_group[name].auc:.2f})" for name in (order[0], order[-1]))
-    yield f"Group of quantities that differs most: {first}; least: {last}."
+    areas = {name: test.auc for name, test in gap.by_group.items() if np.isfinite(test.auc)}
+    if areas:
+        first, last = (f(areas, key=areas.get) for f in (max, min))
+        yield (
+            f"Group of quantities that differs most: {first} (AUC {areas[first]:.2f}); least: "
+            f"{last} (AUC {areas[last]:.2f})."
+        )
     found = [(gap.distances[q.name], q) for q in QUANTITIES]
-    found = [f for f in found if f[0].verdict not in (CONSISTENT, _NOT_MEASURED)]
-    text = f"{len(found)} of {len(QUANTITIES)} quantities show a discrepancy"
+    n_measured = sum(np.isfinite(d.wasserstein) for d, _ in found)
+    found = [f for f in found if f[0].verdict not in NO_DISCREPANCY]
+    text = f"{len(found)} of {n_measured} quantities show a discrepancy"
     if found:
         distance, worst = max(found, key=lambda f: f[0].excess)
         text += f"; the largest: {label_of(worst)} ({distance.verdict})"
         text += f", suggested parameter {worst.hint}"
     yield f"{text}."
+    if gap.not_measured:
+        names = ", ".join(name.replace("_", " ") for name in gap.not_measured)
+        yield f"Left out, as no object has a value: {names}."
 
 
 def _facts(gap, about):
     settings = about["settings"]
     off = float(np.percentile(np.abs(gap.matched.off_mag), 90))
     exposures = "the real" if settings["own_exposures"] else "drawn"
+    left_out = {"Left out": "; ".join(map(str, gap.left_out))} if gap.left_out else {}
     return {
         "Command": about["command"],
+        **left_out,
         "Matched simulations": f"{settings['matched']} of each real object, 90 % within {off:.2g} "
         f"mag, in {exposures} exposures; those of resampled stamps are resampled with Lanczos "
         f"order {settings['lanczos_order']}",
@@ -139,7 +150,8 @@ def _auc_table(gap):
 
 
 def _importance_table(gap):
-    order = np.argsort(-gap.overall.importance[:, 0])[:_MOST_IMPORTANT]
+    mean = gap.overall.importance[:, 0]
+    order = np.argsort(-mean)[: min(_MOST_IMPORTANT, np.isfinite(mean).sum())]
     rows = [
         [
             _name_cell(QUANTITIES[k]),
@@ -277,6 +289,8 @@ def gap_record(gap: DomainGap, about: dict) -> dict:
         {
             **about,
             "objects": dict(zip(names.tolist(), counts, strict=True)),
+            "left_out": left_out_record(gap.left_out),
+            "not_measured": gap.not_measured,
             "off_mag_90_percent": np.percentile(np.abs(gap.matched.off_mag), 90),
             "auc": _auc_record(gap.overall),
             "auc_by_group": {name: _auc_record(found) for name, found in gap.by_group.items()},

@@ -20,7 +20,7 @@ from simulator.dataset.inputs import InputFile, input_files
 from simulator.dataset.schema import ArraySpec, array_specs
 from simulator.options import MAGNITUDE_LAWS, SPLITS, Options
 from simulator.plugins import plugins_of
-from simulator.simulator import Simulator
+from simulator.simulator import VALUES_VERSION, Simulator
 from skyreel.console import size_text
 from skyreel.errors import SimulationError
 from skyreel.provenance import versions
@@ -84,7 +84,7 @@ class Plan:
             "profile": profile,
             "classes": list(self.simulator.classes),
             "bands": list(self.simulator.band_names),
-            "versions": versions(*PACKAGES),
+            "versions": {**versions(*PACKAGES), "simulated_values": VALUES_VERSION},
         }
 
     @property

@@ -128,6 +128,30 @@ def test_mistakes_cost_one_sentence(taken_for_real, tmp_path, arguments, says):
     assert "Traceback" not in result.stderr and not (tmp_path / "gap").exists()
 
 
+@pytest.mark.slow
+def test_faint_supernovae_give_a_page_that_names_what_is_left_out(tmp_path):
+    """None is bright enough to measure its shape, and two classes cannot be simulated."""
+    data = tmp_path / "few.zarr"
+    plan = make_plan("hits", Options(classes={"SN": 1}, seed=5), data, n=1, validation=0, test=10)
+    with writer_for(plan) as writer:
+        execute(plan, writer, threads=1)
+    root = zarr.open_group(data)
+    root.attrs["classes"] = ["SN", "AGN", "TDE"]
+    root["test/label"][:] = [0, 0, 0, 1, 0, 0, 2, 1, 255, 0]
+    result = run(
+        "gap", "--real", data, "--out", tmp_path / "gap", "--matched", 1, "--bootstrap", 10
+    )
+    assert result.exit_code == 0, result.stderr
+    said = " ".join(result.stdout.split())
+    assert "6 objects are compared. Left out: 1 without a class (8)" in said
+    assert "2 of the class AGN, which cannot be simulated (3, 7)" in said
+    assert "Left out, as no object has a value: " in said
+    record = json.loads((tmp_path / "gap/gap.json").read_text())
+    assert record["objects"] == {"SN": 6} and np.isfinite(record["auc"]["auc"])
+    assert [each["objects"] for each in record["left_out"]] == [1, 2, 1]
+    assert "e1" in record["not_measured"] and record["auc_by_group"]["psf"]["auc"] is None
+
+
 def test_too_few_objects_to_distinguish_are_refused_before_the_work(taken_for_real, tmp_path):
     data = copy_of(taken_for_real, tmp_path)
     labels = zarr.open_group(data)["test/label"]

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifier.dataset import StampBatch
+from finetune.domain_gap import matched_samples
 from finetune.domain_gap.curve_statistics import asinh_magnitude, cadence
 from finetune.domain_gap.distances import distance
 from finetune.domain_gap.domain_classifier import two_sample_test
@@ -242,6 +243,65 @@ def test_samples_of_one_distribution_are_not_separated():
 def test_a_large_difference_is_separated_by_its_quantity():
     found = separation(np.array([3.0, 0.0]))
     assert found.auc > 0.95 and found.importance[0, 0] > 10 * abs(found.importance[1, 0])
+
+
+def few_objects_tested(values, names, k=1):
+    """A two-sample test of objects (object, quantity) and ``k`` equal simulations of each."""
+    n = len(values)
+    group = np.concatenate([np.arange(n), matched_to(n, k)])
+    return two_sample_test(
+        np.concatenate([values, np.repeat(values, k, axis=0)]),
+        np.arange(len(group)) < n,
+        group,
+        np.asarray(names)[group],
+        seed=0,
+        n_bootstrap=10,
+        importances=True,
+    )
+
+
+def test_quantities_that_no_object_has_are_left_out_of_a_test():
+    values = np.random.default_rng(1).normal(size=(8, 3))
+    values[:, 1] = np.nan
+    found = few_objects_tested(values, ["SN"] * 8, k=5)
+    assert np.isfinite([found.auc, found.error, *found.importance[[0, 2], 0]]).all()
+    assert np.isnan(found.importance[1]).all()
+
+
+def test_a_test_without_any_quantity_has_no_area():
+    found = few_objects_tested(np.full((8, 2), np.nan), ["SN"] * 8)
+    assert np.isnan([found.auc, *found.by_class["SN"]]).all() and np.isnan(found.importance).all()
+
+
+def test_infinite_quantities_count_as_not_measured():
+    values = np.random.default_rng(1).normal(size=(8, 2))
+    values[:, 1] = np.inf
+    assert np.isnan(few_objects_tested(values, ["SN"] * 8).importance[1]).all()
+
+
+def test_five_objects_of_five_classes_can_be_tested():
+    values = np.random.default_rng(1).normal(size=(5, 2))
+    found = few_objects_tested(values, ["SN", "RRL", "EB", "NV", "GAL"])
+    assert np.isfinite(found.auc) and len(found.by_class) == 5
+
+
+def test_a_quantity_that_few_objects_have_has_no_distance():
+    real = np.full(50, np.nan)
+    real[:7] = 1.0
+    found = distance(real, np.ones(100), matched_to(50, 2), n_bootstrap=10, seed=0)
+    assert found.verdict == "too few objects" and found.n_real == 7
+
+
+def test_large_sets_are_matched_in_parts_as_closely(monkeypatch):
+    rng = np.random.default_rng(2)
+    real, pool = rng.normal(20, 1, (60, 2)), rng.normal(20, 1, (500, 2))
+    asked = (real, np.ones(60), pool, np.ones(500))
+    whole, _ = match(*asked, per_object=2, appears=False)
+    monkeypatch.setattr(matched_samples, "_MOST_COSTS", 60 * 2 * 500 / 9)
+    rows, of = match(*asked, per_object=2, appears=False)
+    assert len(set(rows.tolist())) == 120 and (np.bincount(of) == 2).all()
+    off = np.abs(pool[rows, 0] - real[of, 0])
+    assert np.median(off) < 0.1 and set(rows) != set(whole)
 
 
 @settings(deadline=None, max_examples=25)

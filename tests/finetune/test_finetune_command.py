@@ -257,7 +257,9 @@ def test_data_of_one_class_are_refused(network, real, monkeypatch, tmp_path, cap
     labels[:] = np.where(labels[:] == 0, 0, 255)
     asked = ["--model", network, "--real", data, "--out", tmp_path / "out"]
     assert finetune(monkeypatch, *asked) == 2
-    assert "objects of 1 classes; adapting needs two or more" in one_sentence(capsys)
+    assert "sequences of 1 classes of the network; adapting needs two or more" in one_sentence(
+        capsys
+    )
 
 
 def test_a_forest_and_an_ensemble_are_no_networks(
@@ -277,10 +279,55 @@ def test_a_model_of_another_stamp_size_is_refused(real, monkeypatch, tmp_path, c
     assert "has stamps of 21 pixels" in one_sentence(capsys)
 
 
-def test_a_class_the_model_does_not_know_is_refused(network, real, monkeypatch, tmp_path, capsys):
+def test_sequences_of_a_class_the_network_lacks_are_left_out_and_named(
+    network, real, monkeypatch, tmp_path, capsys
+):
     data = copy_of(real, tmp_path)
     root = zarr.open_group(data)
     root.attrs["classes"] = ["KN", *root.attrs["classes"][1:]]
-    asked = ["--model", network, "--real", data, "--out", tmp_path / "out"]
-    assert finetune(monkeypatch, *asked) == 2
-    assert "the class KN; the classes of the model are SN, RRL" in one_sentence(capsys)
+    n = root["test/label"].shape[0]
+    root["test/band"][3] = 1 - root["test/band"][3]  # none of it in the band of the network
+    monkeypatch.setattr(reports, "write_few_shot_report", lambda *_, **__: None)
+    asked = ["--model", network, "--real", data, "--out", tmp_path / "out", *ASKED[:2], *ASKED[3:]]
+    assert run(monkeypatch, "finetune", *asked, "--trials", 1) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    left_out = json.loads((tmp_path / "out/run.json").read_text())["left_out"]
+    counts = {each["reason"]: each["objects"] for each in left_out}
+    assert counts["of the class KN, which the network does not have"] == 10
+    assert counts["without a class"] == 30
+    assert f"{n - sum(counts.values())} of {n} sequences are used (10 RRL" in said
+    assert "10 of the class KN, which the network does not have (" in said
+    assert "To classify KN, register classes with --plugin" in said
+    draws = json.loads((tmp_path / "out/draws.json").read_text())
+    used = {name for draw in draws for name in (*draw["training"], *draw["test"])}
+    assert len(used) == n - sum(counts.values())
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "sentence"),
+    [
+        ("survey", "ztf", "is of ztf, "),
+        ("bands", ["r", "i"], "has the bands r, i, not 'g'"),
+        ("classes", ["XY", "RRL", "CEP", "EB", "NV", "GAL", "AST"], "class XY; the classes of"),
+    ],
+)
+def test_a_simulated_set_that_does_not_fit_the_real_one_is_refused(
+    network, real, small_dataset, monkeypatch, tmp_path, capsys, attribute, value, sentence
+):
+    data = copy_of(small_dataset, tmp_path)
+    zarr.open_group(data).attrs[attribute] = value
+    asked = ["--model", network, "--real", real, "--simulated", data, "--out", tmp_path / "out"]
+    assert finetune(monkeypatch, *asked, *ASKED) == 2
+    assert sentence in one_sentence(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_simulated_set_without_a_real_class_is_refused(
+    network, real, small_dataset, monkeypatch, tmp_path, capsys
+):
+    data = copy_of(small_dataset, tmp_path)
+    labels = zarr.open_group(data)["train/label"]
+    labels[:] = np.where(labels[:] == 0, 1, labels[:])
+    asked = ["--model", network, "--real", real, "--simulated", data, "--out", tmp_path / "out"]
+    assert finetune(monkeypatch, *asked, *ASKED) == 2
+    assert "has no sequences of the class SN, which" in one_sentence(capsys)

@@ -83,7 +83,7 @@ def test_all_problems_are_reported_at_once():
         "cadence",
         "seeing.nite_share",
     }
-    assert "found -1; allowed: greater than 0" in found["camera.gain_e_per_adu"]
+    assert "found -1; allowed: greater than or equal to 0.000001" in found["camera.gain_e_per_adu"]
     assert "Did you mean 'moffat'?" in found["psf.model"]
     assert "Did you mean 'night_share'?" in found["seeing.nite_share"]
     assert "min_epochs (15) at most max_epochs (4)" in found["cadence"]
