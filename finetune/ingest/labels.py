@@ -44,7 +44,7 @@ class Labels:
     doctored: set = field(default_factory=set)
     used: set = field(default_factory=set)
     renamed: Counter = field(default_factory=Counter)
-    _contradicting: set = field(default_factory=set)
+    _contradicting: dict[int, str] = field(default_factory=dict)
     _problems: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     _n_problems: Counter = field(default_factory=Counter)
 
@@ -83,9 +83,9 @@ class Labels:
         return []
 
     def _label_alert(self, key, name, line):
-        before = self.by_alert.get(key, name)
+        before = self._contradicting.get(key, self.by_alert.get(key, name))
         if before != name or key in self._contradicting:
-            self._contradicting.add(key)
+            self._contradicting[key] = before
             self.by_alert.pop(key, None)
             what = f"line {line} labels alert {key} both {before} and {name}"
             self._left_out("contradict another; their alerts are unlabelled", what)
