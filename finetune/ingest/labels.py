@@ -28,6 +28,11 @@ _DOCTORED_COLUMN = "meta_doctored"
 _NO_LABEL = ("", "-", "--", "---", "nan", "none", "null", "n/a")
 _LONGEST_NAME = 200
 _NAMED = 3
+_MOST_RENAMED = 1000
+
+
+def _is_name(text):
+    return len(text) <= _LONGEST_NAME and text.isprintable()
 
 
 @dataclass
@@ -61,9 +66,12 @@ class Labels:
             keys = [name for name in names if name]
             if not keys:
                 self._left_out("have a label and no name", f"line {line}")
-            if any(len(name) > _LONGEST_NAME or not name.isprintable() for name in keys):
+            if not all(map(_is_name, keys)):
                 self._left_out("have no name that can be printed", f"line {line}")
                 keys = []
+        if not _is_name(label):
+            self._left_out("have no class that can be printed", f"line {line}")
+            keys = []
         name = class_of(label)
         for key in keys:
             if isinstance(key, int):
@@ -72,7 +80,7 @@ class Labels:
                 self.by_object.setdefault(key, []).append(name)
             if doctored:
                 self.doctored.add(key)
-        if keys and name != label:
+        if keys and name != label and len(self.renamed) < _MOST_RENAMED:
             self.renamed[label, name] += 1
 
     def _alerts(self, line, text):
