@@ -105,7 +105,11 @@ def evaluate_test(model: Model, data: Path, out: Path, threads: int, console: Co
     if not (split.labels >= 0).any():
         console.print(f"{data} has no labelled test split; nothing is evaluated.")
         return
-    predict_split(model, split, out / "predictions.parquet", out / "evaluation", threads, console)
+    path, report = out / "predictions.parquet", out / "evaluation"
+    try:
+        predict_split(model, split, path, report, threads, console)
+    except ClassifierError as error:
+        console.print(f"Nothing is evaluated: {error}")
 
 
 def predict_split(
@@ -116,7 +120,14 @@ def predict_split(
     threads: int,
     console: Console,
 ) -> Predictions:
-    """Predict a split, write the predictions, and score them where labels are known."""
+    """Predict a split, write the predictions, and score them where labels are known.
+
+    Raises
+    ------
+    ClassifierError
+        No object has an image that the model can use.
+    """
+    from classifier import prediction_notes
     from classifier.features.feature_table import dataset_identity
     from skyreel.console import Bars
     from skyreel.provenance import versions
@@ -130,14 +141,18 @@ def predict_split(
         "data": {"path": str(split.path), **dataset_identity(split)},
         "versions": versions("skyreel", "numpy"),
     }
-    if notes := split.notes():
+    prediction_notes.refuse_unusable(predictions, split, model)
+    unused = prediction_notes.without_prediction(predictions, model)
+    notes = [*split.notes(), *unused, *prediction_notes.trained_on_these(model, split)]
+    if notes:
         attributes["notes"] = notes
     _write(out, predictions, attributes)
     for note in notes:
-        console.print(note)
-    console.print(f"Predictions after every image of {len(split):,} objects: {out}")
+        console.print(f"Note: {note}")
+    n_predicted = int((predictions.n_images > 0).sum())
+    console.print(f"Predictions after every image of {n_predicted:,} objects: {out}")
     if (predictions.label >= 0).any():
-        _score(predictions, report, console, model, split, attributes["versions"])
+        _score(predictions, report, console, model, split, attributes["versions"], notes)
     return predictions
 
 
@@ -155,11 +170,14 @@ def _write(out, predictions, attributes):
         export_table(Path(folder) / "p.parquet", out)
 
 
-def _score(predictions, report, console, model, split, package_versions):
+def _score(predictions, report, console, model, split, package_versions, notes):
     from classifier.evaluation import evaluate, summary_table, write_report
     from classifier.image_selection import SelectedSplit
     from classifier.reports.evaluation_page import PAGE
 
+    if report is None and not ((predictions.label >= 0) & (predictions.n_images > 0)).any():
+        console.print("Nothing is scored: no object has a label and a prediction.")
+        return
     evaluation = evaluate(predictions)
     console.print(summary_table(evaluation))
     if report is not None:
@@ -175,6 +193,7 @@ def _score(predictions, report, console, model, split, package_versions):
                 "Survey": split.survey,
                 "Versions": ", ".join(f"{k} {v}" for k, v in package_versions.items()),
             },
+            notes=notes,
         )
         console.print(f"The report: {Path(report) / PAGE}")
 

@@ -6,17 +6,23 @@ An object without images has one row, with ``n_images`` 0 and no probabilities.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
-from classifier.evaluation.predictions import Predictions
+from classifier.evaluation.predictions import Predictions, refuse_outside
 from skyreel.atomic_files import whole_file
 from skyreel.errors import EvaluationError
 
 FORMAT_VERSION = 1
+_ROWS_ALWAYS, _ROWS_PER_BYTE = 100_000, 4  # probabilities that differ from row to row need bytes
+_DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, OverflowError, MemoryError)
 _METADATA = b"skyreel_predictions"
 _PREFIX = "p_"
 
@@ -56,18 +62,14 @@ def read_predictions(path: str | Path) -> Predictions:
         The file does not exist, has another format, is damaged, lacks columns or rows, or holds
         probabilities that are missing, outside [0, 1] or do not add up to 1.
     """
-    table, about = _opened(path)
-    classes = tuple(about["classes"])
-    wanted = ["object", "n_images", "label", "magnitude", *(_PREFIX + name for name in classes)]
-    missing = [name for name in wanted if name not in table.column_names]
-    if missing:
-        raise EvaluationError(f"{path} lacks the columns {', '.join(missing)}.")
+    with _opened(path) as (file, about):
+        classes = tuple(about.classes)
+        _check_columns(path, file, classes)
+        table = _read(path, file)
     try:
         return _predictions(table, classes)
     except EvaluationError as error:
         raise EvaluationError(f"{path}: {error}") from None
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise EvaluationError(f"{path}: a column has an unexpected type ({error}).") from error
 
 
 def read_attributes(path: str | Path) -> dict:
@@ -78,7 +80,8 @@ def read_attributes(path: str | Path) -> dict:
     EvaluationError
         The file does not exist, has another format, or is damaged.
     """
-    return _opened(path)[1]["attributes"]
+    with _opened(path) as (_, about):
+        return about.attributes
 
 
 def _table(predictions):
@@ -99,28 +102,106 @@ def _table(predictions):
     return pa.table(columns)
 
 
-def _opened(path):
+class _About(BaseModel):
+    """The metadata of a table of predictions."""
+
+    format_version: int = Field(strict=True)
+    classes: list[Annotated[str, StringConstraints(min_length=1)]] = Field(
+        min_length=1, max_length=1000
+    )
+    attributes: dict[str, Any]
+
+
+@contextmanager
+def _opened(path) -> Iterator[tuple[pq.ParquetFile, _About]]:
+    """The file and its metadata, checked."""
     if not Path(path).is_file():
         raise EvaluationError(f"{path}: there is no such file.")
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            about = (file.schema_arrow.metadata or {}).get(_METADATA)
-            table = file.read()
-    except (pa.ArrowException, OSError) as error:
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+        metadata = file.schema_arrow.metadata or {}
+    except _DAMAGE as error:
         raise EvaluationError(f"{path} is damaged or not a Parquet file ({error}).") from error
-    if about is None:
+    with file:
+        yield file, _about(path, metadata.get(_METADATA))
+
+
+def _about(path, text):
+    if text is None:
         raise EvaluationError(f"{path} is a Parquet file, but not one of predictions.")
-    about = json.loads(about)
-    if about["format_version"] != FORMAT_VERSION:
+    try:
+        found = _About.model_validate(json.loads(text))
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, problem["loc"]))
         raise EvaluationError(
-            f"{path} has format {about['format_version']}; this version reads {FORMAT_VERSION}."
+            f"{path}: its metadata are damaged ({where}: {problem['msg']})."
+        ) from None
+    except (ValueError, RecursionError):
+        raise EvaluationError(f"{path}: its metadata are damaged.") from None
+    if found.format_version != FORMAT_VERSION:
+        raise EvaluationError(
+            f"{path} has format {found.format_version}; this version reads {FORMAT_VERSION}."
         )
-    return table, about
+    if len(set(found.classes)) < len(found.classes):
+        raise EvaluationError(f"{path}: its metadata are damaged (two classes have one name).")
+    return found
+
+
+def _is_text(kind):
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+_TYPES = {
+    "object": (lambda kind: _is_text(kind) or pa.types.is_integer(kind), "text or whole numbers"),
+    "n_images": (pa.types.is_integer, "whole numbers"),
+    "label": (lambda kind: _is_text(kind) or pa.types.is_null(kind), "text"),
+    "magnitude": (pa.types.is_floating, "numbers"),
+}
+_PROBABILITY = (pa.types.is_floating, "numbers")
+_NEVER_NULL = ("object", "n_images")
+
+
+def _check_columns(path, file, classes):
+    """Check names and types of the columns, and that the file can hold so many rows."""
+    schema, wanted = file.schema_arrow, (*_TYPES, *(_PREFIX + name for name in classes))
+    missing = [name for name in wanted if name not in schema.names]
+    if missing:
+        raise EvaluationError(f"{path} lacks the columns {', '.join(missing)}.")
+    for name in wanted:
+        if schema.names.count(name) > 1:
+            raise EvaluationError(f"{path} has {schema.names.count(name)} columns {name!r}.")
+        fits, needed = _TYPES.get(name, _PROBABILITY)
+        if not fits(schema.field(name).type):
+            raise EvaluationError(
+                f"{path}: the column {name!r} holds {schema.field(name).type}; {needed} are needed."
+            )
+    rows, most = file.metadata.num_rows, _ROWS_ALWAYS + _ROWS_PER_BYTE * Path(path).stat().st_size
+    if rows > most:
+        raise EvaluationError(
+            f"{path} claims {rows:,} rows, more than predictions in a file of its size can have "
+            f"({most:,})."
+        )
+
+
+def _read(path, file):
+    """The columns that are needed."""
+    names = [name for name in file.schema_arrow.names if name != "predicted"]
+    try:
+        table = file.read(columns=names)
+        table.validate(full=True)
+    except _DAMAGE as error:
+        raise EvaluationError(f"{path} is damaged or not a Parquet file ({error}).") from error
+    for name in _NEVER_NULL:
+        if table[name].null_count:
+            raise EvaluationError(f"{path}: the column {name!r} has empty cells.")
+    return table
 
 
 def _predictions(table, classes):
     names, row, first, count = _objects(_numpy(table, "object"))
     n_images = _numpy(table, "n_images").astype(int)
+    refuse_outside("n_images", n_images, 0, len(n_images))
     n_of_object = np.zeros(names.size, dtype=int)
     np.maximum.at(n_of_object, row, n_images)
     _check_rows(names, count, n_of_object)
@@ -129,10 +210,22 @@ def _predictions(table, classes):
     classified = n_images > 0
     read = np.stack([_numpy(table, _PREFIX + name) for name in classes], axis=1)
     values[row[classified], n_images[classified] - 1] = read[classified]
-    label = _labels(_numpy(table, "label")[first], classes)
-    return Predictions(
-        classes, values, label, n_of_object, _numpy(table, "magnitude")[first], names
-    )
+    label = _of_objects("label", _labels(_numpy(table, "label"), classes), row, first, names)
+    magnitude = _of_objects("magnitude", _numpy(table, "magnitude"), row, first, names)
+    return Predictions(classes, values, label, n_of_object, magnitude, names)
+
+
+def _of_objects(name, values, row, first, names):
+    """The value of every object, which all of its rows have."""
+    one = values[first]
+    differs = ~((values == one[row]) | (np.isnan(values) & np.isnan(one[row])))
+    if differs.any():
+        k = np.flatnonzero(differs)[0]
+        raise EvaluationError(
+            f"predictions: object {names[row[k]]!r} has more than one {name} "
+            f"({int(differs.sum())} rows differ)."
+        )
+    return one
 
 
 def _check_rows(names, count, n_images):
@@ -163,10 +256,11 @@ def _objects(names):
 
 def _labels(texts, classes):
     known = {name: k for k, name in enumerate(classes)} | {None: -1}
+    texts = [None if text != text else text for text in texts]  # a column of nulls holds NaN
     unknown = set(texts) - set(known)
     if unknown:
         raise EvaluationError(
-            f"predictions: label {sorted(unknown, key=str)[0]!r}; the classes are "
+            f"predictions: label {sorted(unknown, key=str)[0]!r:.80}; the classes are "
             f"{', '.join(classes)}."
         )
     return np.array([known[text] for text in texts], dtype=int)
