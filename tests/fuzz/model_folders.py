@@ -114,7 +114,8 @@ def _array(rng, path):
 def _changed(rng, array):
     if array.dtype.names:
         array, name = array.copy(), rng.choice(array.dtype.names)
-        array[name][rng.randrange(len(array))] = rng.choice([-1, -2, 0, 10**6])
+        odd = np.array(rng.choice([-1, -2, 0, 10**6]))
+        array[name][rng.randrange(len(array))] = odd.astype(array.dtype[name])
         return array
     if array.size and array.dtype.kind in "iuf" and rng.random() < 0.6:
         array, odd = array.copy(), rng.choice(ODD_NUMBERS)
