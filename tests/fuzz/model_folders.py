@@ -15,7 +15,7 @@ from classifier.models.ensemble import NETWORK, save_ensemble
 from classifier.models.forest.extra_trees import TreeTrainingSet
 from classifier.models.forest.training import ForestOptions, ForestTraining
 from classifier.models.registry import open_model
-from tests.helpers import datasets
+from tests.helpers.datasets import make as make_dataset
 from tests.helpers.fuzzing import CANARY, ODD_NUMBERS, ODD_TEXTS, mutated
 from tests.helpers.running import untrained
 
@@ -28,7 +28,7 @@ ODD = (
 
 
 def prepare(folder):
-    datasets.make(folder / "d.zarr")
+    make_dataset(folder / "d.zarr")
     split = DatasetSplit(folder / "d.zarr", "test")
     options = ForestOptions(images=IMAGES, trees=3, depth=4)
     ForestTraining(folder / "d.zarr", folder / "forest", options, threads=1).run()
