@@ -153,7 +153,7 @@ class FeatureTable:
             return self._rows(pipeline, curves, index, curves.n_epochs.astype(int))
         longest = int(curves.n_epochs.max(initial=0))
         tables = []
-        for k in range(1, longest + 1):
+        for k in range(1, max(longest, 1) + 1):
             rows = np.flatnonzero(curves.n_epochs >= k)
             tables.append(
                 self._rows(pipeline, curves.of(rows), first + rows, np.full(rows.size, k))
