@@ -17,7 +17,9 @@ import numpy as np
 
 from simulator.dataset.reader import open_dataset, stored_profile
 from simulator.detector.defects import MASK_BITS
+from skyreel.console import printable
 from skyreel.errors import ClassifierError, SimulationError
+from survey_profiles.physical_ranges import PHYSICAL_RANGES, as_mjd, filled, known
 
 if TYPE_CHECKING:
     from survey_profiles.profile import Profile
@@ -33,12 +35,14 @@ _EPOCH_ARRAYS = (
     "zero_point_mag",
 )
 _OBJECT_ARRAYS = ("label", "n_epochs", "first_alert_epoch", "gain_e_per_adu", "read_noise_e")
-_NEEDED = ("images", "mask", *_EPOCH_ARRAYS, *_OBJECT_ARRAYS)
+_MEASURED = (*_EPOCH_ARRAYS[2:], *_OBJECT_ARRAYS[3:])
+_UNTIMED = "left out, as their times are unknown or do not increase"
+_MOST_NAMES = 5
 
 
 @dataclass(frozen=True)
 class StampBatch:
-    """A batch of sequences.
+    """A batch of sequences. Masked elements of the arrays count as NaN.
 
     Attributes
     ----------
@@ -72,6 +76,12 @@ class StampBatch:
     read_noise_e: np.ndarray
     assumed_fwhm_pix: np.ndarray
 
+    def __post_init__(self):
+        for field in fields(self):
+            array = getattr(self, field.name)
+            if type(array) is not np.ndarray:
+                object.__setattr__(self, field.name, _unmasked(field.name, array))
+
     def __len__(self) -> int:
         return len(self.n_epochs)
 
@@ -97,6 +107,15 @@ class StampBatch:
         return replace(self, **{**moved, "n_epochs": np.asarray(n_epochs, dtype=np.int16)})
 
 
+def _unmasked(name, values):
+    """A masked array, or another sequence, as a plain array."""
+    dtype = np.asarray(getattr(values, "unmasked", values)).dtype
+    values = filled(values)
+    if dtype.kind != "f" and np.isnan(values).any():
+        raise ClassifierError(f"stamps: {name} has masked or unknown elements.")
+    return values if dtype.kind == "O" else values.astype(dtype)
+
+
 class DatasetSplit:
     """One split of a data set, checked when it is opened.
 
@@ -109,7 +128,7 @@ class DatasetSplit:
     Raises
     ------
     ClassifierError
-        There is no such data set or split, it was not finished, or it lacks arrays.
+        There is no such data set or split, it was not finished, or it is damaged.
     """
 
     def __init__(self, path: str | Path, name: str):
@@ -123,32 +142,46 @@ class DatasetSplit:
             known = ", ".join(split for split in SPLITS if split in root)
             raise ClassifierError(f"{path} has no split {name!r}; it has {known or 'none'}.")
         self._group = root[name]
-        self._check_arrays()
+        self._noted: dict[str, set[int]] = {}
         self.attributes = dict(root.attrs)
         self.classes = tuple(self.attributes["classes"])
         self.bands = tuple(self.attributes["bands"])
         self.survey = str(self.attributes.get("survey", "unknown"))
         self.labels = self._labels()
-        self.n_epochs = self._group["n_epochs"][:].astype(int)
-        self.first_alert_epoch = self._group["first_alert_epoch"][:].astype(int)
-
-    def _check_arrays(self):
-        missing = [name for name in _NEEDED if name not in self._group]
-        if missing:
-            raise ClassifierError(
-                f"{self.path}/{self.name} lacks the arrays {', '.join(missing)}, which "
-                "every data set holds."
-            )
-        marks = self._group["shard_done"][:] if "shard_done" in self._group else np.ones(1, bool)
-        if not marks.all():
-            raise ClassifierError(
-                f"{self.path}/{self.name} is not finished ({int((~marks).sum())} of {marks.size} "
-                "shards to be made). Run the command that makes it again."
-            )
+        self.n_epochs = self._lengths()
+        self.first_alert_epoch = self._alerts()
 
     def _labels(self):
         labels = self._group["label"][:].astype(int)
-        return np.where(labels < len(self.classes), labels, -1)
+        return np.where((labels >= 0) & (labels < len(self.classes)), labels, -1)
+
+    def _lengths(self):
+        """Images of every object; 0 where the data set states what it cannot hold."""
+        n_epochs = self._group["n_epochs"][:].astype(int)
+        wrong = (n_epochs < 0) | (n_epochs > self.longest)
+        self._note("left out, as their number of images is wrong", np.flatnonzero(wrong))
+        return np.where(wrong, 0, n_epochs)
+
+    def _alerts(self):
+        alerts = self._group["first_alert_epoch"][:].astype(int)
+        wrong = (alerts < -1) | (alerts >= self.longest)
+        self._note("without an alert, as theirs is not among their images", np.flatnonzero(wrong))
+        return np.where(wrong, -1, alerts)
+
+    def _note(self, what, rows):
+        for row in rows:
+            self._noted.setdefault(what, set()).add(int(row))
+
+    def notes(self) -> list[str]:
+        """What was left out or unknown in the objects read so far, one sentence each."""
+        return [
+            f"{self.path}/{self.name}: {len(rows):,} objects {what}: {self._names(sorted(rows))}."
+            for what, rows in sorted(self._noted.items())
+        ]
+
+    def _names(self, rows):
+        named = [printable(self.object_ids[row]) for row in rows[:_MOST_NAMES]]
+        return ", ".join(named) + (", ..." if len(rows) > _MOST_NAMES else "")
 
     def __len__(self) -> int:
         return self._group["images"].shape[0]
@@ -218,21 +251,66 @@ class DatasetSplit:
     def stamps(self, first: int, end: int) -> StampBatch:
         """Objects ``first`` to ``end``.
 
+        Values outside `PHYSICAL_RANGES` are unknown (NaN), and Julian dates become MJD. An object
+        whose times are unknown or do not increase, or whose bands the data set lacks, has no
+        images. `notes` names the objects.
+
         Raises
         ------
         ClassifierError
-            Times that are missing, or do not increase from epoch to epoch.
+            No object of these has times that are known and increase.
         """
         rows = slice(first, end)
         arrays = {name: self._group[name][rows] for name in (*_EPOCH_ARRAYS, *_OBJECT_ARRAYS)}
-        n_epochs = arrays["n_epochs"].astype(int)
-        used = np.arange(self.longest) < n_epochs[:, None]
-        self._check_times(arrays["mjd"], used, first)
+        arrays["n_epochs"] = self.n_epochs[rows].astype(np.int16)
+        used = np.arange(self.longest) < self.n_epochs[rows, None]
+        arrays |= self._known_values(arrays, used, first)
+        self._leave_out(arrays, used, first)
         images, mask = self._group["images"][rows], self._group["mask"][rows]
         stamps = stamp_batch_of(images, mask, arrays, self.profile)
         if self._assumed_fwhm_pix is None:
             return stamps
         return replace(stamps, assumed_fwhm_pix=np.full(len(stamps), self._assumed_fwhm_pix))
+
+    def _known_values(self, arrays, used, first):
+        """Values of `_MEASURED` within their ranges, NaN for others, and times as MJD."""
+        found = {}
+        for name in _MEASURED:
+            values = arrays[name]
+            allowed, used_here = known(name, values), used if values.ndim > 1 else True
+            wrong = np.isnan(allowed) & ~np.isnan(values)
+            if wrong.any():
+                rows = (wrong & used_here).reshape(len(values), -1).any(axis=1)
+                what = f"with {name} outside {PHYSICAL_RANGES[name]}, which is unknown"
+                self._note(what, first + np.flatnonzero(rows))
+                found[name] = np.where(wrong, np.nan, values).astype(values.dtype)
+        mjd, n_julian = as_mjd(arrays["mjd"])
+        if n_julian:
+            dates = ~np.isnan(mjd) & (mjd != arrays["mjd"])
+            self._note(
+                "whose times are Julian dates, taken as MJD",
+                first + np.flatnonzero((dates & used).any(axis=1)),
+            )
+        return {**found, "mjd": mjd}
+
+    def _leave_out(self, arrays, used, first):
+        mjd, steps = arrays["mjd"], np.diff(arrays["mjd"], axis=1)
+        wrong = ~np.isfinite(mjd) & used
+        wrong[:, 1:] |= used[:, 1:] & ~(steps > 0)
+        untimed = wrong.any(axis=1)
+        if untimed.any() and untimed.sum() == used.any(axis=1).sum():
+            row, epoch = np.argwhere(wrong)[0]
+            raise ClassifierError(
+                f"{self.path}/{self.name}: object {printable(self.object_ids[first + row])} has "
+                f"the time {self._group['mjd'][first + row, epoch]} at epoch {epoch}; times of a "
+                "sequence must be known MJD and increase, and no object of this block has such."
+            )
+        unbanded = ((arrays["band"] >= len(self.bands)) & used).any(axis=1)
+        self._note(_UNTIMED, first + np.flatnonzero(untimed))
+        self._note(
+            "left out, as their bands are not of the survey", first + np.flatnonzero(unbanded)
+        )
+        arrays["n_epochs"] = np.where(untimed | unbanded, 0, arrays["n_epochs"])
 
     def assuming(self, fwhm_pix: float) -> Self:
         """The same split, with another seeing assumed where none is known (FWHM in pixels)."""
@@ -246,18 +324,6 @@ class DatasetSplit:
         other.labels = np.where(rows, -1, self.labels)
         return other
 
-    def _check_times(self, mjd, used, first):
-        steps = np.diff(mjd, axis=1)
-        wrong = ~np.isfinite(mjd) & used
-        wrong[:, 1:] |= used[:, 1:] & ~(steps > 0)
-        if wrong.any():
-            row, epoch = np.argwhere(wrong)[0]
-            raise ClassifierError(
-                f"{self.path}/{self.name}: object {self.object_ids[first + row]} has the time "
-                f"{mjd[row, epoch]} at epoch {epoch}; times of a sequence must be known and "
-                f"increase ({int(wrong.any(axis=1).sum())} objects of this block are like that)."
-            )
-
 
 def stamp_batch_of(
     images_adu: np.ndarray, mask: np.ndarray, arrays: dict[str, Any], profile: Profile
@@ -268,6 +334,8 @@ def stamp_batch_of(
     """
     used = np.arange(images_adu.shape[1]) < arrays["n_epochs"].astype(int)[:, None]
     images = images_adu.astype(np.float32)
+    if images_adu.dtype.kind == "f":
+        images[np.isinf(images)] = np.nan
     images[(mask != 0) | ~used[:, :, None, None]] = np.nan
     pixel_scale_arcsec = np.float32(profile.camera.pixel_scale_arcsec)
     return StampBatch(

@@ -2,14 +2,14 @@
 
 Of every object the stream keeps the states of the model after the last image, numbers whose size
 does not grow, so a new image costs the same however many came before. Axis order of images is
-(alert, row, column), in counts, sky included; NaN is a masked pixel.
+(alert, row, column), in counts, sky included; a pixel that is NaN or masked is not used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from math import isfinite, isnan, nan
+from math import isnan, nan
 from numbers import Real
 from pathlib import Path
 
@@ -20,10 +20,10 @@ from classifier.models.protocol import Model
 from classifier.network_inputs import Inputs, inputs_of
 from classifier.stream_state import StreamState, read_state, write_state
 from skyreel.errors import ClassifierError
+from survey_profiles.physical_ranges import check_known, filled, is_missing
 
 _BATCH = 1024  # alerts given to the model at once
 _MAY_BE_UNKNOWN = ("seeing_fwhm_pix", "gain_e_per_adu", "read_noise_e")
-_ABOVE_ZERO = ("exposure_time_s", "seeing_fwhm_pix", "gain_e_per_adu")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,8 @@ class Conditions:
     Raises
     ------
     ClassifierError
-        An impossible number.
+        A number outside the range of `survey_profiles.physical_ranges`, or one that is unknown
+        and may not be.
     """
 
     mjd: float
@@ -54,19 +55,14 @@ class Conditions:
     read_noise_e: float = nan
 
     def __post_init__(self):
-        for name in _MAY_BE_UNKNOWN:
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, nan)
         for name in (f.name for f in fields(self)):
             value, may_be_unknown = getattr(self, name), name in _MAY_BE_UNKNOWN
-            if isinstance(value, bool) or not isinstance(value, Real):
+            if is_missing(value) and may_be_unknown:
+                object.__setattr__(self, name, nan)
+            elif isinstance(value, bool) or not isinstance(value, Real):
                 raise ClassifierError(f"{name} = {value!r}; it must be a number.")
-            if not (isfinite(value) or (isnan(value) and may_be_unknown)):
-                hint = ", or NaN where unknown" if may_be_unknown else ""
-                raise ClassifierError(f"{name} = {value}; it must be finite{hint}.")
-            if (value <= 0 and name in _ABOVE_ZERO) or (value < 0 and name == "read_noise_e"):
-                least = "above 0" if name in _ABOVE_ZERO else "0 or more"
-                raise ClassifierError(f"{name} = {value}; it must be {least}.")
+            elif not (isnan(value) and may_be_unknown):
+                check_known(name, value, ClassifierError)
 
 
 class Stream:
@@ -141,7 +137,8 @@ class Stream:
         ----------
         object_ids : sequence of str or int, (alert,)
         images : array or sequence of arrays, (alert, row, column)
-            Counts, sky included; pixels that are not finite are masked.
+            Counts, sky included; pixels that are not finite, or masked in a masked array, are not
+            used.
         conditions : sequence of Conditions, (alert,)
 
         Raises
@@ -213,7 +210,8 @@ class Stream:
                 )
         try:
             with np.errstate(over="ignore"):
-                return np.asarray(images, dtype=np.float32).reshape(len(names), *wanted)
+                found = images if _is_plain(images) else list(map(_unmasked, images))
+                return np.asarray(found, dtype=np.float32).reshape(len(names), *wanted)
         except (TypeError, ValueError):
             raise ClassifierError("images must hold real numbers.") from None
 
@@ -264,6 +262,15 @@ class Stream:
             },
         )
         return predictions
+
+
+def _is_plain(image):
+    return type(image) is np.ndarray and image.dtype != object
+
+
+def _unmasked(image):
+    """An image with NaN where it is masked."""
+    return image if _is_plain(image) else filled(image)
 
 
 def _batches(place):

@@ -185,9 +185,11 @@ def _exposures_used(simulator: Simulator) -> str:
         f"ones of cadence.max_epochs = {cadence.max_epochs}."
     ]
     for reason, count in simulator.unused_exposures.items():
-        hint = f" (in use: --profile-set 'cadence.bands={in_use}')" if "band" in reason else ""
-        if count:
-            lines.append(f"{count:,} rows left out: {reason}{hint}.")
+        unused = reason == "band not in use"
+        hint = f" (in use: --profile-set 'cadence.bands={in_use}')" if unused else ""
+        lines.append(f"{count:,} rows left out: {reason}{hint}.")
+    if simulator.julian_dates:
+        lines.append(f"{simulator.julian_dates:,} times are Julian dates, converted to MJD.")
     return "".join(f"\n{line}" for line in lines)
 
 

@@ -26,11 +26,15 @@ from simulator.scene.render import Scene
 from simulator.sequences import DrawnObjects, Sequences, epoch_arrays, object_arrays
 from skyreel.errors import SimulationError
 from survey_profiles import draw_pointings, read_exposures
+from survey_profiles.instrument_schema import MOST_RESAMPLED_PIX
 
 if TYPE_CHECKING:
     from survey_profiles import Profile
 
+VALUES_VERSION = 2
+"""Increased when simulated values change: 2 corrected positions in bulges and chance hosts."""
 DRAWN_POINTINGS = 2048
+_MOST_ELECTRONS = 1e30  # far above any full well, and far below the limit of single precision
 
 
 class Simulator:
@@ -45,6 +49,7 @@ class Simulator:
     def __init__(self, profile: Profile, options: Options | None = None) -> None:
         self.profile = profile
         self.options = options or Options()
+        _require_margin(profile.psf)
         self.classes = tuple(self.options.classes)
         self.band_names = tuple(profile.bands)
         self.bands = Bands(
@@ -58,8 +63,8 @@ class Simulator:
         self._bank = PointingBank(profile, self._pointings())
         templates = Path(self.options.templates) if self.options.templates else None
         self.models = {model.name: model(self.bands, templates) for model in models}
-        self._hosts = Hosts(profile, self.bands, self._law)
-        self._neighbours = Neighbours(profile, self.bands)
+        self._hosts = Hosts(profile, self.bands)
+        self._neighbours = Neighbours(profile, self.bands, self.options.stamp_size_pix)
         self._cycle = self.options.cycle()
 
     def _pointings(self):
@@ -72,6 +77,11 @@ class Simulator:
     def n_epochs(self) -> int:
         """Length of the longest sequence."""
         return self._bank.pointings.mjd.shape[1]
+
+    @property
+    def julian_dates(self) -> int:
+        """Times of the exposure table that were Julian dates and were converted to MJD."""
+        return self._bank.pointings.julian_dates
 
     @property
     def n_pointings(self) -> int:
@@ -196,6 +206,15 @@ class Simulator:
         return scene, number
 
 
+def _require_margin(psf):
+    """Refuse positions that the margin of a resampled stamp does not allow."""
+    if psf.lanczos_order and not psf.largest_offset_pix < MOST_RESAMPLED_PIX:
+        raise SimulationError(
+            f"psf.position_jitter_pix plus psf.position_offset_pix is {psf.largest_offset_pix:g} "
+            f"pixels; resampled stamps (psf.lanczos_order) allow less than {MOST_RESAMPLED_PIX:g}."
+        )
+
+
 def _joined(meanings: dict[str, list[str]]) -> str:
     """Meanings of one parameter, each with the classes it holds for; the unit is the first's."""
     if len(meanings) == 1:
@@ -218,7 +237,7 @@ def _electrons(magnitude, schedule, trailing_axis=False):
     if trailing_axis:
         zero_point, seconds, gain = zero_point[..., None], seconds[..., None], gain[..., None]
     electrons = 10.0 ** (0.4 * (zero_point.astype(float) - magnitude)) * seconds * gain
-    return np.nan_to_num(electrons, nan=0.0, posinf=0.0)
+    return np.minimum(np.nan_to_num(electrons, nan=0.0), _MOST_ELECTRONS)
 
 
 def _in_band(magnitude, band):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
+import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,23 +33,38 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     OutputError
-        The path cannot be written; no unfinished file is left.
+        The path cannot be written, or another process is writing it; no unfinished file is left.
     """
     path = Path(path)
     unfinished = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        lock = _file_lock(unfinished)
+    except StoreError as error:
+        raise OutputError(str(error)) from None
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error}).") from error
+    try:
         yield unfinished
         unfinished.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error}).") from error
     finally:
         _discard(unfinished)
+        if lock is not None:
+            os.close(lock)
 
 
 def _discard(unfinished):
     if unfinished.is_file():
         unfinished.unlink()
+
+
+def _file_lock(path) -> int | None:
+    """Make a file and lock it; StoreError if another process holds it."""
+    if fcntl is None:  # an open file could not be renamed there
+        return None
+    return _lock_of(path, lambda: os.open(path, os.O_RDWR | os.O_CREAT, 0o666))
 
 
 @contextmanager
@@ -59,8 +77,7 @@ def locked_folder(folder: str | Path) -> Iterator[None]:
         Another process holds the lock, or the folder cannot be made.
     """
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        descriptor = folder_lock(folder)
+        descriptor = _made_and_locked(Path(folder))
     except StoreError as error:
         raise OutputError(str(error)) from None
     except OSError as error:
@@ -91,26 +108,34 @@ def claim_folder(
         It cannot be written.
     """
     marker = folder / SETTINGS
-    if marker.is_file():
-        try:
-            found = upgrade(json.loads(marker.read_text()))
-        except ValueError:
-            raise ClassifierError(f"{marker} is damaged. Give another --out.") from None
-        differing = [
-            key
-            for key in _differences(found, json.loads(json.dumps(settings)))
-            if not (complete and key.startswith("versions"))
-        ]
-        if differing:
-            raise ClassifierError(
-                f"{folder} holds a model of other data or options ({'; '.join(differing[:3])}). "
-                "Give another --out."
-            )
+    if not marker.is_file() and _is_claimed_now(folder, marker, settings):
         return
+    try:
+        found = upgrade(json.loads(marker.read_text()))
+    except ValueError:
+        raise ClassifierError(f"{marker} is damaged. Give another --out.") from None
+    differing = [
+        key
+        for key in _differences(found, json.loads(json.dumps(settings)))
+        if not (complete and key.startswith("versions"))
+    ]
+    if differing:
+        raise ClassifierError(
+            f"{folder} holds a model of other data or options ({'; '.join(differing[:3])}). "
+            "Give another --out."
+        )
+
+
+def _is_claimed_now(folder, marker, settings):
+    """Record the settings in a folder without any; False if another process does it meanwhile."""
     if folder.exists() and (not folder.is_dir() or any(map(_is_foreign, folder.iterdir()))):
         raise ClassifierError(f"{folder} is not empty. Give another --out.")
-    with whole_file(marker) as path:
-        path.write_text(json.dumps(settings))
+    with locked_folder(folder):
+        if marker.is_file():
+            return False
+        with whole_file(marker) as path:
+            path.write_text(json.dumps(settings))
+    return True
 
 
 def _is_foreign(path):
@@ -164,6 +189,55 @@ def read_arrays(path: str | Path, otherwise: str) -> dict[str, np.ndarray]:
         raise ClassifierError(f"{path} is missing or damaged ({error}). {otherwise}") from None
 
 
+@contextmanager
+def interrupts_deferred() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait until the block has ended.
+
+    For writes that go on in a thread of their own after an interrupt: they would leave files.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[tuple[int, Any]] = []
+    earlier = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    for each, handler in earlier.items():
+        if callable(handler):
+            signal.signal(each, lambda *arguments: waiting.append(arguments))
+    try:
+        yield
+    finally:
+        for each, handler in earlier.items():
+            if callable(handler):
+                signal.signal(each, handler)
+        for number, frame in waiting[:1]:
+            earlier[number](number, frame)
+
+
+def new_folder_lock(path: str | Path) -> int:
+    """Make a folder, empty it and lock it, as `folder_lock` does.
+
+    The lock is that of the folder, also after it has been renamed.
+
+    Raises
+    ------
+    StoreError
+        Another process holds it.
+    """
+    path = Path(path)
+    descriptor = _made_and_locked(path)
+    for each in path.iterdir():
+        shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
+    return descriptor
+
+
+def _made_and_locked(folder):
+    def opened():
+        folder.mkdir(parents=True, exist_ok=True)
+        return os.open(folder, os.O_RDONLY)
+
+    return _lock_of(folder, opened)
+
+
 def folder_lock(path: str | Path) -> int:
     """Lock a folder; the lock is held until the descriptor that is returned is closed.
 
@@ -172,11 +246,21 @@ def folder_lock(path: str | Path) -> int:
     StoreError
         Another process holds it.
     """
-    descriptor = os.open(path, os.O_RDONLY)
-    if fcntl is not None:
+    return _lock_of(Path(path), lambda: os.open(path, os.O_RDONLY))
+
+
+def _lock_of(path, opened) -> int:
+    """The locked descriptor that ``opened`` gives of what lies at a path."""
+    while True:
+        descriptor = opened()
+        if fcntl is None:
+            return descriptor
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(descriptor)
             raise StoreError(f"{path} is being written by another process.") from None
-    return descriptor
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                return descriptor
+        os.close(descriptor)  # another process has renamed or removed it meanwhile

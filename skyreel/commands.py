@@ -7,7 +7,11 @@ whatever is heavy inside that function, after its checks.
 from __future__ import annotations
 
 import os
+import re
+import signal
+import threading
 from collections.abc import Callable, Iterable
+from contextlib import contextmanager
 from functools import wraps
 from importlib.metadata import version
 from inspect import Parameter, signature
@@ -20,10 +24,14 @@ from typer.core import TyperCommand
 from skyreel.console import printable
 from skyreel.errors import Interrupted, RunError, UserError
 
-BAD_ARGUMENT, FAILED_RUN, STOPPED = 2, 1, 130
+BAD_ARGUMENT, FAILED_RUN, STOPPED, TERMINATED = 2, 1, 130, 143
 MAX_THREADS = 256
 RESUME = "stopped. Run the same command again to finish."
 NOTHING_WRITTEN = "stopped; nothing was written."
+NO_ASSERTS = (
+    "Python runs without its assert statements (python -O or PYTHONOPTIMIZE), and then the package "
+    "zarr reads no data set. Start Python without them."
+)
 LIST = ",..."
 """End of the metavar of an option that takes a list: by comma, by spaces, or given repeatedly."""
 
@@ -101,7 +109,7 @@ def command(
     """Add a function to an app as a command.
 
     The command prints ``NAME: message`` and exits with 2 for a `UserError`, 1 for a `RunError`,
-    and 130 with the sentence ``stopped`` when the user interrupts it.
+    and 130 with the sentence ``stopped`` when the user interrupts it, or 143 after SIGTERM.
     """
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
@@ -119,14 +127,17 @@ def _as_command(function, label, stopped):
 
     @wraps(function)
     def run(version, **options):
-        try:
-            function(**options)
-        except UserError as error:
-            _fail(f"{label}: {error}", BAD_ARGUMENT)
-        except RunError as error:
-            _fail(f"{label}: {error}", FAILED_RUN)
-        except (KeyboardInterrupt, Interrupted):
-            _fail(f"{label}: {stopped}", STOPPED)
+        if not __debug__:
+            _fail(f"{label}: {NO_ASSERTS}", BAD_ARGUMENT)
+        with _sigterm_as_interrupt() as terminated:
+            try:
+                function(**options)
+            except UserError as error:
+                _fail(f"{label}: {error}", BAD_ARGUMENT)
+            except RunError as error:
+                _fail(f"{label}: {error}", FAILED_RUN)
+            except (KeyboardInterrupt, Interrupted):
+                _fail(f"{label}: {stopped}", TERMINATED if terminated else STOPPED)
 
     own = signature(function, eval_str=True)
     option = Parameter("version", Parameter.KEYWORD_ONLY, default=False, annotation=_Version)
@@ -134,6 +145,25 @@ def _as_command(function, label, stopped):
     run.__signature__ = own.replace(parameters=parameters)
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
+
+
+@contextmanager
+def _sigterm_as_interrupt():
+    """Let SIGTERM raise KeyboardInterrupt; the list that is given is filled then."""
+    received: list[int] = []
+
+    def interrupt(number, frame):
+        received.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    earlier = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGTERM, earlier or signal.SIG_DFL)
 
 
 def _fail(message, code):
@@ -244,6 +274,8 @@ def n_cores(threads: int | None) -> int:
 
 # --- checks of outputs before any work ----------------------------------------------------------
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a path has one slash of two left
+
 
 def check_folder(path: Path | None, flag: str = "--out", *, dataset: bool = False) -> None:
     """Refuse an output folder that cannot be written; None is no output.
@@ -254,6 +286,7 @@ def check_folder(path: Path | None, flag: str = "--out", *, dataset: bool = Fals
     """
     if path is None:
         return
+    _refuse_url(path, flag)
     if path.exists() and not path.is_dir():
         raise UserError(f"{flag} {path} is a file; give a folder.")
     if not dataset and (path / "zarr.json").exists():
@@ -278,6 +311,7 @@ def check_file(
     """
     if path is None:
         return
+    _refuse_url(path, flag)
     allowed = tuple(suffixes)
     if path.is_dir():
         raise UserError(f"{flag} {path} is a folder; give a file.")
@@ -288,6 +322,14 @@ def check_file(
     if in_folder and not path.absolute().parent.is_dir():
         raise UserError(f"{flag} {path}: there is no folder {path.parent}; make it first.")
     _check_writable(path, flag, path.absolute().parent)
+
+
+def _refuse_url(path, flag):
+    if _URL.match(str(path)):
+        raise UserError(
+            f"{flag} {path} is a URL; only local paths can be written. Give one, and copy the "
+            "result to where it should be."
+        )
 
 
 def _check_writable(path, flag, place):

@@ -56,6 +56,14 @@ def status(console: Console, text: str) -> AbstractContextManager:
     return nullcontext()
 
 
+def size_text(n_bytes: float) -> str:
+    """A size with a unit that leaves figures to see: ``"3.2 GB"``, ``"40 kB"``."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
+        if n_bytes >= scale:
+            return f"{n_bytes / scale:.{1 if n_bytes < 100 * scale else 0}f} {unit}"
+    return f"{n_bytes / 1e3:.0f} kB"
+
+
 class Bars:
     """Progress bars, in a ``with`` block.
 

@@ -10,7 +10,8 @@ import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from tempfile import gettempdir
+from stat import S_IWOTH
+from tempfile import gettempdir, mkdtemp
 
 VARIABLE = "NUMBA_CACHE_DIR"
 
@@ -25,7 +26,10 @@ def use_kernel_cache() -> None:
 
 
 def kernel_cache() -> Path:
-    """The first of the user's cache folder and the temporary folder that can be written."""
+    """The first of the user's cache folder and the temporary folder that can be written.
+
+    What lies in the folder is executed: one that others can write to is not used.
+    """
     try:
         name = f"numba-{version('skyreel')}"
     except PackageNotFoundError:  # a checkout that is not installed
@@ -33,12 +37,20 @@ def kernel_cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
     for folder in (Path(base) / "skyreel" / name, Path(gettempdir()) / f"skyreel-{_user()}" / name):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.mkdir(exist_ok=True)
         except OSError:
             continue
-        if os.access(folder, os.W_OK):
-            break
-    return folder
+        if os.access(folder, os.W_OK) and all(map(_is_own, (folder, folder.parent))):
+            return folder
+    return Path(mkdtemp(prefix="skyreel-"))
+
+
+def _is_own(folder):
+    if not hasattr(os, "getuid"):
+        return True
+    found = folder.stat()
+    return found.st_uid == os.getuid() and not found.st_mode & S_IWOTH
 
 
 def _user():

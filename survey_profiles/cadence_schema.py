@@ -6,15 +6,20 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from survey_profiles.schema_types import Finite, Fraction, NotNegative, Positive, Table
+from survey_profiles.physical_ranges import PHYSICAL_RANGES
+from survey_profiles.schema_types import ExposureTime, Fraction, Table, physical, within
 
-_Mjd = Annotated[float, Field(ge=15020, le=88069)]
+MOST_VISITS = 4000  # planned for one field; arrays hold them for thousands of fields
+_MJD_LOW, _MJD_HIGH, _ = PHYSICAL_RANGES["mjd"]
+_Mjd = physical("mjd")
+_Days = Annotated[within(0, 366), Field(gt=0)]
+_Minutes = Annotated[within(0, 1440), Field(gt=0)]
 
 
 class Footprint(Table):
     """Fields are spread evenly on the sky between these limits."""
 
-    ra_deg: tuple[Finite, Finite] = (0.0, 360.0)
+    ra_deg: tuple[within(-360, 720), within(-360, 720)] = (0.0, 360.0)
     """[deg] Right ascension, [low, high]."""
     dec_deg: tuple[Annotated[float, Field(ge=-90)], Annotated[float, Field(le=90)]] = (-90.0, 90.0)
     """[deg] Declination, [low, high]; fields that never rise high enough are drawn again."""
@@ -35,14 +40,14 @@ class Visit(Table):
     """[h] Hour angle of the field."""
     fraction: Fraction = 1.0
     """Fraction of fields that got this visit."""
-    exposure_time_s: Positive | None = None
+    exposure_time_s: ExposureTime | None = None
     """[s] Exposure time; by default that of the band."""
 
 
 class Night(Table):
     """A night of a fixed timetable."""
 
-    mjd: Annotated[int, Field(ge=15020, le=88069)]
+    mjd: Annotated[int, Field(ge=_MJD_LOW, le=_MJD_HIGH)]
     """[d] Whole MJD at the local midnight of the night (UT date)."""
     visits: Annotated[tuple[Visit, ...], Field(min_length=1)]
     """The planned visits."""
@@ -53,7 +58,7 @@ class Block(Table):
 
     bands: Annotated[tuple[str, ...], Field(min_length=1)]
     """Bands in the order of the visits."""
-    weight: Positive = 1.0
+    weight: Annotated[within(0, 1e9), Field(gt=0)] = 1.0
     """The block is chosen in proportion to its weight."""
     max_moon_fraction: Fraction = 1.0
     """The block is not chosen when more of the Moon's disc than this is lit."""
@@ -68,18 +73,18 @@ class Season(Table):
     """[d] MJD of the start of the survey."""
     years: Annotated[int, Field(ge=1, le=50)] = 1
     """[yr] Length of the survey."""
-    season_day: Positive = 180.0
+    season_day: _Days = 180.0
     """[d] Season of a field; the default is a field that crosses the meridian within 6 h of
     midnight."""
-    window_day: Positive = 120.0
+    window_day: _Days = 120.0
     """[d] Length of a sequence, within the season; default chosen."""
-    night_gaps_day: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+    night_gaps_day: Annotated[tuple[Annotated[int, Field(ge=1, le=366)], ...], Field(min_length=1)]
     """[d] Gaps between the nights in which a field is observed."""
-    night_gap_weights: Annotated[tuple[NotNegative, ...], Field(min_length=1)]
+    night_gap_weights: Annotated[tuple[within(0, 1e9), ...], Field(min_length=1)]
     """Relative frequency of each gap; by default all the same."""
     blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
     """What is observed in a night, one of these."""
-    pair_gap_min: tuple[Positive, Positive] = (20.0, 40.0)
+    pair_gap_min: tuple[_Minutes, _Minutes] = (20.0, 40.0)
     """[min] Shortest and longest time between the visits of a block; default chosen."""
     hour_angle_limit_h: Annotated[float, Field(gt=0, le=12)] = 4.0
     """[h] Largest hour angle of a visit; default chosen."""
@@ -109,6 +114,13 @@ class Season(Table):
             raise ValueError("at least one of night_gap_weights above zero")
         if self.pair_gap_min[0] > self.pair_gap_min[1]:
             raise ValueError("pair_gap_min as [low, high]")
+        nights = self.window_day / min(self.night_gaps_day) + 1
+        visits = int(nights) * max(len(block.bands) for block in self.blocks)
+        if visits > MOST_VISITS:
+            raise ValueError(
+                f"at most {MOST_VISITS:,} planned visits in window_day (nights at the shortest gap "
+                f"times the longest block), not {visits:,}"
+            )
         return self
 
 
@@ -127,7 +139,7 @@ class Cadence(Table):
     """[h] Scatter of the hour angle of each visit of ``nights`` by itself."""
     hour_angle_field_scatter_h: Annotated[float, Field(ge=0, le=3)] = 0.0
     """[h] Scatter of the hour angle common to all visits of a field of ``nights``."""
-    field_radius_deg: Positive = 1.0
+    field_radius_deg: Annotated[within(0, 30), Field(gt=0)] = 1.0
     """[deg] Radius of the field of view; used to place positions in OpSim schedules."""
     footprint: Footprint = Field(default_factory=Footprint)
     nights: tuple[Night, ...] = ()
@@ -145,4 +157,7 @@ class Cadence(Table):
             )
         if any(a.mjd >= b.mjd for a, b in zip(self.nights, self.nights[1:], strict=False)):
             raise ValueError("nights in order of mjd, each once")
+        visits = sum(len(night.visits) for night in self.nights)
+        if visits > MOST_VISITS:
+            raise ValueError(f"at most {MOST_VISITS:,} visits in nights, not {visits:,}")
         return self

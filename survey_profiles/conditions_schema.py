@@ -7,13 +7,12 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from survey_profiles.schema_types import (
-    Finite,
     Fraction,
-    NotNegative,
-    Positive,
     Probabilities,
     Table,
+    Width,
     require_quantiles,
+    within,
 )
 
 
@@ -33,20 +32,20 @@ class Seeing(Table):
     probabilities: Probabilities = (0.0, 0.5, 1.0)
     """Cumulative probabilities of ``zenith_fwhm_arcsec``; by default its three numbers are the
     best, the median and the worst seeing."""
-    zenith_fwhm_arcsec: Annotated[tuple[Positive, ...], Field(min_length=2)]
+    zenith_fwhm_arcsec: Annotated[tuple[Width, ...], Field(min_length=2)]
     """[arcsec] Half-maximum widths at the zenith, one for each probability, increasing."""
     airmass_exponent: Annotated[float, Field(ge=0, le=2)] = 0.6
     """Exponent of the airmass; the default is Kolmogorov turbulence (Roddier 1981)."""
-    system_fwhm_arcsec: NotNegative = 0.0
+    system_fwhm_arcsec: within(0, 60) = 0.0
     """[arcsec] Width that the telescope adds, for model "rubin"."""
     night_share: Fraction = 0.8
     """Share of the variance common to a night; the default is rounded from DECam exposures."""
     drift_share: Fraction = 0.15
     """Share of the variance that drifts within a night; the default is rounded from DECam
     exposures."""
-    drift_time_h: Positive = 0.4
+    drift_time_h: within(1e-3, 1e4) = 0.4
     """[h] Time over which the drift is correlated; the default is that of DECam exposures."""
-    max_fwhm_arcsec: Positive = 60.0
+    max_fwhm_arcsec: Width = 60.0
     """[arcsec] Wider exposures are dropped; the default keeps all."""
 
     @model_validator(mode="after")
@@ -72,14 +71,14 @@ class Sky(Table):
 class Weather(Table):
     """Transparency: clear nights scatter a little, cloudy ones lose light exponentially."""
 
-    night_scatter_mag: NotNegative = 0.02
+    night_scatter_mag: within(0, 1) = 0.02
     """[mag] Scatter of the zero point from night to night; the default is a photometric site."""
-    exposure_scatter_mag: NotNegative = 0.01
+    exposure_scatter_mag: within(0, 1) = 0.01
     """[mag] Scatter of the zero point from exposure to exposure; the default is a photometric
     site."""
     cloudy_night_fraction: Fraction = 0.1
     """Fraction of nights with thin cloud through which the survey observes; default assumed."""
-    cloud_loss_mean_mag: NotNegative = 0.3
+    cloud_loss_mean_mag: within(0, 2) = 0.3
     """[mag] Mean of the exponential loss of light in such nights; default assumed."""
     calibration_scatter_mag: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     """[mag] Error of the zero point of an exposure at an object: it changes the light that
@@ -95,7 +94,7 @@ class Depth(Table):
     ``m5_coefficient_mag``."""
     residual_probabilities: Probabilities = (0.0, 1.0)
     """Cumulative probabilities of ``residual_mag``."""
-    residual_mag: Annotated[tuple[Finite, ...], Field(min_length=2)] = (0.0, 0.0)
+    residual_mag: Annotated[tuple[within(-10, 10), ...], Field(min_length=2)] = (0.0, 0.0)
     """[mag] Quantiles of what is added to the depth; the default adds nothing."""
 
     @model_validator(mode="after")

@@ -50,15 +50,28 @@ def m5_mag(
     exposure_time_s: np.ndarray,
     extinction_mag_per_airmass: np.ndarray,
     airmass: np.ndarray,
+    noise_loss_mag: np.ndarray = 0.0,
+    dark_sky_mag_per_arcsec2: np.ndarray = 21.0,
 ) -> np.ndarray:
-    """5-sigma depth of visits: equation 6 of Ivezic et al. 2019 (ApJ 873, 111)."""
+    """5-sigma depth of visits in a clear night: equation 6 of Ivezic et al. 2019 (ApJ 873, 111).
+
+    ``noise_loss_mag`` is the depth that a visit of 30 s under a dark sky loses to the noise of the
+    instrument; it is smaller in longer exposures and brighter skies (equation 7).
+    """
+    brightness = 10.0 ** (0.4 * (dark_sky_mag_per_arcsec2 - sky_mag_per_arcsec2))
     return (
         coefficient_mag
+        + _less_noise_loss(noise_loss_mag, exposure_time_s / 30.0 * brightness)
         + 0.50 * (sky_mag_per_arcsec2 - 21.0)
         + 2.5 * np.log10(0.7 / effective_fwhm_arcsec)
         + 1.25 * np.log10(exposure_time_s / 30.0)
         - extinction_mag_per_airmass * (airmass - 1.0)
     )
+
+
+def _less_noise_loss(loss_mag, relative_sky):
+    """Equation 7: what is gained in ``relative_sky`` times the sky of a dark visit of 30 s."""
+    return loss_mag - 1.25 * np.log10(1.0 + (10.0 ** (0.8 * loss_mag) - 1.0) / relative_sky)
 
 
 def sky_mag_per_arcsec2(

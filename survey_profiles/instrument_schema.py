@@ -8,20 +8,24 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from survey_profiles.schema_types import (
-    Finite,
+    ExposureTime,
     Fraction,
+    Gain,
     Magnitude,
     NotNegative,
-    Positive,
     Table,
+    physical,
+    within,
 )
 
 Saturation = Annotated[float, Field(gt=0, le=65535)]  # counts are kept in 16 bits
 _CURVE_RANGE_ANGSTROM = (3000.0, 11_500.0)  # that the spectra of galaxies and supernovae cover
 _LEAST_WIDTH_ANGSTROM = 100.0  # these spectra are tabulated every 10 to 25 Angstrom
 _Offset = Annotated[float, Field(ge=-1, le=1)]
-_Beta = Annotated[float, Field(gt=1)]
+_Beta = Annotated[float, Field(gt=1, le=100)]
 _Scatter = Annotated[float, Field(ge=0, le=0.3)]
+_ReadNoise = physical("read_noise_e")
+MOST_RESAMPLED_PIX = 2.0  # shift that the margin of a resampled stamp allows
 
 
 class Ccd(Table):
@@ -29,9 +33,9 @@ class Ccd(Table):
 
     name: str
     """Name of the detector, as the column ``ccd`` of an exposure table may give it."""
-    gain_e_per_adu: Positive
+    gain_e_per_adu: Gain
     """[electron/ADU] Gain."""
-    read_noise_e: NotNegative
+    read_noise_e: _ReadNoise
     """[electron] Read noise of one pixel, RMS."""
     saturation_adu: Saturation
     """[ADU] Counts at which a pixel saturates."""
@@ -40,15 +44,15 @@ class Ccd(Table):
 class Camera(Table):
     """The detectors; a CCD of ``ccds``, where there are any, overrides the common numbers."""
 
-    pixel_scale_arcsec: Annotated[float, Field(gt=0, le=30)]
+    pixel_scale_arcsec: Annotated[float, Field(ge=1e-3, le=30)]
     """[arcsec/pixel] Pixel scale."""
-    gain_e_per_adu: Positive
+    gain_e_per_adu: Gain
     """[electron/ADU] Gain."""
-    read_noise_e: NotNegative
+    read_noise_e: _ReadNoise
     """[electron] Read noise of one pixel, RMS."""
     saturation_adu: Saturation = 65535.0
     """[ADU] Counts at which a pixel saturates; the default is the limit of 16 bits."""
-    dark_current_e_per_s: NotNegative = 0.0
+    dark_current_e_per_s: within(0, 1e4) = 0.0
     """[electron/s] Dark current of one pixel; the default suits a cooled CCD."""
     cosmic_ray_rate_per_mpix_s: Annotated[float, Field(ge=0, le=100)] = 0.056
     """[1/(megapixel s)] Rate of cosmic rays; the default is 1.5 per cm^2 and minute on 15 micron
@@ -57,7 +61,7 @@ class Camera(Table):
     """Fraction of hot pixels; the default is the order of magnitude of cooled CCDs."""
     bad_column_fraction: Annotated[float, Field(ge=0, le=0.2)] = 5e-4
     """Fraction of bad columns; the default is about one column of 2,048."""
-    pixel_um: Annotated[float, Field(gt=0, le=100)] = 15.0
+    pixel_um: Annotated[float, Field(ge=0.1, le=100)] = 15.0
     """[micron] Physical size of a pixel; sets the length of cosmic-ray tracks in pixels."""
     silicon_um: Annotated[float, Field(gt=0, le=1000)] = 20.0
     """[micron] Depth of silicon in which tracks leave charge; the default is a thinned CCD."""
@@ -87,11 +91,11 @@ class Psf(Table):
     beta_median: Annotated[float, Field(gt=1, le=50)] = 4.765
     """Moffat exponent; the default is the one nearest to Kolmogorov turbulence (Trujillo et al.
     2001, MNRAS 328, 977)."""
-    beta_fwhm_exponent: Finite = 0.0
+    beta_fwhm_exponent: within(-5, 5) = 0.0
     """Slope of ln beta against ln FWHM; the default is one shape at every seeing."""
-    beta_pointing_scatter: NotNegative = 0.0
+    beta_pointing_scatter: within(0, 2) = 0.0
     """Scatter of ln beta from pointing to pointing."""
-    beta_exposure_scatter: NotNegative = 0.0
+    beta_exposure_scatter: within(0, 2) = 0.0
     """Scatter of ln beta from exposure to exposure."""
     beta_range: tuple[_Beta, _Beta] = (1.5, 10.0)
     """Lowest and highest Moffat exponent."""
@@ -130,7 +134,17 @@ class Psf(Table):
             raise ValueError(f"beta_range [low, high] with low < high, not {self.beta_range}")
         if self.model == "library" and not self.library:
             raise ValueError("a path psf.library of an .npz file with model = 'library'")
+        if self.lanczos_order and not self.largest_offset_pix < MOST_RESAMPLED_PIX:
+            raise ValueError(
+                f"position_jitter_pix plus position_offset_pix below {MOST_RESAMPLED_PIX:g} pixels "
+                f"where lanczos_order is above 0, not {self.largest_offset_pix:g}"
+            )
         return self
+
+    @property
+    def largest_offset_pix(self) -> float:
+        """Largest distance of a source from the stamp's centre, on one axis."""
+        return self.position_jitter_pix + max(abs(offset) for offset in self.position_offset_pix)
 
 
 # Of the last letter of a filter's name: extinction and dark sky of Ivezic et al. 2019 (ApJ 873,
@@ -178,28 +192,31 @@ class Band(Table):
     ]
     """Name of the transmission curve; beside ``transmission``, the one nearest in wavelength. Its
     last letter selects the tabulated colours of variable stars."""
-    transmission: tuple[tuple[Finite, NotNegative], ...] | None = None
+    transmission: tuple[tuple[within(0, 1e6), NotNegative], ...] | None = None
     """[Angstrom, any unit] Points (wavelength, photons transmitted) of a curve of your own; by
     default that of ``filter``. Only its shape matters."""
-    exposure_time_s: Positive
+    exposure_time_s: ExposureTime
     """[s] Exposure time."""
-    zero_point_mag: Magnitude
+    zero_point_mag: physical("zero_point_mag")
     """[mag] AB magnitude of 1 ADU/s at airmass 1 in a clear night."""
     extinction_mag_per_airmass: Annotated[float, Field(ge=0, le=2)]
     """[mag/airmass] Atmospheric extinction; by default 0.491, 0.213, 0.126, 0.096, 0.069, 0.17 in
     u, g, r, i, z, y."""
-    dark_sky_mag_per_arcsec2: Magnitude
+    dark_sky_mag_per_arcsec2: physical("sky_mag_per_arcsec2")
     """[mag/arcsec^2] Sky at the zenith without Moon; by default 22.99, 22.26, 21.20, 20.48,
     19.60, 18.61 in u, g, r, i, z, y."""
-    moonlight_factor: NotNegative
+    moonlight_factor: within(0, 100)
     """Scattered moonlight relative to V; by default 1.3, 1.33, 0.71, 0.37, 0.21, 0.14 in u, g, r,
     i, z, y (solar spectrum scattered as wavelength^-4)."""
-    seeing_factor: Positive = 1.0
+    seeing_factor: within(0.1, 10) = 1.0
     """Width of the PSF relative to that of ``seeing``; the default is the same in every band."""
-    depth_offset_mag: Finite = 0.0
+    depth_offset_mag: within(-10, 10) = 0.0
     """[mag] Added to ``limiting_mag`` where ``depth.model`` is "noise"."""
     m5_coefficient_mag: Magnitude | None = None
     """[mag] C_m of Ivezic et al. 2019, equation 6; needed where ``depth.model`` is "m5"."""
+    m5_noise_loss_mag: Annotated[float, Field(ge=0, le=3)] = 0.0
+    """[mag] Depth that a dark visit of 30 s loses to the noise of the instrument: dC_m at infinity
+    of Ivezic et al. 2019, equation 7; the default is an instrument without noise."""
 
     @model_validator(mode="after")
     def _usable_curve(self) -> Band:

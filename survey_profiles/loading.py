@@ -16,6 +16,8 @@ from survey_profiles.profile import Profile
 from survey_profiles.sources import covers, flat_items, holds_number, unsourced_keys
 
 USER_SOURCE = "set by the user"
+_ENCODING = "utf-8-sig"  # with or without the byte-order mark of Windows programs
+_MOST_BYTES = 2**22
 
 
 def profile_names() -> tuple[str, ...]:
@@ -29,7 +31,7 @@ def profile_text(name_or_path: str | Path) -> str:
     where, _ = _read(name_or_path)
     if where in profile_names():
         return (resources.files("survey_profiles") / f"{where}.toml").read_text(encoding="utf-8")
-    return Path(name_or_path).read_text(encoding="utf-8")
+    return Path(name_or_path).read_text(encoding=_ENCODING)
 
 
 def load_profile(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Profile:
@@ -80,12 +82,16 @@ def _read(name_or_path):
 
 def _parse(where, source):
     try:
-        return tomllib.loads(source.read_text(encoding="utf-8"))
+        data = source.read_bytes()
+        if len(data) > _MOST_BYTES:
+            problem = Problem("file", f"{len(data):,} bytes", f"allowed: {_MOST_BYTES:,}.")
+        else:
+            return tomllib.loads(data.decode(_ENCODING))
     except OSError as error:
         problem = Problem("file", error.strerror or "an unreadable file", "allowed: a TOML file.")
     except UnicodeDecodeError:
         problem = Problem("file", "bytes that are not UTF-8", "allowed: a TOML file.")
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits
         problem = Problem("file", f"invalid TOML ({error})", "allowed: TOML, see toml.io.")
     raise ProfileError(where, [problem])
 
@@ -124,7 +130,7 @@ def _toml_value(value):
         return value
     try:
         return tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return value
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from survey_profiles.profile import Profile
 
 MAX_ROUNDS = 40
+_ROUNDS_BEFORE_GIVING_UP = 5
 _VISITS, _SEEING, _SKY, _CLOUD, _DEPTH, _SHAPE = range(6)  # append, never renumber
 Columns = Mapping[str, np.ndarray]  # arrays (pointing, epoch) by name
 
@@ -55,9 +56,12 @@ def draw_pointings(profile: Profile, seed: int, count: int = 2048) -> Pointings:
         if found >= count:
             columns, length = _joined(kept, count)
             return as_pointings(columns, length, np.full(count, -1))
+        if attempt + 1 >= _ROUNDS_BEFORE_GIVING_UP and found * MAX_ROUNDS < attempt * count // 4:
+            break  # far too few for all rounds
+    drawn = (attempt + 1) * count
     problem = Problem(
         "cadence.min_epochs",
-        f"{found} of {MAX_ROUNDS * count} drawn fields with {profile.cadence.min_epochs} exposures",
+        f"{found} of {drawn} drawn fields with {profile.cadence.min_epochs} exposures",
         "allowed: a timetable, airmass and seeing limits that leave enough of them.",
     )
     raise ProfileError(profile.name, [problem])
@@ -218,7 +222,7 @@ def limiting_mag(profile: Profile, columns: Columns, bands: BandValues) -> np.nd
 
 
 def model_m5_mag(profile: Profile, columns: Columns, bands: BandValues) -> np.ndarray:
-    """Ivezic et al. 2019, equation 6, for a clear sky of ``columns["sky_adu"]``."""
+    """Ivezic et al. 2019, equations 6 and 7, for a clear sky of ``columns["sky_adu"]``."""
     sky_mag = depths.sky_mag_per_arcsec2(
         profile.camera, columns["sky_adu"], columns["exposure_time_s"], bands["zero_point_mag"]
     )
@@ -229,6 +233,8 @@ def model_m5_mag(profile: Profile, columns: Columns, bands: BandValues) -> np.nd
         exposure_time_s=columns["exposure_time_s"],
         extinction_mag_per_airmass=bands["extinction_mag_per_airmass"],
         airmass=columns["airmass"],
+        noise_loss_mag=bands["m5_noise_loss_mag"],
+        dark_sky_mag_per_arcsec2=bands["dark_sky_mag_per_arcsec2"],
     )
 
 

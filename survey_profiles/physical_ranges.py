@@ -6,6 +6,7 @@ quantity, for instance the -999, -99, 99 and 99.999 that catalogues write for no
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +37,7 @@ PHYSICAL_RANGES = {
     "sky_adu": PhysicalRange(0, 1e7, "ADU"),
     "zero_point_mag": PhysicalRange(5, 40, "mag"),
     "limiting_mag": PhysicalRange(0, 40, "mag"),
+    "sky_mag_per_arcsec2": PhysicalRange(0, 40, "mag"),
     "gain_e_per_adu": PhysicalRange(1e-6, 1e6, "electrons/ADU"),
     "read_noise_e": PhysicalRange(0, 1e4, "electrons"),
     "pixel_scale_arcsec": PhysicalRange(1e-3, 100, "arcsec"),
@@ -51,7 +53,10 @@ PHYSICAL_RANGES = {
 
 
 def filled(values: ArrayLike) -> NDArray[np.float64]:
-    """Values as float64, NaN where they are masked or None.
+    """Values as float64, NaN where they are masked, None or the NA of pandas.
+
+    NumPy masked arrays, columns and masked values of astropy, arrays of pandas and sequences of
+    any of them are understood.
 
     Raises
     ------
@@ -64,7 +69,28 @@ def filled(values: ArrayLike) -> NDArray[np.float64]:
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
     if hasattr(values, "unmasked"):  # astropy.utils.masked.Masked
         return np.where(values.mask, np.nan, np.asarray(values.unmasked, dtype=np.float64))
+    if is_missing(values):
+        return np.array(np.nan)
+    if isinstance(values, list | tuple) and any(_may_be_masked(value) for value in values):
+        return np.array([filled(value) for value in values])
+    if isinstance(values, np.ndarray) and values.dtype == object:
+        flat = [np.nan if is_missing(value) else value for value in values.flat]
+        return np.array(flat, dtype=np.float64).reshape(values.shape)
     return np.asarray(values, dtype=np.float64)
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value is None, a masked one of NumPy, or the NA of pandas."""
+    return value is None or value is np.ma.masked or type(value).__name__ == "NAType"
+
+
+def _may_be_masked(value):
+    return (
+        is_missing(value)
+        or isinstance(value, list | tuple | np.ma.MaskedArray)
+        or hasattr(value, "to_numpy")
+        or hasattr(value, "unmasked")
+    )
 
 
 def known(quantity: str, values: ArrayLike) -> NDArray[np.float64]:
@@ -91,6 +117,9 @@ def check_known(quantity: str, values: ArrayLike, error: type[UserError] = UserE
     UserError
         Of the type ``error``.
     """
+    low, high, _ = PHYSICAL_RANGES[quantity]
+    if isinstance(values, Real) and low <= values <= high:
+        return
     values = np.atleast_1d(filled(values))
     bad = values[np.isnan(known(quantity, values))]
     if bad.size:

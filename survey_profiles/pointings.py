@@ -52,6 +52,8 @@ class Pointings:
         Index into ``profile.camera.ccds``; -1 where a table does not fix it.
     unused_rows : mapping of str to int
         Rows of the table that are left out, by reason; empty for drawn pointings.
+    julian_dates : int
+        Times of the table that were Julian dates and were converted to MJD.
     """
 
     mjd: np.ndarray
@@ -68,6 +70,7 @@ class Pointings:
     n_epochs: np.ndarray
     ccd: np.ndarray
     unused_rows: Mapping[str, int] = field(default_factory=dict, compare=False)
+    julian_dates: int = field(default=0, compare=False)
 
     def __len__(self) -> int:
         return len(self.n_epochs)
@@ -109,6 +112,7 @@ def as_pointings(
     n_epochs: ArrayLike,
     ccd: ArrayLike,
     unused_rows: Mapping[str, int] | None = None,
+    julian_dates: int = 0,
 ) -> Pointings:
     """A ``Pointings`` of packed columns (pointing, epoch), in its data types."""
     return Pointings(
@@ -117,6 +121,7 @@ def as_pointings(
         n_epochs=np.asarray(n_epochs, dtype=np.int16),
         ccd=np.asarray(ccd, dtype=np.int16),
         unused_rows=dict(unused_rows or {}),
+        julian_dates=julian_dates,
         **{name: columns[name].astype(np.float32) for name in _FLOAT_COLUMNS},
     )
 

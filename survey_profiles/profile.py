@@ -15,7 +15,7 @@ from skyreel.errors import nearest
 from survey_profiles.cadence_schema import Cadence
 from survey_profiles.conditions_schema import Depth, Seeing, Sky, Weather
 from survey_profiles.instrument_schema import Band, Camera, Psf
-from survey_profiles.schema_types import Fraction, Magnitude, NotNegative, Table
+from survey_profiles.schema_types import Fraction, Magnitude, Table, within
 from survey_profiles.sources import covers, flat_items, source_of
 
 DEFAULT_SOURCE = "default value (not in the file)"
@@ -33,7 +33,7 @@ class StarField(Table):
     """[mag] Brightest target in the reference band."""
     faint_mag: Magnitude
     """[mag] Faintest target in the reference band, near the depth of an exposure."""
-    neighbours_per_arcmin2: NotNegative = 3.0
+    neighbours_per_arcmin2: within(0, 1e4) = 3.0
     """[1/arcmin^2] Stars around a target; the default suits high galactic latitude."""
     neighbour_faint_mag: Magnitude
     """[mag] Faintest neighbour in the reference band; by default ``faint_mag``."""

@@ -7,11 +7,26 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from survey_profiles.physical_ranges import PHYSICAL_RANGES
+
+
+def within(low: float, high: float) -> Any:
+    """The type of a number between two limits, both allowed."""
+    return Annotated[float, Field(ge=low, le=high, allow_inf_nan=False)]
+
+
+def physical(quantity: str) -> Any:
+    """The type of a number within the range of a quantity."""
+    return within(*PHYSICAL_RANGES[quantity][:2])
+
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Magnitude = Annotated[float, Field(ge=-5, le=40, allow_inf_nan=False)]
+Gain = physical("gain_e_per_adu")
+ExposureTime = physical("exposure_time_s")
+Width = physical("seeing_fwhm_arcsec")
 Probabilities = Annotated[tuple[Fraction, ...], Field(min_length=2)]
 
 

@@ -130,7 +130,11 @@ def predict_split(
         "data": {"path": str(split.path), **dataset_identity(split)},
         "versions": versions("skyreel", "numpy"),
     }
+    if notes := split.notes():
+        attributes["notes"] = notes
     _write(out, predictions, attributes)
+    for note in notes:
+        console.print(note)
     console.print(f"Predictions after every image of {len(split):,} objects: {out}")
     if (predictions.label >= 0).any():
         _score(predictions, report, console, model, split, attributes["versions"])

@@ -120,6 +120,8 @@ def compare_models(
         with Bars(console) as bars:
             report = _report(out, found, split, threads, bars)
         write_comparison(report, out)
+    for note in split.notes():
+        console.print(note)
     console.print(_table(report.comparison))
     console.print(f"The whole comparison: {out / PAGE}")
     return report.comparison

@@ -98,6 +98,8 @@ def _make_features(table: FeatureTable, out: Path, threads: int, console: Consol
     if exported:
         export_table(table.path, out)
         table.path.unlink()
+    for note in table.split.notes():
+        console.print(note)
     console.print(
         f"{len(table.config.feature_names)} features of {len(table.split):,} objects in "
         f"{seconds:.1f} s: {out}"
@@ -126,19 +128,25 @@ def _make_curve_features(curves, out, threads, console):
         raise ClassifierError(f"{out} exists already. Give another --out, or remove it.")
     if not curves.exists():
         raise ClassifierError(f"{curves}: there is no such file.")
-    from classifier.features.curve_table import write_curve_features
-    from skyreel.console import Bars
+    from classifier.features.curve_table import read_curves, write_curve_features
+    from skyreel.console import Bars, status
     from skyreel.tables import export_table
 
     start = time.time()
+    with status(console, "Reading the light curves"):
+        table = read_curves(curves)
     with Bars(console) as bars, TemporaryDirectory() as folder:
-        advance = bars.add(out.name, None, unit="curves")
+        advance = bars.add(out.name, len(table.names), unit="curves")
         exported = out.suffix.lower() != ".parquet"
         parquet = Path(folder) / "features.parquet" if exported else out
-        n_curves = write_curve_features(curves, parquet, threads=threads, on_progress=advance)
+        n_curves = write_curve_features(table, parquet, threads=threads, on_progress=advance)
         if exported:
             export_table(parquet, out)
-    console.print(f"Features of {n_curves:,} light curves in {time.time() - start:.1f} s: {out}")
+    seconds = time.time() - start
+    _write_record(out, {"curves": str(curves), **table.record()}, seconds)
+    if summary := table.summary():
+        console.print(summary)
+    console.print(f"Features of {n_curves:,} light curves in {seconds:.1f} s: {out}")
 
 
 def _write_record(out, settings, seconds):

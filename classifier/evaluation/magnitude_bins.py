@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from classifier.evaluation.bootstrap import spread
 from classifier.evaluation.metrics import Scores, mean_of_known, ratio
 from skyreel.errors import EvaluationError
+from survey_profiles.physical_ranges import filled
 
 OBJECTS_PER_BIN = 20  # a whole magnitude with fewer is not a bin
 OBJECTS_PER_CLASS = 5  # in every bin of the matched recall
@@ -53,7 +54,7 @@ def magnitude_bins(magnitude: np.ndarray, edges: ArrayLike | None = None) -> np.
         low, count = np.unique(np.floor(known), return_counts=True)
         low = low[count >= OBJECTS_PER_BIN].astype(float)
         return np.stack([low, low + 1], axis=1)
-    edges = np.asarray(edges, dtype=float)
+    edges = filled(edges)
     if edges.ndim != 1 or edges.size < 2 or not (np.diff(edges) > 0).all():
         raise EvaluationError(
             f"magnitude_edges {edges.tolist()}; give two or more, in increasing order."

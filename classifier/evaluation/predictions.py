@@ -3,17 +3,58 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from skyreel.errors import EvaluationError
+from survey_profiles.physical_ranges import filled
 
 _SUM_TOLERANCE = 1e-3  # float32 sums, and models that store float16
+
+
+def _float32(values):
+    """NaN where masked."""
+    plain = type(values) is np.ndarray and values.dtype.kind == "f"
+    return np.asarray(values if plain else filled(values), dtype=np.float32)
+
+
+def _whole(values, masked=None):
+    """Whole numbers; ``masked`` where they are masked, which is refused if it is None."""
+    values = filled(values) if not isinstance(values, np.ndarray) or _has_mask(values) else values
+    if masked is not None and values.dtype.kind == "f":
+        values = np.where(np.isnan(values), masked, values)
+    with np.errstate(invalid="ignore"):
+        found = values.astype(int)
+    if values.dtype.kind == "f" and not (found == values).all():
+        raise ValueError("a number is unknown or not whole")
+    return found
+
+
+def _has_mask(values):
+    return isinstance(values, np.ma.MaskedArray) or hasattr(values, "unmasked")
+
+
+def _names(values):
+    if np.ma.is_masked(values):
+        raise ValueError("a name is masked")
+    return np.asarray(values)
+
+
+_AS_ARRAY = {
+    "probabilities": _float32,
+    "label": partial(_whole, masked=-1),
+    "n_images": _whole,
+    "magnitude": _float32,
+    "object_id": _names,
+}
 
 
 @dataclass(frozen=True)
 class Predictions:
     """Class probabilities of objects after 1, 2, ... images, checked on construction.
+
+    Masked elements are unknown: NaN, and -1 among labels.
 
     Attributes
     ----------
@@ -45,11 +86,12 @@ class Predictions:
     object_id: np.ndarray
 
     def __post_init__(self) -> None:
-        types = {"probabilities": np.float32, "label": int, "n_images": int}
-        types |= {"magnitude": np.float32, "object_id": None}
         object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
-        for name, dtype in types.items():
-            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=dtype))
+        for name, as_array in _AS_ARRAY.items():
+            try:
+                object.__setattr__(self, name, as_array(getattr(self, name)))
+            except (TypeError, ValueError, OverflowError) as error:
+                raise EvaluationError(f"predictions: {name} cannot be used ({error}).") from None
         self._check_shapes()
         self._check_objects()
         self._check_probabilities()

@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from classifier.features.distribution import mean_of
+from classifier.features.period_search import time_rounding
 
 SLOT_DAY = 1.0
 _STETSON_SLOTS = 100  # slots in FATS's StetsonK_AC
@@ -46,15 +47,17 @@ def slotted_autocorrelation(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of the slots that hold a pair, and their mean product over that of slot 0.
 
-    Slot k holds pairs separated by k - 1/2 to k + 1/2 slots; slot 0 also every point with itself.
+    Slot k holds pairs separated by k - 1/2 to below k + 1/2 slots, within the rounding of the
+    times; slot 0 also every point with itself.
     """
     n = time.size
-    n_slots = int((time[-1] - time[0]) / SLOT_DAY + 0.5) + 1
+    half = 0.5 + 4.0 * time_rounding(time) / SLOT_DAY
+    n_slots = int((time[-1] - time[0]) / SLOT_DAY + half) + 1
     product, pairs = np.zeros(n_slots), np.zeros(n_slots)
     product[0], pairs[0] = (deviation**2).sum(), n
     for i in range(n):
         for j in range(i + 1, n):
-            k = int((time[j] - time[i]) / SLOT_DAY + 0.5)
+            k = int((time[j] - time[i]) / SLOT_DAY + half)
             product[k] += deviation[i] * deviation[j]
             pairs[k] += 1.0
     slot = np.flatnonzero(pairs)

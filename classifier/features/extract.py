@@ -1,7 +1,7 @@
 """All features of one light curve, or of a padded batch on threads.
 
-A point is used if its time, magnitude and error are finite and its error is above zero. Every
-curve is processed separately: neither threads nor the division into batches change a bit.
+A point is used if its time, magnitude and error are finite and not masked, and its error is
+above zero. Every curve is processed separately: neither threads nor the division into batches change a bit.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from classifier.features.names import FEATURES, FREQUENCIES, HARMONIC_COLUMNS, H
 from classifier.features.period_search import fill_periods
 from classifier.features.slopes import fill_slopes
 from skyreel.errors import ClassifierError
+from survey_profiles.physical_ranges import filled
 
 LONGEST_DAY = 1e5  # beyond any survey; detects times in seconds
 _CURVES_PER_JOB = 256
@@ -30,14 +31,16 @@ def features_of(time: ArrayLike, magnitude: ArrayLike, error: ArrayLike) -> dict
     Parameters
     ----------
     time, magnitude, error : array_like, shape (point,)
-        In days, mag and mag. Points that are not finite or have no positive error are left out.
+        In days, mag and mag. Points that are masked, not finite, or without a positive error are
+        left out.
 
     Raises
     ------
     ClassifierError
-        Arrays of different lengths; times that do not increase or span more than 100,000 days.
+        Arrays of different lengths, or that hold no numbers; times that do not increase or span
+        more than 100,000 days.
     """
-    curve = [np.asarray(values, dtype=np.float64)[None] for values in (time, magnitude, error)]
+    curve = [_numbers(values)[None] for values in (time, magnitude, error)]
     n_points = [curve[0].shape[-1]] if curve[0].ndim == 2 else [0]
     values = features_of_batch(*curve, n_points)[0]
     return dict(zip(FEATURES, values.tolist(), strict=True))
@@ -69,7 +72,7 @@ def features_of_batch(
         100,000 days. The message names the first such curve.
     """
     time, magnitude, error = (
-        np.ascontiguousarray(values, dtype=np.float64) for values in (time, magnitude, error)
+        np.ascontiguousarray(_numbers(values)) for values in (time, magnitude, error)
     )
     n_points = _checked_counts(time, magnitude, error, n_points)
     if threads < 1:
@@ -86,6 +89,13 @@ def features_of_batch(
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(work, range(0, len(time), _CURVES_PER_JOB)))
     return found
+
+
+def _numbers(values):
+    try:
+        return filled(values)
+    except (TypeError, ValueError) as error:
+        raise ClassifierError(f"features: numbers are needed ({error}).") from None
 
 
 def _with_views(found):

@@ -3,7 +3,9 @@
 Frequencies are k/(6 T) for k = 1, 2, ..., 300 n, where T is the time from the first to the last
 of n points: ``ofac`` 6 and ``hifac`` 100 of Press & Rybicki 1989 (ApJ 338, 277). A frequency is
 represented by its number k, a time by the phase step between neighbouring frequencies, so that
-neither the unit of time nor its origin matters.
+neither the unit of time nor its origin matters. In evenly sampled data frequencies have aliases of
+equal power: the lowest frequency is taken. Powers and phases count as equal within the rounding of
+the times, which grows with their distance from the origin.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ INDEPENDENT_PER_POINT = 100  # Press & Rybicki's estimate of independent frequen
 REACH = 63  # frequencies on either side of an anchor computed from its products
 _WIDTH = 2 * REACH + 1
 _TIE = 1e-9  # relative difference of peaks that are aliases: the lowest frequency is taken
+_TIME_ROUNDING = 2.0**-52  # of a time, as a share of it
 _ONE_PHASE = 1e-7  # relative determinant below which all points have the same phase
 
 
@@ -65,13 +68,24 @@ def power_of(steps: np.ndarray, window: np.ndarray, deviation: np.ndarray) -> np
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def highest_peak(power: np.ndarray) -> int:
-    """Number k of the highest peak; of peaks that differ by rounding alone, the lowest k."""
-    best = 0
-    for k in range(1, power.size):
-        if power[k] > power[best] * (1.0 + _TIE):
-            best = k
-    return best + 1
+def highest_peak(power: np.ndarray, rounding_rad: float = 0.0, noise: float = 1.0) -> int:
+    """Number k of the highest peak; of peaks that differ by rounding alone, the lowest k.
+
+    ``rounding_rad`` is that of a `phase_steps`, ``noise`` the square root of the sum of squares
+    over the power of the peak. A sum of terms of random sign changes by so many times their phase.
+    """
+    highest = np.argmax(power)
+    tie = max(_TIE, 4.0 * rounding_rad * (highest + 1) * noise)
+    for k in range(highest):
+        if power[k] * (1.0 + tie) >= power[highest]:
+            return k + 1
+    return highest + 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def time_rounding(time: np.ndarray) -> float:
+    """Rounding of increasing times (point,), in their unit."""
+    return _TIME_ROUNDING * max(abs(time[0]), abs(time[-1]))
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -169,17 +183,19 @@ def fill_periods(
         return
     steps = phase_steps(time)
     window = window_sums(steps, magnitude.size)
-    cycles = (time - time[0]) / (OVERSAMPLING * (time[-1] - time[0]))  # of the first frequency
+    slowest_day = OVERSAMPLING * (time[-1] - time[0])  # period of the first frequency
+    cycles, rounding = (time - time[0]) / slowest_day, time_rounding(time) / slowest_day
     for frequency in range(FREQUENCIES):
         harmonics[frequency, 0] = 0.0
         left = (residual**2).sum()
         if left > _ROUNDING * squares:
             power = power_of(steps, window, residual)
-            k = highest_peak(power)
+            noise = math.sqrt(left / power.max())
+            k = highest_peak(power, 2.0 * math.pi * rounding, noise)
             if frequency == 0:
-                row["PeriodLS"] = OVERSAMPLING * (time[-1] - time[0]) / k
+                row["PeriodLS"] = slowest_day / k
                 row["Period_fit"] = false_alarm_probability(power[k - 1] / left, magnitude.size)
-                _fill_folded(row, magnitude, k * cycles)
+                _fill_folded(row, magnitude, k * cycles, k * rounding)
             _subtract_harmonics(harmonics[frequency], residual, k * cycles, squares)
 
 
@@ -194,12 +210,25 @@ def false_alarm_probability(share: float, n: int) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _fill_folded(row, magnitude, cycles):
+def _fill_folded(row, magnitude, cycles, rounding):
     """Psi_CS and Psi_eta of the curve folded with twice the period, as in FATS."""
-    phase = 0.5 * cycles
-    folded = magnitude[np.argsort(phase - np.floor(phase), kind="mergesort")]
+    folded = magnitude[_order_of_phases(0.5 * cycles, 4.0 * rounding)]
     row["Psi_CS"] = cumulative_range(folded)
     row["Psi_eta"] = mean_square_step(folded)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _order_of_phases(cycles, rounding):
+    """Points in the order of their phases; those of equal phase in the order of their times."""
+    phase = cycles - np.floor(cycles)
+    phase[phase >= 1.0 - rounding] = 0.0
+    last = -np.inf
+    for i in np.argsort(phase, kind="mergesort"):
+        if phase[i] - last <= rounding:
+            phase[i] = last
+        else:
+            last = phase[i]
+    return np.argsort(phase, kind="mergesort")
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

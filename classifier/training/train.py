@@ -14,7 +14,7 @@ from classifier.features.feature_table import dataset_identity
 from classifier.image_selection import ImageSelection
 from classifier.models.model_card import CARD, stored_settings, upgraded, write_card
 from classifier.models.recurrent import build_network, full_choices
-from classifier.models.recurrent.backend import keras
+from classifier.models.recurrent.backend import keras, own_settings
 from classifier.models.recurrent.trained_network import (
     FORMAT_VERSION,
     KIND,
@@ -120,6 +120,7 @@ class NetworkTraining:
         """Whether the model is there."""
         return (self.folder / CARD).is_file()
 
+    @own_settings()
     def run(self, on_step: OnStep = lambda done, total, numbers: None) -> Network:
         """Do what is not done yet.
 

@@ -14,6 +14,7 @@ from classifier.network_inputs import Inputs, inputs_of
 from skyreel.errors import ClassifierError
 
 _BATCH = 256
+_READ_OBJECTS = 64  # of a chunk; none is read of which no object is wanted
 _ACCURACIES_AFTER = (1, 3, 6, 10)
 
 
@@ -36,9 +37,10 @@ class ValidationSet:
         labelled = np.flatnonzero(split.labels >= 0)
         places = np.linspace(0, labelled.size - 1, min(most, labelled.size))
         rows, selected, found = labelled[places.astype(int)], SelectedSplit(split, selection), []
-        for first, end in split.blocks():
+        for first, end in split.blocks(_READ_OBJECTS):
             wanted = rows[(rows >= first) & (rows < end)] - first
-            found.append(inputs_of(selected.stamps(first, end)).of(wanted))
+            if wanted.size:
+                found.append(inputs_of(selected.stamps(first, end).of(wanted)))
         inputs = Inputs.joined(found)
         known = inputs.n_images > 0
         if not known.any():

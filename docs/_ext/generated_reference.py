@@ -51,7 +51,15 @@ def setup(app: Any) -> dict[str, Any]:
 def write_all() -> None:
     """Write every generated file whose text has changed."""
     GENERATED.mkdir(exist_ok=True)
-    for make in (api, commands, profile_keys, simulated_arrays, real_arrays, alert_arrays):
+    for make in (
+        api,
+        commands,
+        profile_keys,
+        simulated_arrays,
+        real_arrays,
+        alert_arrays,
+        physical_ranges,
+    ):
         path, text = GENERATED / f"{make.__name__}.md", "\n".join(make()) + "\n"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
@@ -134,6 +142,15 @@ def array_table(specs: Any) -> Iterator[str]:
     for spec in specs:
         cells = (f"`{spec.name}`", ", ".join(spec.dimensions), spec.dtype, spec.unit or "-")
         yield f"| {' | '.join(cells)} | {spec.description} |"
+
+
+def physical_ranges() -> Iterator[str]:
+    """Table of the ranges of physical values."""
+    from survey_profiles.physical_ranges import PHYSICAL_RANGES
+
+    yield "| quantity | lowest | highest | unit |\n| --- | --- | --- | --- |"
+    for name, (low, high, unit) in PHYSICAL_RANGES.items():
+        yield f"| `{name}` | {low:g} | {high:g} | {unit or '-'} |"
 
 
 # --- commands -----------------------------------------------------------------------------------

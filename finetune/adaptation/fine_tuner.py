@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from classifier.models.model_card import write_card
-from classifier.models.recurrent.backend import keras
+from classifier.models.recurrent.backend import keras, own_settings
 from classifier.models.recurrent.trained_network import WEIGHTS, Network, save_weights
 from classifier.network_inputs import Inputs
 from finetune.adaptation.gradient import TrainingSet, train_by_gradient
@@ -103,6 +103,7 @@ class FineTuner:
         for variable, value in zip(self.network.variants.whole.weights, self._initial, strict=True):
             variable.assign(value)
 
+    @own_settings()
     def fit(
         self,
         inputs: Inputs,

@@ -33,7 +33,9 @@ def ingest(
     ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option(help="CSV table with the columns candid or object, and label."),
+        typer.Option(
+            help="Table with candid or object, and label: CSV, ECSV, FITS, Parquet or JSON."
+        ),
     ] = None,
     classes: Annotated[str | None, commands.CLASSES] = None,
     quiet: commands.Quiet = False,

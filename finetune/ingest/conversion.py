@@ -27,12 +27,14 @@ from simulator.dataset.plan import PACKAGES
 from simulator.dataset.settings import refuse_other_settings
 from simulator.dataset.writer import DatasetWriter
 from skyreel.atomic_files import folder_lock
+from skyreel.commands import check_folder
 from skyreel.console import Bars, new_console
 from skyreel.errors import IngestError, Interrupted, StoreError
 from skyreel.provenance import versions
 
 SPLIT = "test"
 _UNFINISHED = ".unfinished"
+_AFTER_FAILURE = "Nothing is kept: make room and run the same command again."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ class Request:
         Rows and columns of a stamp, odd; None: the most common.
     quiet : bool
     labels : Path or None
-        CSV table of labels.
+        Table of labels, see `finetune.ingest.labels.read_labels`.
     classes : tuple of str
         Classes to keep; empty: all.
     """
@@ -132,11 +134,7 @@ def _check_request(request):
     size, out = request.size_pix, request.out
     if size is not None and not (1 <= size <= MAX_SIZE_PIX and size % 2):
         raise IngestError(f"--size {size}; allowed are odd numbers from 1 to {MAX_SIZE_PIX}.")
-    parent = out.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise IngestError(f"{out}: {parent} is not a folder that can be written to.")
+    check_folder(out, dataset=True)
 
 
 def _settings(request, profile, files):
@@ -185,14 +183,17 @@ def write(
         n_epochs=max(gathered.n_epochs),
         size_pix=gathered.size_pix(size_pix),
         inputs=input_files({"psf_library": gathered.profile.psf.library}),
+        after_failure=_AFTER_FAILURE,
     )
     try:
         with writer, PhotometryFile(out) as photometry:
             _fill(writer, gathered, photometry)
-            photometry.finish()
-            unfinished.rename(out)
+            if not _is_complete(out, settings):  # unless another process has made it meanwhile
+                photometry.finish()
+                unfinished.rename(out)
     except OSError as error:
-        raise StoreError(f"{out}: cannot be written ({error.strerror or error}).") from error
+        reason = error.strerror or error
+        raise StoreError(f"{out}: cannot be written ({reason}). {_AFTER_FAILURE}") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

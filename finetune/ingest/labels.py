@@ -1,39 +1,33 @@
-"""The CSV table of labels, and the selection of classes."""
+"""The table of labels, and the selection of classes."""
 
 from __future__ import annotations
 
-import csv
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from finetune.ingest.class_names import class_of
+from finetune.ingest.text_tables import read_text_table
 from finetune.readers.protocol import RealSequence, Skipped, printable
 from skyreel.errors import IngestError
 
+# Names of columns in lower case, without Fink's prefixes; of several, the first is used.
 _ALERT_COLUMNS = ("candid", "alert", "alert_id", "diasourceid")
-_OBJECT_COLUMNS = ("objectid", "object", "object_id", "oid", "diaobjectid")
-_LABEL_COLUMNS = ("label", "class", "classification")
+_NAME_LISTS = ("internal_names", "internal_name", "disc. internal name/s")  # of TNS: A, B, ...
+_OBJECT_COLUMNS = (
+    *("objectid", "object", "object_id", "oid", "diaobjectid", "ztfid", "ztf_id", "obj_id"),
+    *_NAME_LISTS,
+)
+_LABEL_COLUMNS = (
+    *("label", "class", "classification", "class_name", "classname", "classalerce"),
+    *("finkclass", "fink_class", "spec_class", "type", "obj. type", "object_type"),
+)
 _DOCTORED_COLUMN = "meta_doctored"
-# Names that surveys and brokers use for the simulated classes; other names are kept.
-_SAME_CLASS = {
-    "SN": r"(sn|supernova)e?([ _-]?(i|ia|ib|ic|ibc|ii|iip|iil|iin|iib)([ _-].*)?)?",
-    "AST": r"ast|asteroids?|sso|solar[ _-]system object",
-    "RRL": r"rrl|rrlyr(ae)?|rr[ _-]?lyrae?|rrab|rrc",
-    "CEP": r"ceph?|cepheids?|dcep|delta[ _-]?cep",
-    "EB": r"eb|ea|ew|eclipsing[ _-]binar(y|ies)|eclipsing",
-    "NV": r"nv|non[ _-]?variable|constant",
-    "GAL": r"gal|galax(y|ies)",
-}
-
-
-def class_of(label: str) -> str:
-    """Name of the class that a label means: the simulator's where it has one."""
-    for name, pattern in _SAME_CLASS.items():
-        if re.fullmatch(pattern, label.strip(), flags=re.IGNORECASE):
-            return name
-    return label.strip()
+_NO_LABEL = ("", "-", "--", "---", "nan", "none", "null", "n/a")
+_LONGEST_NAME = 200
+_NAMED = 3
 
 
 @dataclass
@@ -41,7 +35,7 @@ class Labels:
     """Labels by alert or by object.
 
     ``doctored`` are the keys with overwritten metadata (column meta_doctored), ``used`` those of
-    sequences that were read.
+    sequences that were read. ``renamed`` counts rows by (label, class) where the names differ.
     """
 
     path: Path
@@ -49,9 +43,64 @@ class Labels:
     by_object: dict[str, list[str]] = field(default_factory=dict)
     doctored: set = field(default_factory=set)
     used: set = field(default_factory=set)
+    renamed: Counter = field(default_factory=Counter)
+    _contradicting: set = field(default_factory=set)
+    _problems: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _n_problems: Counter = field(default_factory=Counter)
 
     def __len__(self) -> int:
         return len(self.by_alert) + len(self.by_object)
+
+    def add(
+        self, line: int, label: str, alert_id: str, names: Iterable[str], doctored: bool
+    ) -> None:
+        """Label an alert if there is an identifier of one, else objects; note rows of neither."""
+        if alert_id:
+            keys = self._alerts(line, alert_id)
+        else:
+            keys = [name for name in names if name]
+            if not keys:
+                self._left_out("have a label and no name", f"line {line}")
+            if any(len(name) > _LONGEST_NAME or not name.isprintable() for name in keys):
+                self._left_out("have no name that can be printed", f"line {line}")
+                keys = []
+        name = class_of(label)
+        for key in keys:
+            if isinstance(key, int):
+                self._label_alert(key, name, line)
+            else:
+                self.by_object.setdefault(key, []).append(name)
+            if doctored:
+                self.doctored.add(key)
+        if keys and name != label:
+            self.renamed[label, name] += 1
+
+    def _alerts(self, line, text):
+        if text.isascii() and text.isdecimal() and len(text) < 20 and int(text) < 2**63:
+            return [int(text)]
+        found = f"line {line}: {text[:40]!r} is no identifier of an alert. Spreadsheets drop digits"
+        self._left_out("have no identifier of an alert", f"{found} of such numbers")
+        return []
+
+    def _label_alert(self, key, name, line):
+        before = self.by_alert.get(key, name)
+        if before != name or key in self._contradicting:
+            self._contradicting.add(key)
+            self.by_alert.pop(key, None)
+            what = f"line {line} labels alert {key} both {before} and {name}"
+            self._left_out("contradict another; their alerts are unlabelled", what)
+        else:
+            self.by_alert[key] = name
+
+    def _left_out(self, why, where):
+        self._n_problems[why] += 1
+        if len(self._problems[why]) < _NAMED:
+            self._problems[why].append(where)
+
+    def problem_sentences(self) -> Iterator[str]:
+        """One sentence for each reason why rows were left out."""
+        for why, count in self._n_problems.most_common():
+            yield f"{count:,} rows {why}: {'; '.join(self._problems[why])}."
 
     def names_of(self, sequence: RealSequence) -> list[str]:
         """All labels of an object and its alerts."""
@@ -71,28 +120,20 @@ class Labels:
 
 
 def read_labels(path: Path) -> Labels:
-    """Read a CSV table of labels.
+    """Read a table of labels: CSV, ECSV, FITS, Parquet, JSON or JSON lines.
 
     Columns are candid (or alert, alert_id, diaSourceId), object (or objectId, object_id, oid,
-    diaObjectId) and label (or class, classification), in upper or lower case. A row with an alert
-    and an object labels the alert.
+    diaObjectId, ZTFID, internal_names) and label (or class, classification, class_name, type,
+    finkclass), in upper or lower case. A row with an alert and an object labels the alert. Names
+    and identifiers are text, to the last digit. Rows that cannot be used are left out and noted.
 
     Raises
     ------
     IngestError
-        It cannot be read, or a column is missing.
+        It cannot be read, a column is missing, or no row can be used.
     """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            return _labels(path, csv.DictReader(file))
-    except OSError as error:
-        raise IngestError(f"{path}: labels cannot be read ({error.strerror}).") from None
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise IngestError(f"{path} is not a CSV table that can be read ({error}).") from None
-
-
-def _labels(path, rows):
-    columns = {str(name).strip().lower(): name for name in rows.fieldnames or ()}
+    table = read_text_table(path)
+    columns = _columns(table.names)
     alert, obj, label = (
         _first(columns, n) for n in (_ALERT_COLUMNS, _OBJECT_COLUMNS, _LABEL_COLUMNS)
     )
@@ -101,44 +142,35 @@ def _labels(path, rows):
         raise IngestError(
             f"{path} has the columns {found}; labels need candid or object (or both), and label."
         )
-    labels, doctored = Labels(path), columns.get(_DOCTORED_COLUMN)
-    for row in rows:
-        text = (row[label] or "").strip()
-        key = _key(path, rows.line_num, row, alert, obj)
-        if not text or key is None:
-            continue
-        if isinstance(key, int):
-            labels.by_alert[key] = _agreed(path, labels.by_alert.get(key), class_of(text), key)
-        else:
-            labels.by_object.setdefault(key, []).append(class_of(text))
-        if doctored and (row[doctored] or "0").strip().lower() not in ("0", "false", ""):
-            labels.doctored.add(key)
+    labels, chosen = Labels(path), [label, alert, obj, columns.get(_DOCTORED_COLUMN)]
+    several = obj is not None and _normalised(obj) in _NAME_LISTS
+    present = [name for name in dict.fromkeys(chosen) if name is not None]
+    for line, cells in table.rows(present):
+        row = dict(zip(present, (cell.strip() for cell in cells), strict=True))
+        text, alert_id, name, doctored = (row.get(column, "") for column in chosen)
+        if text.lower() not in _NO_LABEL:
+            names = re.split(r"[,;\s]+", name) if several else [name]
+            labels.add(line, text, alert_id, names, doctored.lower() not in ("0", "false", ""))
     if not len(labels):
-        raise IngestError(f"{path} has no labels.")
+        problem = next(iter(labels.problem_sentences()), "")
+        raise IngestError(f"{path} has no labels that can be used. {problem}".rstrip())
     return labels
+
+
+def _columns(names):
+    """Names as they are, by their names in lower case without prefix; of equal ones the first."""
+    found = {}
+    for name in names:
+        found.setdefault(_normalised(name), name)
+    return found
+
+
+def _normalised(name):
+    return re.sub(r"^[idv]:", "", name.strip().lower())
 
 
 def _first(columns, names):
     return next((columns[name] for name in names if name in columns), None)
-
-
-def _key(path, line, row, alert, obj):
-    """Identifier of the alert of a row, or else name of its object."""
-    text = (row[alert] or "").strip() if alert else ""
-    if text:
-        if not text.isdecimal():
-            raise IngestError(
-                f"{path}, line {line}: {text[:40]!r} is no identifier of an alert. Spreadsheets "
-                "drop digits of such numbers when they save a table."
-            )
-        return int(text)
-    return ((row[obj] or "").strip() or None) if obj else None
-
-
-def _agreed(path, before, now, key):
-    if before not in (None, now):
-        raise IngestError(f"{path} labels alert {key} both {before} and {now}.")
-    return now
 
 
 @dataclass
@@ -174,10 +206,13 @@ class Selection:
             notes += (f"{sequence.object_id} has the labels {counts}: taken as {used}.",)
         return replace(sequence, class_name=first, notes=notes)
 
-    def unused(self) -> list[Skipped]:
-        """A note on labels of objects that were not read, if there are any."""
-        left = len(self.labels) - len(self.labels.used) if self.labels else 0
-        if not left:
+    def notes(self) -> list[Skipped]:
+        """Rows of the table that were left out, and labels of objects that were not read."""
+        if not self.labels:
             return []
-        note = f"{left:,} of {len(self.labels):,} labels are of objects that were not read."
-        return [Skipped(printable(self.labels.path), note)]
+        notes = list(self.labels.problem_sentences())
+        if left := len(self.labels) - len(self.labels.used):
+            notes.append(
+                f"{left:,} of {len(self.labels):,} labels are of objects that were not read."
+            )
+        return [Skipped(printable(self.labels.path), note) for note in notes]

@@ -18,6 +18,7 @@ from simulator.detector.defects import OUTSIDE
 
 UNLABELLED = 255
 _SCENE = ("has_host", "host_mag", "host_x_pix", "host_y_pix", "n_neighbours")
+_MAY_BE_INFINITE = ("magnitude",)  # the true one of no light
 _MEANINGS = {
     "images": "calibrated counts, sky included; NaN where not measured or padded",
     "sky_adu": "sky level of one pixel at the object",
@@ -81,10 +82,19 @@ def as_arrays(
         for name, images in {"images": sequence.images, **sequence.more_images}.items():
             arrays[name][i, :end] = fitted(images, size_pix, np.nan)
         for name, values in sequence.epochs.items():
-            arrays[name][i, :end] = values
+            exact = name in _MAY_BE_INFINITE
+            arrays[name][i, :end] = values if exact else _finite(values, arrays[name].dtype)
         for name, value in {**sequence.objects, **_own_values(sequence, classes)}.items():
-            arrays[name][i] = value
+            arrays[name][i] = _finite(value, arrays[name].dtype)
     return arrays
+
+
+def _finite(values, dtype):
+    """Values that a float array can hold as they are, others NaN; of other types unchanged."""
+    if dtype.kind != "f":
+        return values
+    values = np.asarray(values, dtype=np.float64)
+    return np.where(np.abs(values) <= np.finfo(dtype).max, values, np.nan)
 
 
 def _empty(spec, sizes):

@@ -14,14 +14,18 @@ from skyreel.errors import OutputError, StoreError
 from skyreel.json_io import write_json
 
 _MOST_ROWS = 20
+_NAMED = 3
 
 
 def show(console: Console, gathered: Gathered, out: Path, *, seconds: float) -> None:
     """Print tables of what was read, skipped and corrected."""
     console.print(_class_table(gathered))
     for title, items in (("skipped", gathered.skipped), ("noted", gathered.notes)):
-        if items:
+        if len(items):
             console.print(_reason_table(title, items))
+    for words in (_renamed(gathered), _epochs_left_out(gathered), _unknown_values(gathered)):
+        if words:
+            console.print(words, soft_wrap=True)
     console.print(
         f"Read {len(gathered.object_ids):,} sequences of up to {max(gathered.n_epochs)} epochs in "
         f"{seconds:.1f} s, skipped {len(gathered.skipped):,}. They are the split 'test' of {out}; "
@@ -50,17 +54,43 @@ def _class_table(gathered):
 
 def _reason_table(title, items):
     """One row per reason, the most common first."""
-    by_reason: dict[str, list[str]] = {}
-    for item in items:
-        by_reason.setdefault(item.reason, []).append(item.source)
-    rows = sorted(by_reason.items(), key=lambda row: -len(row[1]))
+    rows = items.by_reason()
     table = Table(title, "why" if title == "skipped" else "what")
-    for reason, sources in rows[:_MOST_ROWS]:
-        more = f" and {len(sources) - 1:,} more" if len(sources) > 1 else ""
-        table.add_row(_short(sources[0]) + more, reason)
+    for reason, count, first in rows[:_MOST_ROWS]:
+        named = first[:_NAMED]
+        more = f" and {count - len(named):,} more" if count > len(named) else ""
+        table.add_row(", ".join(map(_short, named)) + more, reason)
     if len(rows) > _MOST_ROWS:
         table.add_row(f"{len(rows) - _MOST_ROWS:,} more reasons", "see the record")
     return table
+
+
+def _class_names(gathered):
+    """Number of labels by class and by the other names that they have in the table."""
+    labels, names = gathered.selection.labels, {}
+    for (label, name), count in sorted(labels.renamed.items()) if labels else ():
+        names.setdefault(name, {})[label] = count
+    return names
+
+
+def _renamed(gathered):
+    names = [
+        f"{', '.join(list(labels)[:_MOST_ROWS])} as {name}"
+        for name, labels in _class_names(gathered).items()
+    ]
+    return f"Labels taken as classes of the simulator: {'; '.join(names)}." if names else ""
+
+
+def _epochs_left_out(gathered):
+    counts = gathered.epochs_left_out
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())
+    return f"Epochs left out: {reasons}." if counts else ""
+
+
+def _unknown_values(gathered):
+    counts = gathered.unknown
+    names = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
+    return f"Unknown values, NaN in the data set: {names}." if counts else ""
 
 
 def _short(source):
@@ -82,8 +112,15 @@ def write_record(
         "command": command,
         "read": len(gathered.object_ids),
         "classes": _class_counts(gathered),
-        "skipped": _as_rows(gathered.skipped),
-        "notes": _as_rows(gathered.notes),
+        "left_out": {
+            "files_and_objects": len(gathered.skipped),
+            "reasons": _as_counts(gathered.skipped),
+            "epochs": dict(gathered.epochs_left_out),
+        },
+        "unknown_values": dict(gathered.unknown),
+        "class_names": _class_names(gathered),
+        "skipped": _as_rows(gathered.skipped.items),
+        "notes": _as_rows(gathered.notes.items),
         "seconds": round(seconds, 3),
         "bytes": sum(f.stat().st_size for f in out.rglob("*") if f.is_file()),
     }
@@ -91,6 +128,13 @@ def write_record(
         write_json(path, {"settings": settings, "runs": [run]})
     except OutputError as error:
         raise StoreError(f"{out} is complete, but its record is not: {error}") from error
+
+
+def _as_counts(items):
+    return [
+        {"reason": reason, "count": count, "first": first}
+        for reason, count, first in items.by_reason()
+    ]
 
 
 def _as_rows(items):

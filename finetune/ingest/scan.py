@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from finetune.ingest.labels import Selection
 from finetune.ingest.real_arrays import UNLABELLED
 from finetune.readers.protocol import OnFile, Reader, RealSequence, Skipped
@@ -22,9 +24,50 @@ from skyreel.errors import IngestError
 from survey_profiles.profile import Profile
 
 KEPT_BYTES = 512 * 2**20
+MOST_NAMED = 10_000  # files and objects that are named one by one; beyond, they are counted
+_MOST_REASONS = 1_000
+_FIRST_NAMES = 5
+_OTHER_REASONS = "other reasons"
+_COUNTED = (
+    *("airmass", "seeing_fwhm_arcsec", "zero_point_mag", "limiting_mag", "sky_adu"),
+    *("gain_e_per_adu", "read_noise_e"),
+)
 _MOST_BLOCK_BYTES = 4 * 2**30
 _PIXEL_BYTES = 4  # and a byte of mask
 MAX_SIZE_PIX = 999
+
+
+class LeftOut:
+    """What was left out or noted: counted by reason, and named as far as memory allows.
+
+    Attributes
+    ----------
+    items : list of Skipped
+        The first ones.
+    """
+
+    def __init__(self) -> None:
+        self.items: list[Skipped] = []
+        self._counts: Counter[str] = Counter()
+        self._first: dict[str, list[str]] = {}
+
+    def __len__(self) -> int:
+        return self._counts.total()
+
+    def add(self, item: Skipped) -> None:
+        """Count one, and keep its name while there is room."""
+        known = item.reason in self._first or len(self._first) < _MOST_REASONS
+        reason = item.reason if known else _OTHER_REASONS
+        self._counts[reason] += 1
+        names = self._first.setdefault(reason, [])
+        if len(names) < _FIRST_NAMES:
+            names.append(item.source)
+        if len(self.items) < MOST_NAMED:
+            self.items.append(item)
+
+    def by_reason(self) -> list[tuple[str, int, list[str]]]:
+        """Reason, number and first names, the most common first."""
+        return [(reason, n, self._first[reason]) for reason, n in self._counts.most_common()]
 
 
 @dataclass
@@ -41,8 +84,10 @@ class Gathered:
     more_images: set[str] = field(default_factory=set)
     sizes_pix: Counter = field(default_factory=Counter)
     n_epochs: list[int] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
-    notes: list[Skipped] = field(default_factory=list)
+    skipped: LeftOut = field(default_factory=LeftOut)
+    notes: LeftOut = field(default_factory=LeftOut)
+    epochs_left_out: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
     kept: list[RealSequence] | None = field(default_factory=list)
     kept_bytes: int = 0
 
@@ -54,7 +99,10 @@ class Gathered:
         self.more_images |= set(sequence.more_images)
         self.sizes_pix[max(sequence.images.shape[1:])] += 1
         self.n_epochs.append(len(sequence.images))
-        self.notes += [Skipped(sequence.source, note) for note in sequence.notes]
+        for note in sequence.notes:
+            self.notes.add(Skipped(sequence.source, note))
+        self.epochs_left_out.update(sequence.left_out)
+        self.unknown.update(_unknown_values(sequence))
         self.kept_bytes += sequence.nbytes
         if self.kept_bytes > KEPT_BYTES:
             self.kept = None
@@ -127,14 +175,22 @@ def gather(
         if isinstance(item, RealSequence):
             gathered.add(item)
         else:
-            gathered.skipped.append(item)
+            gathered.skipped.add(item)
     if not gathered.object_ids:
-        first = gathered.skipped[0]
+        first = gathered.skipped.items[0]
         others = len(gathered.skipped) - 1
         more = f" {others:,} others could not be used either." * (others > 0)
         raise IngestError(f"no sequence can be used. {first.source}: {first.reason}{more}")
-    gathered.notes += selection.unused()
+    for note in selection.notes():
+        gathered.notes.add(note)
     return gathered
+
+
+def _unknown_values(sequence):
+    """Number of values that are unknown, by quantity."""
+    values = {**sequence.epochs, **sequence.objects}
+    counts = {name: np.isnan(values[name]).sum() for name in _COUNTED if name in values}
+    return {name: int(count) for name, count in counts.items() if count}
 
 
 def _distinct(items):

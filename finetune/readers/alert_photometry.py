@@ -67,7 +67,9 @@ def columns_of(rows: Iterable[tuple[Any, ...]]) -> dict[str, np.ndarray]:
     with np.errstate(divide="ignore", invalid="ignore"):
         columns["magnitude"] = np.where(flux > 0, NJY_ZERO_POINT_MAG - 2.5 * np.log10(flux), np.nan)
         columns["error"] = np.where(flux > 0, _ERROR_MAG * error / flux, np.nan)
-    known = np.isfinite(flux) | np.isfinite(columns["limiting_mag"])
+    for name in ("flux_njy", "flux_error_njy", "magnitude", "error"):
+        columns[name] = np.where(np.isfinite(columns[name]), columns[name], np.nan)
+    known = np.isfinite(columns["flux_njy"]) | np.isfinite(columns["limiting_mag"])
     known &= np.isfinite(columns["mjd"])
     return {name: values[known] for name, values in columns.items()}
 

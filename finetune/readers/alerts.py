@@ -7,7 +7,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import isfinite, nan
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from finetune.readers.alert_photometry import joined_columns
 from finetune.readers.cutout import placed
+from finetune.readers.decompression import Room
 from finetune.readers.packets import packet_files, packets_of
 from finetune.readers.protocol import (
     CCD_NUMBER,
@@ -28,7 +29,7 @@ from finetune.readers.protocol import (
 )
 from simulator.dataset.schema import EPOCHS, OBJECTS, PIXELS, ArraySpec
 from simulator.detector.defects import OUTSIDE
-from skyreel.errors import SequenceError, StoreError
+from skyreel.errors import IngestError, SequenceError, StoreError
 from survey_profiles import load_profile
 from survey_profiles.profile import Profile
 
@@ -44,6 +45,8 @@ ALERT_ARRAYS = (
     ArraySpec("dec_deg", OBJECTS, "float64", "deg", "declination; NaN where unknown"),
     CCD_NUMBER,
 )
+_LONGEST_NAME = 200
+_PIXEL_SCALE_TOLERANCE = 0.1
 _MALFORMED = (TypeError, ValueError, KeyError, AttributeError, OverflowError, IndexError)
 
 
@@ -86,8 +89,25 @@ class AlertReader(ABC):
         return alerts
 
     def profile(self, survey: str | None) -> Profile:
-        """The profile of ``survey``, or of the reader's survey."""
-        return load_profile(survey or self.default_survey)
+        """The profile of ``survey``, or of the reader's survey.
+
+        Raises
+        ------
+        IngestError
+            The pixels of ``survey`` are not those of the packets: it is another survey.
+        """
+        own = load_profile(self.default_survey)
+        if survey is None:
+            return own
+        profile = load_profile(survey)
+        here, there = own.camera.pixel_scale_arcsec, profile.camera.pixel_scale_arcsec
+        if abs(there / here - 1) > _PIXEL_SCALE_TOLERANCE:
+            raise IngestError(
+                f"--survey {survey}: {self.title} alerts are images of survey {own.name}, with "
+                f"pixels of {here:g} arcsec; those of {profile.name} are {there:g} arcsec wide. "
+                "Leave --survey out, or give a profile of the same camera."
+            )
+        return profile
 
     def files(self, path: Path) -> list[Path]:
         """Files of packets under ``path``; IngestError if there are none."""
@@ -103,9 +123,10 @@ class AlertReader(ABC):
         StoreError
             The temporary file of packets cannot be written.
         """
+        room = Room()
         with Spool() as spool:
             for path in files:
-                for item in packets_of(path, lambda share: on_file(share / 2)):
+                for item in packets_of(path, lambda share: on_file(share / 2), room):
                     skipped = item if isinstance(item, Skipped) else self._store(spool, item)
                     if skipped:
                         yield skipped
@@ -156,7 +177,7 @@ def joined(object_id: str, alerts: list[Alert]) -> RealSequence:
     notes = [note for alert in distinct for note in alert.notes]
     if len(distinct) < len(alerts):
         notes.append(f"{len(alerts) - len(distinct)} duplicate packets.")
-    rows, order_notes = in_time_order(
+    rows, left_out, order_notes = in_time_order(
         np.array([alert.epochs["mjd"] for alert in distinct]),
         np.array([alert.epochs["exposure_time_s"] for alert in distinct]),
     )
@@ -181,6 +202,7 @@ def joined(object_id: str, alerts: list[Alert]) -> RealSequence:
         notes=(*dict.fromkeys(notes), *order_notes),
         more_images=images,
         photometry=joined_columns([alert.photometry for alert in kept]),
+        left_out=left_out,
     )
 
 
@@ -201,10 +223,39 @@ def _mask(alert, half_pix):
     return mask
 
 
-def number(value: object) -> float:
-    """A value of a packet as a number; NaN if it is none, or ZTF's placeholder -999."""
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if plain and isfinite(value) and value > -998 else nan
+def identifier(value: object, field_name: str) -> int:
+    """The identifier of an alert, a whole number of 64 bits, or digits.
+
+    Raises
+    ------
+    SequenceError
+        It is anything else; numbers beyond would be rounded.
+    """
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise SequenceError(
+            f"its {field_name} is {str(value)[:30]!r}; needed is a whole number from 0 to 2^63 - 1."
+        )
+    return value
+
+
+def object_name(value: object, field_name: str) -> str:
+    """The name of an object as text: a text as it is, a whole number as its digits.
+
+    Raises
+    ------
+    SequenceError
+        It is blank, too long, holds control characters, or is neither.
+    """
+    whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**64
+    text = str(value) if isinstance(value, str) or whole else ""
+    if not text.strip() or len(text) > _LONGEST_NAME or not text.isprintable():
+        raise SequenceError(
+            f"its {field_name} is {str(value)[:30]!r}; needed is a name of 1 to {_LONGEST_NAME} "
+            "characters."
+        )
+    return text
 
 
 class Spool:
@@ -244,11 +295,11 @@ class Spool:
             ) from error
         return True
 
-    def objects(self) -> Iterator[tuple[str, list[Any]]]:
-        """Each object and its packets, in the order in which they were added."""
+    def objects(self) -> Iterator[tuple[str, Iterator[Any]]]:
+        """Each object and its packets, one at a time, in the order in which they were added."""
         for object_id, places in self._places.items():
-            packets = []
-            for place in places:
-                self._file.seek(place)
-                packets.append(pickle.load(self._file))
-            yield object_id, packets
+            yield object_id, map(self._packet, places)
+
+    def _packet(self, place):
+        self._file.seek(place)
+        return pickle.load(self._file)

@@ -6,28 +6,30 @@ used, and a damaged block does not affect the others; fastavro reads the records
 
 from __future__ import annotations
 
-import bz2
 import io
-import json
-import lzma
-import zlib
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from fastavro import parse_schema, schemaless_reader
+from fastavro import schemaless_reader
 
+from finetune.readers.avro_codecs import MAX_BLOCK_BYTES, codec_names, unpacker
+from finetune.readers.avro_schema import safe_schema
+from finetune.readers.decompression import Room
 from skyreel.errors import SequenceError
 
 MAGIC = b"Obj\x01"
-MAX_BLOCK_BYTES = 8 * 2**20  # packed or unpacked; a block holds one alert of 30 to 350 kB
 _MAX_METADATA_BYTES = 2**21
 _MOST_KEYS = 100
 _SYNC_BYTES = 16
-_SEARCHED_BYTES = 2**20
+_FIRST_SEARCHED_BYTES, _MOST_SEARCHED_BYTES = 2**10, 2**20
+_LEAST_PACKET_BYTES = 64  # on average, beyond the first few of a block; real ones have thousands
+_FEW_BYTES = 4096
 
 
-def avro_records(file: BinaryIO) -> Iterator[dict | SequenceError]:
+def avro_records(file: BinaryIO, room: Room | None = None) -> Iterator[dict | SequenceError]:
     """Every record of a seekable binary file, and an error in place of damaged ones.
+
+    ``room`` limits what its blocks unpack to in all.
 
     Raises
     ------
@@ -39,9 +41,11 @@ def avro_records(file: BinaryIO) -> Iterator[dict | SequenceError]:
         start = file.tell()
         try:
             block = _block(file, unpack, sync)
+            if block is not None and room is not None:
+                room.take(len(block[1]))
         except SequenceError as damage:
             yield damage
-            if not _find_sync(file, start, sync):
+            if not (_skip_marker(file, start, sync) or _find_sync(file, start, sync)):
                 return
             continue
         if block is None:
@@ -54,14 +58,13 @@ def _header(file):
         raise SequenceError("it is not an Avro container file.")
     metadata = _metadata(file)
     codec = metadata.get("avro.codec", b"null").decode(errors="replace") or "null"
-    if codec not in _UNPACKING:
-        raise SequenceError(
-            f"its compression {codec[:20]!r} is not one of {', '.join(_UNPACKING)}; pack it anew."
-        )
+    if codec not in codec_names():
+        known = ", ".join(codec_names())
+        raise SequenceError(f"its compression {codec[:20]!r} is not one of {known}; pack it anew.")
     if "avro.schema" not in metadata:
         raise SequenceError("it has no schema inside.")
     sync = _exactly(file, _SYNC_BYTES)
-    return safe_schema(metadata["avro.schema"]), _UNPACKING[codec], sync
+    return safe_schema(metadata["avro.schema"]), unpacker(codec), sync
 
 
 def _metadata(file):
@@ -98,36 +101,61 @@ def _block(file, unpack, sync):
             f"a block claims {count:,} packets in {size:,} bytes; at most "
             f"{MAX_BLOCK_BYTES // 2**20} MiB are read."
         )
-    packed = _exactly(file, size)
+    begin = file.tell()
+    file.seek(size, io.SEEK_CUR)  # a block without a sync marker behind it is not read at all
     if _exactly(file, _SYNC_BYTES) != sync:
         raise SequenceError("a block of it is damaged: no sync marker follows.")
-    content = unpack(packed)
-    if count > len(content):
+    file.seek(begin)
+    content = unpack(_exactly(file, size))
+    file.seek(_SYNC_BYTES, io.SEEK_CUR)
+    least = count if count * _LEAST_PACKET_BYTES <= _FEW_BYTES else count * _LEAST_PACKET_BYTES
+    if least > len(content):
         raise SequenceError(f"a block claims {count:,} packets in {len(content):,} bytes.")
     return count, content
 
 
 def _records_of(count, content, schema):
     block = io.BytesIO(content)
-    for _ in range(count):
+    for left in range(count - 1, -1, -1):
         try:
             yield schemaless_reader(block, schema, None)
         except Exception as error:  # damage raises errors of every kind
-            yield SequenceError(f"it does not fit its own schema ({type(error).__name__}).")
+            more = f" The {left:,} after it in its block are lost with it." if left else ""
+            name = type(error).__name__
+            yield SequenceError(f"it does not fit its own schema ({name}).{more}")
             return
+
+
+def _skip_marker(file, start, sync):
+    """Move behind a block whose marker alone is damaged; False if no whole block follows it."""
+    file.seek(start)
+    try:
+        for _ in range(2):
+            behind = file.tell()
+            _whole_number(file)
+            size = _whole_number(file)
+            if not 0 <= size <= MAX_BLOCK_BYTES:
+                return False
+            file.seek(size, io.SEEK_CUR)
+            marker = _exactly(file, _SYNC_BYTES)
+    except SequenceError:
+        return False
+    file.seek(behind)
+    return marker == sync
 
 
 def _find_sync(file, start, sync):
     """Move behind the next sync marker after ``start``; False if there is none."""
     file.seek(start)
-    before = b""
-    while chunk := file.read(_SEARCHED_BYTES):
+    before, size = b"", _FIRST_SEARCHED_BYTES
+    while chunk := file.read(size):
         searched = before + chunk
         where = searched.find(sync)
         if where >= 0:
             file.seek(where + len(sync) - len(searched), io.SEEK_CUR)
             return True
         before = searched[1 - len(sync) :]
+        size = min(2 * size, _MOST_SEARCHED_BYTES)
     return False
 
 
@@ -147,122 +175,3 @@ def _exactly(file, size):
     if len(content) < size:
         raise SequenceError("it is cut short.")
     return content
-
-
-def _unpacked_by(make):
-    def unpack(packed):
-        try:
-            content = make().decompress(packed, MAX_BLOCK_BYTES + 1)
-        except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError):
-            raise SequenceError("a block of it cannot be unpacked.") from None
-        if len(content) > MAX_BLOCK_BYTES:
-            limit = f"{MAX_BLOCK_BYTES // 2**20} MiB"
-            raise SequenceError(f"a block of it unpacks to more than the {limit} allowed.")
-        return content
-
-    return unpack
-
-
-_UNPACKING = {
-    "null": bytes,
-    "deflate": _unpacked_by(lambda: zlib.decompressobj(-zlib.MAX_WBITS)),
-    "bzip2": _unpacked_by(bz2.BZ2Decompressor),
-    "xz": _unpacked_by(lzma.LZMADecompressor),
-}
-
-
-MAX_SCHEMA_BYTES = 2**20
-_MOST_TYPES = 20_000
-_DEEPEST = 24
-_LEAST_RECORD_BYTES = 4  # of records in an array: each becomes a dictionary of 200 bytes or more
-_LEAST_BYTES = {"null": 0, "float": 4, "double": 8}  # others take 1
-
-
-def safe_schema(text: bytes) -> dict[str, Any]:
-    """The parsed schema of a file.
-
-    Raises
-    ------
-    SequenceError
-        It is no schema of records, or its records can take far more memory than bytes.
-    """
-    if len(text) > MAX_SCHEMA_BYTES:
-        raise SequenceError(
-            f"its schema is longer than the {MAX_SCHEMA_BYTES // 2**20} MiB allowed."
-        )
-    try:
-        schema = json.loads(text)
-        least = _Sizes().least(schema)
-        parsed = parse_schema(schema)
-    except SequenceError:
-        raise
-    except Exception as error:  # a malformed schema raises errors of every kind
-        raise SequenceError(f"its schema cannot be understood ({type(error).__name__}).") from None
-    if not (isinstance(schema, dict) and schema.get("type") == "record" and least):
-        raise SequenceError("its schema is not one of records.")
-    return parsed
-
-
-class _Sizes:
-    """Minimum number of bytes of a value of each type."""
-
-    def __init__(self):
-        self.named: dict[str, int | None] = {}
-        self.records: set[str] = set()
-        self.count = 0
-
-    def least(self, schema, deep=0) -> int:
-        self.count += 1
-        if deep > _DEEPEST or self.count > _MOST_TYPES:
-            raise SequenceError("its schema is deeper or longer than that of any alert.")
-        if isinstance(schema, list):
-            return 1 + min((self.least(option, deep + 1) for option in schema), default=0)
-        if isinstance(schema, str):
-            return self._least_named(schema)
-        kind = schema["type"]
-        if kind in ("record", "error"):
-            return self._least_record(schema, deep)
-        if kind == "fixed":
-            return self._set_named(schema, max(int(schema["size"]), 0))
-        if kind == "enum":
-            return self._set_named(schema, 1)
-        if kind in ("array", "map"):
-            self._check_items(schema.get("items", schema.get("values")), kind, deep)
-            return 1
-        return self.least(kind, deep + 1)
-
-    def _least_named(self, name):
-        name = name.rpartition(".")[2]
-        if name in self.named:
-            if self.named[name] is None:
-                raise SequenceError("its schema has a record within itself, without end.")
-            return self.named[name]
-        return _LEAST_BYTES.get(name, 1)
-
-    def _least_record(self, schema, deep):
-        self._set_named(schema, None)  # not known until its fields are
-        self.records.add(schema["name"].rpartition(".")[2])
-        fields = [self.least(field["type"], deep + 1) for field in schema["fields"]]
-        return self._set_named(schema, sum(fields))
-
-    def _set_named(self, schema, least):
-        name = schema["name"].rpartition(".")[2]
-        self.named[name] = least if least is None else min(least, self.named.get(name) or least)
-        return least
-
-    def _check_items(self, items, kind, deep):
-        """Refuse items of no bytes (an array's; a map's have keys), and tiny records."""
-        least = self.least(items, deep + 1)
-        options = items if isinstance(items, list) else [items]
-        around = (kind == "map") + isinstance(items, list)
-        records = [around + self._size_of(o) for o in options if self._is_record(o)]
-        if least + (kind == "map") < 1 or min(records, default=99) < _LEAST_RECORD_BYTES:
-            raise SequenceError("its schema has arrays of values that take too few bytes.")
-
-    def _is_record(self, option):
-        name = option["name"] if isinstance(option, dict) and "name" in option else option
-        return isinstance(name, str) and name.rpartition(".")[2] in self.records
-
-    def _size_of(self, option):
-        name = option["name"] if isinstance(option, dict) else option
-        return self.named[name.rpartition(".")[2]] or 0

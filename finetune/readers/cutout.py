@@ -12,6 +12,7 @@ import numpy as np
 from astropy.io import fits
 
 from finetune.readers.decompression import unpacked
+from finetune.readers.fits_headers import check_headers
 from simulator.detector.defects import BAD_PIXEL, OUTSIDE, SATURATED
 from skyreel.errors import SequenceError
 
@@ -28,6 +29,14 @@ class Plane:
     header: fits.Header
 
 
+def kept_cutout(content: object) -> bytes | None:
+    """The bytes of a cutout in a packet: no more than are needed to refuse one that is too large.
+
+    None if it is no bytes.
+    """
+    return content[: MAX_CUTOUT_BYTES + 1] if isinstance(content, bytes) else None
+
+
 def planes_of(content: object) -> dict[str, Plane]:
     """The images of a cutout (bytes) by the names of their extensions, in their order.
 
@@ -41,6 +50,7 @@ def planes_of(content: object) -> dict[str, Plane]:
     content = unpacked(io.BytesIO(content), MAX_CUTOUT_BYTES)
     if not content.startswith(b"SIMPLE"):
         raise SequenceError("its cutout is not a FITS file.")
+    check_headers(content, _MOST_EXTENSIONS)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # ZTF's headers are not quite standard

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from finetune.readers.fits_file import CubeFile, read_cube_file
+from finetune.readers.known_values import KnownValues
 from finetune.readers.protocol import (
     CCD_NUMBER,
     FIELD,
@@ -92,12 +93,18 @@ def read_sequence(path: Path, profile: Profile) -> RealSequence:
         It cannot be read, lacks a column or keyword, or does not fit the survey.
     """
     file = read_cube_file(path, keywords=_KEYWORDS, columns=_COLUMNS, needed=_NEEDED)
-    rows, notes = in_time_order(file.column("mjd"), file.column("exposure_time_s"))
-    alert, alert_notes = _first_alert(file, rows)
+    known = KnownValues()
+    epochs = _epochs(file, profile, known)
+    rows, left_out, notes = in_time_order(epochs["mjd"], epochs["exposure_time_s"])
+    alert, alert_notes = _first_alert(file, epochs["mjd"], rows)
     images = np.where(np.isfinite(file.cube), file.cube, np.float32(np.nan))
     published = "sky_border_adu" in file.table
-    sky_adu = file.column("sky_border_adu") if published else border_sky_adu(images)
-    epochs = {**_epochs(file, profile), "sky_adu": sky_adu}
+    epochs["sky_adu"] = (
+        known.column("sky_adu", file.column("sky_border_adu"), "sky_border_adu")
+        if published
+        else border_sky_adu(images)
+    )
+    objects = _objects(file, profile, known)
     return RealSequence(
         object_id=file.text("OBJECT") or printable(path.name).split(".")[0],
         class_name=file.text("CLASS") or None,
@@ -105,32 +112,29 @@ def read_sequence(path: Path, profile: Profile) -> RealSequence:
         images=images[rows],
         mask=_mask(file, images)[rows],
         epochs={name: values[rows] for name, values in epochs.items()},
-        objects={**_objects(file, profile), "first_alert_epoch": alert},
-        notes=notes + alert_notes,
+        objects={**objects, "first_alert_epoch": alert},
+        notes=notes + alert_notes + known.notes,
+        left_out=left_out,
     )
 
 
-def _epochs(file: CubeFile, profile):
-    pixel_scale_arcsec = file.keyword("PIXSCALE", low=0)
+def _epochs(file: CubeFile, profile, known):
+    pixel_scale_arcsec = file.keyword("PIXSCALE", "pixel_scale_arcsec")
     own = profile.camera.pixel_scale_arcsec
     if abs(pixel_scale_arcsec / own - 1) > _PIXEL_SCALE_TOLERANCE:
         raise SequenceError(
             f"its pixels are {pixel_scale_arcsec:g} arcsec wide, those of survey {profile.name} "
             f"{own:g}; give the survey it comes from with --survey."
         )
-    columns = {
-        "mjd": "mjd",
-        "exposure_time_s": "exposure_time_s",
-        "airmass": "airmass",
-        "zero_point_mag": "zero_point_mag",
-        "limiting_mag": "limiting_mag",
-        "field_sky_adu": "sky_adu",
-    }
+    same = ("exposure_time_s", "airmass", "zero_point_mag", "limiting_mag")
+    arrays = {name: known.column(name, file.column(name)) for name in same}
+    arrays["mjd"] = known.times(file.column("mjd"), "mjd")
+    arrays["field_sky_adu"] = known.column("sky_adu", file.column("sky_adu"))
+    seeing_pix = known.column("seeing_fwhm_pix", file.column("seeing_fwhm_pix"))
+    arrays["seeing_fwhm_arcsec"] = seeing_pix * own  # the FWHM is in pixels
     if "lc_flux_adu" in file.table:
-        columns["published_flux_adu"] = "lc_flux_adu"
-        columns["published_flux_error_adu"] = "lc_flux_err_adu"
-    arrays = {name: file.column(column) for name, column in columns.items()}
-    arrays["seeing_fwhm_arcsec"] = file.column("seeing_fwhm_pix") * own  # the FWHM is in pixels
+        arrays["published_flux_adu"] = file.column("lc_flux_adu")
+        arrays["published_flux_error_adu"] = file.column("lc_flux_err_adu")
     arrays["band"] = _bands(file, profile)
     return arrays
 
@@ -159,9 +163,9 @@ def _mask(file, images):
     return (SATURATED * saturated + BAD_PIXEL * ~finite).astype(np.uint8)
 
 
-def _first_alert(file, rows):
+def _first_alert(file, mjd, rows):
     """Epoch of the first alert among the kept ``rows``; -1 where there is none."""
-    mjd, alert = file.column("mjd"), file.number("ALERT")
+    alert = file.number("ALERT")
     if not isfinite(alert) or alert == -1:
         return -1, ()
     if alert not in range(len(mjd)):
@@ -170,16 +174,16 @@ def _first_alert(file, rows):
     return (epoch if epoch < len(rows) else -1), ()
 
 
-def _objects(file, profile):
+def _objects(file, profile, known):
     ccds = [ccd.name for ccd in profile.camera.ccds]
     ccd = file.text("CCD")
     return {
-        "gain_e_per_adu": file.keyword("GAIN", low=0),
-        "read_noise_e": file.keyword("RDNOISE", low=0),
+        "gain_e_per_adu": file.keyword("GAIN", "gain_e_per_adu"),
+        "read_noise_e": file.keyword("RDNOISE", "read_noise_e"),
         "ccd": ccds.index(ccd) if ccd in ccds else -1,
         "ccd_number": _whole(file.number("CCDNUM"), np.int16),
         "field": _whole(file.number("FIELD"), np.int32),
-        "catalogue_mag": file.number("MAG"),
+        "catalogue_mag": known.number("magnitude", file.header.get("MAG"), "MAG"),
         "resampled": file.text("RESAMPLE").lower() not in ("", "none"),
     }
 

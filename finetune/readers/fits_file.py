@@ -9,53 +9,61 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from math import isfinite, prod
 from pathlib import Path
 
 import numpy as np
+from astropy import units
 from astropy.io import fits
 
 from finetune.readers.decompression import unpacked
+from finetune.readers.fits_headers import check_headers
+from finetune.readers.known_values import in_range, number
 from skyreel.errors import SequenceError
+from survey_profiles.physical_ranges import PHYSICAL_RANGES
 
 MAX_FILE_BYTES = 64 * 2**20  # unpacked
 MAX_PIXELS = 8 * 2**20  # of one cube: 4,000 epochs of 45 x 45 pixels
 _MAX_EXTENSIONS = 16
 _MAX_COLUMNS = 999  # of the FITS standard
+_UNITS = {"mjd": "d", "exposure_time_s": "s", "seeing_fwhm_pix": "pix"}
 
 
 @dataclass(frozen=True)
 class CubeFile:
-    """Keywords by name, ``cube`` (epoch, row, column; float32), and columns by name."""
+    """Keywords by name, ``cube`` (epoch, row, column; float32), and columns by name.
+
+    ``texts`` are the numbers of the header as they are written, with all digits.
+    """
 
     header: dict[str, object]
     cube: np.ndarray
     table: dict[str, np.ndarray]
+    texts: dict[str, str] = field(default_factory=dict)
 
-    def keyword(self, name: str, *, low: float) -> float:
-        """A number of the header; SequenceError unless it is finite and above ``low``."""
+    def keyword(self, name: str, quantity: str) -> float:
+        """A number of the header; SequenceError unless it is in the range of its quantity."""
         value = self.header.get(name)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (number and isfinite(value) and value > low):
-            found = "no" if name not in self.header else f"{value!r} for"
-            raise SequenceError(f"its header has {found} {name}; needed is a number above {low:g}.")
-        return float(value)
+        found = in_range(quantity, value)
+        if not isfinite(found):
+            given = "no" if name not in self.header else f"{value!r} for"
+            allowed = PHYSICAL_RANGES[quantity]
+            raise SequenceError(f"its header has {given} {name}; needed is a number, {allowed}.")
+        return found
 
     def number(self, name: str) -> float:
-        """A number of the header, NaN if there is none."""
-        value = self.header.get(name)
-        plain = isinstance(value, int | float) and not isinstance(value, bool)
-        return float(value) if plain else float("nan")
+        """A finite number of the header, NaN if there is none."""
+        return number(self.header.get(name))
 
     def text(self, name: str) -> str:
-        """A text of the header, empty if there is none."""
-        value = self.header.get(name)
+        """A text of the header, empty if there is none; a number as it is written there."""
+        value = self.texts.get(name, self.header.get(name))
         return "" if value is None or isinstance(value, fits.card.Undefined) else str(value).strip()
 
     def column(self, name: str) -> np.ndarray:
-        """A column as float64, all NaN if there is none of this name."""
+        """A column as float64, NaN where it is null; all NaN if there is none of this name."""
         if name not in self.table:
             return np.full(len(self.cube), np.nan)
         values = self.table[name]
@@ -101,21 +109,40 @@ def _content(path):
 
 
 def _parsed(content, keywords, columns, needed):
+    check_headers(content, _MAX_EXTENSIONS)
     with fits.open(io.BytesIO(content), memmap=False, disable_image_compression=True) as hdus:
         found = {hdu.name: hdu for hdu in islice(hdus, _MAX_EXTENSIONS)}
         if not isinstance(found.get("STAMPS"), fits.ImageHDU):
-            raise SequenceError("it has no image extension STAMPS.")
+            raise SequenceError(_without_stamps(found.get("STAMPS")))
         _check_cube(found["STAMPS"], len(content))  # first: its size says where EPOCHS begins
         if not isinstance(found.get("EPOCHS"), fits.BinTableHDU):
             raise SequenceError("it has no table extension EPOCHS.")
         table = _table(found["EPOCHS"], len(content), columns, needed)
         with np.errstate(over="ignore"):  # values beyond float32 become infinite
             cube = found["STAMPS"].data.astype(np.float32)
-        header = {name: hdus[0].header[name] for name in keywords if name in hdus[0].header}
+        first = hdus[0].header
+        header = {name: first[name] for name in keywords if name in first}
+        texts = {name: _as_written(first.cards[name]) for name in header}
     n_rows = len(next(iter(table.values())))
     if n_rows != len(cube):
         raise SequenceError(f"it has {len(cube)} stamps and {n_rows} rows in EPOCHS.")
-    return CubeFile(header, cube, table)
+    return CubeFile(header, cube, table, {name: text for name, text in texts.items() if text})
+
+
+def _as_written(card):
+    """The text of a number in a header: ``007``, or an identifier of 18 digits; else empty."""
+    plain = isinstance(card.value, int | float) and not isinstance(card.value, bool)
+    return card.image[10:].partition("/")[0].strip() if plain else ""
+
+
+def _without_stamps(hdu):
+    if isinstance(hdu, fits.BinTableHDU) and hdu.header.get("ZIMAGE"):
+        codec = str(hdu.header.get("ZCMPTYPE", "")).strip()[:20]
+        return (
+            f"its STAMPS are tile-compressed ({codec}); unpack the file with funpack, or write "
+            "STAMPS as an image extension."
+        )
+    return "it has no image extension STAMPS."
 
 
 def _check_cube(hdu, available_bytes):
@@ -143,11 +170,48 @@ def _table(hdu, available_bytes, columns, needed):
         )
     if header["NAXIS2"] < 1:
         raise SequenceError("it has no epochs: the table EPOCHS is empty.")
-    missing = [name for name in needed if name not in hdu.columns.names]
+    names = _names(hdu.columns.names)
+    missing = [name for name in needed if name not in names]
     if missing:
         raise SequenceError(f"its table EPOCHS has no column {', '.join(missing)}.")
     data = hdu.data
-    return {name: np.array(data[name]) for name in columns if name in hdu.columns.names}
+    return {
+        name: _values(data.field(names[name]), hdu.columns[names[name]], name)
+        for name in columns
+        if name in names
+    }
+
+
+def _names(names):
+    """Indices of columns by their names in lower case: FITS makes no difference."""
+    found = {}
+    for i, name in enumerate(names):
+        found.setdefault(name.lower(), i)
+    return found
+
+
+def _values(values, column, name):
+    """Values of a column in its unit of this package, NaN where they are null."""
+    values = np.array(values)
+    if column.null is not None and values.dtype.kind in "iuf":
+        null = float(column.null) * (column.bscale or 1) + (column.bzero or 0)
+        values = np.where(values == null, np.nan, values.astype(np.float64))
+    if values.dtype.kind in "iuf" and column.unit and name in _UNITS:
+        values = _converted(values, column.unit, name)
+    return values
+
+
+def _converted(values, unit, name):
+    """Values in the unit of the package, which that of the column has to allow."""
+    own = units.Unit(_UNITS[name])
+    try:
+        given = units.Unit(unit, parse_strict="silent")
+        factor = 1.0 if isinstance(given, units.UnrecognizedUnit) else given.to(own)
+    except (units.UnitConversionError, ValueError, TypeError):
+        raise SequenceError(
+            f"column {name} of EPOCHS is in {unit[:20]!r}; needed is {own}."
+        ) from None
+    return values if factor == 1 else values * factor
 
 
 def _times(shape):

@@ -9,23 +9,23 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.readers.avro import MAGIC, avro_records
-from finetune.readers.decompression import GZIP, unpacked
+from finetune.readers.decompression import GZIP, Room, unpacked
 from finetune.readers.protocol import Skipped, printable
+from finetune.readers.tar_members import MAGIC as TAR_MAGIC
+from finetune.readers.tar_members import MAGIC_AT as TAR_MAGIC_AT
+from finetune.readers.tar_members import tar_members
 from skyreel.errors import IngestError, SequenceError
 
 SUFFIXES = (".avro", ".avro.gz", ".tar", ".tar.gz", ".tgz")
 MAX_MEMBER_BYTES = 64 * 2**20
-_MAX_TAR_HEADER_BYTES = 2**16  # of long names, which tarfile reads at once
-_CHUNK_BYTES = 2**18
-_TAR_MAGIC_AT, _TAR_MAGIC = 257, b"ustar"
-_DAMAGE = (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, RecursionError)
+_ARCHIVE_BYTES, _ARCHIVE_RATIO = 256 * 2**20, 100
+_DAMAGE = (OSError, EOFError, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,19 @@ def packet_files(path: Path) -> list[Path]:
     return sorted(found)
 
 
-def packets_of(path: Path, on_share: Callable[[float], None]) -> Iterator[Packet | Skipped]:
+def packets_of(
+    path: Path, on_share: Callable[[float], None], room: Room
+) -> Iterator[Packet | Skipped]:
     """Every packet of a file, with `Skipped` for unreadable ones; no file raises an error.
 
-    ``on_share`` is called with the shares of the file that were read.
+    ``on_share`` is called with the shares of the file that were read; ``room`` limits what all
+    files of a run unpack to.
     """
     name, done = printable(path), 0.0
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb") as file, room.reading(file):
             size = max(path.stat().st_size, 1)
-            for item in _items_of(file, name):
+            for item in _items_of(file, name, room):
                 now = min(file.tell() / size, 1.0)
                 on_share(max(now - done, 0.0))
                 done = max(now, done)
@@ -79,14 +82,16 @@ def packets_of(path: Path, on_share: Callable[[float], None]) -> Iterator[Packet
     on_share(1.0 - done)
 
 
-def _items_of(file, name):
+def _items_of(file, name, room):
     head, packed = _head(file)
-    if head[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC):
-        yield from _members_of(gzip.GzipFile(fileobj=file) if packed else file, name)
+    if head[TAR_MAGIC_AT:].startswith(TAR_MAGIC):
+        yield from _members_of(_GzipFile(fileobj=file) if packed else file, name, room)
     elif packed:
-        yield from _records_of(io.BytesIO(unpacked(file, MAX_MEMBER_BYTES)), name)
+        content = unpacked(file, MAX_MEMBER_BYTES)
+        room.take(len(content))
+        yield from _records_of(io.BytesIO(content), name, room)
     else:
-        yield from _records_of(file, name)
+        yield from _records_of(file, name, room)
 
 
 def _head(file):
@@ -104,13 +109,13 @@ def _head(file):
     return head, packed
 
 
-def _records_of(file, name):
+def _records_of(file, name, room):
     head = file.read(len(MAGIC))
     file.seek(0)
     if head != MAGIC:
         raise SequenceError(_not_avro(head))
     found = None
-    for number, record in enumerate(avro_records(file), start=1):
+    for number, record in enumerate(avro_records(file, room), start=1):
         found = number
         source = f"{name}, packet {number}"
         if isinstance(record, SequenceError):
@@ -132,58 +137,48 @@ def _not_avro(head):
     return "it is not an Avro file."
 
 
-class _LimitedFile:
-    """A file for tarfile that refuses to read much at once, whatever a header claims."""
+class _GzipFile(gzip.GzipFile):
+    """A gzip file that refuses to unpack to far more than its bytes."""
 
-    def __init__(self, file):
-        self._file = file
-        self.seek, self.tell = file.seek, file.tell
+    unpacked_bytes = 0
 
-    def read(self, size=-1):
-        if not 0 <= size <= _MAX_TAR_HEADER_BYTES:
-            raise SequenceError("a header in it claims more than any archive of packets needs.")
-        return self._file.read(size)
+    def read(self, size: int = -1) -> bytes:
+        content = super().read(size)
+        self.unpacked_bytes += len(content)
+        most = _ARCHIVE_BYTES + _ARCHIVE_RATIO * self.fileobj.tell()
+        if self.unpacked_bytes > most:
+            raise SequenceError(
+                f"it unpacks to more than {_ARCHIVE_RATIO} times its bytes, which no archive of "
+                "packets does."
+            )
+        return content
 
 
-def _members_of(file, name):
+def _members_of(file, name, room):
     try:
-        with tarfile.open(fileobj=_LimitedFile(file), mode="r:") as archive:
-            while (member := archive.next()) is not None:
-                archive.members, archive.pax_headers = [], {}  # they would grow with the archive
-                yield from _packets_of_member(file, member, name)
+        for member, content in tar_members(file, _not_wanted, MAX_MEMBER_BYTES):
+            source = f"{name}:{printable(member)}"
+            try:
+                yield from _packets_of_member(content, source, room)
+            except SequenceError as error:
+                yield Skipped(source, str(error))
     except SequenceError:
         raise
     except _DAMAGE as error:
         raise SequenceError(f"it is cut short or damaged ({type(error).__name__}).") from None
 
 
-def _packets_of_member(file, member, archive_name):
-    name = f"{archive_name}:{printable(member.name)}"
-    if member.isdir():
-        return
-    try:
-        if not member.isreg() or member.issparse():
-            raise SequenceError("it is not a plain file (a link, for instance).")
-        if not member.name.lower().endswith((".avro", ".avro.gz")):
-            raise SequenceError("its name does not end in .avro.")
-        if member.size > MAX_MEMBER_BYTES:
-            raise SequenceError(
-                f"it has {member.size:,} bytes; at most {MAX_MEMBER_BYTES // 2**20} MiB are read."
-            )
-        content = io.BytesIO(_content_of(file, member))
-        if content.getbuffer()[:2] == GZIP:
-            content = io.BytesIO(unpacked(content, MAX_MEMBER_BYTES))
-        yield from _records_of(content, name)
-    except SequenceError as error:
-        yield Skipped(name, str(error))
+def _not_wanted(name):
+    wanted = name.lower().endswith((".avro", ".avro.gz"))
+    return "" if wanted else "its name does not end in .avro."
 
 
-def _content_of(file, member):
-    file.seek(member.offset_data)
-    content = bytearray()
-    while len(content) < member.size:
-        chunk = file.read(min(_CHUNK_BYTES, member.size - len(content)))
-        if not chunk:
-            raise SequenceError("it is cut short.")
-        content += chunk
-    return bytes(content)
+def _packets_of_member(content, source, room):
+    if isinstance(content, SequenceError):
+        raise content
+    file = io.BytesIO(content)
+    if content[:2] == GZIP:
+        content = unpacked(file, MAX_MEMBER_BYTES)
+        room.take(len(content))
+        file = io.BytesIO(content)
+    yield from _records_of(file, source, room)

@@ -57,6 +57,8 @@ class RealSequence:
     photometry : dict of column to array of shape (measurement,)
         Published photometry, also at times without a stamp: the columns
         ``alert_photometry.COLUMNS``. Empty where there is none.
+    left_out : dict of str to int
+        Number of epochs that were left out, by reason.
 
     Raises
     ------
@@ -74,6 +76,7 @@ class RealSequence:
     notes: tuple[str, ...] = field(default=())
     more_images: dict[str, np.ndarray] = field(default_factory=dict)
     photometry: dict[str, np.ndarray] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self):
         n_epochs = len(self.images)
@@ -185,8 +188,8 @@ def border_sky_adu(images: np.ndarray) -> np.ndarray:
 
 def in_time_order(
     mjd: np.ndarray, exposure_time_s: np.ndarray
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Rows to keep, in order of time, and notes on what was left out.
+) -> tuple[np.ndarray, dict[str, int], tuple[str, ...]]:
+    """Rows to keep, in order of time, how many were left out by reason, and notes.
 
     Rows without a time or an exposure time are left out. Of rows at one time the first is kept,
     because networks and features divide by the time between epochs.
@@ -211,8 +214,9 @@ def in_time_order(
         "without an exposure time": np.count_nonzero(timed) - usable.size,
         "at the time of another": order.size - kept.size,
     }
-    left_out = ", ".join(f"{count} {why}" for why, count in counts.items() if count)
-    notes = [f"epochs left out: {left_out}."] if left_out else []
+    left_out = {why: int(count) for why, count in counts.items() if count}
+    words = ", ".join(f"{count} {why}" for why, count in left_out.items())
+    notes = [f"epochs left out: {words}."] if left_out else []
     if (np.diff(order) < 0).any():
         notes.append("epochs put in order of time.")
-    return kept, tuple(notes)
+    return kept, left_out, tuple(notes)

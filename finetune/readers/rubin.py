@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike
 
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
 from finetune.readers.alert_photometry import columns_of
-from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader, number
-from finetune.readers.cutout import mask_of, placed, planes_of
+from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader, identifier, object_name
+from finetune.readers.cutout import kept_cutout, mask_of, placed, planes_of
+from finetune.readers.known_values import KnownValues, in_range, mjd_of, number
 from simulator.dataset.schema import PIXELS, ArraySpec
 from skyreel.errors import SequenceError
 from survey_profiles.profile import Profile
@@ -51,13 +52,13 @@ class RubinAlerts(AlertReader):
         source = record.get("diaSource") or record.get("meta")
         if not isinstance(source, dict) or "diaSourceId" not in record | source:
             raise SequenceError("it is not a Rubin alert: it has no diaSource.")
-        alert_id = int(source.get("diaSourceId") or record["diaSourceId"])
+        alert_id = identifier(source.get("diaSourceId") or record["diaSourceId"], "diaSourceId")
         names = (_identity(source.get(name)) for name in ("diaObjectId", "ssObjectId"))
         kept = {
             "alert_id": alert_id,
             "source": {name: source.get(name) for name in _SOURCE},
-            "science": record.get("cutoutScience"),
-            "others": {name: record.get(field) for name, field in _CUTOUTS.items()},
+            "science": kept_cutout(record.get("cutoutScience")),
+            "others": {n: kept_cutout(record.get(field)) for n, field in _CUTOUTS.items()},
             "history": [
                 (kind, *(point.get(name) for name in _POINT))
                 for kind, field in _HISTORY.items()
@@ -76,7 +77,7 @@ class RubinAlerts(AlertReader):
         """
         table = kept["source"]
         images, mask, fwhm_pix, notes = _images(kept)
-        epochs = _epoch(table, fwhm_pix, profile)
+        epochs, more_notes = _epoch(table, fwhm_pix, profile)
         return Alert(
             source=source,
             alert_id=kept["alert_id"],
@@ -85,7 +86,7 @@ class RubinAlerts(AlertReader):
             epochs=epochs,
             objects=_object(table),
             photometry=_measurements(kept, profile),
-            notes=notes,
+            notes=notes + more_notes,
         )
 
     def corrected(self, alerts: list[Alert]) -> list[Alert]:
@@ -95,8 +96,8 @@ class RubinAlerts(AlertReader):
 
 def _identity(value):
     """An identifier as text; None for null, 0 and 0.0."""
-    text = str(value).strip()
-    return None if value is None or text in ("", "0", "0.0", "None", "nan") else text
+    text = str(value).strip() if value is not None else ""
+    return None if text in ("", "0", "0.0", "None", "nan") else object_name(value, "diaObjectId")
 
 
 def start_mjd(midpoint_mjd_tai: ArrayLike, exposure_time_s: ArrayLike) -> np.ndarray:
@@ -114,23 +115,28 @@ def _epoch(table, fwhm_pix, profile):
             f"band {band!r} is not one of {', '.join(names)} of survey {profile.name}."
         )
     exposure_time_s = profile.bands[band].exposure_time_s
-    error = number(table["psfFluxErr"])
+    error = _error(table["psfFluxErr"])
     limit = NJY_ZERO_POINT_MAG - 2.5 * log10(_LIMIT_SIGMA * error) if error > 0 else nan
-    return {
-        "mjd": float(start_mjd(number(table["midpointMjdTai"]), exposure_time_s)),
+    known = KnownValues()
+    mjd = float(known.times([number(table["midpointMjdTai"])], "midpointMjdTai")[0])
+    epoch = {
+        "mjd": float(start_mjd(mjd, exposure_time_s)),
         "band": names.index(band),
         "exposure_time_s": exposure_time_s,
-        "seeing_fwhm_arcsec": fwhm_pix * profile.camera.pixel_scale_arcsec,
+        "seeing_fwhm_arcsec": known.number("seeing_fwhm_pix", fwhm_pix)
+        * profile.camera.pixel_scale_arcsec,
         "zero_point_mag": NJY_ZERO_POINT_MAG - 2.5 * log10(exposure_time_s),
-        "limiting_mag": limit,
-        "published_flux_adu": _flux(table["psfFlux"]),
+        "limiting_mag": in_range("limiting_mag", limit),
+        "published_flux_adu": number(table["psfFlux"]),
         "published_flux_error_adu": error,
     }
+    return epoch, known.notes
 
 
-def _flux(value):
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if plain else nan  # may be below -998
+def _error(value):
+    """A standard error; NaN if it is none, or negative."""
+    found = number(value)
+    return found if found >= 0 else nan
 
 
 def _images(kept):
@@ -185,8 +191,8 @@ def _object(table):
     return {
         "gain_e_per_adu": nan,
         "read_noise_e": nan,
-        "ra_deg": number(table["ra"]),
-        "dec_deg": number(table["dec"]),
+        "ra_deg": in_range("ra_deg", table["ra"]),
+        "dec_deg": in_range("dec_deg", table["dec"]),
         "ccd_number": int(detector) if 0 <= detector < 2**15 else -1,
     }
 
@@ -195,11 +201,11 @@ def _measurements(kept, profile):
     rows = [("alert", *(kept["source"][name] for name in _POINT)), *kept["history"]]
     rows = [row for row in rows if row[2] in profile.bands]
     mjd = start_mjd(
-        [number(row[1]) for row in rows],
+        [mjd_of(row[1]) for row in rows],
         np.array([profile.bands[row[2]].exposure_time_s for row in rows]),
     )
     return columns_of(
-        (when, band, kind, _flux(flux), number(error), nan)
+        (when, band, kind, number(flux), _error(error), nan)
         for when, (kind, _, band, flux, error) in zip(mjd, rows, strict=True)
     )
 

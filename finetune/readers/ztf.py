@@ -13,8 +13,9 @@ import numpy as np
 
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
 from finetune.readers.alert_photometry import columns_of, njy_of_mag
-from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader, number
-from finetune.readers.cutout import mask_of, placed, planes_of
+from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader, identifier, object_name
+from finetune.readers.cutout import kept_cutout, mask_of, placed, planes_of
+from finetune.readers.known_values import KnownValues, in_range, mjd_of, number
 from finetune.readers.protocol import FIELD
 from finetune.readers.ztf_edges import SIZE_PIX, centre_of
 from skyreel.errors import SequenceError
@@ -51,12 +52,12 @@ class ZtfAlerts(AlertReader):
             raise SequenceError("it is not a ZTF alert: it has no objectId and candidate.")
         candid = record.get("candid", candidate.get("candid"))
         kept = {
-            "candid": int(candid),
+            "candid": identifier(candid, "candid"),
             "candidate": {name: candidate.get(name) for name in _FIELDS},
             "cutouts": {name: _bytes_of(record.get(field)) for name, field in _CUTOUTS.items()},
             "history": kept_history(record),
         }
-        return str(record["objectId"]), kept
+        return object_name(record["objectId"], "objectId"), kept
 
     def alert(self, source: str, kept: dict, profile: Profile) -> Alert:
         """The used part of a packet as an epoch.
@@ -82,7 +83,7 @@ class ZtfAlerts(AlertReader):
 
 
 def _bytes_of(cutout):
-    return cutout.get("stampData") if isinstance(cutout, dict) else cutout
+    return kept_cutout(cutout.get("stampData") if isinstance(cutout, dict) else cutout)
 
 
 def start_mjd(jd: object, candid: int) -> tuple[float, bool]:
@@ -90,7 +91,7 @@ def start_mjd(jd: object, candid: int) -> tuple[float, bool]:
 
     It is if ``jd`` is missing or differs by more than 2 s, because it was overwritten then.
     """
-    given = number(jd) - MJD_0_JD
+    given = mjd_of(jd)
     night, rest = divmod(candid, 10**15)
     if not _NIGHTS[0] <= night <= _NIGHTS[1]:
         return given, False
@@ -106,34 +107,35 @@ def _epoch(candidate, candid, profile):
         raise SequenceError(
             f"its fid is {candidate['fid']!r}; bands of survey {profile.name}: {', '.join(names)}."
         )
+    known = KnownValues()
     mjd, overwritten = start_mjd(candidate["jd"], candid)
-    exposure_time_s = number(candidate["exptime"])
+    exposure_time_s = known.number("exposure_time_s", candidate["exptime"], "exptime")
     if not exposure_time_s > 0:  # not in packets before schema 3
         exposure_time_s = profile.bands[band].exposure_time_s
-    zero_point_mag = number(candidate["magzpsci"])
-    fwhm_pix = number(candidate["fwhm"])
+    zero_point_mag = known.number("zero_point_mag", candidate["magzpsci"], "magzpsci")
+    fwhm_pix = known.number("seeing_fwhm_pix", candidate["fwhm"], "fwhm")
     flux_adu, error_adu = _published_flux_adu(candidate, zero_point_mag)
+    camera = profile.camera
     epochs = {
         "mjd": mjd,
         "band": names.index(band),
         "exposure_time_s": exposure_time_s,
-        "seeing_fwhm_arcsec": (fwhm_pix if fwhm_pix > 0 else nan)
-        * profile.camera.pixel_scale_arcsec,
+        "seeing_fwhm_arcsec": fwhm_pix * camera.pixel_scale_arcsec,
         "zero_point_mag": zero_point_mag - 2.5 * log10(exposure_time_s),
-        "limiting_mag": number(candidate["diffmaglim"]),
+        "limiting_mag": known.number("limiting_mag", candidate["diffmaglim"], "diffmaglim"),
         "published_flux_adu": flux_adu,
         "published_flux_error_adu": error_adu,
     }
-    notes = ("jd was overwritten; the time in candid is used.",) * overwritten
+    notes = ("jd was overwritten; the time in candid is used.",) * overwritten + known.notes
     if not isfinite(zero_point_mag):
         notes += ("it has no zero point (packets before schema 3 have none).",)
     return epochs, notes
 
 
 def _published_flux_adu(candidate, zero_point_mag):
-    magnitude = number(candidate["magpsf"])
+    magnitude = in_range("magnitude", candidate["magpsf"])
     flux_adu = 10 ** (0.4 * (zero_point_mag - magnitude))
-    error_adu = flux_adu * number(candidate["sigmapsf"]) * _ERROR_PER_MAG
+    error_adu = flux_adu * in_range("magnitude_error", candidate["sigmapsf"]) * _ERROR_PER_MAG
     return (-flux_adu if is_negative(candidate["isdiffpos"]) else flux_adu), error_adu
 
 
@@ -177,8 +179,8 @@ def _object(candidate, profile):
     return {
         "gain_e_per_adu": camera.gain_e_per_adu,
         "read_noise_e": camera.read_noise_e,
-        "ra_deg": number(candidate["ra"]),
-        "dec_deg": number(candidate["dec"]),
+        "ra_deg": in_range("ra_deg", candidate["ra"]),
+        "dec_deg": in_range("dec_deg", candidate["dec"]),
         "field": int(field) if 0 <= field < 2**31 else -1,
         "ccd_number": int(rcid) if 0 <= rcid < 2**15 else -1,
     }
@@ -190,7 +192,6 @@ def _times(shape):
 
 _PREVIOUS = ("jd", "fid", "magpsf", "sigmapsf", "isdiffpos", "diffmaglim")
 _FORCED = ("jd", "fid", "forcediffimflux", "forcediffimfluxunc", "magzpsci", "diffmaglim")
-MJD_0_JD = 2400000.5
 _NO_FLUX = -99990  # of forced photometry that failed
 
 
@@ -218,26 +219,25 @@ def measurements(
     """Columns of all photometry in a packet; ``mjd`` is that of the alert itself."""
     own = tuple(candidate[name] for name in _PREVIOUS[1:])
     rows = [_of_magnitude(mjd, *own, bands)]
-    rows += [
-        _of_magnitude(number(jd) - MJD_0_JD, *rest, bands) for jd, *rest in history["previous"]
-    ]
+    rows += [_of_magnitude(mjd_of(jd), *rest, bands) for jd, *rest in history["previous"]]
     rows += [_of_flux(*row, bands) for row in history["forced"]]
     return columns_of(rows)
 
 
 def _of_magnitude(mjd, fid, magpsf, sigmapsf, isdiffpos, diffmaglim, bands):
-    magnitude, limit = number(magpsf), number(diffmaglim)
+    magnitude, limit = in_range("magnitude", magpsf), in_range("limiting_mag", diffmaglim)
     if not isfinite(magnitude):
         return mjd, bands.get(fid), "limit", nan, nan, limit
     flux = float(njy_of_mag(magnitude))
-    error = flux * number(sigmapsf) * log(10) / 2.5
+    error = flux * in_range("magnitude_error", sigmapsf) * log(10) / 2.5
     return mjd, bands.get(fid), "alert", -flux if is_negative(isdiffpos) else flux, error, limit
 
 
 def _of_flux(jd, fid, flux, error, magzpsci, diffmaglim, bands):
-    failed = not isinstance(flux, int | float) or not flux > _NO_FLUX
-    scale = 10 ** (0.4 * (NJY_ZERO_POINT_MAG - number(magzpsci)))
+    flux = number(flux)
+    failed = not flux > _NO_FLUX
+    scale = 10 ** (0.4 * (NJY_ZERO_POINT_MAG - in_range("zero_point_mag", magzpsci)))
     flux_njy = nan if failed else flux * scale
-    error_njy = nan if failed else number(error) * scale
-    limit = number(diffmaglim)
-    return number(jd) - MJD_0_JD, bands.get(fid), "forced", flux_njy, error_njy, limit
+    error_njy = nan if failed or not number(error) >= 0 else number(error) * scale
+    limit = in_range("limiting_mag", diffmaglim)
+    return mjd_of(jd), bands.get(fid), "forced", flux_njy, error_njy, limit

@@ -15,6 +15,7 @@ from typing import Any
 
 import zarr
 
+from skyreel.console import size_text
 from skyreel.errors import SimulationError
 from skyreel.provenance import file_digest, folder_digest
 
@@ -64,8 +65,8 @@ def input_files(named: Mapping[str, str | Path | None]) -> dict[str, InputFile]:
         size = sum(file.stat().st_size for file in _files(path))
         if path.is_file() and size > MAX_FILE_BYTES:
             raise SimulationError(
-                f"{path} ({role.replace('_', ' ')}) has {size / 1e9:.1f} GB; a data set keeps a "
-                f"copy of it, which may have {MAX_FILE_BYTES / 1e9:.1f} GB. Cut it down to what "
+                f"{path} ({role.replace('_', ' ')}) has {size_text(size)}; a data set keeps a "
+                f"copy of it, which may have {size_text(MAX_FILE_BYTES)}. Cut it down to what "
                 "the simulation needs."
             )
         found[role] = InputFile(path, digest_of(path), size)

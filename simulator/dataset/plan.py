@@ -20,7 +20,8 @@ from simulator.dataset.inputs import InputFile, input_files
 from simulator.dataset.schema import ArraySpec, array_specs
 from simulator.options import MAGNITUDE_LAWS, SPLITS, Options
 from simulator.plugins import plugins_of
-from simulator.simulator import Simulator
+from simulator.simulator import VALUES_VERSION, Simulator
+from skyreel.console import size_text
 from skyreel.errors import SimulationError
 from skyreel.provenance import versions
 from survey_profiles import load_profile
@@ -83,7 +84,7 @@ class Plan:
             "profile": profile,
             "classes": list(self.simulator.classes),
             "bands": list(self.simulator.band_names),
-            "versions": versions(*PACKAGES),
+            "versions": {**versions(*PACKAGES), "simulated_values": VALUES_VERSION},
         }
 
     @property
@@ -135,8 +136,8 @@ class Plan:
         already = sum(f.stat().st_size for f in self.path.rglob("*") if f.is_file())
         if expected_bytes * _HEADROOM - already > free:
             raise SimulationError(
-                f"{self.path}: {self.total:,} sequences need about {expected_bytes / 1e9:.1f} GB "
-                f"and {free / 1e9:.1f} GB are free there; ask for fewer, or write elsewhere."
+                f"{self.path}: {self.total:,} sequences need about {size_text(expected_bytes)} "
+                f"and {size_text(free)} are free there; ask for fewer, or write elsewhere."
             )
 
 

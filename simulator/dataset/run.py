@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import zarr
@@ -16,6 +17,7 @@ import zarr
 from simulator.dataset.plan import Plan
 from simulator.dataset.writer import DatasetWriter
 from simulator.plugins import plugins_of
+from simulator.simulator import Simulator
 from skyreel.errors import OutputError, StoreError
 from skyreel.json_io import write_json
 
@@ -91,7 +93,6 @@ def execute(
         {
             "threading.max_workers": threads,
             "async.concurrency": 2 * threads,
-            "array.write_empty_chunks": True,  # looking for them costs more than they do
         }
     ):
         _run_shards(plan, writer, pending, threads, on_progress)
@@ -151,6 +152,14 @@ def command_line(plan: Plan) -> str:
     return shlex.join(parts)
 
 
+def exposures_record(simulator: Simulator) -> dict[str, Any]:
+    """What of a table of exposures is left out or converted, as plain values."""
+    if not simulator.options.exposures:
+        return {}
+    counts = {"left_out": simulator.unused_exposures, "julian_dates": simulator.julian_dates}
+    return {"exposures": {"pointings": simulator.n_pointings, **counts}}
+
+
 def write_record(plan: Plan, outcome: Outcome, expected_bytes: float) -> None:
     """Write what was asked and what was done as JSON beside the data set: one entry per run.
 
@@ -166,6 +175,7 @@ def write_record(plan: Plan, outcome: Outcome, expected_bytes: float) -> None:
         "seconds": round(outcome.seconds, 3),
         "bytes": sum(f.stat().st_size for f in plan.path.rglob("*") if f.is_file()),
         "bytes_expected": round(expected_bytes),
+        **exposures_record(plan.simulator),
     }
     try:
         earlier = json.loads(path.read_text())["runs"] if path.is_file() else []

@@ -16,6 +16,9 @@ FORMAT_VERSION = 1
 PIXELS = ("object", "epoch", "y", "x")
 EPOCHS = ("object", "epoch")
 OBJECTS = ("object",)
+SHARDS = ("shard",)
+MARKS = "shard_done"
+"""Name of the array that says which shards are complete."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +81,18 @@ _FIXED = (
 )
 
 
+def fixed_specs() -> tuple[ArraySpec, ...]:
+    """The arrays that do not depend on the classes."""
+    return tuple(ArraySpec(*row) for row in _FIXED)
+
+
 def array_specs(parameters: dict[str, str]) -> tuple[ArraySpec, ...]:
     """Every array of a split, for classes with these own parameters (name to meaning)."""
     own = [
         ArraySpec(name, OBJECTS, np.dtype(parameter_dtype(name)).name, *_unit_and_text(meaning))
         for name, meaning in parameters.items()
     ]
-    return tuple(ArraySpec(*row) for row in _FIXED) + tuple(own)
+    return fixed_specs() + tuple(own)
 
 
 def _unit_and_text(meaning):

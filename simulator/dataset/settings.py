@@ -12,6 +12,7 @@ from simulator.options import Options
 from skyreel.errors import SimulationError
 
 _VERSIONS = "versions."
+_VALUES = "versions.simulated_values"
 _SHAPE_FILES_ONLY = ("zarr", "numcodecs")  # packages whose version changes no value of an array
 
 
@@ -45,7 +46,8 @@ def refuse_other_settings(path: str | Path, settings: Mapping[str, Any]) -> list
         )
     shaping = [k for k in of_versions if k.removeprefix(_VERSIONS) not in _SHAPE_FILES_ONLY]
     if shaping and not is_complete(path):
-        needed = " ".join(f"{k.removeprefix(_VERSIONS)}=={found.get(k)}" for k in shaping)
+        packages = {f"{_VERSIONS}skyreel" if k == _VALUES else k for k in shaping}
+        needed = " ".join(f"{k.removeprefix(_VERSIONS)}=={found.get(k)}" for k in sorted(packages))
         raise SimulationError(
             f"{path} is unfinished and was started with other versions of packages: "
             f"{_in_words(shaping, found, asked)}. Finish it with those (pip install {needed}), "

@@ -1,7 +1,11 @@
 """Writing a data set: Zarr v3, shard by shard, each there whole or not at all.
 
-A data set is created under a temporary name and renamed once its arrays are laid out. An
-interrupted run leaves one of four states, which the next run repairs:
+Every chunk has a file, also where it holds nothing but the fill value, and carries a checksum: a
+reader knows which files must be there, and whether their bytes are those that were written.
+
+A data set is created in a locked folder of another name, which is renamed once its arrays are laid
+out; the lock goes with it. A creation that was killed leaves that folder unlocked, and the next run
+empties it. An interrupted run leaves one of four states, which the next run repairs:
 
 A. temporary files of an unfinished write (removed when the data set is opened again);
 B. some arrays of a shard written, others not (the shard has no mark and is made once more);
@@ -19,19 +23,21 @@ from typing import Any
 
 import numpy as np
 import zarr
-from zarr.codecs import BloscCodec
+from zarr.codecs import BloscCodec, Crc32cCodec
 
 from simulator.dataset.inputs import FOLDER, InputFile, copy_inputs, described
-from simulator.dataset.reader import MARKS, is_free, open_root
-from simulator.dataset.schema import FORMAT_VERSION, PIXELS, ArraySpec
+from simulator.dataset.reader import incomplete_shards, is_free, open_root
+from simulator.dataset.schema import FORMAT_VERSION, MARKS, PIXELS, SHARDS, ArraySpec
 from simulator.dataset.settings import refuse_other_settings
-from skyreel.atomic_files import folder_lock
+from skyreel.atomic_files import folder_lock, interrupts_deferred, new_folder_lock
 from skyreel.errors import StoreError
 
 CHUNK_OBJECTS = 64
 _SHARD_BYTES = 96 * 2**20  # images of one shard, before compression
 _MAX_SHARD_OBJECTS = 4096
 _UNFINISHED = ".creating"
+_AFTER_FAILURE = "Finished shards are kept: make room and run the same command again to go on."
+_WHOLE = {"write_empty_chunks": True}
 
 
 def shard_objects(n_epochs: int, size_pix: int, pixel_bytes: int = 2) -> int:
@@ -58,6 +64,8 @@ class DatasetWriter:
         Epochs of the longest sequence; rows and columns of a stamp.
     inputs : mapping of role to InputFile, optional
         Files to keep inside the data set.
+    after_failure : str
+        What the user should do after a write that failed.
 
     Raises
     ------
@@ -78,19 +86,22 @@ class DatasetWriter:
         n_epochs: int,
         size_pix: int,
         inputs: Mapping[str, InputFile] | None = None,
+        after_failure: str = _AFTER_FAILURE,
     ) -> None:
         self.path = Path(path)
+        self._after_failure = after_failure
         self.specs = tuple(specs)
         self.counts = dict(counts)
         self.shape = {"epoch": n_epochs, "y": size_pix, "x": size_pix}
         pixel_bytes = next(np.dtype(s.dtype).itemsize for s in self.specs if s.name == "images")
         self.per_shard = shard_objects(n_epochs, size_pix, pixel_bytes)
+        self._lock = None
         if is_free(self.path):
             kept = {"inputs": described(inputs)} if inputs else {}
             own = {"settings": settings, "format_version": FORMAT_VERSION}
             self._create({**attributes, **kept, **own}, inputs or {})
         refuse_other_settings(self.path, settings)
-        self._lock = folder_lock(self.path)
+        self._lock = folder_lock(self.path) if self._lock is None else self._lock
         for leftover in self.path.rglob("*.partial"):
             if leftover.relative_to(self.path).parts[0] != FOLDER:
                 leftover.unlink(missing_ok=True)
@@ -108,20 +119,31 @@ class DatasetWriter:
 
     def _create(self, attributes, inputs):
         unfinished = self.path.with_name(f"{self.path.name}{_UNFINISHED}")
+        lock = None
         try:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.parent.mkdir(parents=True, exist_ok=True)
-            root = zarr.create_group(unfinished, attributes=attributes)
+            lock = new_folder_lock(unfinished)
+            if not is_free(self.path):  # another process has made it meanwhile
+                return
             copy_inputs(unfinished, inputs)
-            names = {key: attributes[key] for key in ("classes", "bands")}
-            for split, count in self.counts.items():
-                self._create_split(root.create_group(split, attributes=names), count)
-            unfinished.rename(self.path)
+            with interrupts_deferred():
+                self._lay_out(unfinished, attributes)
+                unfinished.rename(self.path)
+                self._lock, lock = lock, None
         except OSError as error:
-            reason = error.strerror or error
-            raise StoreError(f"{self.path}: cannot be written ({reason}).") from error
+            raise StoreError(
+                f"{self.path}: cannot be written ({error.strerror or error}). Make room or write "
+                "elsewhere, and run the command again."
+            ) from error
         finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            if lock is not None:
+                shutil.rmtree(unfinished, ignore_errors=True)
+                os.close(lock)
+
+    def _lay_out(self, folder, attributes):
+        root = zarr.create_group(folder, attributes=attributes)
+        names = {key: attributes[key] for key in ("classes", "bands")}
+        for split, count in self.counts.items():
+            self._create_split(root.create_group(split, attributes=names), count)
 
     def _create_split(self, group, count):
         for spec in self.specs:
@@ -132,16 +154,16 @@ class DatasetWriter:
             shape=(n_shards,),
             chunks=(1,),
             dtype="bool",
-            compressors=None,
-            dimension_names=("shard",),
+            compressors=Crc32cCodec(),
+            dimension_names=SHARDS,
             attributes={"description": "shards that are complete"},
         )
 
     def pending(self) -> list[tuple[str, int, int, int]]:
-        """(split, shard, first object, end) of every shard still to be made."""
+        """(split, shard, first object, end) of every shard without a mark or without all files."""
         todo = []
         for split, count in self.counts.items():
-            for shard in np.flatnonzero(~self._root[split][MARKS][:]) if count else ():
+            for shard in incomplete_shards(self._root, split) if count else ():
                 first = int(shard) * self.per_shard
                 todo.append((split, int(shard), first, min(first + self.per_shard, count)))
         return todo
@@ -153,16 +175,23 @@ class DatasetWriter:
             self._write(group, shard, arrays)
         except OSError as error:
             raise StoreError(
-                f"{self.path}: writing stopped ({error.strerror or error}). Finished shards are "
-                "kept: make room and run the same command again to go on."
+                f"{self.path}: writing stopped ({error.strerror or error}). {self._after_failure}"
             ) from error
 
     def _write(self, group, shard, arrays):
         first = shard * self.per_shard
         rows = slice(first, first + len(arrays["label"]))
-        for spec in self.specs:
-            group[spec.name][rows] = arrays[spec.name]
-        group[MARKS][shard] = True
+        with interrupts_deferred():
+            self._remove_shard(group, shard)
+            for spec in self.specs:
+                group[spec.name].with_config(_WHOLE)[rows] = arrays[spec.name]
+            group[MARKS][shard] = True
+
+    def _remove_shard(self, group, shard):
+        """Remove what is left of a shard: Zarr reads a file before it writes a part of it."""
+        for name, array in self._root.store.layout.splits[group.basename].items():
+            if name != MARKS:
+                (self.path / group.basename / name / array.chunk(shard)).unlink(missing_ok=True)
 
 
 def _create_array(group, spec: ArraySpec, count, sizes, per_shard):
@@ -178,7 +207,7 @@ def _create_array(group, spec: ArraySpec, count, sizes, per_shard):
         shape=shape,
         dtype=spec.dtype,
         fill_value=spec.fill_value,
-        compressors=BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"),
+        compressors=(BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"), Crc32cCodec()),
         dimension_names=spec.dimensions,
         attributes=attributes,
         **blocks,

@@ -32,10 +32,18 @@ def shift_stamp(
 
     ``wide`` has the same centre as ``out`` and at least ``order`` + 1 more pixels on every
     side; shifts are less than two pixels.
+
+    Raises
+    ------
+    ValueError
+        The shift needs pixels beyond ``wide``.
     """
     size = out.shape[0]
     margin = (wide.shape[0] - size) // 2
     x_floor, y_floor = int(np.floor(x_shift_pix)), int(np.floor(y_shift_pix))
+    most = margin - order
+    if not (-most - 1 <= x_floor <= most and -most - 1 <= y_floor <= most):
+        raise ValueError("shift_stamp: a shift beyond the margin of the wide stamp")
     wx = lanczos_weights(x_shift_pix - x_floor, order)
     wy = lanczos_weights(y_shift_pix - y_floor, order)
     first_row, first_column = margin + y_floor + 1 - order, margin + x_floor + 1 - order

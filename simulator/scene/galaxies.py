@@ -28,6 +28,7 @@ _MAGNITUDES = np.linspace(-24.5, -15.0, 191)  # absolute B magnitudes considered
 _REDSHIFTS = np.concatenate([np.geomspace(0.003, 0.1, 30)[:-1], np.linspace(0.1, 1.5, 71)])
 _APPARENT_STEP = 0.1
 _APPARENT = np.arange(10.0, 28.0, _APPARENT_STEP)  # reference magnitudes of field galaxies
+_COUNT_STEPS = 501
 _REST_B_ANGSTROM = (3900.0, 4900.0)
 _MILLER = (0.804, 0.2539, 0.0256)  # largest e, a, e0 (Miller et al. 2013)
 
@@ -58,14 +59,27 @@ class GalaxyPopulation:
         kpc_per_arcsec = Planck18.kpc_proper_per_arcmin(_REDSHIFTS).value / 60.0
         self._log_kpc_per_arcsec = np.log10(kpc_per_arcsec)
         self._offset = np.stack([_band_minus_b(kind, bands.curves) for kind in (BLUE, RED)])
-        self._field = self._field_quantiles()
+        self._field, self.counts_per_deg2_mag = self._field_quantiles()
 
     def _field_quantiles(self):
-        """Row number plus cumulative share over both populations' redshifts, flattened."""
+        """Row number plus cumulative share over both populations' redshifts, flattened; counts."""
         both = np.concatenate([self._field_density(kind) for kind in (BLUE, RED)], axis=1)
         cumulative = np.cumsum(both * np.tile(np.gradient(_REDSHIFTS), 2), axis=1)
+        counts = cumulative[:, -1] * np.radians(1.0) ** 2
         cumulative /= cumulative[:, -1:]
-        return (cumulative + np.arange(_APPARENT.size)[:, None]).ravel()
+        return (cumulative + np.arange(_APPARENT.size)[:, None]).ravel(), counts
+
+    def field_magnitudes(self, draws: Draws, bright_mag: float, faint_mag: float) -> np.ndarray:
+        """Total reference magnitudes of field galaxies, (object,), as they are on the sky.
+
+        The counts follow from the luminosity functions; limits beyond 10 and 27.9 mag are those.
+        """
+        low, high = _APPARENT[0], _APPARENT[-1]
+        faint = np.clip(faint_mag, low + _APPARENT_STEP, high)
+        bright = np.clip(bright_mag, low, faint - _APPARENT_STEP)
+        grid = np.linspace(bright, faint, _COUNT_STEPS)
+        counts = 10.0 ** np.interp(grid, _APPARENT, np.log10(self.counts_per_deg2_mag))
+        return draws.from_table(grid, counts)
 
     def _field_density(self, kind):
         """Galaxies per redshift and apparent reference magnitude, (magnitude, redshift)."""

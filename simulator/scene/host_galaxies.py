@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from simulator.lightcurves.galaxy import Galaxy
 from simulator.lightcurves.protocol import HostPlacement, HostSite
 from simulator.rng import Draws, Purpose
 from simulator.scene.galaxies import Galaxies, GalaxyPopulation
 from simulator.scene.render import (
     BULGE_FRACTION,
     BULGE_PIX,
+    BULGE_ROUNDNESS,
     DISC_PIX,
     HOST_E1,
     HOST_E2,
@@ -24,7 +24,6 @@ from simulator.scene.render import (
 from simulator.scene.sersic import DE_VAUCOULEURS, EXPONENTIAL, SERSIC_B
 
 if TYPE_CHECKING:
-    from simulator.lightcurves.magnitudes import MagnitudeLaw, ObservedMagnitudes
     from simulator.lightcurves.protocol import Bands, LightCurveModel
     from survey_profiles import Profile
 
@@ -44,12 +43,10 @@ class HostBatch(NamedTuple):
 class Hosts:
     """Draws the host galaxies of a survey's objects."""
 
-    def __init__(
-        self, profile: Profile, bands: Bands, magnitude_law: MagnitudeLaw | ObservedMagnitudes
-    ) -> None:
+    def __init__(self, profile: Profile, bands: Bands) -> None:
         self._fractions = profile.hosts
         self._scale_arcsec = profile.camera.pixel_scale_arcsec
-        self._law = magnitude_law
+        self._limits_mag = profile.field.bright_mag, profile.field.faint_mag
         self._population = GalaxyPopulation(bands)
 
     def draw(
@@ -82,7 +79,8 @@ class Hosts:
             x = y = np.zeros(len(draws))
             fraction = 1.0
         else:
-            galaxies = self._population.field(draws, self._law.draw(draws, Galaxy.name))
+            magnitude = self._population.field_magnitudes(draws, *self._limits_mag)
+            galaxies = self._population.field(draws, magnitude)
             x, y = (draws.uniform(-0.5 * size_pix, 0.5 * size_pix) for _ in range(2))
             fraction = self._fractions.other_fraction
         if model.host_fraction is not None:
@@ -104,7 +102,8 @@ def position_in_host(draws: Draws, galaxies: Galaxies, sites: np.ndarray) -> Pos
     """Where in its galaxy an object sits: (x, y) in arcsec from the centre, each (object,).
 
     ``sites`` holds a `HostSite` per object. An object that follows the light is in the bulge or
-    in the disc by their share of it. A disc's radius is the sum of two exponentials.
+    in the disc by their share of it. A disc's radius is the sum of two exponentials. Positions
+    are as elliptical as the light of the component that is drawn.
     """
     scale_arcsec = galaxies.disc_arcsec / SERSIC_B[EXPONENTIAL]
     disc_radius = -scale_arcsec * np.log(draws.uniform() * draws.uniform())
@@ -112,7 +111,9 @@ def position_in_host(draws: Draws, galaxies: Galaxies, sites: np.ndarray) -> Pos
     in_disc = (sites == HostSite.DISC) | (draws.uniform() > galaxies.bulge_fraction)
     radius = np.where(in_disc, disc_radius, bulge_radius)
     radius = np.where(sites == HostSite.NUCLEUS, 0.0, radius)
-    return _sheared(radius, draws.uniform(0.0, 2 * np.pi), galaxies.e1, galaxies.e2)
+    share = np.where(in_disc, 1.0, BULGE_ROUNDNESS)
+    angle = draws.uniform(0.0, 2 * np.pi)
+    return _sheared(radius, angle, share * galaxies.e1, share * galaxies.e2)
 
 
 def _sheared(radius, angle, e1, e2):

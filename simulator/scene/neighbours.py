@@ -9,19 +9,34 @@ from scipy.special import pdtr
 
 from simulator.lightcurves.star_colours import StarColours
 from simulator.rng import Draws, Purpose
+from skyreel.errors import SimulationError
 
 if TYPE_CHECKING:
     from simulator.lightcurves.protocol import Bands
     from survey_profiles import Profile
 
 _EDGE_PIX = 3.0  # neighbours this far outside a stamp still add light to it
+MOST_NEIGHBOURS = 255  # the number is kept in 8 bits
 
 
 class Neighbours:
-    """Other stars in the stamp, from the field's number counts."""
+    """Other stars in the stamp, from the field's number counts.
 
-    def __init__(self, profile: Profile, bands: Bands) -> None:
+    Raises
+    ------
+    SimulationError
+        The field is so dense that stamps of ``size_pix`` may hold more than 255 of them.
+    """
+
+    def __init__(self, profile: Profile, bands: Bands, size_pix: int) -> None:
         self._field = profile.field
+        mean = self._mean(profile.camera.pixel_scale_arcsec, size_pix)
+        if _largest_number(mean) > MOST_NEIGHBOURS:
+            raise SimulationError(
+                f"field.neighbours_per_arcmin2 = {profile.field.neighbours_per_arcmin2:g} gives "
+                f"{mean:.0f} stars in a stamp of {size_pix} pixels, on average; allowed: up to "
+                f"{MOST_NEIGHBOURS} in any. Take smaller stamps, or brighter stars only."
+            )
         self._scale_arcsec = profile.camera.pixel_scale_arcsec
         self._colours = StarColours(bands)
 
@@ -34,9 +49,8 @@ class Neighbours:
         """
         draws = Draws(seed, objects, Purpose.NEIGHBOURS)
         half_pix = 0.5 * size_pix + _EDGE_PIX
-        area_arcmin2 = (2 * half_pix * self._scale_arcsec / 60.0) ** 2
-        mean = self._field.neighbours_per_arcmin2 * area_arcmin2
-        thresholds = pdtr(np.arange(int(mean + 8 * np.sqrt(mean)) + 8), mean)
+        mean = self._mean(self._scale_arcsec, size_pix)
+        thresholds = pdtr(np.arange(_largest_number(mean)), mean)
         number = np.searchsorted(thresholds, draws.uniform())
         x, y, magnitude = [], [], []
         for _ in range(max(int(number.max(initial=0)), 1)):
@@ -44,6 +58,11 @@ class Neighbours:
             y.append(draws.uniform(-half_pix, half_pix))
             magnitude.append(self._magnitude(draws)[:, None] + self._colours.draw(draws))
         return number, np.stack(x, 1), np.stack(y, 1), np.stack(magnitude, 1)
+
+    def _mean(self, scale_arcsec, size_pix):
+        """Mean number of neighbours of a stamp."""
+        side_arcmin = (size_pix + 2 * _EDGE_PIX) * scale_arcsec / 60.0
+        return self._field.neighbours_per_arcmin2 * side_arcmin**2
 
     def _magnitude(self, draws):
         """Counts that grow as 10^(slope m) between the bright limit and the neighbours' own."""
@@ -53,3 +72,8 @@ class Neighbours:
             return draws.uniform(bright, faint)
         low, high = 10.0 ** (slope * (bright - faint)), 1.0
         return faint + np.log10(draws.uniform(low, high)) / slope
+
+
+def _largest_number(mean):
+    """The largest number that is drawn of a Poisson variable: eight sigma above its mean."""
+    return int(mean + 8 * np.sqrt(mean)) + 8

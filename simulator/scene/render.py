@@ -18,7 +18,7 @@ from simulator.psf.psf import Psf, add_star, psf_mixture
 HOST_X, HOST_Y, BULGE_FRACTION, BULGE_PIX, DISC_PIX, HOST_E1, HOST_E2 = range(7)
 N_HOST_COLUMNS = 7
 
-_BULGE_ROUNDNESS = 0.4  # our choice: a bulge has this share of its disc's ellipticity
+BULGE_ROUNDNESS = 0.4  # our choice: a bulge has this share of its disc's ellipticity
 _POINTLIKE_VARIANCE = 0.02  # host components this much smaller than the PSF are merged
 _TRAIL_STEP_FWHM = 0.25
 
@@ -90,7 +90,7 @@ def _add_host(image, size, scene, psf, i, epoch, disc, bulge):
     host = scene.host[i]
     e1, e2 = host[HOST_E1], host[HOST_E2]
     disc_shape = covariance(host[DISC_PIX], e1, e2)
-    bulge_shape = covariance(host[BULGE_PIX], _BULGE_ROUNDNESS * e1, _BULGE_ROUNDNESS * e2)
+    bulge_shape = covariance(host[BULGE_PIX], BULGE_ROUNDNESS * e1, BULGE_ROUNDNESS * e2)
     narrowest = psf_scales.min() * (psf_shape[0] + psf_shape[2])
     disc = _without_pointlike(disc, disc_shape, narrowest)
     bulge = _without_pointlike(bulge, bulge_shape, narrowest)

@@ -1,14 +1,20 @@
-"""Columns of exposure tables and their checks. Row numbers in messages count from 1."""
+"""Columns of exposure tables: values as numbers and indices, and which rows can be used.
+
+A row with an unknown value (see `survey_profiles.physical_ranges`) is left out and counted. A
+column without a known value is refused: it holds something else, or has another unit.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from skyreel.errors import ExposureTableError, nearest
+from skyreel.errors import nearest
+from survey_profiles.input_columns import Names
+from survey_profiles.input_tables import InputTable, UsableRows
+from survey_profiles.physical_ranges import as_mjd
 
 if TYPE_CHECKING:
     from survey_profiles.profile import Profile
@@ -24,116 +30,74 @@ MEASURED = (
 )
 REQUIRED = (*MEASURED, "band")
 SHAPES = ("psf_beta", "psf_e1", "psf_e2")
-ALLOWED = {
-    "mjd": (15020, 88069, "d"),
-    "exposure_time_s": (0.001, 86400, "s"),
-    "airmass": (1, 10, ""),
-    "seeing_fwhm_arcsec": (0.01, 60, "arcsec"),
-    "sky_adu": (0, 1e7, "ADU"),
-    "zero_point_mag": (5, 40, "mag"),
-    "limiting_mag": (0, 40, "mag"),
-    "psf_beta": (1.01, 100, ""),
-    "psf_e1": (-0.95, 0.95, ""),
-    "psf_e2": (-0.95, 0.95, ""),
-}
-
-
-def require_columns(path: Path, table: Mapping, required: Sequence[str]) -> None:
-    """Refuse a table that lacks required columns or has no rows.
-
-    Raises
-    ------
-    ExposureTableError
-    """
-    missing = [name for name in required if name not in table]
-    if missing:
-        spare = [name for name in table if name not in required]
-        hints = [f"{name} ({nearest(name, spare)})" if spare else name for name in missing]
-        plural = "s" if len(missing) > 1 else ""
-        raise ExposureTableError(f"{path}: no column{plural} {'; '.join(hints)}")
-    if not len(table[required[0]]):
-        raise ExposureTableError(f"{path}: the table has no rows; give at least one exposure.")
 
 
 def checked_columns(
-    path: Path, table: Mapping[str, np.ndarray], profile: Profile
-) -> dict[str, np.ndarray]:
-    """Columns as arrays (row,): every value finite and physical, bands and CCDs as indices.
+    table: InputTable, profile: Profile
+) -> tuple[dict[str, np.ndarray], UsableRows]:
+    """Columns as arrays (row,), bands, CCDs and fields as indices, and the rows to use.
 
     Raises
     ------
-    ExposureTableError
+    UserError
+        Of the type of the table: a column has no known value.
     """
-    columns = {"band": _band_indices(path, table["band"], profile)}
-    for name in (*MEASURED, *(n for n in SHAPES if n in table)):
-        columns[name] = _numbers(path, name, table[name])
+    rows = UsableRows(np.ones(table.n_rows, dtype=bool))
+    if table.malformed_rows:
+        rows.left_out["another number of fields than the header"] = table.malformed_rows
+    columns = {"band": band_indices(table, profile, table.names["band"])}
+    rows.leave_out(columns["band"] < 0, "band not in the profile")
+    measured = (*MEASURED, *(n for n in SHAPES if n in table))
+    columns |= {name: table.known(name, name) for name in measured}
+    rows.leave_out_unknown(columns, measured)
     if "field" in table:
-        columns["field"] = np.unique(np.asarray(table["field"]).astype(str), return_inverse=True)[1]
+        columns["field"] = table.names["field"].codes
+        rows.leave_out(columns["field"] < 0, "field unknown")
     if "ccd" in table:
-        columns["ccd"] = _ccd_indices(path, np.asarray(table["ccd"]), profile)
-    return columns
+        columns["ccd"] = _ccd_indices(table, profile)
+        rows.leave_out(columns["ccd"] < 0, "ccd not in the profile")
+    return columns, rows
 
 
-def _row_list(rows, most=5):
+def n_julian(table: InputTable, column: str = "mjd") -> int:
+    """Number of Julian dates in a column of times, which are converted to MJD."""
+    return as_mjd(table.numbers[column])[1]
+
+
+def row_list(rows: np.ndarray, most: int = 5) -> str:
+    """Rows by number, counted from 1: the first few."""
     named = ", ".join(str(r + 1) for r in rows[:most])
     return f"row{'s' if len(rows) > 1 else ''} {named}{', ...' if len(rows) > most else ''}"
 
 
-def _numbers(path, name, values):
-    try:
-        values = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ExposureTableError(
-            f"{path}: column {name} holds text; allowed: numbers only."
-        ) from None
-    bad = np.flatnonzero(~np.isfinite(values))
-    if bad.size:
-        raise ExposureTableError(
-            f"{path}: column {name} is NaN, infinite or empty in {_row_list(bad)}; "
-            "fill or remove these rows."
-        )
-    low, high, unit = ALLOWED[name]
-    bad = np.flatnonzero((values < low) | (values > high))
-    if bad.size:
-        allowed = f"{low:g} to {high:g} {unit}".rstrip()
-        raise ExposureTableError(
-            f"{path}: column {name} = {values[bad[0]]:g} in {_row_list(bad)}; allowed: {allowed}."
-        )
-    return values
-
-
-def _band_indices(path, values, profile):
-    names = [str(v).strip() for v in values]
+def band_indices(table: InputTable, profile: Profile, names: Names) -> NDArray[np.int64]:
+    """Index into the bands of the profile, -1 where a row has none of them."""
     known = profile.band_names
-    unknown = sorted(set(names) - set(known))
-    if unknown:
-        rows = np.flatnonzero(np.isin(names, unknown))
-        raise ExposureTableError(
-            f"{path}: band {unknown[0]!r} in {_row_list(rows)} is not one of the profile "
-            f"{profile.name!r}; allowed: {', '.join(known)}."
+    index = names.places_in({name: k for k, name in enumerate(known)})
+    if (index < 0).all():
+        found = f"{str(names.values[0])[:20]!r}" if names.values.size else "none"
+        raise table.error(
+            f"{table.path}: band {found} in {row_list(np.arange(len(index)))} is not one of the "
+            f"profile {profile.name!r}; allowed: {', '.join(known)}."
         )
-    return np.array([known.index(name) for name in names])
+    return index
 
 
-def _ccd_indices(path, values, profile):
+def _ccd_indices(table, profile):
     names = [ccd.name for ccd in profile.camera.ccds]
     if not names:
-        raise ExposureTableError(
-            f"{path}: it has a column ccd, but the profile {profile.name!r} lists no CCDs; "
+        raise table.error(
+            f"{table.path}: it has a column ccd, but the profile {profile.name!r} lists no CCDs; "
             "remove the column or add camera.ccds."
         )
-    numbered = {str(k + 1): k for k in range(len(names))}
-    index = {**numbered, **{name: k for k, name in enumerate(names)}}
-    labels = [_label(value) for value in values]
-    unknown = [label for label in labels if label not in index]
-    if unknown:
-        raise ExposureTableError(
-            f"{path}: ccd {unknown[0]!r} in {_row_list([labels.index(unknown[0])])} is not one "
-            f"of the profile {profile.name!r}; allowed: 1 to {len(names)}, or a name. "
-            f"{nearest(unknown[0], names)}"
+    numbered = {f"{k + 1}{end}": k for k in range(len(names)) for end in ("", ".0")}
+    given = table.names["ccd"]
+    index = given.places_in({**numbered, **{name: k for k, name in enumerate(names)}})
+    if (index < 0).all():
+        found = str(given.values[0])[:20] if given.values.size else ""
+        raise table.error(
+            f"{table.path}: ccd {found!r} in {row_list(np.arange(len(index)))} is not one of the "
+            f"profile {profile.name!r}; allowed: 1 to {len(names)}, or a name. "
+            f"{nearest(found, names)}"
         )
-    return np.array([index[label] for label in labels])
-
-
-def _label(value):
-    return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
+    return index

@@ -11,27 +11,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from skyreel.errors import ExposureTableError
 from survey_profiles import depth as depths
-from survey_profiles.exposure_tables.columns import MEASURED, checked_columns, require_columns
-from survey_profiles.exposure_tables.windows import pack_windows, usable_rows
+from survey_profiles.exposure_tables.columns import band_indices, n_julian
+from survey_profiles.exposure_tables.windows import leave_out_unused, pack_windows
+from survey_profiles.input_columns import as_names, parsed_numbers
+from survey_profiles.input_tables import InputTable, UsableRows
 from survey_profiles.observing_conditions import BandValues, model_m5_mag, random_stream
+from survey_profiles.physical_ranges import known as known_values
 
 if TYPE_CHECKING:
     from survey_profiles.pointings import Pointings
     from survey_profiles.profile import Profile
 
-OPSIM_COLUMNS = (
-    "fieldRA",
-    "fieldDec",
-    "observationStartMJD",
-    "visitExposureTime",
-    "airmass",
-    "seeingFwhmEff",
-    "skyBrightness",
-    "fiveSigmaDepth",
-)
+_QUANTITIES = {
+    "fieldRA": "ra_deg",
+    "fieldDec": "dec_deg",
+    "observationStartMJD": "mjd",
+    "visitExposureTime": "exposure_time_s",
+    "airmass": "airmass",
+    "seeingFwhmEff": "seeing_fwhm_arcsec",
+    "skyBrightness": "sky_mag_per_arcsec2",
+    "fiveSigmaDepth": "limiting_mag",
+}
+OPSIM_COLUMNS = tuple(_QUANTITIES)
+MOST_ROWS = 20_000_000  # ten times the visits of ten years
+_ROWS_AT_A_TIME = 100_000
 POSITIONS = 512
 MAX_ROUNDS = 20
 DEFAULT_WINDOW_DAY = 150.0  # for profiles with a fixed list of nights
@@ -51,19 +58,23 @@ def read_opsim(path: Path, profile: Profile, seed: int, positions: int = POSITIO
     ------
     ExposureTableError
     """
-    raw = _load_observations(path)
-    columns = _conditions(path, raw, profile)
-    usable, unused = usable_rows(path, columns, profile)
-    rows = np.flatnonzero(usable)
-    rows = rows[np.argsort(columns["mjd"][rows], kind="stable")]
-    windows = _windows(path, raw, columns["mjd"], rows, profile, seed, positions)
-    return pack_windows(columns, windows, [-1] * len(windows), profile, seed, unused)
+    table = _load_observations(path)
+    table.require((*OPSIM_COLUMNS, "band"))
+    columns, rows = _conditions(table, profile)
+    leave_out_unused(path, columns, rows, profile)
+    used = np.flatnonzero(rows.mask)
+    used = used[np.argsort(columns["mjd"][used], kind="stable")]
+    windows = _windows(path, columns, used, profile, seed, positions)
+    ccd = [-1] * len(windows)
+    julian = n_julian(table, "observationStartMJD")
+    return pack_windows(columns, windows, ccd, profile, seed, rows.left_out, julian)
 
 
-def _load_observations(path):
+def _load_observations(path) -> InputTable:
     try:
-        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:
+            database.text_factory = lambda text: text.decode("utf-8", "replace")
             return _query(path, database)
         finally:
             database.close()
@@ -78,42 +89,76 @@ def _query(path, database):
     present = [row[1] for row in database.execute("PRAGMA table_info(observations)")]
     if not present:
         raise ExposureTableError(f"{path}: no table 'observations'; give a Rubin OpSim file.")
-    names = dict.fromkeys(present)
-    band = "band" if "band" in names else "filter"
-    require = (*OPSIM_COLUMNS, band)
-    if missing := [name for name in require if name not in names]:
-        require_columns(path, names, tuple(missing))
-    rows = database.execute(f"SELECT {', '.join(require)} FROM observations").fetchall()
-    values = list(zip(*rows, strict=True)) or [[]] * len(require)
-    table = {name: np.array(column) for name, column in zip(require, values, strict=True)}
-    require_columns(path, table, OPSIM_COLUMNS)
-    table["band"] = np.array([str(b)[:1] for b in table[band]])  # "r_57" is r in newer files
-    return table
+    lower = {name.lower(): name for name in present}
+    band = "band" if "band" in lower else "filter"
+    wanted = {name: lower[name.lower()] for name in OPSIM_COLUMNS if name.lower() in lower}
+    if band in lower:
+        wanted["band"] = lower[band]
+    columns = _fetched(path, database, wanted) if wanted else {}
+    names = {}
+    if "band" in wanted:
+        text = pa.chunked_array([_band_letters(part) for part in columns.pop("band")], pa.string())
+        names = {"band": as_names("band", text)}
+    numbers = {name: np.concatenate([np.empty(0), *parts]) for name, parts in columns.items()}
+    n_rows = max((len(values) for values in numbers.values()), default=0)
+    return InputTable(path, numbers, names, tuple(present), n_rows, 0, ExposureTableError)
 
 
-def _conditions(path, raw, profile):
-    """Checked columns (visit,) by the names of `columns.MEASURED`, and band indices."""
-    finite = {name: np.asarray(raw[name], dtype=float) for name in OPSIM_COLUMNS}
-    if not all(np.isfinite(values).all() for values in finite.values()):
-        name = next(n for n, v in finite.items() if not np.isfinite(v).all())
-        row = int(np.flatnonzero(~np.isfinite(finite[name]))[0]) + 1
-        raise ExposureTableError(f"{path}: {name} is empty in row {row}; remove this visit.")
-    table = {
-        "mjd": finite["observationStartMJD"],
-        "band": raw["band"],
-        "exposure_time_s": finite["visitExposureTime"],
-        "airmass": finite["airmass"],
-        "seeing_fwhm_arcsec": depths.geometric_fwhm_arcsec(finite["seeingFwhmEff"]),
-        "limiting_mag": finite["fiveSigmaDepth"],
-        "sky_adu": np.ones(len(raw["band"])),
-        "zero_point_mag": np.full(len(raw["band"]), 25.0),
+def _fetched(path, database, wanted):
+    """Parts of every column: numbers as float64 arrays, bands as they are."""
+    quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in wanted.values())
+    cursor = database.execute(f"SELECT {quoted} FROM observations")
+    parts = {name: [] for name in wanted}
+    n_rows = 0
+    while rows := cursor.fetchmany(_ROWS_AT_A_TIME):
+        n_rows += len(rows)
+        if n_rows > MOST_ROWS:
+            raise ExposureTableError(
+                f"{path}: more than {MOST_ROWS:,} visits; write the ones you need to another file."
+            )
+        for name, values in zip(wanted, zip(*rows, strict=True), strict=True):
+            parts[name].append(list(values) if name == "band" else _as_floats(values))
+    return parts
+
+
+def _as_floats(values):
+    """Numbers of SQLite cells; NaN for NULL and for what is no number."""
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        return parsed_numbers("" if v is None else v for v in values)
+
+
+def _band_letters(values):
+    """Bands of SQLite cells: "r_57" is r in newer files."""
+    return pa.array([v[:1] if isinstance(v, str) else None for v in values], pa.string())
+
+
+def _conditions(table, profile):
+    """Columns (visit,) by the names of `columns.MEASURED`, positions, and the rows to use."""
+    known = {name: table.known(name, _QUANTITIES[name]) for name in OPSIM_COLUMNS}
+    rows = UsableRows(np.ones(table.n_rows, dtype=bool))
+    band = band_indices(table, profile, table.names["band"])
+    rows.leave_out(band < 0, "band not in the profile")
+    rows.leave_out_unknown(known, OPSIM_COLUMNS)
+    columns = {
+        "band": np.maximum(band, 0),
+        "mjd": known["observationStartMJD"],
+        "exposure_time_s": known["visitExposureTime"],
+        "airmass": known["airmass"],
+        "seeing_fwhm_arcsec": depths.geometric_fwhm_arcsec(known["seeingFwhmEff"]),
+        "limiting_mag": known["fiveSigmaDepth"],
+        "ra_deg": known["fieldRA"],
+        "dec_deg": known["fieldDec"],
     }
-    columns = checked_columns(path, table, profile)
-    columns["sky_adu"], columns["zero_point_mag"] = _sky_and_zero_point(
-        profile, columns, finite["skyBrightness"]
-    )
-    columns["sky_adu"] += depths.dark_adu(profile.camera, columns["exposure_time_s"])
-    return {name: columns[name] for name in (*MEASURED, "band")}
+    sky, zero_point = _sky_and_zero_point(profile, columns, known["skyBrightness"])
+    sky += depths.dark_adu(profile.camera, columns["exposure_time_s"])
+    columns["sky_adu"] = known_values("sky_adu", sky)
+    columns["zero_point_mag"] = known_values("zero_point_mag", zero_point)
+    rows.leave_out(np.isnan(columns["sky_adu"]), "skyBrightness impossible")
+    rows.leave_out(np.isnan(columns["zero_point_mag"]), "fiveSigmaDepth impossible")
+    columns["band"] = band
+    return columns, rows
 
 
 def _sky_and_zero_point(profile, columns, sky_mag):
@@ -133,12 +178,12 @@ def _directions(ra_deg, dec_deg):
     return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
 
 
-def _windows(path, raw, mjd, usable, profile, seed, positions):
+def _windows(path, columns, usable, profile, seed, positions):
     """Rows of each position's sequence; ``usable`` rows are in order of time."""
     from scipy.spatial import KDTree
 
-    times = mjd[usable]
-    where = _directions(*(np.asarray(raw[n], float)[usable] for n in ("fieldRA", "fieldDec")))
+    times = columns["mjd"][usable]
+    where = _directions(columns["ra_deg"][usable], columns["dec_deg"][usable])
     tree, rng = KDTree(where), random_stream(seed, _POSITION_STREAM)
     reach = 2.0 * np.sin(np.radians(profile.cadence.field_radius_deg) / 2.0)
     found = []

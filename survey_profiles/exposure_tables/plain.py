@@ -13,8 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skyreel.errors import ExposureTableError
-from survey_profiles.exposure_tables.columns import REQUIRED, checked_columns, require_columns
-from survey_profiles.exposure_tables.windows import pack_windows, usable_rows
+from survey_profiles.exposure_tables.columns import (
+    MEASURED,
+    REQUIRED,
+    SHAPES,
+    checked_columns,
+    n_julian,
+)
+from survey_profiles.exposure_tables.windows import leave_out_unused, pack_windows
+from survey_profiles.input_tables import read_table
 
 if TYPE_CHECKING:
     from survey_profiles.pointings import Pointings
@@ -28,62 +35,34 @@ def read_plain(path: Path, profile: Profile, seed: int) -> Pointings:
     ------
     ExposureTableError
     """
-    table = load_table(path)
-    require_columns(path, table, REQUIRED)
-    columns = checked_columns(path, table, profile)
-    groups = list(_groups(columns))
-    for rows in groups:
-        _require_order(path, columns["mjd"], rows)
-    usable, unused = usable_rows(path, columns, profile)
-    limit = profile.cadence.max_epochs
-    windows = [w for rows in groups for w in _windows(rows[usable[rows]], limit)]
+    quantities = {name: name for name in (*MEASURED, *SHAPES)}
+    table = read_table(path, quantities, ("band", "field", "ccd"), ExposureTableError)
+    table.require(REQUIRED)
+    columns, rows = checked_columns(table, profile)
+    leave_out_unused(path, columns, rows, profile)
+    pointings = _pointings(path, columns, rows)
+    windows = _windows(path, pointings, rows, profile.cadence)
     ccd = [columns["ccd"][w[0]] if "ccd" in columns else -1 for w in windows]
-    return pack_windows(columns, windows, ccd, profile, seed, unused)
+    return pack_windows(columns, windows, ccd, profile, seed, rows.left_out, n_julian(table))
 
 
-def load_table(path: Path) -> dict[str, np.ndarray]:
-    """A file as a dictionary of NumPy arrays (row,); masked numbers become NaN.
-
-    Raises
-    ------
-    ExposureTableError
-        The file cannot be read as a table.
-    """
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            from pyarrow import parquet
-
-            table = parquet.read_table(path)
-            return {name: table[name].to_numpy() for name in table.column_names}
-        return _load_text(path)
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise ExposureTableError(
-            f"{path}: cannot be read as a table ({reason}); allowed: ECSV, CSV, Parquet, "
-            "or OpSim SQLite (.db, .sqlite)."
-        ) from error
+def _pointings(path, columns, rows):
+    """Used rows of every pointing, at increasing times."""
+    found, repeated = [], [np.empty(0, dtype=np.int64)]
+    for group in _groups(columns):
+        used = group[rows.mask[group]]
+        step = np.diff(columns["mjd"][used], prepend=-np.inf)
+        repeated.append(used[step == 0])
+        found.append(used[step != 0])
+        _require_order(path, columns["mjd"], found[-1])
+    rows.leave_out(_mask(rows, np.concatenate(repeated)), "time repeated in its pointing")
+    return found
 
 
-def _load_text(path):
-    from astropy.table import Table
-
-    form = "ascii.ecsv" if path.suffix.lower() == ".ecsv" else "ascii.csv"
-    table = Table.read(path, format=form)
-    numeric = {name: np.issubdtype(table[name].dtype, np.number) for name in table.colnames}
-    if table.has_masked_columns:
-        table = table.copy()
-        for name in table.colnames:
-            if numeric[name] and table[name].dtype.kind != "f":
-                table[name] = table[name].astype(float)
-        table = table.filled(np.nan) if all(numeric.values()) else _filled(table, numeric)
-    return {name: np.asarray(table[name]) for name in table.colnames}
-
-
-def _filled(table, numeric):
-    for name in table.colnames:
-        if hasattr(table[name], "filled"):
-            table[name] = table[name].filled(np.nan if numeric[name] else "")
-    return table
+def _mask(rows, chosen):
+    mask = np.zeros(len(rows.mask), dtype=bool)
+    mask[chosen] = True
+    return mask
 
 
 def _groups(columns):
@@ -94,24 +73,34 @@ def _groups(columns):
         return
     _, first, group = np.unique(np.stack(keys), axis=1, return_index=True, return_inverse=True)
     group = group.reshape(-1)
+    in_order = np.argsort(group, kind="stable")
+    parts = np.split(in_order, np.cumsum(np.bincount(group))[:-1])
     for k in np.argsort(first):
-        yield np.flatnonzero(group == k)
+        yield parts[k]
 
 
 def _require_order(path, mjd, rows):
-    steps = np.diff(mjd[rows])
-    bad = np.flatnonzero(steps <= 0)
+    bad = np.flatnonzero(np.diff(mjd[rows]) < 0)
     if bad.size:
         later = rows[bad[0] + 1]
-        fault = "repeats the time of" if steps[bad[0]] == 0 else "is earlier than"
         raise ExposureTableError(
-            f"{path}: row {later + 1} (mjd {mjd[later]:.6f}) {fault} row {rows[bad[0]] + 1} of its "
-            "pointing; sort by mjd, one row per exposure (a column 'field' separates fields)."
+            f"{path}: row {later + 1} (mjd {mjd[later]:.6f}) is earlier than row "
+            f"{rows[bad[0]] + 1} of its pointing; sort by mjd (a column 'field' separates fields)."
         )
 
 
-def _windows(rows, limit):
-    """Consecutive windows of nearly equal length, none longer than ``limit``."""
-    if not len(rows):
-        return []
-    return np.array_split(rows, -(-len(rows) // limit))
+def _windows(path, pointings, rows, cadence):
+    """Consecutive windows of nearly equal length, within the limits of the cadence."""
+    least, most = cadence.min_epochs, cadence.max_epochs
+    cut = [w for p in pointings if len(p) for w in np.array_split(p, -(-len(p) // most))]
+    short = [window for window in cut if len(window) < least]
+    kept = [window for window in cut if len(window) >= least]
+    if not kept:
+        raise ExposureTableError(
+            f"{path}: the longest pointing has {max(map(len, cut))} exposures in use, fewer than "
+            f"cadence.min_epochs = {least}; lower that number (--profile-set)."
+        )
+    if short:
+        reason = f"in a pointing of fewer exposures than cadence.min_epochs = {least}"
+        rows.leave_out(_mask(rows, np.concatenate(short)), reason)
+    return kept

@@ -10,6 +10,7 @@ import numpy as np
 
 from skyreel.errors import ExposureTableError
 from survey_profiles.exposure_tables.columns import MEASURED, SHAPES
+from survey_profiles.input_tables import UsableRows
 from survey_profiles.observing_conditions import random_stream
 from survey_profiles.pointings import Pointings, as_pointings, draw_shapes
 
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 _SHAPE_STREAM = 1000  # away from the rounds of ``draw_pointings``
 
 
-def usable_rows(
-    path: Path, columns: Mapping[str, np.ndarray], profile: Profile
-) -> tuple[np.ndarray, dict[str, int]]:
-    """A mask (row,) of the rows to use, and how many are left out for each reason.
+def leave_out_unused(
+    path: Path, columns: Mapping[str, np.ndarray], rows: UsableRows, profile: Profile
+) -> None:
+    """Leave out rows in bands that are not in use and those of too wide a PSF.
 
     Raises
     ------
@@ -30,24 +31,25 @@ def usable_rows(
         A band in use has no row, or no row is sharp enough.
     """
     used = [profile.band_names.index(name) for name in profile.cadence.bands]
-    absent = [profile.band_names[b] for b in used if not (columns["band"] == b).any()]
+    there = columns["band"][rows.mask]
+    absent = [profile.band_names[b] for b in used if not (there == b).any()]
     if absent:
+        left_out = "".join(
+            f"; {count} rows left out: {why}" for why, count in rows.left_out.items()
+        )
         raise ExposureTableError(
             f"{path}: no exposure in band {', '.join(absent)}, which the profile {profile.name!r} "
-            "uses; add some, or set cadence.bands to the bands of the table."
+            f"uses{left_out}. Add some, or set cadence.bands to the bands of the table."
         )
-    in_band = np.isin(columns["band"], used)
-    sharp = columns["seeing_fwhm_arcsec"] <= profile.seeing.max_fwhm_arcsec
-    if not (in_band & sharp).any():
+    rows.leave_out(~np.isin(columns["band"], used), "band not in use")
+    with np.errstate(invalid="ignore"):
+        wide = columns["seeing_fwhm_arcsec"] > profile.seeing.max_fwhm_arcsec
+    rows.leave_out(wide, "seeing too wide")
+    if not rows.mask.any():
         raise ExposureTableError(
             f"{path}: every exposure in use is wider than seeing.max_fwhm_arcsec = "
             f"{profile.seeing.max_fwhm_arcsec:g} arcsec; raise that limit."
         )
-    unused = {
-        "band not in use": int((~in_band).sum()),
-        "seeing too wide": int((in_band & ~sharp).sum()),
-    }
-    return in_band & sharp, unused
 
 
 def pack_windows(
@@ -57,6 +59,7 @@ def pack_windows(
     profile: Profile,
     seed: int,
     unused_rows: Mapping[str, int],
+    julian_dates: int = 0,
 ) -> Pointings:
     """Pointings of the given rows of the columns; missing PSF shapes are drawn."""
     length = np.array([len(w) for w in windows])
@@ -70,4 +73,4 @@ def pack_windows(
     for name, shape in zip(SHAPES, drawn, strict=True):
         given = name in columns
         packed[name] = np.where(taken, columns[name][rows], np.nan) if given else shape
-    return as_pointings(packed, length, ccd, unused_rows)
+    return as_pointings(packed, length, ccd, unused_rows, julian_dates)

@@ -5,9 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astropy.table import Table
+from astropy.time import Time
 
 from classifier.features import features_of
-from classifier.features.curve_table import curve_features, write_curve_features
+from classifier.features.curve_table import curve_features, read_curves, write_curve_features
 from skyreel.errors import ClassifierError
 
 
@@ -67,10 +68,12 @@ def test_the_file_is_written_whole(curves, tmp_path):
     [
         ("object,mjd,mag,error\n1,2,3,4\n", "lacks the columns magnitude"),
         ("object,mjd,magnitude,error\n", "has no rows"),
-        ("object,mjd,magnitude,error\na,5,20,0.1\na,5,21,0.1\n", "object a has two points at 5"),
-        ("object,mjd,magnitude,error\na,5,bright,0.1\n", "the column magnitude holds text"),
-        ("object,mjd\n1,2,3\n4\n", "cannot be read as a table"),
-        ("object,mjd,magnitude,error\na,5,20,1\nb,1,20,1\nb,3e6,20,1\n", "object b spans more"),
+        ("object,mjd,magnitude,error\na,5,bright,0.1\n", "column magnitude has no known value"),
+        ("object,mjd,magnitude,error\na,5,2345,0.1\n", "found 2345 .* allowed: -30 to 40 mag"),
+        ("object,mjd,magnitude,error\n,5,20,0.1\n", "no row can be used: 1 without the name"),
+        ("object,mjd,magnitude,error\na,5,20,0\n", "no row can be used: 1 with an error of zero"),
+        ("object,mjd,magnitude,Error,ERROR\na,5,20,1,1\n", "column error is there 2 times"),
+        ("", "cannot be read as a table"),
     ],
 )
 def test_an_unusable_table_gets_one_sentence(tmp_path, text, sentence):
@@ -95,3 +98,122 @@ def test_a_missing_table_is_named(tmp_path):
         curve_features(tmp_path / "nowhere.csv", threads=1)
     with pytest.raises(ClassifierError, match="for a data set give --data"):
         curve_features(tmp_path, threads=1)
+
+
+HEADER = "object,mjd,magnitude,error\n"
+LONG = ("169830580431093801", "169830580431093809", "007", "7", "7.0", "1e3", "0x1F", "nan", "NA")
+
+
+def curves_of(folder, text, name="curves.csv"):
+    path = folder / name
+    path.write_text(text)
+    return read_curves(path)
+
+
+def test_names_of_csv_keep_every_letter_beside_empty_cells(tmp_path):
+    rows = "".join(f"{name},5700{k},20,0.1\n{name},57100,,0.1\n" for k, name in enumerate(LONG))
+    found = curves_of(tmp_path, HEADER + rows)
+    assert found.names.tolist() == list(LONG) and found.n_points.tolist() == [1] * len(LONG)
+    assert found.left_out == {"of unknown magnitude": len(LONG)}
+
+
+WHOLE = [17, 169830580431093801, 2**63 - 1]
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        (pa.array([*WHOLE, None]), [str(v) for v in WHOLE]),
+        (pa.array([*map(str, WHOLE), " "]), [str(v) for v in WHOLE]),
+        (pa.array(["007", "7", "7", None]).dictionary_encode(), ["007", "7"]),
+        (pa.array([17.0, None, 18.5, 17.0]), ["17", "18.5"]),
+        (pa.array([b"a", b"\xff", b"a", None]), ["a", "\ufffd"]),
+    ],
+)
+def test_names_of_parquet_keep_every_digit(tmp_path, values, names):
+    columns = {"object": values, "mjd": [57000.0, 57001, 57002, 57003]}
+    columns |= {"magnitude": [20.0] * 4, "error": [0.1] * 4}
+    pq.write_table(pa.table(columns), tmp_path / "curves.parquet")
+    found = read_curves(tmp_path / "curves.parquet")
+    assert found.names.tolist() == names
+    assert sum(found.left_out.values()) == values.null_count + (values[3].as_py() == " ")
+
+
+def test_names_whose_digits_are_lost_are_refused(tmp_path):
+    columns = {"object": [1.698305804310938e17], "mjd": [57000.0], "magnitude": [20.0]}
+    pq.write_table(pa.table({**columns, "error": [0.1]}), tmp_path / "curves.parquet")
+    with pytest.raises(ClassifierError, match="whose last digits are lost; write it as text"):
+        read_curves(tmp_path / "curves.parquet")
+
+
+@pytest.mark.parametrize("kind", [str, np.int64, float])
+def test_names_of_ecsv_keep_every_digit(tmp_path, kind):
+    names = ["17", "18", "4503599627370497"]
+    columns = [np.array(names).astype(kind), 57000.0 + np.arange(3), [20.0] * 3, [0.1] * 3]
+    table = Table(columns, names=("object", "mjd", "magnitude", "error"), masked=True)
+    table["error"].mask[1] = True
+    table.write(tmp_path / "curves.ecsv", format="ascii.ecsv")
+    found = read_curves(tmp_path / "curves.ecsv")
+    assert found.names.tolist() == names and found.n_points.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("magnitude", "error"),
+    [(99.0, 99.0), (99.999, 9.999), (-999, -999), (-9999, 0.1), (99, 0.1), ("", ""), ("inf", 0.1)],
+)
+def test_sentinels_are_no_points(tmp_path, magnitude, error):
+    rows = f"a,57000,20,0.1\na,57001,{magnitude},{error}\na,57002,21,0.1\n"
+    found = curve_features(curves_of(tmp_path, HEADER + rows), threads=1)
+    assert found["n_points"].to_pylist() == [2] and found["Mean"].to_pylist() == [20.5]
+
+
+def test_julian_dates_are_converted(tmp_path):
+    rows = "a,57000,20,0.1\na,2457001.5,21,0.1\na,-99,21,0.1\n"
+    found = curves_of(tmp_path, HEADER + rows)
+    assert found.points[:, 0].tolist() == [57000, 57001]
+    assert found.left_out == {"of unknown time": 1}
+    assert found.notes == ("1 times are Julian dates and were converted to MJD.",)
+
+
+def test_times_from_another_origin_are_kept(tmp_path):
+    found = curves_of(tmp_path, HEADER + "a,1325.5,20,0.1\na,1326,21,0.1\n")
+    assert found.points[:, 0].tolist() == [1325.5, 1326]
+    assert "taken as days from another origin" in found.summary()
+
+
+def test_of_points_at_one_time_the_most_precise_is_used(tmp_path):
+    rows = "a,57000,20,0.1\na,57000,21,0.05\na,57000,22,0.1\nb,57000,23,0.1\n"
+    found = curves_of(tmp_path, HEADER + rows)
+    assert found.points[:, 1].tolist() == [21, 23]
+    assert found.left_out == {"of a time that its object has twice (a)": 2}
+
+
+def test_an_object_of_impossible_length_costs_no_other(tmp_path):
+    found = curves_of(tmp_path, HEADER + "a,5,20,1\nb,1,20,1\nb,3e6,20,1\n")
+    assert found.n_points.tolist() == [1, 0]
+    assert "No point to use: b" in found.summary() and "100,000 d: b." in found.summary()
+
+
+def test_rows_of_other_lengths_are_counted(tmp_path):
+    found = curves_of(tmp_path, HEADER + "a,57000,20,0.1\na,57001,20\na,57002,20,0.1,x\n")
+    assert found.left_out == {"with another number of fields than the header": 2}
+    assert found.n_rows == 3 and found.n_points.tolist() == [1]
+
+
+def test_a_byte_order_mark_and_capitals_change_nothing(tmp_path):
+    text = "\ufeffObject,MJD,Magnitude,ERROR\na,57000,20,0.1\n"
+    assert curves_of(tmp_path, text).names.tolist() == ["a"]
+
+
+def test_units_of_ecsv_are_converted(tmp_path):
+    names = ("object", "mjd", "magnitude", "error")
+    table = Table([["a"], Time([57000.5], format="mjd"), [20.0], [50.0]], names=names)
+    table["error"].unit = "mmag"
+    table.write(tmp_path / "curves.ecsv", format="ascii.ecsv")
+    found = read_curves(tmp_path / "curves.ecsv")
+    np.testing.assert_allclose(found.points, [[57000.5, 20, 0.05]], rtol=1e-12)
+
+
+def test_names_are_printed_without_control_characters(tmp_path):
+    found = curves_of(tmp_path, HEADER + '"\x1b[31m[b]\nx",57000,,0.1\na,57000,20,0.1\n')
+    assert r"\x1b[31m[b]\nx" in found.summary()

@@ -131,7 +131,7 @@ def test_what_is_no_data_set_is_named(tmp_path, small_dataset):
 
 
 def test_a_missing_array_is_named(broken):
-    del zarr.open_group(broken)["test"]["zero_point_mag"]
+    shutil.rmtree(broken / "test" / "zero_point_mag")
     with pytest.raises(ClassifierError, match="lacks the arrays zero_point_mag"):
         DatasetSplit(broken, "test")
 
@@ -148,10 +148,79 @@ def test_a_damaged_profile_is_named(broken):
         DatasetSplit(broken, "test").stamps(0, 2)
 
 
-@pytest.mark.parametrize("damage", [np.nan, "equal", "backwards"])
-def test_times_must_increase(broken, damage):
+@pytest.mark.parametrize("damage", [np.nan, "equal", "backwards", 1e300])
+def test_an_object_whose_times_do_not_increase_is_left_out_and_named(broken, damage):
+    good = DatasetSplit(broken, "test").stamps(0, 8)
     mjd = zarr.open_group(broken)["test"]["mjd"]
     first = mjd[2, 3]
-    mjd[2, 4] = {"equal": first, "backwards": first - 1}.get(damage, np.nan)
-    with pytest.raises(ClassifierError, match=r"object 2 has the time .* at epoch 4"):
+    mjd[2, 4] = {"equal": first, "backwards": first - 1}.get(damage, damage)
+    split = DatasetSplit(broken, "test")
+    stamps, others = split.stamps(0, 8), [0, 1, 3, 4, 5, 6, 7]
+    assert stamps.n_epochs[2] == 0 and np.isnan(stamps.images_adu[2]).all()
+    np.testing.assert_array_equal(stamps.images_adu[others], good.images_adu[others])
+    assert f"{split.name}: 1 objects left out, as their times" in split.notes()[-1]
+    assert split.notes()[-1].endswith(": 2.")
+
+
+def test_a_data_set_without_any_times_is_refused(broken):
+    mjd = zarr.open_group(broken)["test"]["mjd"]
+    mjd[:] = 99
+    with pytest.raises(ClassifierError, match=r"object 0 has the time 99\.0 at epoch 0"):
         DatasetSplit(broken, "test").stamps(0, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "place"),
+    [
+        ("zero_point_mag", 99, (3, 1)),
+        ("zero_point_mag", -999, (3, 1)),
+        ("exposure_time_s", 1e30, (3, 1)),
+        ("exposure_time_s", 0, (3, 1)),
+        ("seeing_fwhm_arcsec", 0, (3, 1)),
+        ("sky_adu", np.inf, (3, 1)),
+        ("gain_e_per_adu", 0, (3,)),
+        ("read_noise_e", -1, (3,)),
+    ],
+)
+def test_a_value_out_of_range_is_unknown_and_said(broken, name, value, place):
+    zarr.open_group(broken)["test"][name][place] = value
+    split = DatasetSplit(broken, "test")
+    stamps = split.stamps(0, 8)
+    field = {"seeing_fwhm_arcsec": "seeing_fwhm_pix"}.get(name, name)
+    found = np.isnan(getattr(stamps, field))
+    assert found[place]
+    if len(place) == 1:
+        assert found.sum() == 1
+    assert len(split.notes()) == 1 and f"with {name} outside" in split.notes()[0]
+
+
+def test_julian_dates_are_taken_as_mjd_and_said(broken):
+    good = DatasetSplit(broken, "test").stamps(0, 8)
+    mjd = zarr.open_group(broken)["test"]["mjd"]
+    mjd[1] = mjd[1] + 2400000.5
+    split = DatasetSplit(broken, "test")
+    np.testing.assert_allclose(split.stamps(0, 8).mjd, good.mjd, rtol=0, atol=1e-9)
+    assert "1 objects whose times are Julian dates" in split.notes()[0]
+
+
+@pytest.mark.parametrize("value", [-3, 31, 20_000])
+def test_an_impossible_number_of_images_leaves_the_object_out(broken, value):
+    zarr.open_group(broken)["test"]["n_epochs"][4] = value
+    split = DatasetSplit(broken, "test")
+    assert split.n_epochs[4] == 0 and (split.n_epochs[5:] > 0).all()
+    assert split.stamps(0, 8).n_epochs[4] == 0
+    assert "number of images" in split.notes()[0]
+
+
+def test_infinite_counts_are_unmeasured_pixels(broken):
+    group = zarr.open_group(broken)["test"]
+    values = group["images"][:].astype("float32")
+    values[0, 0, 3, 3] = np.inf
+    chunks, names = group["images"].shape, group["images"].metadata.dimension_names
+    chunks = (group["images"].metadata.chunk_grid.chunk_shape[0], *chunks[1:])
+    shutil.rmtree(broken / "test" / "images")
+    array = group.create_array(
+        "images", shape=values.shape, chunks=chunks, dtype="float32", dimension_names=names
+    )
+    array[:] = values
+    assert np.isnan(DatasetSplit(broken, "test").stamps(0, 1).images_adu[0, 0, 3, 3])

@@ -414,3 +414,35 @@ def test_probabilities_beyond_the_last_image_are_refused():
     probabilities[short] = 0.25
     with pytest.raises(EvaluationError, match="beyond an object's images"):
         replace(predictions, probabilities=probabilities)
+
+
+def test_masked_elements_of_predictions_are_unknown():
+    known = made_up(n=40)
+    label = np.ma.masked_array(known.label, np.arange(40) == 3)
+    magnitude = np.ma.masked_array(np.where(np.arange(40) == 5, 99.0, known.magnitude))
+    magnitude[5] = np.ma.masked
+    used = np.arange(known.longest) < known.n_images[:, None]
+    hidden = np.where(used[..., None], known.probabilities, 0.5)
+    probabilities = np.ma.masked_array(hidden, np.broadcast_to(~used[..., None], hidden.shape))
+    found = replace(known, label=label, magnitude=magnitude, probabilities=probabilities)
+    assert found.label[3] == -1 and np.isnan(found.magnitude[5])
+    assert np.array_equal(found.label[4:], known.label[4:])
+    np.testing.assert_array_equal(found.probabilities, known.probabilities)
+    with pytest.raises(EvaluationError, match="must be finite|in increasing order"):
+        evaluate(known, magnitude_edges=np.ma.masked_array([18, 20, 22], [False, True, False]))
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("n_images", np.ma.masked_array([1, 1], [False, True])),
+        ("n_images", [1.5, 1.0]),
+        ("label", ["SN", "EB"]),
+        ("label", [10**30, 0]),
+        ("magnitude", ["bright", "faint"]),
+        ("object_id", np.ma.masked_array(["a", "b"], [True, False])),
+    ],
+)
+def test_predictions_of_other_types_are_refused(name, value):
+    with pytest.raises(EvaluationError, match=f"predictions: {name}"):
+        replace(certain([0, 1], [0, 1]), **{name: value})

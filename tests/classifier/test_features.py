@@ -5,7 +5,10 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from astropy.table import MaskedColumn
+from astropy.utils.masked import Masked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,6 +96,37 @@ def test_unusable_points_do_not_change_features(seed, data):
     np.testing.assert_array_equal(as_row(spoiled), as_row(curve[:, ~out]))
 
 
+@pytest.mark.parametrize("form", ["numpy", "astropy column", "astropy masked", "pandas", "None"])
+@pytest.mark.parametrize("column", [0, 1, 2])
+def test_masked_points_do_not_count(column, form):
+    curve = [values.copy() for values in random_curve(np.random.default_rng(3))]
+    hidden = np.arange(curve[0].size) % 4 == 1
+    expected = as_row([values[~hidden] for values in curve])
+    curve[column][hidden] = 0.02 if column == 2 else 99.0
+    with_nan = np.where(hidden, np.nan, curve[column])
+    curve[column] = {
+        "numpy": np.ma.masked_array(curve[column], hidden),
+        "astropy column": MaskedColumn(curve[column], mask=hidden),
+        "astropy masked": Masked(curve[column], mask=hidden),
+        "pandas": pd.Series(with_nan).astype("Float64"),
+        "None": [None if bad else value for bad, value in zip(hidden, with_nan, strict=True)],
+    }[form]
+    np.testing.assert_array_equal(as_row(curve), expected)
+
+
+def test_a_masked_point_of_a_batch_does_not_count():
+    time, magnitude, error = np.array(random_curve(np.random.default_rng(4)))
+    batch = np.ma.masked_array(magnitude[None], np.arange(time.size)[None] == 2)
+    found = features_of_batch(time[None], batch, error[None], [time.size])
+    keep = np.arange(time.size) != 2
+    np.testing.assert_array_equal(found[0], as_row((time[keep], magnitude[keep], error[keep])))
+
+
+def test_curves_that_hold_no_numbers_are_refused():
+    with pytest.raises(ClassifierError, match="numbers are needed"):
+        features_of(["a", "b"], [18.0, 18.1], [0.1, 0.1])
+
+
 def test_threads_padding_and_batch_size_change_no_bit():
     rng = np.random.default_rng(2)
     curves = [random_curve(rng) for _ in range(600)]
@@ -145,6 +179,28 @@ def test_of_aliases_of_regular_times_the_longest_period_is_chosen():
     found = features_of(time, 20 + np.sin(2 * np.pi * time / 0.2), np.full(12, 0.05))
     assert found["PeriodLS"] > 2 / 24
     assert np.isclose(found["PeriodLS"], 0.2, rtol=0.1)
+
+
+@pytest.mark.parametrize("first_day", [0.0, 57000.3, 2457000.5], ids=["day 0", "MJD", "JD"])
+def test_features_of_regular_times_do_not_depend_on_the_origin(first_day):
+    # every 30 minutes, as from space: the aliases of a peak differ by the rounding of times alone
+    time, rng = np.arange(144) / 48, np.random.default_rng(31)
+    magnitude = 15 + 0.3 * np.sin(2 * np.pi * time / 0.1521) + rng.normal(0, 0.02, 144)
+    error = np.full(144, 0.02)
+    found, still = (features_of(t, magnitude, error) for t in (first_day + time, time))
+    assert np.isclose(found["PeriodLS"], 0.1521, rtol=0.01)
+    assert found["PeriodLS"] == pytest.approx(still["PeriodLS"], rel=1e-9)
+    assert_close(found, still, rtol=1e-5)
+
+
+@pytest.mark.parametrize("first_day", [0.0, 57000.3, 2457000.5], ids=["day 0", "MJD", "JD"])
+def test_points_of_equal_phase_are_folded_in_the_order_of_their_times(first_day):
+    time = np.arange(96) / 48  # every period of 0.25 d has twelve points of the same phases
+    magnitude = 15 + 0.3 * np.sin(2 * np.pi * time / 0.25) + 0.01 * (np.arange(96) % 7)
+    still = features_of(time, magnitude, np.full(96, 0.02))
+    found = features_of(first_day + time, magnitude, np.full(96, 0.02))
+    for name in ("PeriodLS", "Psi_CS", "Psi_eta", "StetsonK_AC"):
+        assert found[name] == pytest.approx(still[name], rel=1e-9), name
 
 
 def table_rows():

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy.utils.masked import Masked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from classifier.photometry.optimal_photometry import (
 )
 from classifier.photometry.psf_model import N_SHAPE, draw_star
 from simulator.gaussian_mixture import pixel_centres
+from skyreel.errors import ClassifierError
 from survey_profiles import load_profile
 from tests.helpers.stars import (
     GAIN_E_PER_ADU,
@@ -196,6 +198,33 @@ def naylor_oracle(data, profile, used, gain, read_variance, sky):
         flux = (weight * (data - sky))[used].sum()
     error2 = (weight**2 * variance)[used].sum()
     return flux, error2
+
+
+@pytest.mark.parametrize("kind", ["numpy", "astropy"])
+def test_masked_pixels_and_unknown_conditions_of_masked_arrays_do_not_count(psf, kind):
+    as_masked = {"numpy": np.ma.masked_array, "astropy": Masked}[kind]
+    stamps = noiseless(psf)
+    hidden = np.zeros(stamps.images_adu.shape, dtype=bool)
+    hidden[..., :5, :] = True
+    masked = replace(
+        stamps,
+        images_adu=as_masked(np.where(hidden, np.float32(30000), stamps.images_adu), mask=hidden),
+        seeing_fwhm_pix=as_masked(np.full((1, 1), 99.0, dtype=np.float32), mask=[[True]]),
+        gain_e_per_adu=as_masked(np.float32([1e9]), mask=[True]),
+    )
+    nothing = np.float32(np.nan)
+    plain = replace(
+        stamps,
+        images_adu=np.where(hidden, nothing, stamps.images_adu),
+        seeing_fwhm_pix=np.full((1, 1), nothing),
+        gain_e_per_adu=np.full(1, nothing),
+    )
+    found, expected = measure(masked, psf), measure(plain, psf)
+    assert np.isfinite(found.flux_njy).all()
+    np.testing.assert_array_equal(found.flux_njy, expected.flux_njy)
+    np.testing.assert_array_equal(found.flux_error_njy, expected.flux_error_njy)
+    with pytest.raises(ClassifierError, match="n_epochs has masked"):
+        replace(stamps, n_epochs=np.ma.masked_array([1], [True]))
 
 
 @settings(deadline=None, max_examples=60)

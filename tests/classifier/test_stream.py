@@ -9,7 +9,9 @@ from dataclasses import fields, replace
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
+from astropy.utils.masked import Masked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -303,26 +305,66 @@ def test_a_batch_of_unequal_lengths_is_refused(compact, stamps):
         Stream(compact).update_many(["a", "b"], [image], [conditions])
 
 
+GOOD = {"mjd": 57000.0, "zero_point_mag": 25.0, "exposure_time_s": 86.0}
+
+
 @pytest.mark.parametrize(
     "name, value",
     [
         ("mjd", np.nan),
+        ("mjd", 2457000.5),
+        ("mjd", -999.0),
         ("zero_point_mag", np.inf),
+        ("zero_point_mag", 99.0),
+        ("zero_point_mag", np.ma.masked),
         ("exposure_time_s", 0.0),
         ("exposure_time_s", -5.0),
         ("exposure_time_s", np.nan),
+        ("exposure_time_s", 1e300),
+        ("exposure_time_s", None),
         ("seeing_fwhm_pix", 0.0),
         ("seeing_fwhm_pix", np.inf),
         ("gain_e_per_adu", -1.0),
+        ("gain_e_per_adu", 0.0),
+        ("gain_e_per_adu", "4"),
         ("read_noise_e", -np.inf),
         ("read_noise_e", -1.0),
     ],
 )
 def test_conditions_that_cannot_be_are_refused(name, value):
-    good = {"mjd": 57000.0, "zero_point_mag": 25.0, "exposure_time_s": 86.0}
-    with pytest.raises(ClassifierError, match=rf"{name} = .*; it must be"):
-        Conditions(**{**good, name: value})
-    assert Conditions(**good, read_noise_e=0.0).read_noise_e == 0
+    with pytest.raises(ClassifierError, match=rf"{name} = .*; (it must be|allowed: )"):
+        Conditions(**{**GOOD, name: value})
+
+
+@pytest.mark.parametrize("name", ["seeing_fwhm_pix", "gain_e_per_adu", "read_noise_e"])
+@pytest.mark.parametrize("unknown", [None, np.nan, np.float32(np.nan), np.ma.masked, pd.NA])
+def test_conditions_may_be_unknown_in_any_form(name, unknown):
+    assert np.isnan(getattr(Conditions(**GOOD, **{name: unknown}), name))
+    assert Conditions(**GOOD, read_noise_e=0.0).read_noise_e == 0
+
+
+@pytest.mark.parametrize("form", ["numpy", "astropy", "pandas", "objects"])
+def test_masked_pixels_are_bad_pixels(compact, stamps, form):
+    image, conditions = alert(stamps, 0, 0)
+    hidden = np.zeros((21, 21), dtype=bool)
+    hidden[:6] = True
+    bright = np.where(hidden, 30000.0, image)
+    with_nan = np.where(hidden, np.nan, image)
+    masked = {
+        "numpy": np.ma.masked_array(bright, hidden),
+        "astropy": Masked(bright, mask=hidden),
+        "pandas": pd.DataFrame(with_nan).astype("Float64"),
+        "objects": np.where(hidden, None, image.astype(object)),
+    }[form]
+    expected = Stream(compact).update("a", with_nan, conditions)
+    assert not np.array_equal(Stream(compact).update("a", bright, conditions), expected)
+    np.testing.assert_array_equal(Stream(compact).update("a", masked, conditions), expected)
+    of_many = Stream(compact).update_many(["a"], [masked], [conditions])
+    np.testing.assert_array_equal(of_many, expected[None])
+    if form == "numpy":
+        whole = np.ma.masked_array(bright[None], hidden[None])
+        found = Stream(compact).update_many(["a"], whole, [conditions])
+        np.testing.assert_array_equal(found, expected[None])
 
 
 @pytest.fixture

@@ -38,6 +38,12 @@ def test_arrays_of_real_sequences_and_of_alerts_are_described(reference):
     assert "`object_id`" not in alerts
 
 
+def test_physical_ranges_are_listed(reference):
+    text = "\n".join(reference.physical_ranges())
+    assert "| `airmass` | 1 | 10 | - |" in text
+    assert "| `exposure_time_s` | 0.001 | 86400 | s |" in text
+
+
 def test_every_profile_key_has_a_meaning(reference):
     rows = [line for line in reference.profile_keys() if line.startswith("| `")]
     assert len(rows) > 90

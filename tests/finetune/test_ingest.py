@@ -166,7 +166,13 @@ def test_epochs_are_sorted_by_time_and_the_alert_with_them(tmp_path):
     assert found.notes == (
         "epochs left out: 1 without a time, 1 without an exposure time, 1 at the time of another.",
         "epochs put in order of time.",
+        "exposure_time_s beyond the range 0.001 to 86400 s is taken as unknown.",
     )
+    assert found.left_out == {
+        "without a time": 1,
+        "without an exposure time": 1,
+        "at the time of another": 1,
+    }
 
 
 @pytest.mark.parametrize(
@@ -179,9 +185,9 @@ def test_alerts_count_from_zero_and_minus_one_is_none(tmp_path, alert, epoch):
 
 
 def test_sorted_times_are_unchanged():
-    rows, notes = in_time_order(np.arange(5.0), np.full(5, 30.0))
+    rows, left_out, notes = in_time_order(np.arange(5.0), np.full(5, 30.0))
     np.testing.assert_array_equal(rows, np.arange(5))
-    assert notes == ()
+    assert left_out == {} and notes == ()
 
 
 @pytest.mark.parametrize("old", range(1, 8))

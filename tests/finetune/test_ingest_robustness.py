@@ -63,7 +63,7 @@ def reason_of(path):
         ({"cube": random_cube()[:, :5]}, "5 x 7 pixels; needed are squares"),
         ({"cube": random_cube()[0], "table": epoch_table(4)}, "STAMPS has 2 axes"),
         ({"cube": random_cube(MAX_EPOCHS + 1, 1)}, f"allowed are 1 to {MAX_EPOCHS}"),
-        ({"GAIN": None}, "no GAIN; needed is a number above 0"),
+        ({"GAIN": None}, "no GAIN; needed is a number, 1e-06 to 1e+06 electrons/ADU"),
         ({"GAIN": -1.0}, "-1.0 for GAIN"),
         ({"RDNOISE": "low"}, "'low' for RDNOISE"),
         ({"PIXSCALE": True}, "True for PIXSCALE"),

@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from classifier.dataset import DatasetSplit
-from finetune.ingest.labels import class_of, read_labels
+from finetune.ingest.class_names import class_of
+from finetune.ingest.labels import read_labels
 from finetune.ingest.real_arrays import UNLABELLED
 from finetune.readers import zarr_dataset
 from finetune.readers.alert_photometry import photometry_path

@@ -205,7 +205,7 @@ def verdicts(name: str, n: int, seed: int = 0, **bounds: float) -> list[dict[str
 def _run_worker(arguments, log, patience_s):
     """True where all inputs were tried; a worker that writes nothing for long is killed."""
     command = [sys.executable, "-m", "tests.fuzz", *map(str, arguments)]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "TMPDIR": str(log.parent)}
     root = Path(__file__).parents[2]
     with subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.DEVNULL) as worker:
         size, since = log.stat().st_size, time.monotonic()

@@ -47,6 +47,8 @@ def schedule(rng, nights=120, loss_mag=0.0):
                 exposure_time_s=30.0,
                 extinction_mag_per_airmass=numbers.extinction_mag_per_airmass,
                 airmass=airmass,
+                noise_loss_mag=numbers.m5_noise_loss_mag,
+                dark_sky_mag_per_arcsec2=numbers.dark_sky_mag_per_arcsec2,
             )
             mjd = 61000.2 + night + k * 0.005
             field = (150.0 + 0.8 * (night % 3), -20.0)

@@ -269,3 +269,10 @@ def test_modules_of_the_working_folder_do_not_break_the_scripts(tmp_path, path, 
 def test_classes_by_comma_leave_a_following_argument_alone(monkeypatch, capsys):
     assert run(monkeypatch, "ingest", "--from", "hits", "--classes", "SN", "nosuch") == 2
     assert "nosuch" in capsys.readouterr().err
+
+
+def test_a_python_without_asserts_is_refused_in_one_sentence():
+    code = "import sys; sys.argv = ['survey', 'list']; from skyreel.cli import run; run('survey')"
+    done = subprocess.run([sys.executable, "-O", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "python -O" in done.stderr and done.stderr.count("\n") == 1

@@ -39,3 +39,15 @@ def test_a_home_that_cannot_be_written_falls_back_to_the_temporary_folder(tmp_pa
     blocked.write_text("")
     found = cache_of(PRINT, XDG_CACHE_HOME=str(blocked), TMPDIR=str(tmp_path))
     assert found.startswith(str(tmp_path / "skyreel-"))
+
+
+def test_a_folder_that_others_can_write_to_is_not_used(tmp_path):
+    blocked, temporary = tmp_path / "file", tmp_path / "temporary"
+    blocked.write_text("")
+    temporary.mkdir()
+    planted = temporary / f"skyreel-{os.getuid()}"
+    planted.mkdir()
+    planted.chmod(0o777)
+    found = cache_of(PRINT, XDG_CACHE_HOME=str(blocked), TMPDIR=str(temporary))
+    assert found.startswith(str(temporary / "skyreel-"))
+    assert not found.startswith(str(planted))

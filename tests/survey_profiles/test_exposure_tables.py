@@ -3,13 +3,18 @@
 import sqlite3
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from astropy import units
 from astropy.table import Table
+from astropy.time import Time
+from pyarrow import parquet
 
 from survey_profiles import ExposureTableError, load_profile, read_exposures
 from survey_profiles.depth import effective_fwhm_arcsec
 from tests.helpers.opsim import OPSIM_TYPES, opsim, schedule
 
+HITS = load_profile("hits", {"cadence.min_epochs": 1})
 COLUMNS = ("exposure_time_s", "airmass", "seeing_fwhm_arcsec", "sky_adu", "limiting_mag")
 
 
@@ -30,9 +35,6 @@ def table(rows=6, **changes):
 def written(folder, content, name="table.ecsv"):
     path = folder / name
     if name.endswith(".parquet"):
-        import pyarrow as pa
-        from pyarrow import parquet
-
         parquet.write_table(pa.table({c: content[c].tolist() for c in content.colnames}), path)
     else:
         content.write(path, format="ascii.ecsv" if name.endswith(".ecsv") else "ascii.csv")
@@ -41,14 +43,14 @@ def written(folder, content, name="table.ecsv"):
 
 def refused(path, match, **overrides):
     with pytest.raises(ExposureTableError, match=match) as caught:
-        read_exposures(path, load_profile("hits", overrides), 1)
+        read_exposures(path, load_profile("hits", {"cadence.min_epochs": 1, **overrides}), 1)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["table.ecsv", "table.csv", "table.parquet"])
 def test_every_format_gives_the_same_sequence(tmp_path, name):
     content = table()
-    got = read_exposures(written(tmp_path, content, name), load_profile("hits"), 1)
+    got = read_exposures(written(tmp_path, content, name), HITS, 1)
     assert got.mjd.shape == (1, 6) and got.n_epochs.tolist() == [6] and got.ccd.tolist() == [-1]
     np.testing.assert_array_equal(got.mjd[0], content["mjd"])
     for column in COLUMNS:
@@ -58,20 +60,20 @@ def test_every_format_gives_the_same_sequence(tmp_path, name):
 
 def test_fields_and_ccds_are_pointings(tmp_path):
     content = table(field=[1, 1, 2, 2, 2, 1], ccd=["N1", "N1", "S29", "S29", "S29", "S30"])
-    got = read_exposures(written(tmp_path, content), load_profile("hits"), 1)
+    got = read_exposures(written(tmp_path, content), HITS, 1)
     assert got.n_epochs.tolist() == [2, 3, 1]
     assert got.ccd.tolist() == [31, 0, 1]
     assert np.isnan(got.mjd[0, 2]) and np.isnan(got.sky_adu[0, 2])
 
 
 def test_ccds_may_be_numbered_from_one(tmp_path):
-    got = read_exposures(written(tmp_path, table(ccd=[62] * 6)), load_profile("hits"), 1)
+    got = read_exposures(written(tmp_path, table(ccd=[62] * 6)), HITS, 1)
     assert got.ccd.tolist() == [61]
 
 
 def test_given_psf_shapes_are_kept(tmp_path):
     shapes = {"psf_beta": np.full(6, 3.3), "psf_e1": np.full(6, 0.1), "psf_e2": np.full(6, -0.2)}
-    got = read_exposures(written(tmp_path, table(**shapes)), load_profile("hits"), 1)
+    got = read_exposures(written(tmp_path, table(**shapes)), HITS, 1)
     for name, values in shapes.items():
         np.testing.assert_allclose(getattr(got, name)[0], values, rtol=1e-6)
 
@@ -80,14 +82,14 @@ def test_bands_not_in_use_and_wide_exposures_are_left_out_and_counted(tmp_path):
     content = table(
         band=["g", "r", "g", "g", "i", "g"], seeing_fwhm_arcsec=[1, 1, 1.7, 1.2, 1, 1.3]
     )
-    path, profile = written(tmp_path, content), load_profile("hits")
+    path, profile = written(tmp_path, content), HITS
     got = read_exposures(path, profile)
     assert got.n_epochs.tolist() == [3]
     assert got.unused_rows == {"band not in use": 2, "seeing too wide": 1}
 
 
 def test_long_sequences_are_cut_into_windows_of_nearly_equal_length(tmp_path):
-    got = read_exposures(written(tmp_path, table(rows=70)), load_profile("hits"), 1)
+    got = read_exposures(written(tmp_path, table(rows=70)), HITS, 1)
     assert got.n_epochs.tolist() == [24, 23, 23]
     mjd = got.mjd[np.isfinite(got.mjd)]
     np.testing.assert_array_equal(mjd, table(rows=70)["mjd"])
@@ -116,46 +118,132 @@ def test_an_empty_table_is_refused(tmp_path):
     refused(written(tmp_path, table()[:0]), "no rows")
 
 
-def test_nan_and_empty_values_are_refused_with_their_rows(tmp_path):
-    content = table(airmass=[1.0, np.nan, 1.0, 1.0, np.nan, 1.0])
-    refused(written(tmp_path, content), "airmass is NaN, infinite or empty in rows 2, 5")
-    path = tmp_path / "hole.csv"
-    path.write_text(written(tmp_path, table(), "whole.csv").read_text().replace("23.8\n", "\n", 1))
-    refused(path, "limiting_mag is NaN, infinite or empty in row 1")
+def test_rows_with_unknown_values_are_left_out_and_counted(tmp_path):
+    content = table(airmass=[1.0, np.nan, 1.0, 1.0, -999.0, 1.0], limiting_mag=[99.0, *[23.8] * 5])
+    got = read_exposures(written(tmp_path, content), HITS, 1)
+    assert got.unused_rows == {"airmass unknown": 2, "limiting_mag unknown": 1}
+    np.testing.assert_array_equal(got.mjd[0], content["mjd"][[2, 3, 5]])
+
+
+@pytest.mark.parametrize("cell", ["", "--", "nan", "inf", "1e999", "-99", "bright", "1_0"])
+def test_an_empty_cell_costs_its_row_in_csv(tmp_path, cell):
+    path = written(tmp_path, table(), "whole.csv")
+    path.write_text(path.read_text().replace("23.8\n", f"{cell}\n", 1))
+    got = read_exposures(path, HITS, 1)
+    assert got.unused_rows == {"limiting_mag unknown": 1} and got.n_epochs.tolist() == [5]
+
+
+@pytest.mark.parametrize("name", ["table.ecsv", "table.parquet"])
+def test_masked_values_and_nulls_cost_their_rows(tmp_path, name):
+    content = Table(table(), masked=True)
+    content["sky_adu"].mask[1] = content["mjd"].mask[4] = True
+    got = read_exposures(written(tmp_path, content, name), HITS, 1)
+    assert got.unused_rows == {"mjd unknown": 1, "sky_adu unknown": 1}
 
 
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("airmass", 0.5, "airmass = 0.5 in row 4; allowed: 1 to 10"),
+        ("airmass", 0.5, "airmass has no known value; found 0.5 .*allowed: 1 to 10"),
         ("exposure_time_s", -86.0, "allowed: 0.001 to 86400 s"),
         ("seeing_fwhm_arcsec", 0.0, "allowed: 0.01 to 60 arcsec"),
         ("sky_adu", -3.0, "allowed: 0 to 1e"),
         ("zero_point_mag", 99.0, "allowed: 5 to 40 mag"),
-        ("mjd", 2457070.5, "allowed: 15020 to 88069 d"),
+        ("mjd", 7070.5, "allowed: 15020 to 88069 d"),
+        ("airmass", np.nan, "airmass has no known value; found no number"),
     ],
 )
-def test_what_cannot_be_is_refused_with_the_range(tmp_path, column, value, message):
+def test_a_column_without_a_known_value_is_refused_with_the_range(tmp_path, column, value, message):
+    refused(written(tmp_path, table(**{column: np.full(6, value)})), message)
+
+
+def test_julian_dates_are_converted_and_counted(tmp_path):
     content = table()
-    content[column][3] = value
-    refused(written(tmp_path, content), message)
+    content["mjd"][2:] += 2400000.5
+    got = read_exposures(written(tmp_path, content), HITS, 1)
+    assert got.julian_dates == 4 and not got.unused_rows
+    np.testing.assert_allclose(got.mjd[0], table()["mjd"], atol=1e-9)
+
+
+def test_units_and_times_of_ecsv_are_converted(tmp_path):
+    content = table()
+    expected = read_exposures(written(tmp_path, content), HITS, 1)
+    content["mjd"] = Time(content["mjd"], format="mjd", scale="utc")
+    content["exposure_time_s"] = content["exposure_time_s"] / 60 * units.min
+    content["seeing_fwhm_arcsec"] = content["seeing_fwhm_arcsec"] * 1000 * units.mas
+    got = read_exposures(written(tmp_path, content, "units.ecsv"), HITS, 1)
+    np.testing.assert_allclose(got.mjd, expected.mjd, atol=1e-9)
+    np.testing.assert_allclose(got.exposure_time_s, expected.exposure_time_s, rtol=1e-6)
+    np.testing.assert_allclose(got.seeing_fwhm_arcsec, expected.seeing_fwhm_arcsec, rtol=1e-6)
+    content["sky_adu"].unit = "Jy"
+    refused(written(tmp_path, content, "jansky.ecsv"), "column sky_adu is in Jy; allowed: ADU")
+
+
+@pytest.mark.parametrize("name", ["table.ecsv", "table.csv"])
+def test_a_byte_order_mark_and_capitals_change_nothing(tmp_path, name):
+    path = written(tmp_path, table(), name)
+    text = path.read_text().replace("airmass", "AIRMASS").replace("sky_adu", "Sky_ADU")
+    path.write_text(text, encoding="utf-8-sig")
+    assert read_exposures(path, HITS, 1).n_epochs.tolist() == [6]
+
+
+def test_short_pointings_are_left_out_and_counted(tmp_path):
+    path = written(tmp_path, table(field=[1, 1, 1, 1, 2, 2]))
+    got = read_exposures(path, load_profile("hits", {"cadence.min_epochs": 3}), 1)
+    reason = "in a pointing of fewer exposures than cadence.min_epochs = 3"
+    assert got.n_epochs.tolist() == [4] and got.unused_rows == {reason: 2}
+    refused(path, "longest pointing has 4 exposures .*fewer than", **{"cadence.min_epochs": 5})
+
+
+def test_a_parquet_file_that_says_it_is_huge_is_refused(tmp_path):
+    path = tmp_path / "bomb.parquet"
+    column = pa.DictionaryArray.from_arrays(np.zeros(4_000_000, dtype=np.int8), [57070.0])
+    parquet.write_table(pa.table({"mjd": column}), path)
+    assert path.stat().st_size < 1e5
+    refused(path, "it says that it has 4,000,000 rows in")
 
 
 def test_text_where_numbers_belong_is_refused(tmp_path):
-    refused(written(tmp_path, table(sky_adu=["bright"] * 6)), "sky_adu holds text")
+    refused(
+        written(tmp_path, table(sky_adu=["bright"] * 6)),
+        "sky_adu has no known value; found no number",
+    )
 
 
-def test_unsorted_and_repeated_times_are_refused(tmp_path):
+def test_unsorted_times_are_refused(tmp_path):
     mjd = table()["mjd"]
     refused(written(tmp_path, table(mjd=mjd[[0, 2, 1, 3, 4, 5]])), "row 3 .* is earlier than row 2")
-    twice = written(tmp_path, table(mjd=mjd[[0, 1, 1, 3, 4, 5]]), "twice.ecsv")
-    refused(twice, "row 3 .* repeats the time of row 2")
+
+
+def test_of_exposures_at_one_time_the_first_is_used(tmp_path):
+    mjd = table()["mjd"]
+    path = written(tmp_path, table(mjd=mjd[[0, 1, 1, 3, 4, 5]]))
+    got = read_exposures(path, HITS, 1)
+    assert got.unused_rows == {"time repeated in its pointing": 1}
+    np.testing.assert_array_equal(got.mjd[0], mjd[[0, 1, 3, 4, 5]])
+
+
+def test_rows_of_unknown_bands_fields_and_ccds_are_left_out(tmp_path):
+    content = table(
+        band=["g", "B", "g", "g", "g", "g"],
+        field=["", "1", "1", "1", "1", "1"],
+        ccd=["N1", "N1", "N1", "N99", "N1", "32"],
+    )
+    got = read_exposures(written(tmp_path, content, "table.csv"), HITS, 1)
+    left_out = {"band not in the profile": 1, "field unknown": 1, "ccd not in the profile": 1}
+    assert got.unused_rows == left_out and got.n_epochs.tolist() == [3]
+
+
+def test_fields_are_named_by_all_their_digits(tmp_path):
+    fields = ["1698305804310938123", "1698305804310938124", "007", "7", "7.0", "1e1"]
+    path = written(tmp_path, table(field=fields), "table.csv")
+    assert read_exposures(path, HITS, 1).n_epochs.tolist() == [1] * 6
 
 
 def test_times_may_fall_back_from_one_field_to_the_next(tmp_path):
     mjd = table()["mjd"][[0, 1, 2, 0, 1, 2]]
     content = table(mjd=mjd, field=[1, 1, 1, 2, 2, 2])
-    assert len(read_exposures(written(tmp_path, content), load_profile("hits"), 1)) == 2
+    assert len(read_exposures(written(tmp_path, content), HITS, 1)) == 2
 
 
 def test_unknown_bands_and_ccds_are_refused_with_the_known(tmp_path):
@@ -197,10 +285,7 @@ def test_an_opsim_schedule_becomes_sequences_within_a_season(tmp_path):
 def test_visits_of_a_schedule_that_are_not_used_are_counted(tmp_path):
     path = opsim(tmp_path, schedule(np.random.default_rng(0)))
     profile = load_profile("lsst", {"cadence.bands": '["g", "r"]', "cadence.min_epochs": "5"})
-    assert read_exposures(path, profile).unused_rows == {
-        "band not in use": 480,
-        "seeing too wide": 0,
-    }
+    assert read_exposures(path, profile).unused_rows == {"band not in use": 480}
 
 
 def test_opsim_depths_skies_and_zero_points_agree(tmp_path):
@@ -234,6 +319,28 @@ def test_older_schedules_call_the_band_filter(tmp_path):
     columns = {("filter" if name == "band" else name): t for name, t in OPSIM_TYPES.items()}
     path = opsim(tmp_path, schedule(np.random.default_rng(0)), columns=columns)
     assert len(read_exposures(path, load_profile("lsst"), 1)) > 100
+
+
+def test_visits_with_empty_values_are_left_out_and_counted(tmp_path):
+    visits = [list(visit) for visit in schedule(np.random.default_rng(0))]
+    visits[3][-1] = visits[4][-1] = visits[5][-3] = None
+    visits[6][-1], visits[7][7], visits[9][1], visits[10][-2] = "deep", -999.0, b"\xff", 1e300
+    names = list(OPSIM_TYPES)
+    unused = read_exposures(opsim(tmp_path, visits), load_profile("lsst"), 3).unused_rows
+    assert {names.index(reason.split()[0]): count for reason, count in unused.items()} == {
+        11: 3,
+        9: 1,
+        7: 1,
+        1: 1,
+        10: 1,
+    }
+
+
+@pytest.mark.parametrize("name", ["a%41?b.db", "a#b.db", "[a] b.db", "a?mode=rwc.db"])
+def test_a_file_name_is_not_interpreted(tmp_path, name):
+    path = opsim(tmp_path, schedule(np.random.default_rng(0)), "plain.db").rename(tmp_path / name)
+    assert len(read_exposures(path, load_profile("lsst"), 1)) > 100
+    assert [file.name for file in tmp_path.iterdir()] == [name]
 
 
 def test_a_schedule_without_its_table_or_columns_is_refused(tmp_path):

@@ -34,10 +34,23 @@ def test_sentinels_are_unknown(quantity, sentinel):
         pd.array([1, pd.NA], dtype="Float64"),
         [1.0, None],
         np.ma.masked_array([1, 99], mask=[False, True]),
+        [1.0, pd.NA],
+        (1.0, np.ma.masked),
+        pd.Series([1.0, pd.NA], dtype=object),
+        np.array([1.0, pd.NA], dtype=object),
+        np.array([1, None], dtype=object),
     ],
 )
 def test_masked_elements_are_nan(values):
     np.testing.assert_array_equal(filled(values), [1.0, np.nan])
+
+
+def test_a_list_of_masked_rows_is_one_array():
+    rows = [np.ma.masked_array([1, 99], mask=[False, True]), [3.0, pd.NA], pd.Series([4.0, 5.0])]
+    np.testing.assert_array_equal(filled(rows), [[1.0, np.nan], [3.0, np.nan], [4.0, 5.0]])
+    assert np.isnan(filled(pd.NA)) and np.isnan(filled(np.ma.masked))
+    with pytest.raises((TypeError, ValueError)):
+        filled(["mag", pd.NA])
 
 
 def test_both_ends_of_a_range_are_allowed():

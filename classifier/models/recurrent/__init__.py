@@ -36,7 +36,11 @@ def build_network(name: str, **choices: Any) -> ModelVariants:
     ClassifierError
         An unknown name.
     """
-    return _builder(name)(**choices)
+    build = _builder(name)
+    from classifier.models.recurrent.backend import own_settings
+
+    with own_settings():
+        return build(**choices)
 
 
 def full_choices(name: str, choices: Mapping[str, Any], *, beta: float) -> dict[str, Any]:

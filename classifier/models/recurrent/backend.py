@@ -1,10 +1,15 @@
-"""Imports Keras without the log messages of TensorFlow's C++ code."""
+"""Imports Keras without the log messages of TensorFlow's C++ code, and with settings of its own.
+
+A user's ``keras.json`` may name the backend. Its other settings, and those of a session, would
+change the networks; they hold outside of `own_settings` only.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from skyreel.errors import ClassifierError
@@ -34,13 +39,36 @@ with _silent_stderr():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         import keras
-    except (ImportError, ValueError) as error:
+    except (AssertionError, ImportError, TypeError, ValueError) as error:
         raise ClassifierError(
-            f"Keras cannot use the backend {os.environ.get('KERAS_BACKEND', 'tensorflow')!r} "
-            f"({error}). Install it, or set KERAS_BACKEND to tensorflow, jax or torch."
+            f"Keras cannot be imported with the backend of KERAS_BACKEND "
+            f"({os.environ.get('KERAS_BACKEND', 'not set')}) and keras.json ({error!r}). Install "
+            "that backend, or set KERAS_BACKEND to tensorflow, jax or torch."
         ) from None
 
 logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns of a new batch size
+
+
+_EPSILON = 1e-7
+
+
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """Within the block Keras has the settings that networks are built, trained and used with."""
+    config = keras.config
+    kept = config.image_data_format(), config.floatx(), config.epsilon(), config.dtype_policy()
+    try:
+        _set("channels_last", "float32", _EPSILON, "float32")
+        yield
+    finally:
+        _set(*kept)
+
+
+def _set(data_format, floatx, epsilon, policy):
+    keras.config.set_image_data_format(data_format)
+    keras.config.set_floatx(floatx)
+    keras.config.set_epsilon(epsilon)
+    keras.config.set_dtype_policy(policy)
 
 
 def use_cores(cores: int) -> None:
@@ -55,4 +83,4 @@ def use_cores(cores: int) -> None:
             tf.config.threading.set_intra_op_parallelism_threads(cores)
 
 
-__all__ = ["keras", "use_cores"]
+__all__ = ["keras", "own_settings", "use_cores"]

@@ -23,7 +23,7 @@ from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.model_card import CARD, ShowsCard, read_card
 from classifier.models.protocol import Embedding, StateArray
 from classifier.models.recurrent import build_network
-from classifier.models.recurrent.backend import keras
+from classifier.models.recurrent.backend import keras, own_settings
 from classifier.models.recurrent.variants import ModelVariants
 from classifier.network_inputs import AssumedPsf, Inputs, inputs_of
 from skyreel.atomic_files import read_arrays, write_arrays
@@ -187,6 +187,7 @@ class Network(ShowsCard):
         states = self._applied(self.variants.hidden_states, inputs)
         return states[np.arange(len(inputs)), np.maximum(inputs.n_images, 1) - 1]
 
+    @own_settings()
     def _applied(self, model, inputs):
         """Outputs of a Keras model, in batches of one size so that it is compiled once."""
         n, found = len(inputs), []
@@ -211,6 +212,7 @@ class Network(ShowsCard):
             digest.update(np.ascontiguousarray(weight, dtype=np.float32).tobytes())
         return digest.hexdigest()
 
+    @own_settings()
     def step(
         self, inputs: Inputs, stamps: StampBatch, states: Mapping[str, np.ndarray]
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
