@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from classifier.dataset import DatasetSplit
     from classifier.evaluation import Predictions
+    from classifier.evaluation.stored_predictions import StoredPredictions
     from classifier.models.protocol import Model
 
 app = new_app()
@@ -115,25 +116,23 @@ def predict_split(
     report: Path | None,
     threads: int,
     console: Console,
-) -> Predictions:
+) -> Predictions | StoredPredictions:
     """Predict a split, write the predictions, and score them where labels are known."""
     from classifier.features.feature_table import dataset_identity
     from skyreel.console import Bars
     from skyreel.provenance import versions
 
-    with Bars(console) as bars:
-        advance = bars.add("classifying", len(split), unit="seq")
-        predictions = model.predict(split, threads=threads, on_progress=advance)
     attributes = {
         "model": str(model.folder),
         "trained_on": model.card["trained_on"],
         "data": {"path": str(split.path), **dataset_identity(split)},
         "versions": versions("skyreel", "numpy"),
     }
-    if notes := split.notes():
-        attributes["notes"] = notes
-    _write(out, predictions, attributes)
-    for note in notes:
+    with Bars(console) as bars:
+        advance = bars.add("classifying", len(split), unit="seq")
+        options = {"threads": threads, "on_progress": advance}
+        predictions = _predict_to(out, model, split, attributes, options)
+    for note in split.notes():
         console.print(note)
     console.print(f"Predictions after every image of {len(split):,} objects: {out}")
     if (predictions.label >= 0).any():
@@ -141,18 +140,21 @@ def predict_split(
     return predictions
 
 
-def _write(out, predictions, attributes):
+def _predict_to(out, model, split, attributes, options):
+    """Predictions in ``out``; those in another format than Parquet are read whole."""
     from tempfile import TemporaryDirectory
 
-    from classifier.evaluation import write_predictions
+    from classifier.evaluation import read_predictions
+    from classifier.evaluation.stored_predictions import predict_to_file
     from skyreel.tables import export_table
 
     if out.suffix.lower() == ".parquet":
-        write_predictions(out, predictions, attributes)
-        return
+        return predict_to_file(out, model, split, attributes, **options)
     with TemporaryDirectory() as folder:
-        write_predictions(Path(folder) / "p.parquet", predictions, attributes)
-        export_table(Path(folder) / "p.parquet", out)
+        table = Path(folder) / "p.parquet"
+        predict_to_file(table, model, split, attributes, **options)
+        export_table(table, out)
+        return read_predictions(table)
 
 
 def _score(predictions, report, console, model, split, package_versions):

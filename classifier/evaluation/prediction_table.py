@@ -6,6 +6,8 @@ An object without images has one row, with ``n_images`` 0 and no probabilities.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from skyreel.errors import EvaluationError
 
 FORMAT_VERSION = 1
 _METADATA = b"skyreel_predictions"
+NOTES = b"skyreel_notes"
 _PREFIX = "p_"
 
 
@@ -40,11 +43,16 @@ def write_predictions(path: str | Path, predictions: Predictions, attributes: di
     OutputError
         The file cannot be written.
     """
-    about = {"format_version": FORMAT_VERSION, "classes": predictions.classes}
-    about["attributes"] = attributes
-    table = _table(predictions).replace_schema_metadata({_METADATA: json.dumps(about, default=str)})
+    table = table_of(predictions)
+    table = table.replace_schema_metadata(metadata_of(predictions.classes, attributes))
     with whole_file(path) as unfinished:
         pq.write_table(table, unfinished, compression="zstd", write_page_checksum=True)
+
+
+def metadata_of(classes: tuple[str, ...], attributes: dict) -> dict[bytes, str]:
+    """Metadata of a table of predictions."""
+    about = {"format_version": FORMAT_VERSION, "classes": classes, "attributes": attributes}
+    return {_METADATA: json.dumps(about, default=str)}
 
 
 def read_predictions(path: str | Path) -> Predictions:
@@ -57,7 +65,18 @@ def read_predictions(path: str | Path) -> Predictions:
         probabilities that are missing, outside [0, 1] or do not add up to 1.
     """
     table, about = _opened(path)
-    classes = tuple(about["classes"])
+    return predictions_of_table(path, table, tuple(about["classes"]))
+
+
+def predictions_of_table(
+    path: str | Path, table: pa.Table, classes: tuple[str, ...]
+) -> Predictions:
+    """Predictions of rows in any order; ``path`` is named in messages.
+
+    Raises
+    ------
+    EvaluationError
+    """
     wanted = ["object", "n_images", "label", "magnitude", *(_PREFIX + name for name in classes)]
     missing = [name for name in wanted if name not in table.column_names]
     if missing:
@@ -81,7 +100,8 @@ def read_attributes(path: str | Path) -> dict:
     return _opened(path)[1]["attributes"]
 
 
-def _table(predictions):
+def table_of(predictions: Predictions) -> pa.Table:
+    """The rows of predictions, without metadata."""
     n_rows = np.maximum(predictions.n_images, 1)
     rows = np.repeat(np.arange(len(predictions)), n_rows)
     image = np.arange(rows.size) - np.repeat(np.cumsum(n_rows) - n_rows, n_rows)
@@ -100,14 +120,30 @@ def _table(predictions):
 
 
 def _opened(path):
+    with opened_predictions(path) as (file, about):
+        return file.read(), about
+
+
+@contextmanager
+def opened_predictions(path: str | Path) -> Iterator[tuple[pq.ParquetFile, dict]]:
+    """A file of predictions, and what its metadata say.
+
+    Raises
+    ------
+    EvaluationError
+        The file does not exist, has another format, or is damaged; also in the block.
+    """
     if not Path(path).is_file():
         raise EvaluationError(f"{path}: there is no such file.")
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            about = (file.schema_arrow.metadata or {}).get(_METADATA)
-            table = file.read()
+            yield file, _about(path, file.metadata.metadata or {})
     except (pa.ArrowException, OSError) as error:
         raise EvaluationError(f"{path} is damaged or not a Parquet file ({error}).") from error
+
+
+def _about(path, metadata):
+    about = metadata.get(_METADATA)
     if about is None:
         raise EvaluationError(f"{path} is a Parquet file, but not one of predictions.")
     about = json.loads(about)
@@ -115,7 +151,9 @@ def _opened(path):
         raise EvaluationError(
             f"{path} has format {about['format_version']}; this version reads {FORMAT_VERSION}."
         )
-    return table, about
+    if NOTES in metadata:
+        about["attributes"]["notes"] = json.loads(metadata[NOTES])
+    return about
 
 
 def _predictions(table, classes):
