@@ -25,7 +25,7 @@ def few_shot_record(
     return plain(
         {
             "about": about,
-            "run": scoring.few.run,
+            "run": scoring.few.record,
             "classes": scoring.few.classes,
             **headline,
             "differences": _differences(scoring),
