@@ -158,18 +158,34 @@ class SequenceStartDistribution:
             found = np.quantile(found, (np.arange(longest) + 0.5) / longest)
         return cls(tuple(float(value) for value in found))
 
-    def starts(self, first_alert_epoch: np.ndarray, n_epochs: np.ndarray) -> np.ndarray:
-        """First selected epoch of every object of a split, int (object,).
+    def starts(
+        self,
+        first_alert_epoch: np.ndarray,
+        n_epochs: np.ndarray,
+        objects: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """First selected epoch of objects of a split, int (object,).
 
-        The start of object i depends on its own alert and length, and on i.
+        The start of object i depends on its own alert and length, and on i. ``objects`` holds
+        their increasing indices; by default they are the whole split.
         """
         alert, n_epochs = np.asarray(first_alert_epoch), np.asarray(n_epochs)
         if not self.fractions:
             return np.zeros(len(n_epochs), dtype=int)
-        uniform = np.random.default_rng(_STREAM).random(len(n_epochs))
+        objects = np.arange(len(n_epochs)) if objects is None else np.asarray(objects)
+        uniform = _uniform(objects)
         drawn = np.asarray(self.fractions)[(uniform * len(self.fractions)).astype(int)]
         other = np.minimum(np.rint(drawn * _latest(n_epochs)), np.maximum(n_epochs - 1, 0))
         return np.where(alert >= 0, _starts(alert), other.astype(int))
+
+
+def _uniform(objects):
+    """One number in [0, 1) for each of these increasing indices."""
+    if not objects.size:
+        return np.empty(0)
+    first = int(objects[0])
+    generator = np.random.Generator(np.random.PCG64(_STREAM).advance(first))
+    return generator.random(int(objects[-1]) - first + 1)[objects - first]
 
 
 def _starts(alert):

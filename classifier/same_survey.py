@@ -43,7 +43,7 @@ class SurveyInput:
         """A model; the cards of early ones do not say the pixel scale."""
         try:
             scale = float(model.card["profile"]["camera"]["pixel_scale_arcsec"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             scale = None
         return cls(str(name), model.survey, scale, "was trained on")
 

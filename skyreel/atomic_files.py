@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from skyreel.array_archives import check_archive
 from skyreel.errors import ClassifierError, OutputError, StoreError
 
 try:
@@ -128,11 +129,14 @@ def claim_folder(
 
 def _is_claimed_now(folder, marker, settings):
     """Record the settings in a folder without any; False if another process does it meanwhile."""
-    if folder.exists() and (not folder.is_dir() or any(map(_is_foreign, folder.iterdir()))):
-        raise ClassifierError(f"{folder} is not empty. Give another --out.")
+    foreign = f"{folder} is not empty. Give another --out."
+    if folder.exists() and not folder.is_dir():
+        raise ClassifierError(foreign)
     with locked_folder(folder):
         if marker.is_file():
             return False
+        if any(map(_is_foreign, folder.iterdir())):
+            raise ClassifierError(foreign)
         with whole_file(marker) as path:
             path.write_text(json.dumps(settings))
     return True
@@ -182,11 +186,15 @@ def read_arrays(path: str | Path, otherwise: str) -> dict[str, np.ndarray]:
     ClassifierError
         The file is missing, damaged, or holds anything but arrays; ``otherwise`` says what to do.
     """
+    check_archive(path, otherwise)
     try:
         with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+            arrays = {name: file[name] for name in file.files}
     except _DAMAGE as error:
         raise ClassifierError(f"{path} is missing or damaged ({error}). {otherwise}") from None
+    if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise ClassifierError(f"{path} is damaged: it holds more than arrays. {otherwise}")
+    return arrays
 
 
 @contextmanager

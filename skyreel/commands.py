@@ -6,6 +6,7 @@ whatever is heavy inside that function, after its checks.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
@@ -130,6 +131,7 @@ def _as_command(function, label, stopped):
     def run(version, **options):
         if not __debug__:
             _fail(f"{label}: {NO_ASSERTS}", BAD_ARGUMENT)
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of Zarr's reads that are given up
         with _sigterm_as_interrupt() as terminated:
             try:
                 function(**options)

@@ -7,6 +7,7 @@ the file; spaces around it do not count. Row numbers in messages count from 1.
 from __future__ import annotations
 
 import warnings
+from codecs import getincrementaldecoder
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,7 +63,7 @@ class InputTable:
         """Refuse a table without rows or that lacks one of these columns."""
         missing = [name for name in columns if name not in self]
         if missing:
-            spare = [name for name in self.columns if name not in self]
+            spare = [name for name in self.columns if name.strip() and name not in self]
             hints = [f"{name} ({nearest(name, spare)})" if spare else name for name in missing]
             plural = "s" if len(missing) > 1 else ""
             raise self.error(f"{self.path}: no column{plural} {'; '.join(hints)}")
@@ -194,6 +195,7 @@ def _read_csv(path, numbers, names):
         invalid_row_handler=lambda row: malformed.append(row.number) or "skip",
     )
     reading = csv.ReadOptions(block_size=_MOST_HEADER_BYTES)
+    _require_utf8(path)
     try:
         with csv.open_csv(path, read_options=reading, parse_options=parsing) as opened:
             present = tuple(opened.schema.names)
@@ -220,6 +222,20 @@ def _read_csv(path, numbers, names):
 
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
+
+
+def _require_utf8(path):
+    """Refuse text in another encoding before Arrow hands parts of it to Python."""
+    decoder = getincrementaldecoder("utf-8")()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_MOST_HEADER_BYTES):
+                decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except OSError as error:
+        raise _unreadable(error.strerror or error) from None
+    except UnicodeDecodeError:
+        raise UserError("bytes that are not UTF-8; save the table as UTF-8 text.") from None
 
 
 def _read_or_explain(read):

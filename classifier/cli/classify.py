@@ -106,7 +106,11 @@ def evaluate_test(model: Model, data: Path, out: Path, threads: int, console: Co
     if not (split.labels >= 0).any():
         console.print(f"{data} has no labelled test split; nothing is evaluated.")
         return
-    predict_split(model, split, out / "predictions.parquet", out / "evaluation", threads, console)
+    path, report = out / "predictions.parquet", out / "evaluation"
+    try:
+        predict_split(model, split, path, report, threads, console)
+    except ClassifierError as error:
+        console.print(f"Nothing is evaluated: {error}")
 
 
 def predict_split(
@@ -117,7 +121,14 @@ def predict_split(
     threads: int,
     console: Console,
 ) -> Predictions | StoredPredictions:
-    """Predict a split, write the predictions, and score them where labels are known."""
+    """Predict a split, write the predictions, and score them where labels are known.
+
+    Raises
+    ------
+    ClassifierError
+        No object has an image that the model can use.
+    """
+    from classifier import prediction_notes
     from classifier.features.feature_table import dataset_identity
     from skyreel.console import Bars
     from skyreel.provenance import versions
@@ -128,15 +139,24 @@ def predict_split(
         "data": {"path": str(split.path), **dataset_identity(split)},
         "versions": versions("skyreel", "numpy"),
     }
+
+    def notes(predicted):
+        prediction_notes.refuse_unusable(predicted.n_images, split, model)
+        unused = prediction_notes.without_prediction(predicted.n_images, predicted.object_id, model)
+        return [*split.notes(), *unused, *prediction_notes.trained_on_these(model, split)]
+
     with Bars(console) as bars:
         advance = bars.add("classifying", len(split), unit="seq")
-        options = {"threads": threads, "on_progress": advance}
+        options = {"threads": threads, "on_progress": advance, "notes": notes}
         predictions = _predict_to(out, model, split, attributes, options)
-    for note in split.notes():
-        console.print(note)
-    console.print(f"Predictions after every image of {len(split):,} objects: {out}")
+    for note in notes(predictions):
+        console.print(f"Note: {note}")
+    n_predicted = int((predictions.n_images > 0).sum())
+    console.print(f"Predictions after every image of {n_predicted:,} objects: {out}")
     if (predictions.label >= 0).any():
-        _score(predictions, report, console, model, split, attributes["versions"])
+        _score(
+            predictions, report, console, model, split, attributes["versions"], notes(predictions)
+        )
     return predictions
 
 
@@ -157,11 +177,14 @@ def _predict_to(out, model, split, attributes, options):
         return read_predictions(table)
 
 
-def _score(predictions, report, console, model, split, package_versions):
+def _score(predictions, report, console, model, split, package_versions, notes):
     from classifier.evaluation import evaluate, summary_table, write_report
     from classifier.image_selection import SelectedSplit
     from classifier.reports.evaluation_page import PAGE
 
+    if report is None and not ((predictions.label >= 0) & (predictions.n_images > 0)).any():
+        console.print("Nothing is scored: no object has a label and a prediction.")
+        return
     evaluation = evaluate(predictions)
     console.print(summary_table(evaluation))
     if report is not None:
@@ -177,6 +200,7 @@ def _score(predictions, report, console, model, split, package_versions):
                 "Survey": split.survey,
                 "Versions": ", ".join(f"{k} {v}" for k, v in package_versions.items()),
             },
+            notes=notes,
         )
         console.print(f"The report: {Path(report) / PAGE}")
 

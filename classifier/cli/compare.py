@@ -114,14 +114,12 @@ def compare_models(
     from skyreel.atomic_files import locked_folder
     from skyreel.console import Bars
 
-    for note in (note for compared in found for note in compared.notes):
-        console.print(f"Note: {note}")
     with locked_folder(out):
         with Bars(console) as bars:
             report = _report(out, found, split, threads, bars)
         write_comparison(report, out)
-    for note in split.notes():
-        console.print(note)
+    for note in report.notes:
+        console.print(f"Note: {note}")
     console.print(_table(report.comparison))
     console.print(f"The whole comparison: {out / PAGE}")
     return report.comparison
@@ -156,7 +154,21 @@ def _report(folder, found, split, threads, bars):
         advance(1)
     title = f"{_number_of(found)} on {Path(split.path).name}, {split.name}"
     about = _about(split, comparison, found, paths.values())
-    return Report(comparison, found, maps, mapped[order], title, about, split)
+    notes = _notes(found, split, predictions)
+    return Report(comparison, found, maps, mapped[order], title, about, split, notes)
+
+
+def _notes(found, split, predictions):
+    """What a reader must know of data and models, each sentence once."""
+    from classifier.prediction_notes import trained_on_these, without_prediction
+
+    notes = split.notes()
+    for compared in found:
+        notes += compared.notes
+        made = predictions[compared.name]
+        notes += without_prediction(made.n_images, made.object_id, compared.model)
+        notes += trained_on_these(compared.model, split)
+    return list(dict.fromkeys(notes))
 
 
 def predictions_path(folder: Path, compared: ComparedModel) -> Path:
@@ -178,6 +190,7 @@ def _number_of(found):
 def _about(split, comparison, found, paths):
     from classifier.evaluation import read_attributes
     from classifier.evaluation.compared_models import MADE
+    from classifier.reports.comparison_page import PREDICTED_ON
     from skyreel.provenance import versions
 
     counts = [int((comparison.labels == k).sum()) for k in range(len(comparison.classes))]
@@ -196,7 +209,7 @@ def _about(split, comparison, found, paths):
             f"{name}\N{NO-BREAK SPACE}{n:,}"
             for name, n in zip(comparison.classes, counts, strict=True)
         ),
-        "Predicted on": ", ".join(sorted({read_attributes(path)[MADE] for path in paths})),
+        PREDICTED_ON: ", ".join(sorted({read_attributes(path)[MADE] for path in paths})),
         "Versions": ", ".join(f"{name} {number}" for name, number in versions(*packages).items()),
     }
 

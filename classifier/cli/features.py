@@ -12,6 +12,7 @@ import typer
 
 from skyreel import commands
 from skyreel.commands import check_file, command, n_cores, new_app
+from skyreel.console import printable
 from skyreel.errors import ClassifierError
 from skyreel.tables import SUFFIXES
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from classifier.features.feature_table import FeatureTable
 
 app = new_app()
+_MOST_NAMES = 5
 
 
 @command(app)
@@ -64,7 +66,7 @@ def features(
         from classifier.dataset import DatasetSplit
 
         chosen = DatasetSplit(data, split)
-        first = DatasetSplit(data, "train") if start == "alert" else chosen
+        first = _split_of_starts(data, chosen) if start == "alert" else chosen
         from classifier.features.feature_table import FeatureTable
         from classifier.features.pipeline import FeatureConfig
 
@@ -73,6 +75,14 @@ def features(
         )
         table = FeatureTable(_parquet(out), chosen, config, every)
     _make_features(table, out, cores, console)
+
+
+def _split_of_starts(data, chosen):
+    """The split whose alerts say where sequences start: train, or the one asked for without it."""
+    from classifier.dataset import DatasetSplit
+    from simulator.dataset.reader import open_dataset
+
+    return DatasetSplit(data, "train") if "train" in open_dataset(data) else chosen
 
 
 def _parquet(out):
@@ -93,17 +103,30 @@ def _make_features(table: FeatureTable, out: Path, threads: int, console: Consol
     with Bars(console) as bars:
         advance = bars.add(out.name, len(table.split), earlier=table.n_finished(), unit="objects")
         table.make(threads=threads, on_progress=advance)
-    seconds = time.time() - start
-    _write_record(out, table.settings(), seconds)
+    notes = [*table.split.notes(), *_without_images(table)]
+    _write_record(out, {**table.settings(), "notes": notes})
     if exported:
         export_table(table.path, out)
         table.path.unlink()
-    for note in table.split.notes():
-        console.print(note)
+    for note in notes:
+        console.print(f"Note: {note}")
     console.print(
         f"{len(table.config.feature_names)} features of {len(table.split):,} objects in "
-        f"{seconds:.1f} s: {out}"
+        f"{time.time() - start:.1f} s: {out}"
     )
+
+
+def _without_images(table):
+    """One sentence about the objects without features, or none."""
+    rows = table.without_images()
+    if not rows.size:
+        return []
+    names = table.split.object_ids[rows[:_MOST_NAMES]]
+    named = ", ".join(map(printable, names)) + (", ..." if rows.size > _MOST_NAMES else "")
+    return [
+        f"{rows.size:,} of {len(table.split):,} objects have no image in the band "
+        f"{table.config.band} that can be measured, and no features (NaN): {named}."
+    ]
 
 
 def _record(out):
@@ -143,17 +166,18 @@ def _make_curve_features(curves, out, threads, console):
         if exported:
             export_table(parquet, out)
     seconds = time.time() - start
-    _write_record(out, {"curves": str(curves), **table.record()}, seconds)
+    _write_record(out, {"curves": str(curves), **table.record()})
     if summary := table.summary():
         console.print(summary)
     console.print(f"Features of {n_curves:,} light curves in {seconds:.1f} s: {out}")
 
 
-def _write_record(out, settings, seconds):
+def _write_record(out, settings):
+    """Everything but times: records of equal runs are equal."""
     from skyreel.json_io import write_json
     from skyreel.provenance import command_line
 
-    record = {"command": command_line("features"), "seconds": round(seconds, 2), **settings}
+    record = {"command": command_line("features"), **settings}
     write_json(_record(out), record)
 
 

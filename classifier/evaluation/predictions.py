@@ -164,8 +164,8 @@ class Predictions:
                 )
 
     def _check_objects(self):
-        _refuse_outside("label", self.label, -1, len(self.classes) - 1)
-        _refuse_outside("n_images", self.n_images, 0, self.probabilities.shape[1])
+        refuse_outside("label", self.label, -1, len(self.classes) - 1)
+        refuse_outside("n_images", self.n_images, 0, self.probabilities.shape[1])
         names, count = np.unique(self.object_id, return_counts=True)
         if names.size < len(self):
             raise EvaluationError(
@@ -206,9 +206,29 @@ def joined(parts: Iterable[Predictions]) -> Predictions:
     return Predictions(parts[0].classes, *arrays)
 
 
-def _refuse_outside(name, values, low, high):
+def refuse_outside(name: str, values: np.ndarray, low: int, high: int) -> None:
+    """Check that whole numbers lie between two limits, both allowed.
+
+    Raises
+    ------
+    EvaluationError
+    """
     wrong = (values < low) | (values > high)
     if wrong.any():
         raise EvaluationError(
             f"predictions: {name} {values[wrong][0]}; allowed are {low} to {high}."
         )
+
+
+def sound_only(probabilities: np.ndarray, n_images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (object, image, class) and numbers of images of sound objects.
+
+    An object with a probability that is no number, for instance because its pixels overflow the
+    model, has no images.
+    """
+    used = np.arange(probabilities.shape[1]) < n_images[:, None]
+    unsound = (used & ~np.isfinite(probabilities).all(axis=2)).any(axis=1)
+    if not unsound.any():
+        return probabilities, n_images
+    kept = np.where(unsound[:, None, None], np.nan, probabilities).astype(probabilities.dtype)
+    return kept, np.where(unsound, 0, n_images)

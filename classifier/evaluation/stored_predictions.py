@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,9 +19,8 @@ from classifier.dataset import DatasetSplit
 from classifier.evaluation.prediction_table import (
     NOTES,
     metadata_of,
-    opened_predictions,
-    predictions_of_table,
     read_predictions,
+    row_groups,
     table_of,
 )
 from classifier.evaluation.predictions import Predictions, after
@@ -70,7 +70,7 @@ class StoredPredictions:
         """
         path, parts, ends = Path(path), [], []
         try:
-            for part in _row_groups(path):
+            for part in row_groups(path):
                 parts.append((part.label, part.n_images, part.magnitude, part.object_id))
                 ends.append(len(part))
         except EvaluationError:
@@ -107,7 +107,7 @@ class StoredPredictions:
     def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Rows (object,) of these predictions and their probabilities (object, image, class)."""
         first, order = 0, list(self.class_order)
-        for end, part in zip(self.ends, _row_groups(self.path), strict=True):
+        for end, part in zip(self.ends, row_groups(self.path), strict=True):
             rows = self.row[first:end]
             used = rows >= 0
             first = end
@@ -147,28 +147,23 @@ class StoredPredictions:
         return replace(self, magnitude=magnitude)
 
 
-def _row_groups(path) -> Iterator[Predictions]:
-    """The predictions of each row group.
+class Written(NamedTuple):
+    """What is known of predictions once they are written: of all objects, (object,)."""
 
-    Raises
-    ------
-    EvaluationError
-    """
-    with opened_predictions(path) as (file, about):
-        for k in range(file.num_row_groups):
-            table = file.read_row_group(k)
-            yield predictions_of_table(path, table, tuple(about["classes"]))
+    n_images: np.ndarray
+    object_id: np.ndarray
 
 
 def write_blocks(
     path: str | Path,
     blocks: Iterable[Predictions],
     attributes: dict,
-    notes: Callable[[], list[str]] = list,
+    notes: Callable[[Written], list[str]] = lambda written: [],
 ) -> None:
     """Write predictions block by block as `classifier.evaluation.write_predictions` does.
 
-    What ``notes`` gives after the last block is kept as the attribute "notes".
+    What ``notes`` gives after the last block is kept as the attribute "notes"; if it raises an
+    error nothing is written.
 
     Raises
     ------
@@ -176,6 +171,7 @@ def write_blocks(
     """
     blocks = iter(blocks)
     first = next(blocks)
+    kept = [Written(first.n_images, first.object_id)]
     schema = table_of(first).schema.with_metadata(metadata_of(first.classes, attributes))
     with (
         whole_file(path) as unfinished,
@@ -186,7 +182,8 @@ def write_blocks(
         writer.write_table(table_of(first).cast(schema))
         for block in blocks:
             writer.write_table(table_of(block).cast(schema))
-        if found := notes():
+            kept.append(Written(block.n_images, block.object_id))
+        if found := notes(Written(*map(np.concatenate, zip(*kept, strict=True)))):
             writer.add_key_value_metadata({NOTES: json.dumps(found)})
 
 
@@ -198,10 +195,11 @@ def predict_to_file(
     *,
     threads: int,
     on_progress: Callable[[int], None] = lambda _: None,
+    notes: Callable[[Written], list[str]] = lambda written: [],
 ) -> StoredPredictions | Predictions:
     """Predictions of a model for a split, written to a file as they are made.
 
-    ``attributes`` are those of `write_predictions`; notes of the split are added.
+    ``attributes`` are those of `write_predictions`, and ``notes`` as in `write_blocks`.
 
     Raises
     ------
@@ -210,5 +208,5 @@ def predict_to_file(
     made = getattr(model, "predict_blocks", None)
     options = {"threads": threads, "on_progress": on_progress}
     blocks = made(split, **options) if made else [model.predict(split, **options)]
-    write_blocks(path, blocks, attributes, split.notes)
+    write_blocks(path, blocks, attributes, notes)
     return StoredPredictions.open(path)

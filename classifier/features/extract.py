@@ -1,7 +1,8 @@
 """All features of one light curve, or of a padded batch on threads.
 
-A point is used if its time, magnitude and error are finite and not masked, and its error is
-above zero. Every curve is processed separately: neither threads nor the division into batches change a bit.
+A point is used if its time, magnitude and error are finite and not masked, and its error is above
+zero. Every curve is processed separately: neither threads nor the division into batches change a
+bit.
 """
 
 from __future__ import annotations

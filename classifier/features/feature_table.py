@@ -98,7 +98,7 @@ class FeatureTable:
         Raises
         ------
         ClassifierError
-            The folder holds blocks of other settings.
+            The folder holds blocks of other settings, or no object has a usable image.
         OutputError
             The disk is full or cannot be written; finished blocks are kept.
         """
@@ -175,8 +175,27 @@ class FeatureTable:
         columns |= {name: features[:, j] for j, name in enumerate(names)}
         return pa.table(columns)
 
+    def without_images(self) -> np.ndarray:
+        """Rows of the split whose objects have no usable image; all their features are NaN."""
+        found = pq.read_table(self.path, columns=["index", "n_images"])
+        usable = found["index"].to_numpy()[found["n_images"].to_numpy() > 0]
+        return np.setdiff1d(np.arange(len(self.split)), usable)
+
+    def _refuse_unusable(self, files):
+        if any(
+            pq.read_table(file, columns=["n_images"])["n_images"].to_numpy().any() for file in files
+        ):
+            return
+        shutil.rmtree(self.parts)
+        raise ClassifierError(
+            f"{self.split.path}/{self.split.name}: none of {len(self.split):,} objects has an "
+            f"image in the band {self.config.band} that can be measured: with a zero point, an "
+            "exposure time, and enough pixels that are neither masked nor all of one value."
+        )
+
     def _merge(self):
         files = sorted(self.parts.glob("*.parquet"))
+        self._refuse_unusable(files)
         sizes = range(1, self.config.images + 1) if self.every else [None]
         schema = pq.read_schema(files[0]).with_metadata({_METADATA: json.dumps(self.settings())})
         with (

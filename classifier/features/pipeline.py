@@ -13,6 +13,7 @@ import numpy as np
 from classifier.dataset import DatasetSplit, StampBatch
 from classifier.features import FEATURES, features_of_batch
 from classifier.image_selection import ImageSelection, SelectedSplit
+from classifier.network_inputs import countable
 from classifier.photometry import LightCurves, PhotometrySettings, PsfModel, measure
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
 from skyreel.errors import ClassifierError, SimulationError
@@ -86,8 +87,16 @@ class FeaturePipeline:
         self._settings = PhotometrySettings(templates=templates)
 
     def light_curves(self, first: int, end: int) -> LightCurves:
-        """Light curves of the selected images of objects ``first`` to ``end``."""
-        return measure(self._selected.stamps(first, end), self._psf, self._settings)
+        """Light curves of objects ``first`` to ``end``, from their first measured image on.
+
+        Images are counted as for a network (`classifier.network_inputs.countable`); an object
+        without one that could be measured has none.
+        """
+        return self.countable_curves(first, end).from_first_flux()
+
+    def countable_curves(self, first: int, end: int) -> LightCurves:
+        """Light curves of all images that a network counts, measured or not."""
+        return measure(countable(self._selected.stamps(first, end)), self._psf, self._settings)
 
     def features(self, curves: LightCurves, n_images: np.ndarray) -> np.ndarray:
         """Features (object, feature) of the first ``n_images`` (object,) images, float32."""

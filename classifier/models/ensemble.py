@@ -23,6 +23,7 @@ import numpy as np
 
 from classifier.dataset import DatasetSplit, StampBatch
 from classifier.evaluation import Predictions
+from classifier.evaluation.predictions import sound_only
 from classifier.features.handcrafted_features import (
     N_POINTS,
     RunningFeatures,
@@ -87,8 +88,8 @@ class Ensemble(ShowsCard):
         try:
             training = TreeTrainingSet(
                 arrays["features"],
-                arrays["n_images"].astype(int),
-                arrays["labels"].astype(int),
+                _whole(arrays["n_images"]),
+                _whole(arrays["labels"]),
                 int(card["seed"]),
             )
             weight = float(card["weight"])
@@ -152,12 +153,13 @@ class Ensemble(ShowsCard):
         """
         found = self.network.predict(split, threads=threads, on_progress=on_progress)
         features = handcrafted_features(self.selected(split), beta=self.assumed_psf.beta)
-        trees = self.training.scores(features, found.n_images, self.classes)
+        _, n_images = sound_only(features, found.n_images)
+        trees = self.training.scores(features, n_images, self.classes)
         return Predictions(
             found.classes,
             joined(found.probabilities, trees, self.weight),
             found.label,
-            found.n_images,
+            n_images,
             found.magnitude,
             found.object_id,
         )
@@ -215,6 +217,8 @@ class Ensemble(ShowsCard):
 
 
 def _check(training, network, path):
+    if not _is_sound(training):
+        raise ClassifierError(f"{path} is damaged. {_AGAIN}")
     n = len(training.labels)
     fits = training.features.ndim == 3 and training.features.shape[0] == n == len(training.n_images)
     fits = fits and training.features.shape[2] == len(feature_names())
@@ -222,6 +226,21 @@ def _check(training, network, path):
     known = known and training.labels.max() < len(network.classes)
     if not known or not 0 < training.n_images.max() <= training.features.shape[1]:
         raise ClassifierError(f"{path} is damaged. {_AGAIN}")
+
+
+def _whole(array):
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ValueError("whole numbers are needed")
+    return array.astype(int)
+
+
+def _is_sound(training):
+    """Whether the arrays have their axes, and the features of every image are numbers."""
+    features, n_images = training.features, training.n_images
+    if features.ndim != 3 or features.dtype.kind != "f" or n_images.shape != features.shape[:1]:
+        return False
+    used = np.arange(features.shape[1]) < n_images[:, None]
+    return bool((np.abs(features[used]) <= np.finfo(np.float32).max).all())
 
 
 def save_ensemble(

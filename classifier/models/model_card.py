@@ -8,11 +8,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from classifier.models.card_schema import problem_of
 from skyreel.atomic_files import SETTINGS
 from skyreel.errors import ClassifierError
 from skyreel.json_io import write_json
 
 CARD = "model.json"
+MOST_BYTES = 2**24
+"""Largest card that is read; a card with its survey profile has 40 kB."""
 _LONGEST_FACT = 400  # letters; what is longer stands in the whole card only
 _ALWAYS = ("format_version", "kind", "classes", "survey")
 _ARRAYS = (".npz", ".skops")
@@ -65,21 +68,29 @@ def read_card(
     if not path.is_file():
         raise ClassifierError(f"{folder} is no finished model: it has no {CARD}.")
     try:
-        card = json.loads(path.read_text())
-        if not isinstance(card, dict):
-            raise TypeError
-        card = upgraded(card)
+        card = upgraded(_parsed(path))
         missing = [key for key in (*_ALWAYS, *keys) if key not in card]
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         raise ClassifierError(f"{path} is damaged. Train the model again.") from None
     if kind is not None and card.get("kind", kind) != kind:
-        raise ClassifierError(f"{path} is of a {card['kind']!r}; a {kind} is needed.")
+        raise ClassifierError(f"{path} is of a {card['kind']!r:.80}; a {kind} is needed.")
     if missing:
         raise ClassifierError(f"{path} lacks {', '.join(missing)}. Train the model again.")
     if kind is not None and card["format_version"] != version:
         raise ClassifierError(
-            f"{path} has format {card['format_version']}; this version reads {version}."
+            f"{path} has format {card['format_version']!r:.80}; this version reads {version}."
         )
+    if problem := problem_of(card, kind):
+        raise ClassifierError(f"{path} is damaged ({problem}). Train the model again.")
+    return card
+
+
+def _parsed(path):
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError
+    card = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(card, dict):
+        raise TypeError
     return card
 
 
@@ -112,7 +123,7 @@ def stored_settings(folder: Path) -> dict[str, Any] | None:
     """Settings of the training that a folder was begun with, with today's keys; None if none."""
     try:
         found = upgraded(json.loads((folder / SETTINGS).read_text()))
-    except (OSError, TypeError, ValueError):
+    except (OSError, TypeError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -72,7 +72,7 @@ def open_model(name: str | Path, *, threads: int | None = None) -> Model:
     kind = read_card(folder)["kind"]
     if kind not in KINDS:
         raise ClassifierError(
-            f"{folder / CARD} is of a {kind!r}, which is not supported by this version."
+            f"{folder / CARD} is of a {kind!r:.80}, which is not supported by this version."
         )
     module, class_name = KINDS[kind]
     family = getattr(import_module(module), class_name)

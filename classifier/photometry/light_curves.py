@@ -67,3 +67,23 @@ class LightCurves:
     def of(self, rows: np.ndarray | slice) -> LightCurves:
         """Light curves of some of the objects."""
         return LightCurves(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    def from_first_flux(self) -> LightCurves:
+        """Without the images of an object before the first that could be measured."""
+        images = np.arange(self.flux_njy.shape[1])
+        used = images < self.n_epochs.astype(int)[:, None]
+        measured = np.isfinite(self.flux_njy) & used
+        first = np.where(measured.any(axis=1), measured.argmax(axis=1), self.n_epochs)
+        if not first.any():
+            return self
+        n_epochs = self.n_epochs - first
+        moved = np.minimum(first[:, None] + images, max(images.size - 1, 0))
+        padded = images >= n_epochs[:, None]
+        arrays = {"n_epochs": n_epochs.astype(self.n_epochs.dtype)}
+        for field in fields(self):
+            values = getattr(self, field.name)
+            if values.ndim > 1:
+                values = np.take_along_axis(values, moved, axis=1)
+                values[padded] = np.nan if values.dtype.kind == "f" else 0
+                arrays[field.name] = values
+        return LightCurves(**arrays)

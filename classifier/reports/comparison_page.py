@@ -40,6 +40,8 @@ from skyreel.report.tables import Cell, Column, Table, number
 from skyreel.report.theme import model_styles
 
 RECORD = "comparison.json"
+PREDICTED_ON = "Predicted on"
+"""The fact that is on the page alone: records of equal runs are equal."""
 _NAMES = {
     "accuracy": "Accuracy",
     "mean_recall": "Mean recall",
@@ -67,6 +69,8 @@ class Report:
         What was compared.
     split : DatasetSplit, optional
         For the images of the mistakes.
+    notes : sequence of str
+        What a reader must know of data and models.
     """
 
     comparison: Comparison
@@ -76,6 +80,7 @@ class Report:
     title: str
     about: Mapping[str, str]
     split: DatasetSplit | None = None
+    notes: Sequence[str] = ()
 
 
 def write_comparison(report: Report, folder: Path) -> None:
@@ -106,7 +111,7 @@ def comparison_page(report: Report, folder: Path) -> Page:
             _cards(report),
         ],
         classes=dict(zip(c.classes, n, strict=True)),
-        facts=report.about,
+        facts={**report.about, **({"Notes": " ".join(report.notes)} if report.notes else {})},
     )
 
 
@@ -239,7 +244,8 @@ def comparison_record(report: Report) -> dict:
     c = report.comparison
     return plain(
         {
-            "about": report.about,
+            "about": {k: text for k, text in report.about.items() if k != PREDICTED_ON},
+            "notes": report.notes,
             "classes": c.classes,
             "n_objects": len(c.object_id),
             "models": [_model(c, compared) for compared in report.compared_models],

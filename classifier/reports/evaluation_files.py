@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,8 +26,10 @@ NAMES = {
 }
 
 
-def write_files(evaluation: Evaluation, folder: Path, title: str) -> None:
-    """Write ``evaluation.json`` and three CSV tables, each whole or not at all.
+def write_files(
+    evaluation: Evaluation, folder: Path, title: str, notes: Sequence[str] = ()
+) -> None:
+    """Write ``evaluation.json``, ``notes`` in it, and three CSV tables, each whole or not at all.
 
     Raises
     ------
@@ -37,7 +40,7 @@ def write_files(evaluation: Evaluation, folder: Path, title: str) -> None:
     columns = _magnitude_row(evaluation.classes, (0, 0), evaluation.final, evaluation.final_error)
     _write_csv(folder / "by_magnitude.csv", _by_magnitude_rows(evaluation), columns)
     _write_csv(folder / "confusion.csv", _confusion_rows(evaluation))
-    write_json(folder / "evaluation.json", as_dict(evaluation, title))
+    write_json(folder / "evaluation.json", {**as_dict(evaluation, title), "notes": list(notes)})
 
 
 def as_dict(evaluation: Evaluation, title: str) -> dict:

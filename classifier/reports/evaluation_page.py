@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,7 @@ def write_report(
     predictions: Predictions | None = None,
     selected: SelectedSplit | None = None,
     facts: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     """Write ``index.html``, ``evaluation.json``, three CSV tables and five PNG figures.
 
@@ -57,6 +58,8 @@ def write_report(
         The images the model was given; every mistake then has a page in ``objects/``.
     facts : mapping of str to str, optional
         Model, data and versions, for the page.
+    notes : sequence of str
+        What a reader must know of data and model, for the page and ``evaluation.json``.
 
     Raises
     ------
@@ -64,7 +67,7 @@ def write_report(
         The folder cannot be written.
     """
     folder = Path(folder)
-    write_files(evaluation, folder, title)
+    write_files(evaluation, folder, title, notes)
     figures.plot_comparison({title: evaluation}, folder)
     sections = [Section("Scores", [_scores(evaluation)])]
     sections += evaluation_sections({title: evaluation})
@@ -72,6 +75,8 @@ def write_report(
         rankings = class_rankings(predictions)
         sections[2:2] = [_rankings(rankings)] if rankings else []
         sections.append(_mistakes(predictions, selected, folder))
+    if notes:
+        facts = {"Notes": " ".join(notes), **(facts or {})}
     _page(evaluation, title, sections, facts or {}).write(folder / PAGE)
 
 

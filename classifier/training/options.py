@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from classifier.models.card_schema import check_choices
 from classifier.models.recurrent import NETWORKS
 from skyreel.errors import ClassifierError
 
@@ -15,6 +16,7 @@ MAX_SEED = 2**31
 MAX_ITERATIONS = 10**8
 SCHEDULES = ("cosine", "constant")
 PRECISIONS = ("auto", "float32", "bfloat16")
+LEAST_SIZE_PIX = 9  # of stamps; choices are checked again for those of the data
 _DEFAULTS = {
     "compact": {
         "iterations": 15_000,
@@ -98,6 +100,13 @@ class NetworkOptions:
         for name, value in _DEFAULTS[self.network].items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
+        try:
+            check_choices(self.network, self.choices, LEAST_SIZE_PIX)
+        except ValueError as error:
+            raise ClassifierError(
+                f"--choice of --model {self.network}: {error}. Write NAME=VALUE, and lists by "
+                "comma, as in filters=24,32,48,64."
+            ) from None
         self._check("precision", PRECISIONS)
         self._check("schedule", SCHEDULES)
         for name in ("iterations", "batch", "validate_every", "validation"):
@@ -134,7 +143,7 @@ class NetworkOptions:
 
 
 def parsed_choices(texts: Iterable[str]) -> dict[str, Any]:
-    """Choices written NAME=VALUE; a value that is no JSON is text.
+    """Choices written NAME=VALUE; values with commas are a list, others that are no JSON are text.
 
     Raises
     ------
@@ -146,11 +155,17 @@ def parsed_choices(texts: Iterable[str]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals:
             raise ClassifierError(f"--choice {text!r}: write NAME=VALUE, for instance window=1.")
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value
+        found[name] = _parsed(value)
     return found
+
+
+def _parsed(value):
+    for text in (value, f"[{value}]" if "," in value else value):
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+    return value
 
 
 def best_precision() -> str:

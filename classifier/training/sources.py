@@ -127,9 +127,22 @@ class EndlessSource:
         """Batches of the one block of a pass; no two passes have the same sequences."""
         return [self._size // self.batch]
 
+    def check_length(self, n_sequences: int) -> None:
+        """Refuse more sequences than a seed has.
+
+        Raises
+        ------
+        ClassifierError
+        """
+        if n_sequences > OBJECTS_PER_SEED - self._size:
+            raise ClassifierError(
+                f"--on-the-fly: {n_sequences:,} sequences (--iterations times --batch); a seed has "
+                f"{OBJECTS_PER_SEED:,} before those of the next one are repeated."
+            )
+
     def block(self, number_of_pass: int, number: int) -> tuple[Inputs, np.ndarray]:
         """Inputs and labels of a block."""
-        first = (self.seed * _OBJECTS_PER_SEED) + number_of_pass * self._size
+        first = (self.seed * OBJECTS_PER_SEED) + number_of_pass * self._size
         objects = np.arange(first, first + self._size)
         draws = np.random.default_rng([self.seed, number_of_pass, _REGISTER])
         chosen = draws.random(self._size) < self.resampled
@@ -145,7 +158,7 @@ class EndlessSource:
         made = simulator.batch("train", objects)
         known, profile = made.objects, simulator.profile
         stamps = stamp_batch_of(made.images, made.mask, {**made.epochs, **known}, profile)
-        starts = self._starts.starts(known["first_alert_epoch"], known["n_epochs"])
+        starts = self._starts.starts(known["first_alert_epoch"], known["n_epochs"], objects)
         selected = self.selection.of(stamps, starts, profile, simulator.band_names)
         return inputs_of(selected), known["label"].astype(int)
 
@@ -158,7 +171,7 @@ def registering(simulator: Simulator) -> Simulator:
 
 
 _REGISTER = 4  # keeps draws apart
-_OBJECTS_PER_SEED = 10**9
+OBJECTS_PER_SEED = 10**9
 MOST_SEEDS = 72_000_000  # then the simulator runs out of addresses
 Source = StoredSource | EndlessSource
 

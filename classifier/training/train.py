@@ -12,6 +12,7 @@ import numpy as np
 from classifier.dataset import DatasetSplit
 from classifier.features.feature_table import dataset_identity
 from classifier.image_selection import ImageSelection
+from classifier.models.card_schema import check_choices
 from classifier.models.model_card import CARD, stored_settings, upgraded, write_card
 from classifier.models.recurrent import build_network, full_choices
 from classifier.models.recurrent.backend import keras, own_settings
@@ -102,9 +103,11 @@ class NetworkTraining:
     def _source(self):
         options, train = self.options, self.splits["train"]
         if options.on_the_fly:
-            return EndlessSource.like(
+            source = EndlessSource.like(
                 train, self.selection, options.seed, options.batch, options.resampled
             )
+            source.check_length(options.iterations * options.batch)
+            return source
         return StoredSource(train, self.selection, options.seed, options.batch)
 
     def _settings(self):
@@ -154,6 +157,7 @@ class NetworkTraining:
         train, precision = self.splits["train"], precision or self.options.precision
         dtype = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
         try:
+            check_choices(self.options.network, self._choices, train.size_pix)
             return build_network(
                 self.options.network,
                 size_pix=train.size_pix,

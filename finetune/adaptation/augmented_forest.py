@@ -62,7 +62,7 @@ def measured_features(
     lengths = (*(k for k in LENGTHS if k < config.images), config.images)
     features, noisy, n_images = [], [], []
     for first in range(0, n, BLOCK_OBJECTS):
-        curves = pipeline.light_curves(first, min(first + BLOCK_OBJECTS, n))
+        curves = pipeline.countable_curves(first, min(first + BLOCK_OBJECTS, n))
         features.append(_features(pipeline, curves, lengths))
         made = [
             _features(pipeline, with_noise(curves, [first, copy]), lengths)

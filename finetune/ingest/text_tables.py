@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -169,7 +170,10 @@ def _fits(path, content):
 
     try:
         check_headers(content, _MOST_EXTENSIONS)
-        with fits.open(io.BytesIO(content), memmap=False, disable_image_compression=True) as hdus:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            fits.open(io.BytesIO(content), memmap=False, disable_image_compression=True) as hdus,
+        ):
             tables = [h for h in islice(hdus, _MOST_EXTENSIONS) if isinstance(h, fits.BinTableHDU)]
             if not tables:
                 raise SequenceError("it has no table extension.")

@@ -95,7 +95,8 @@ def read_sequence(path: Path, profile: Profile) -> RealSequence:
     file = read_cube_file(path, keywords=_KEYWORDS, columns=_COLUMNS, needed=_NEEDED)
     known = KnownValues()
     epochs = _epochs(file, profile, known)
-    rows, left_out, notes = in_time_order(epochs["mjd"], epochs["exposure_time_s"])
+    has_band = epochs["band"] >= 0
+    rows, left_out, notes = in_time_order(epochs["mjd"], epochs["exposure_time_s"], has_band)
     alert, alert_notes = _first_alert(file, epochs["mjd"], rows)
     images = np.where(np.isfinite(file.cube), file.cube, np.float32(np.nan))
     published = "sky_border_adu" in file.table
@@ -143,11 +144,11 @@ def _bands(file, profile):
     names = list(profile.bands)
     found = [str(value).strip() for value in file.table["band"]]
     unknown = sorted(set(found) - set(names))
-    if unknown:
+    if len(unknown) == len(set(found)):
         raise SequenceError(
             f"band {unknown[0]!r} is not one of {', '.join(names)} of survey {profile.name}."
         )
-    return np.array([names.index(name) for name in found], dtype=np.uint8)
+    return np.array([names.index(name) if name in names else -1 for name in found])
 
 
 def _mask(file, images):

@@ -20,6 +20,7 @@ from astropy.io import fits
 
 from finetune.readers.decompression import unpacked
 from finetune.readers.fits_headers import check_headers
+from finetune.readers.fits_tiles import is_tile_compressed, tile_shape, unpacked_tiles
 from finetune.readers.known_values import in_range, number
 from skyreel.errors import SequenceError
 from survey_profiles.physical_ranges import PHYSICAL_RANGES
@@ -112,14 +113,15 @@ def _parsed(content, keywords, columns, needed):
     check_headers(content, _MAX_EXTENSIONS)
     with fits.open(io.BytesIO(content), memmap=False, disable_image_compression=True) as hdus:
         found = {hdu.name: hdu for hdu in islice(hdus, _MAX_EXTENSIONS)}
-        if not isinstance(found.get("STAMPS"), fits.ImageHDU):
-            raise SequenceError(_without_stamps(found.get("STAMPS")))
-        _check_cube(found["STAMPS"], len(content))  # first: its size says where EPOCHS begins
+        stamps = found.get("STAMPS")
+        if not (isinstance(stamps, fits.ImageHDU) or is_tile_compressed(stamps)):
+            raise SequenceError("it has no image extension STAMPS.")
+        cube = _stamps(stamps, content)  # first: its size says where EPOCHS begins
         if not isinstance(found.get("EPOCHS"), fits.BinTableHDU):
             raise SequenceError("it has no table extension EPOCHS.")
         table = _table(found["EPOCHS"], len(content), columns, needed)
         with np.errstate(over="ignore"):  # values beyond float32 become infinite
-            cube = found["STAMPS"].data.astype(np.float32)
+            cube = cube.astype(np.float32)
         first = hdus[0].header
         header = {name: first[name] for name in keywords if name in first}
         texts = {name: _as_written(first.cards[name]) for name in header}
@@ -135,29 +137,37 @@ def _as_written(card):
     return card.image[10:].partition("/")[0].strip() if plain else ""
 
 
-def _without_stamps(hdu):
-    if isinstance(hdu, fits.BinTableHDU) and hdu.header.get("ZIMAGE"):
-        codec = str(hdu.header.get("ZCMPTYPE", "")).strip()[:20]
-        return (
-            f"its STAMPS are tile-compressed ({codec}); unpack the file with funpack, or write "
-            "STAMPS as an image extension."
-        )
-    return "it has no image extension STAMPS."
+def _stamps(hdu, content):
+    """The cube of the extension STAMPS; its size is checked before it is read."""
+    if is_tile_compressed(hdu):
+        shape = tile_shape(hdu)
+        _check_shape(shape)
+        return unpacked_tiles(hdu, content)
+    _check_cube(hdu, len(content))
+    return hdu.data
 
 
 def _check_cube(hdu, available_bytes):
     shape = hdu.shape
+    _check_shape(shape)
+    claimed = prod(shape) * abs(hdu.header["BITPIX"]) // 8
+    if claimed > available_bytes or hdu.header.get("PCOUNT", 0):
+        raise SequenceError(
+            f"its header claims {_times(shape)} pixels ({claimed:,} bytes) in a file of "
+            f"{available_bytes:,} bytes."
+        )
+
+
+def _check_shape(shape):
     if len(shape) != 3:
         raise SequenceError(f"STAMPS has {len(shape)} axes; needed are epoch, row and column.")
     if min(shape) < 1:
         raise SequenceError(f"STAMPS is empty: {_times(shape)}.")
     if shape[1] != shape[2]:
         raise SequenceError(f"its stamps are {shape[1]} x {shape[2]} pixels; needed are squares.")
-    claimed = prod(shape) * abs(hdu.header["BITPIX"]) // 8
-    if claimed > available_bytes or hdu.header.get("PCOUNT", 0) or prod(shape) > MAX_PIXELS:
+    if prod(shape) > MAX_PIXELS:
         raise SequenceError(
-            f"its header claims {_times(shape)} pixels ({claimed:,} bytes) in a file of "
-            f"{available_bytes:,} bytes; at most {MAX_PIXELS:,} pixels are read."
+            f"its header claims {_times(shape)} pixels; at most {MAX_PIXELS:,} are read."
         )
 
 

@@ -14,10 +14,12 @@ from typing import Protocol
 import numpy as np
 
 from simulator.dataset.schema import EPOCHS, OBJECTS, ArraySpec
+from skyreel import console
 from skyreel.errors import IngestError, SequenceError
 from survey_profiles.profile import Profile
 
 MAX_EPOCHS = 4096
+_LONGEST = 1000
 OnFile = Callable[[float], None]
 _PUBLISHED = "published light curve (supernovae: of differences); NaN where none"
 PUBLISHED_FLUX = (
@@ -174,8 +176,13 @@ def find_files(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
 
 
 def printable(path: Path | str) -> str:
-    """A path as text that can be stored; bytes that cannot be decoded become question marks."""
-    return str(path).encode(errors="replace").decode()
+    """A path or name as text that can be stored and printed.
+
+    Bytes that cannot be decoded become question marks, control characters their escapes; of very
+    long ones the middle is left out.
+    """
+    text = console.printable(str(path).encode(errors="replace").decode())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}...{text[-_LONGEST // 2 :]}"
 
 
 def border_sky_adu(images: np.ndarray) -> np.ndarray:
@@ -187,16 +194,18 @@ def border_sky_adu(images: np.ndarray) -> np.ndarray:
 
 
 def in_time_order(
-    mjd: np.ndarray, exposure_time_s: np.ndarray
+    mjd: np.ndarray, exposure_time_s: np.ndarray, has_band: np.ndarray | None = None
 ) -> tuple[np.ndarray, dict[str, int], tuple[str, ...]]:
     """Rows to keep, in order of time, how many were left out by reason, and notes.
 
-    Rows without a time or an exposure time are left out. Of rows at one time the first is kept,
-    because networks and features divide by the time between epochs.
+    Rows without a time, an exposure time or a band are left out. Of rows at one time the first is
+    kept, because networks and features divide by the time between epochs.
 
     Parameters
     ----------
     mjd, exposure_time_s : shape (row,)
+    has_band : bool, shape (row,), or None
+        None: all have one.
 
     Raises
     ------
@@ -204,14 +213,17 @@ def in_time_order(
         No row is left.
     """
     timed = np.isfinite(mjd)
-    usable = np.flatnonzero(timed & np.isfinite(exposure_time_s) & (exposure_time_s > 0))
+    exposed = timed & np.isfinite(exposure_time_s) & (exposure_time_s > 0)
+    has_band = np.ones_like(timed) if has_band is None else has_band
+    usable = np.flatnonzero(exposed & has_band)
     if not usable.size:
         raise SequenceError("it has no epoch with a time and an exposure time.")
     order = usable[np.argsort(mjd[usable], kind="stable")]
     kept = order[np.diff(mjd[order], prepend=-np.inf) > 0]
     counts = {
         "without a time": np.count_nonzero(~timed),
-        "without an exposure time": np.count_nonzero(timed) - usable.size,
+        "without an exposure time": np.count_nonzero(timed & ~exposed),
+        "of a band that the survey does not have": np.count_nonzero(exposed & ~has_band),
         "at the time of another": order.size - kept.size,
     }
     left_out = {why: int(count) for why, count in counts.items() if count}

@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike
 
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
 from finetune.readers.alert_photometry import columns_of
-from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader, identifier, object_name
+from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader
 from finetune.readers.cutout import kept_cutout, mask_of, placed, planes_of
+from finetune.readers.identifiers import identifier, object_name
 from finetune.readers.known_values import KnownValues, in_range, mjd_of, number
 from simulator.dataset.schema import PIXELS, ArraySpec
 from skyreel.errors import SequenceError
@@ -62,7 +63,7 @@ class RubinAlerts(AlertReader):
             "history": [
                 (kind, *(point.get(name) for name in _POINT))
                 for kind, field in _HISTORY.items()
-                for point in record.get(field) or ()
+                for point in _points(record.get(field))
             ],
         }
         return next(filter(None, names), str(alert_id)), kept
@@ -92,6 +93,10 @@ class RubinAlerts(AlertReader):
     def corrected(self, alerts: list[Alert]) -> list[Alert]:
         """Alerts with the sky level added."""
         return with_sky(alerts)
+
+
+def _points(rows):
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def _identity(value):
@@ -181,7 +186,9 @@ def _fwhm_pix(psf):
     """FWHM of a Gaussian with the effective area 1 / sum(PSF^2); NaN without a PSF."""
     if psf is None:
         return nan
-    total, squares = float(np.sum(psf.image, dtype=float)), float(np.sum(psf.image**2, dtype=float))
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(np.sum(psf.image, dtype=float))
+        squares = float(np.sum(psf.image**2, dtype=float))
     ok = isfinite(total) and isfinite(squares) and squares > 0
     return _FWHM_PER_ROOT_NEFF * sqrt(total**2 / squares) if ok else nan
 
@@ -199,7 +206,7 @@ def _object(table):
 
 def _measurements(kept, profile):
     rows = [("alert", *(kept["source"][name] for name in _POINT)), *kept["history"]]
-    rows = [row for row in rows if row[2] in profile.bands]
+    rows = [row for row in rows if isinstance(row[2], str) and row[2] in profile.bands]
     mjd = start_mjd(
         [mjd_of(row[1]) for row in rows],
         np.array([profile.bands[row[2]].exposure_time_s for row in rows]),
@@ -240,6 +247,8 @@ def gain_and_sky(image: np.ndarray, variance: np.ndarray) -> tuple[float, float]
     error = sqrt(float(left @ left) / (len(x) - 2) / spread)
     rise = slope * np.ptp(x)
     if not (at_zero > 0 and rise > _LEAST_RISE * at_zero and slope > _LEAST_SIGNIFICANCE * error):
+        return nan, nan
+    if not isfinite(in_range("gain_e_per_adu", 1 / slope) * in_range("sky_adu", at_zero / slope)):
         return nan, nan
     return 1 / slope, at_zero / slope**2
 

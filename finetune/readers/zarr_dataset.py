@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -15,11 +16,12 @@ from classifier.dataset import SPLITS, DatasetSplit
 from finetune.ingest.real_arrays import real_specs
 from finetune.readers.alert_photometry import photometry_path, read_photometry
 from finetune.readers.protocol import OnFile, RealSequence, Skipped, printable
+from finetune.readers.zarr_v2 import converted, is_v2
 from simulator.dataset.reader import open_dataset
 from simulator.dataset.schema import EPOCHS, OBJECTS, PIXELS, ArraySpec
 from simulator.dataset.writer import CHUNK_OBJECTS
 from simulator.detector.defects import OUTSIDE
-from skyreel.errors import IngestError, SequenceError
+from skyreel.errors import IngestError, SequenceError, SimulationError
 from survey_profiles import load_profile
 from survey_profiles.profile import Profile
 
@@ -33,12 +35,15 @@ class ZarrDataset:
 
     def files(self, path: Path) -> list[Path]:
         """Files of the data set at ``path``; UserError if it is none that can be used."""
-        root = open_dataset(path)
-        self._splits = [DatasetSplit(path, name) for name in SPLITS if name in root]
+        self.path, stored = Path(path), Path(path)
+        if is_v2(stored):
+            self._copy = TemporaryDirectory(prefix="skyreel-zarr-v2-")
+            stored = converted(stored, Path(self._copy.name, "copy.zarr"))
+        root = open_dataset(stored)
+        self._splits = [DatasetSplit(stored, name) for name in SPLITS if name in root]
         if not self._splits:
             raise IngestError(f"{path} has no split {', '.join(SPLITS)}.")
         self._groups = [root[split.name] for split in self._splits]
-        self.path = Path(path)
         self.extra = _extra(self._groups)
         beside = photometry_path(self.path)
         self._photometry = beside if beside.is_file() else None
@@ -47,6 +52,8 @@ class ZarrDataset:
     def profile(self, survey: str | None) -> Profile:
         """The profile of the data set, or that of ``survey`` if it has the same bands."""
         own = self._splits[0]
+        if not survey and "profile" not in own.attributes:
+            raise IngestError(f"{self.path} holds no survey profile; give --survey.")
         profile = load_profile(survey) if survey else own.profile
         if tuple(profile.bands) != own.bands:
             raise IngestError(
@@ -69,12 +76,9 @@ class ZarrDataset:
     def _block(self, split, group, rows, curves):
         where = f"{printable(self.path)}/{split.name}"
         try:
-            arrays = {n: group[n][rows] for n in group.array_keys() if _dimensions(group[n])}
-        except Exception as error:  # damaged chunks raise errors of every kind
-            reason = (
-                f"objects {rows.start} to {rows.stop - 1} are damaged ({type(error).__name__})."
-            )
-            yield Skipped(where, reason)
+            arrays = {n: a[rows] for n, a in group.arrays() if _dimensions(a)}
+        except SimulationError as error:
+            yield Skipped(where, f"objects {rows.start} to {rows.stop - 1}: {error}")
             return
         dimensions = {name: _dimensions(group[name]) for name in arrays}
         for i in range(rows.stop - rows.start):
@@ -126,7 +130,7 @@ def _sequence(name, where, arrays, dimensions, i, classes, curves):
     source = str(arrays["source_file"][i]) if "source_file" in arrays else where
     return RealSequence(
         object_id=name,
-        class_name=classes[label] if label < len(classes) else None,
+        class_name=classes[label] if 0 <= label < len(classes) else None,
         source=source,
         images=images.pop("images"),
         mask=mask,

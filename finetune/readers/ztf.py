@@ -13,8 +13,9 @@ import numpy as np
 
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
 from finetune.readers.alert_photometry import columns_of, njy_of_mag
-from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader, identifier, object_name
+from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader
 from finetune.readers.cutout import kept_cutout, mask_of, placed, planes_of
+from finetune.readers.identifiers import identifier, object_name
 from finetune.readers.known_values import KnownValues, in_range, mjd_of, number
 from finetune.readers.protocol import FIELD
 from finetune.readers.ztf_edges import SIZE_PIX, centre_of
@@ -102,7 +103,7 @@ def start_mjd(jd: object, candid: int) -> tuple[float, bool]:
 
 
 def _epoch(candidate, candid, profile):
-    band, names = _BANDS.get(candidate["fid"]), list(profile.bands)
+    band, names = _band(candidate["fid"], _BANDS), list(profile.bands)
     if band not in names:
         raise SequenceError(
             f"its fid is {candidate['fid']!r}; bands of survey {profile.name}: {', '.join(names)}."
@@ -224,13 +225,17 @@ def measurements(
     return columns_of(rows)
 
 
+def _band(fid, bands):
+    return bands.get(fid) if isinstance(fid, int | float) else None
+
+
 def _of_magnitude(mjd, fid, magpsf, sigmapsf, isdiffpos, diffmaglim, bands):
     magnitude, limit = in_range("magnitude", magpsf), in_range("limiting_mag", diffmaglim)
     if not isfinite(magnitude):
-        return mjd, bands.get(fid), "limit", nan, nan, limit
+        return mjd, _band(fid, bands), "limit", nan, nan, limit
     flux = float(njy_of_mag(magnitude))
     error = flux * in_range("magnitude_error", sigmapsf) * log(10) / 2.5
-    return mjd, bands.get(fid), "alert", -flux if is_negative(isdiffpos) else flux, error, limit
+    return mjd, _band(fid, bands), "alert", -flux if is_negative(isdiffpos) else flux, error, limit
 
 
 def _of_flux(jd, fid, flux, error, magzpsci, diffmaglim, bands):
@@ -240,4 +245,4 @@ def _of_flux(jd, fid, flux, error, magzpsci, diffmaglim, bands):
     flux_njy = nan if failed else flux * scale
     error_njy = nan if failed or not number(error) >= 0 else number(error) * scale
     limit = in_range("limiting_mag", diffmaglim)
-    return mjd_of(jd), bands.get(fid), "forced", flux_njy, error_njy, limit
+    return mjd_of(jd), _band(fid, bands), "forced", flux_njy, error_njy, limit

@@ -21,11 +21,14 @@ from skyreel.json_io import plain
 def few_shot_record(
     scoring: Scoring, headline: Mapping, about: Mapping[str, str], missed: Sequence[Misclassified]
 ) -> dict:
-    """Everything on the page but the embedding and the images, None where undefined."""
+    """Everything on the page but the embedding, the images and times, None where undefined.
+
+    Records of equal runs are equal.
+    """
     return plain(
         {
             "about": about,
-            "run": scoring.few.record,
+            "run": {key: each for key, each in scoring.few.record.items() if key != "seconds"},
             "classes": scoring.few.classes,
             **headline,
             "differences": _differences(scoring),

@@ -26,7 +26,7 @@ Name = Annotated[
 
 
 class Run(BaseModel):
-    """What the report uses of ``run.json``; versions before 0.2 wrote ``showing``."""
+    """What the report uses of ``run.json``."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -42,7 +42,7 @@ class Run(BaseModel):
 
 
 class DrawRecord(BaseModel):
-    """One draw of ``draws.json``; versions before 0.2 wrote ``taught`` and ``tested``."""
+    """One draw of ``draws.json``."""
 
     per_class: Number
     trial: Number

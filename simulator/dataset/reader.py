@@ -63,13 +63,9 @@ class _WholeStore(LocalStore):
         return self._found(key, super().get_sync(key, *arguments, **named))
 
     def _found(self, key, content):
-        array, _, place = key.partition("/c/")
-        if (
-            content is None
-            and place
-            and self.read_only
-            and self.layout.must_be_whole(*array.split("/"))
-        ):
+        split, name, folder, *_ = [*key.split("/"), "", "", ""]
+        lacking = content is None and folder == "c" and self.read_only
+        if lacking and self.layout.must_be_whole(split, name):
             raise _MissingChunkError(f"the file {key} is missing")
         return content
 
@@ -118,12 +114,12 @@ class _Folder(zarr.Group):
     def __getitem__(self, path: str) -> Any:
         try:
             found = super().__getitem__(path)
-        except KeyError:
-            raise
         except _DAMAGE as error:
-            raise SimulationError(
-                f"{self.store.root / self.path / path} is damaged ({_reason(error)})."
-            ) from None
+            if isinstance(error, KeyError) and path not in self._known():
+                raise
+            place = self.store.root / self.path / path
+            reason = "it is no longer there" if isinstance(error, KeyError) else _reason(error)
+            raise SimulationError(f"{place} is damaged: {reason}.") from None
         if isinstance(found, zarr.Array):
             return StoredArray(found._async_array)
         return Split(found._async_group)
@@ -133,11 +129,14 @@ class Split(_Folder):
     """One split of a data set: a Zarr group of its arrays."""
 
     def __contains__(self, name: str) -> bool:
-        return name in self.store.layout.splits[self.basename]
+        return name in self._known()
+
+    def _known(self):
+        return self.store.layout.splits.get(self.basename, {})
 
     def array_keys(self) -> Iterator[str]:
         """Names of the arrays."""
-        yield from self.store.layout.splits[self.basename]
+        yield from self._known()
 
     def arrays(self) -> Iterator[tuple[str, StoredArray]]:
         """Names and arrays."""
@@ -152,7 +151,10 @@ class Dataset(_Folder):
     """
 
     def __contains__(self, name: str) -> bool:
-        return name in self.store.layout.splits or super().__contains__(name)
+        return name in self._known() or super().__contains__(name)
+
+    def _known(self):
+        return self.store.layout.splits
 
     def groups(self) -> Iterator[tuple[str, Split]]:
         """Names and splits."""

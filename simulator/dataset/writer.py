@@ -95,12 +95,18 @@ class DatasetWriter:
         self.shape = {"epoch": n_epochs, "y": size_pix, "x": size_pix}
         pixel_bytes = next(np.dtype(s.dtype).itemsize for s in self.specs if s.name == "images")
         self.per_shard = shard_objects(n_epochs, size_pix, pixel_bytes)
-        self._lock = None
+        self._lock: int | None = None
+        try:
+            self._open({**attributes, "settings": settings}, inputs or {})
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, attributes, inputs):
         if is_free(self.path):
             kept = {"inputs": described(inputs)} if inputs else {}
-            own = {"settings": settings, "format_version": FORMAT_VERSION}
-            self._create({**attributes, **kept, **own}, inputs or {})
-        refuse_other_settings(self.path, settings)
+            self._create({**attributes, **kept, "format_version": FORMAT_VERSION}, inputs)
+        refuse_other_settings(self.path, attributes["settings"])
         self._lock = folder_lock(self.path) if self._lock is None else self._lock
         for leftover in self.path.rglob("*.partial"):
             if leftover.relative_to(self.path).parts[0] != FOLDER:
@@ -115,7 +121,9 @@ class DatasetWriter:
 
     def close(self) -> None:
         """Let another process write."""
-        os.close(self._lock)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _create(self, attributes, inputs):
         unfinished = self.path.with_name(f"{self.path.name}{_UNFINISHED}")

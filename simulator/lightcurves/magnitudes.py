@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.special import erf
 from simulator.lightcurves import class_names
 from simulator.rng import Draws
 from skyreel.errors import SimulationError
+from survey_profiles.input_tables import read_table
 
 if TYPE_CHECKING:
     from survey_profiles import Profile
@@ -120,26 +122,22 @@ def magnitude_law(
     return _from_table(choice)
 
 
-def _from_table(path) -> MagnitudeLaw | ObservedMagnitudes:
-    from astropy.table import Table
-
-    try:
-        table = Table.read(path)
-    except Exception as error:
-        raise SimulationError(f"{path}: not a table that can be read ({error}).") from None
-    if "magnitude" not in table.colnames:
-        raise SimulationError(
-            f"{path}: no column 'magnitude'; its columns are {', '.join(table.colnames)}."
-        )
-    magnitudes = np.ma.filled(np.ma.asarray(table["magnitude"], dtype=float), np.nan)
-    bad = np.flatnonzero(~np.isfinite(magnitudes))
-    if bad.size or not magnitudes.size:
-        row = f"row {bad[0] + 1} is not a number" if bad.size else "it has no rows"
-        raise SimulationError(f"{path}: column 'magnitude': {row}.")
-    classes = [str(c) for c in table["class"]] if "class" in table.colnames else None
-    unknown = sorted(set(classes or ()) - set(class_names()))
+def _from_table(path) -> ObservedMagnitudes:
+    """The law of a table; rows of unknown magnitude are not used."""
+    table = read_table(Path(path), {"magnitude": "magnitude"}, ("class",), SimulationError)
+    table.require(["magnitude"])
+    magnitudes = table.known("magnitude", "magnitude")
+    used = ~np.isnan(magnitudes)
+    if "class" not in table:
+        return from_sample(magnitudes[used])
+    names = table.names["class"]
+    unknown = [name for name in names.values if name not in class_names()]
     if unknown:
         raise SimulationError(
-            f"{path}: column 'class' names {unknown[0]!r}; known are {', '.join(class_names())}."
+            f"{path}: column 'class' names {unknown[0][:40]!r}; known are "
+            f"{', '.join(class_names())}."
         )
-    return from_sample(magnitudes, classes)
+    used &= names.codes >= 0
+    if not used.any():
+        raise SimulationError(f"{path}: no row has both a magnitude and a class.")
+    return from_sample(magnitudes[used], names.values[names.codes[used]].astype(str))

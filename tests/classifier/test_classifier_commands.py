@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,6 +11,7 @@ import zarr
 
 from classifier.api import train
 from classifier.cli.train import _options
+from classifier.evaluation import read_predictions
 from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
 from simulator.options import Options
@@ -189,13 +191,102 @@ def test_a_missing_data_set_gets_one_sentence(monkeypatch, tmp_path, capsys):
     assert capsys.readouterr().err == "train: nowhere.zarr: there is no such data set.\n"
 
 
-def test_nan_images_are_classified_all_the_same(model, small_dataset, monkeypatch, tmp_path):
+def metadata(path):
+    return json.loads(pq.read_schema(path).metadata[b"skyreel_predictions"])["attributes"]
+
+
+def test_objects_without_a_usable_image_get_no_prediction_and_are_named(
+    model, small_dataset, monkeypatch, tmp_path, capsys
+):
     data = copy_of(small_dataset, tmp_path)
-    zarr.open_group(data)["test"]["mask"][:5] = 2
-    out = tmp_path / "p.parquet"
-    arguments = ["--model", model, "--data", data, "--out", out, "--quiet"]
-    assert run(monkeypatch, "classify", *arguments) == 0
-    assert np.isfinite(pq.read_table(out)["p_SN"].to_numpy()).all()
+    zarr.open_group(data)["test"]["mask"][:7] = 2
+    for name in (model, "hits-compact"):
+        out, report = tmp_path / "p.parquet", tmp_path / f"report of {Path(name).name}"
+        arguments = ["--model", name, "--data", data, "--out", out, "--report", report]
+        assert run(monkeypatch, "classify", *arguments) == 0
+        note = (
+            f"7 of 70 objects have no image that {Path(name).name} can use, no prediction, and are "
+            "left out of scores: 0, 1, 2, 3, 4, ..."
+        )
+        printed = " ".join(capsys.readouterr().out.split())
+        assert note in printed and "63 objects, 7 without an image left out" in printed
+        rows = pq.read_table(out).to_pandas().groupby("object", sort=False).last()
+        assert rows["p_SN"].isna().tolist() == [True] * 7 + [False] * 63
+        assert any(note in each for each in metadata(out)["notes"])
+        scores = json.loads((report / "evaluation.json").read_text())
+        assert scores["n_without_images"] == 7 and any(note in each for each in scores["notes"])
+        assert "7 of 70 objects" in (report / "index.html").read_text()
+
+
+@pytest.mark.parametrize("what", ["mask", "zero_point_mag", "images"])
+def test_data_without_any_usable_image_are_refused(
+    model, small_dataset, monkeypatch, tmp_path, capsys, what
+):
+    data = copy_of(small_dataset, tmp_path)
+    wrong = {"mask": 2, "zero_point_mag": 99.0, "images": 500}[what]
+    zarr.open_group(data)["test"][what][:] = wrong
+    out = tmp_path / "out.parquet"
+    arguments = ["--data", data, "--out", out, "--quiet"]
+    assert run(monkeypatch, "classify", *arguments, "--model", model) == 2
+    assert run(monkeypatch, "classify", *arguments, "--model", "hits-compact") == 2
+    assert run(monkeypatch, "features", *arguments, "--split", "test") == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 3 and all("none of 70 objects has an image" in e for e in errors)
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_objects_without_features_are_named(small_dataset, monkeypatch, tmp_path, capsys):
+    data = copy_of(small_dataset, tmp_path)
+    zarr.open_group(data)["test"]["mask"][3:5] = 2
+    out = tmp_path / "f.parquet"
+    arguments = ["--data", data, "--out", out, "--split", "test"]
+    assert run(monkeypatch, "features", *arguments) == 0
+    note = "2 of 70 objects have no image in the band g that can be measured, and no features"
+    assert note in " ".join(capsys.readouterr().out.split())
+    assert any(note in each for each in json.loads(Path(f"{out}.json").read_text())["notes"])
+    table = pq.read_table(out)
+    assert table["n_images"].to_numpy()[3:5].tolist() == [0, 0]
+    assert np.isnan(table["Mean"].to_numpy()[3:5]).all()
+
+
+def test_images_before_the_first_that_can_be_measured_do_not_count(
+    model, small_dataset, monkeypatch, tmp_path
+):
+    data = copy_of(small_dataset, tmp_path)
+    mask = zarr.open_group(data)["test"]["mask"]
+    mask[0, :2, 6:15, 6:15] = 2  # the centre of the first two images: no flux, yet a sky
+    arguments = ["--model", model, "--out", tmp_path / "p.parquet", "--quiet", "--data"]
+    assert run(monkeypatch, "classify", *arguments, data) == 0
+    found = read_predictions(tmp_path / "p.parquet")
+    assert run(monkeypatch, "classify", *arguments, small_dataset) == 0
+    before = read_predictions(tmp_path / "p.parquet")
+    assert found.n_images[0] == before.n_images[0] - 2
+    np.testing.assert_array_equal(found.probabilities[1:], before.probabilities[1:])
+
+
+def test_alerts_of_real_data_say_where_sequences_start(small_dataset, monkeypatch, tmp_path):
+    real = tmp_path / "real.zarr"
+    arguments = [small_dataset, "--from", "zarr", "--out", real, "--quiet"]
+    assert run(monkeypatch, "ingest", *arguments) == 0
+    out = tmp_path / "f.parquet"
+    arguments = ["--data", real, "--split", "test", "--start", "alert", "--out", out, "--quiet"]
+    assert run(monkeypatch, "features", *arguments) == 0
+    settings = json.loads(Path(f"{out}.json").read_text())
+    assert settings["feature_config"]["start_fractions"]
+
+
+def test_records_of_equal_runs_are_equal(model, small_dataset, monkeypatch, tmp_path):
+    found = []
+    for _ in range(2):
+        report, features = tmp_path / "report", tmp_path / "f.parquet"
+        classify_it = ["--model", model, "--data", small_dataset, "--out", tmp_path / "p.parquet"]
+        assert run(monkeypatch, "classify", *classify_it, "--report", report, "--quiet") == 0
+        options = ["--data", small_dataset, "--split", "test", "--out", features, "--quiet"]
+        assert run(monkeypatch, "features", *options) == 0
+        paths = (report / "evaluation.json", Path(f"{features}.json"), tmp_path / "p.parquet")
+        found.append([path.read_bytes() for path in paths])
+        features.unlink()
+    assert found[0] == found[1]
 
 
 def test_an_exported_table_is_finished_where_its_parquet_file_is_complete(

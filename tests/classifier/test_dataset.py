@@ -115,6 +115,16 @@ def test_a_start_depends_on_the_object_alone():
     assert (SequenceStartDistribution().starts(alert, n_epochs) == 0).all()
 
 
+def test_starts_of_later_objects_are_other_draws():
+    law = SequenceStartDistribution(tuple(np.linspace(0, 1, 200)))
+    alert, n_epochs = np.full(300, -1), np.full(300, 200)
+    whole = law.starts(alert, n_epochs)
+    rows = np.r_[100:150, 200:300]
+    np.testing.assert_array_equal(law.starts(alert[rows], n_epochs[rows], rows), whole[rows])
+    later = law.starts(alert, n_epochs, np.arange(300) + 10**12)
+    assert (later != whole).mean() > 0.9
+
+
 def test_times_from_the_first_image_on_do_not_distinguish_classes(small_dataset):
     """Lengths and time differences of one campaign are the same for every class."""
     split = DatasetSplit(small_dataset, "train")

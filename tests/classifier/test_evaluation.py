@@ -428,7 +428,7 @@ def test_masked_elements_of_predictions_are_unknown():
     assert found.label[3] == -1 and np.isnan(found.magnitude[5])
     assert np.array_equal(found.label[4:], known.label[4:])
     np.testing.assert_array_equal(found.probabilities, known.probabilities)
-    with pytest.raises(EvaluationError, match="must be finite|in increasing order"):
+    with pytest.raises(EvaluationError, match=r"must be finite|in increasing order"):
         evaluate(known, magnitude_edges=np.ma.masked_array([18, 20, 22], [False, True, False]))
 
 

@@ -146,6 +146,32 @@ def flipped_byte(path):
     path.write_bytes(data)
 
 
+ABOUT = {"format_version": 1, "classes": list(CLASSES), "attributes": {}}
+
+
+def with_column(path, name, values):
+    pq.write_table(pq.read_table(path).append_column(name, values), path)
+
+
+def described(path, text):
+    metadata = {"skyreel_predictions": text}
+    pq.write_table(pq.read_table(path).replace_schema_metadata(metadata), path)
+
+
+def other_than(label):
+    return next(name for name in CLASSES if name != label)
+
+
+def a_hundred_million_rows(path):
+    """One row group of a million rows that are all the same, a hundred times."""
+    metadata = {"skyreel_predictions": json.dumps(ABOUT)}
+    row = pq.read_table(path).slice(0, 1)
+    many = row.take(np.zeros(10**6, dtype=int)).replace_schema_metadata(metadata)
+    with pq.ParquetWriter(path, many.schema, compression="zstd") as writer:
+        for _ in range(100):
+            writer.write_table(many, row_group_size=10**6)
+
+
 DAMAGE = {
     "removed": (lambda p: p.unlink(), "there is no such file"),
     "a folder": (lambda p: (p.unlink(), p.mkdir()), "there is no such file"),
@@ -168,8 +194,45 @@ DAMAGE = {
     ),
     "text for a probability": (
         lambda p: changed_column(p, "p_SN", lambda c: ["much"] * len(c)),
-        "an unexpected type",
+        "column 'p_SN' holds string; numbers are needed",
     ),
+    "two columns of one name": (
+        lambda p: with_column(p, "p_SN", pq.read_table(p)["p_EB"]),
+        "has 2 columns 'p_SN'",
+    ),
+    "an object without a name": (
+        lambda p: changed_column(p, "object", lambda c: [None, *c[1:]]),
+        "column 'object' has empty cells",
+    ),
+    "an object of two classes": (
+        lambda p: changed_column(p, "label", lambda c: [*c[:-1], other_than(c[-1])]),
+        "has more than one label",
+    ),
+    "an object of two magnitudes": (
+        lambda p: changed_column(p, "magnitude", lambda c: [99.0, *c[1:]]),
+        "has more than one magnitude",
+    ),
+    "a negative number of images": (
+        lambda p: changed_column(p, "n_images", lambda c: [-5, *c[1:]]),
+        "n_images -5; allowed",
+    ),
+    "two billion images": (
+        lambda p: changed_column(p, "n_images", lambda c: [2**31 - 1, *c[1:]]),
+        "n_images 2147483647; allowed",
+    ),
+    "metadata that are no JSON": (lambda p: described(p, b"\xff{"), "metadata are damaged"),
+    "metadata that are a list": (lambda p: described(p, b"[1]"), "metadata are damaged"),
+    "deep metadata": (lambda p: described(p, b"[" * 100_000), "metadata are damaged"),
+    "two classes of one name": (
+        lambda p: described(p, json.dumps({**ABOUT, "classes": ["SN", "SN"]})),
+        "two classes have one name",
+    ),
+    "no classes": (lambda p: described(p, json.dumps({**ABOUT, "classes": []})), "classes: "),
+    "a format beyond 64 bits": (
+        lambda p: described(p, json.dumps({**ABOUT, "format_version": 10**30})),
+        "has format 1000",
+    ),
+    "a hundred million rows": (a_hundred_million_rows, "claims 100,000,000 rows"),
     "an unknown label": (
         lambda p: changed_column(p, "label", lambda c: ["QSO", *c[1:]]),
         "label 'QSO'; the classes",
@@ -244,7 +307,7 @@ def test_the_json_file_holds_everything_with_null_for_undefined(tmp_path):
         raise ValueError(constant)
 
     found = json.loads((tmp_path / "evaluation.json").read_text(), parse_constant=refuse)
-    assert found == as_dict(evaluation, "two objects")
+    assert found == {**as_dict(evaluation, "two objects"), "notes": []}
     assert {field.name for field in fields(evaluation)} <= set(found)
     assert found["summary"]["accuracy"] == {"value": 1.0, "error": None}
     assert found["by_images"]["recall"] == [[1.0, 1.0, None, None]]

@@ -173,6 +173,29 @@ def test_simulation_on_the_fly_begins_as_the_data_set_and_never_repeats(small_da
     assert not first & {image.tobytes() for image in other.images[:, 0]}
 
 
+def test_starts_on_the_fly_differ_from_block_to_block(small_dataset, monkeypatch):
+    split = DatasetSplit(small_dataset, "train")
+    selection = ImageSelection(start_fractions=tuple(np.linspace(0, 1, 64)))
+    source = EndlessSource.like(split, selection, 0, 64)
+    drawn, starts_of = [], source._starts.starts
+
+    def recorded(self, alert, n_epochs, objects=None):
+        drawn.append(starts_of(np.full(len(alert), -1), np.full(len(alert), 64), objects))
+        return starts_of(alert, n_epochs, objects)
+
+    monkeypatch.setattr(type(source._starts), "starts", recorded)
+    for number_of_pass in range(2):
+        source.block(number_of_pass, 0)
+    assert (drawn[0] != drawn[1]).mean() > 0.9
+
+
+def test_more_sequences_than_a_seed_has_are_refused(small_dataset):
+    source = EndlessSource.like(DatasetSplit(small_dataset, "train"), ImageSelection(), 0, 64)
+    source.check_length(10**8)
+    with pytest.raises(ClassifierError, match="a seed has 1,000,000,000 before those of the next"):
+        source.check_length(10**9)
+
+
 @pytest.mark.slow
 def test_a_share_of_sequences_is_registered_and_has_correlated_noise(small_dataset):
     split, selection = DatasetSplit(small_dataset, "train"), ImageSelection()

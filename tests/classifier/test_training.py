@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -229,7 +230,11 @@ def test_a_finished_model_stays_one_when_packages_change(network, small_dataset,
 
 
 @pytest.mark.slow
-def test_a_loss_that_is_no_number_ends_the_training_with_a_sentence(small_dataset, tmp_path):
+def test_a_loss_that_is_no_number_ends_the_training_with_a_sentence(
+    small_dataset, tmp_path, monkeypatch
+):
+    for module in ("options", "train"):  # a beta that is no number is refused before
+        monkeypatch.setattr(f"classifier.training.{module}.check_choices", lambda *_: 1)
     with pytest.raises(ClassifierError, match="no longer a number after iteration 4"):
         trained(
             small_dataset,
@@ -340,6 +345,41 @@ def _edited(**changes):
     return edit
 
 
+def _deep(folder):
+    (folder / "model.json").write_text('{"kind": ' + "[" * 100_000 + "]" * 100_000 + "}")
+
+
+def _huge(folder):
+    card = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**card, "note": "x" * 2**25}))
+
+
+def _with_a_member(folder, data):
+    """Weights with one more array."""
+    with zipfile.ZipFile(folder / "weights.npz", "a", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("more.npy", data)
+
+
+def _npy(header, data=b""):
+    text = header.ljust(117).encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data
+
+
+def _claiming(folder):
+    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,), }"
+    _with_a_member(folder, _npy(header, bytes(64)))
+
+
+def _with_a_bomb(folder):
+    n = 2**26
+    header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({n},), }}"
+    _with_a_member(folder, _npy(header, bytes(n)))
+
+
+def _with_braces(folder):
+    _with_a_member(folder, _npy("{" * 9000))
+
+
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
@@ -349,9 +389,23 @@ def _edited(**changes):
         (_with_a_pickle, "missing or damaged"),
         (_with_other_shapes, "does not fit"),
         (_with_nan, "not finite"),
-        (_edited(network="os.system"), "known networks"),
-        (_edited(choices={"filters": "many"}), "damaged"),
-        (_edited(choices={"nonsense": 1}), "damaged"),
+        (_edited(network="os.system"), "damaged .network: Input should be 'compact' or 'rcnn'"),
+        (_edited(choices={"filters": "many"}), r"damaged \(filters: "),
+        (_edited(choices={"nonsense": 1}), r"damaged \(nonsense: "),
+        (_edited(choices={**SMALL, "units": 8000}), "does not fit weights.npz"),
+        (_edited(choices={**SMALL, "units": 10**30}), r"damaged \(units: "),
+        (_edited(choices={**SMALL, "filters": [8000] * 4}), r"damaged \(a layer of"),
+        (_edited(choices={**SMALL, "times": "yes"}), r"damaged \(times: "),
+        (_edited(classes=["SN", "SN"]), "every class needs its own name"),
+        (_edited(classes=[]), r"damaged \(classes: "),
+        (_edited(selection={"images": 10**12, "start_fractions": [], "band": "g"}), "images: "),
+        (_edited(assumed_psf={"fwhm_pix": float("nan"), "beta": 3.0}), "assumed_psf.fwhm_pix: "),
+        (_edited(size_pix=2**70), "size_pix: "),
+        (_deep, "damaged"),
+        (_huge, "damaged"),
+        (_claiming, "claims the shape"),
+        (_with_a_bomb, "at most 50 times as much"),
+        (_with_braces, "no header of an array"),
         (_edited(format_version=99), "format 99"),
         (_edited(kind="forest"), "a network is needed"),
         (_with_a_list_for_a_card, "damaged"),
@@ -371,7 +425,8 @@ def test_choices_of_a_network_are_written_name_equals_value(small_dataset, tmp_p
     assert found == {"window": 1, "normalisation": "batch", "filters": [4, 6], "times": False}
     with pytest.raises(ClassifierError, match="write NAME=VALUE"):
         parsed_choices(["window"])
-    for choices in ({"filterz": 3}, {"filters": "many"}):
+    assert parsed_choices(["filters=4,6,6,8"]) == {"filters": [4, 6, 6, 8]}
+    for choices in ({"filterz": 3}, {"filters": "many"}, {"filters": [4, 4]}, {"units": 10**9}):
         with pytest.raises(ClassifierError, match="--model compact"):
             trained(small_dataset, tmp_path / "out", choices=choices)
 

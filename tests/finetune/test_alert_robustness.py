@@ -17,37 +17,19 @@ from finetune.readers import alerts, cutout, packets
 from finetune.readers import alerts as alert_readers
 from finetune.readers.avro import MAX_BLOCK_BYTES
 from tests.helpers.alert_packets import (
+    SYNC,
+    container,
     packed,
     random_image,
     schema_of,
     stamp,
     tar_of,
+    varint,
     write_packets,
     ztf_packet,
 )
 from tests.helpers.alert_packets import read_ztf as read
 from tests.helpers.ingestion import at_most_mib, ingest
-
-SYNC = b"S" * 16
-
-
-def varint(number):
-    value, out = number << 1 if number >= 0 else (-number << 1) - 1, bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
-
-
-def container(schema: str, *blocks, codec="null", sync=SYNC):
-    """A container file of blocks (records claimed, bytes claimed, bytes)."""
-    out = b"Obj\x01" + varint(2)
-    for key, value in (("avro.schema", schema), ("avro.codec", codec)):
-        out += varint(len(key)) + key.encode() + varint(len(value)) + value.encode()
-    out += varint(0) + sync
-    for count, size, content in blocks:
-        out += varint(count) + varint(len(content) if size is None else size) + content + sync
-    return out
 
 
 def reason_of(path, content=None):

@@ -15,6 +15,7 @@ from finetune.readers.ztf import ZtfAlerts
 from survey_profiles import load_profile
 
 NIGHT_0_JD = 2457754.5
+SYNC = b"S" * 16  # the marker between blocks
 
 
 def candid_of(jd, rcid=15, number=8):
@@ -150,7 +151,7 @@ def packed(packets, codec="null", schema=None):
     """A container file of packets, a block each; they must be alike."""
     file = io.BytesIO()
     schema = schema or schema_of(packets[0])
-    fastavro.writer(file, schema, packets, codec=codec, sync_interval=1, sync_marker=b"S" * 16)
+    fastavro.writer(file, schema, packets, codec=codec, sync_interval=1, sync_marker=SYNC)
     return file.getvalue()
 
 
@@ -176,3 +177,23 @@ def tar_of(path, files, mode):
             member = tarfile.TarInfo(name)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
+
+
+def varint(number):
+    """A number as Avro writes it."""
+    value, out = number << 1 if number >= 0 else (-number << 1) - 1, bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def container(schema: str, *blocks, codec="null", sync=SYNC):
+    """A container file of blocks (records claimed, bytes claimed, bytes)."""
+    out = b"Obj\x01" + varint(2)
+    for key, value in (("avro.schema", schema), ("avro.codec", codec)):
+        out += varint(len(key)) + key.encode() + varint(len(value)) + value.encode()
+    out += varint(0) + sync
+    for count, size, content in blocks:
+        out += varint(count) + varint(len(content) if size is None else size) + content + sync
+    return out

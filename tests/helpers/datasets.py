@@ -1,5 +1,10 @@
 """Small simulated HiTS data sets."""
 
+import hashlib
+
+import zarr
+from zarr.codecs import BloscCodec
+
 from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
 from simulator.options import Options
@@ -20,3 +25,34 @@ def make(path, threads=1, **changes):
     plan = plan_at(path, **changes)
     with writer_for(plan) as writer:
         return execute(plan, writer, threads=threads)
+
+
+def digest(folder):
+    """One hash of every file's name and bytes."""
+    total = hashlib.sha256()
+    for file in sorted(f for f in folder.rglob("*") if f.is_file()):
+        total.update(str(file.relative_to(folder)).encode() + file.read_bytes())
+    return total.hexdigest()
+
+
+def as_version_0_2(path, out):
+    """A copy as version 0.2 wrote real sequences: no checksums, no chunks of fill values alone."""
+    root = zarr.open_group(path, mode="r")
+    attributes = {k: v for k, v in root.attrs.items() if k not in ("options", "seed")}
+    copied = zarr.create_group(out, attributes=attributes)
+    for split, group in root.groups():
+        made = copied.create_group(split, attributes=dict(group.attrs))
+        for name, array in group.arrays():
+            sharded = {"shards": array.shards} if array.shards else {}
+            made.create_array(
+                name,
+                shape=array.shape,
+                dtype=array.dtype,
+                chunks=array.chunks,
+                fill_value=array.fill_value,
+                compressors=BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"),
+                dimension_names=array.metadata.dimension_names,
+                attributes=dict(array.attrs),
+                **sharded,
+            )[:] = array[:]
+    return out

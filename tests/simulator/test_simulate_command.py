@@ -7,7 +7,10 @@ import sys
 import time
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from astropy.table import Table
+from pyarrow import parquet
 
 from simulator.dataset.reader import open_dataset
 from simulator.lightcurves import DEFAULT_CLASSES
@@ -165,3 +168,49 @@ def test_a_stop_by_the_user_says_how_to_go_on(tmp_path):
     _, error = process.communicate(timeout=120)
     assert process.returncode == 130
     assert error == "simulate: stopped. Run the same command again to finish.\n"
+
+
+def exposures_as(folder, kind):
+    """The same 24 exposures as every kind of file."""
+    rows = 24
+    table = Table(
+        {
+            "mjd": 57070.0 + np.arange(rows) * 0.5,
+            "band": ["g"] * rows,
+            "exposure_time_s": np.full(rows, 86.0),
+            "airmass": np.full(rows, 1.2),
+            "seeing_fwhm_arcsec": np.linspace(0.9, 1.1, rows),
+            "sky_adu": np.full(rows, 110.0),
+            "zero_point_mag": np.full(rows, 25.1),
+            "limiting_mag": np.full(rows, 23.8),
+        }
+    )
+    table["airmass"][5] = -999
+    path = folder / f"e [1] #%41.{kind}"
+    if kind == "parquet":
+        parquet.write_table(pa.table({n: table[n].tolist() for n in table.colnames}), path)
+    else:
+        table.write(path, format=f"ascii.{kind}")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["csv", "ecsv", "parquet"])
+def test_tables_of_exposures_work_from_the_command(monkeypatch, tmp_path, capsys, kind):
+    path = exposures_as(tmp_path, kind)
+    arguments = ["--survey", "hits", "--out", tmp_path / "d.zarr", "--exposures", path]
+    assert simulate(monkeypatch, *arguments, *QUICK[:-1]) == 0
+    assert "1 rows left out: airmass unknown." in capsys.readouterr().out
+    assert open_dataset(tmp_path / "d.zarr")["train"]["n_epochs"][:].tolist() == [23] * 28
+    record = json.loads((tmp_path / "d.zarr.json").read_text())["runs"][0]["exposures"]
+    assert record == {"pointings": 1, "left_out": {"airmass unknown": 1}, "julian_dates": 0}
+    expected = {path.name, "d.zarr", "d.zarr.json"}
+    assert {file.name for file in tmp_path.iterdir()} <= {*expected, ".d.zarr.lock"}
+
+
+def test_a_rubin_schedule_works_from_the_command(monkeypatch, tmp_path, capsys):
+    visits = [list(visit) for visit in schedule(np.random.default_rng(0))]
+    visits[3][-1] = None
+    path = opsim(tmp_path, visits)
+    arguments = ["--survey", "lsst", "--out", tmp_path / "d.zarr", "--exposures", path]
+    assert simulate(monkeypatch, *arguments, *QUICK[:-1]) == 0
+    assert "1 rows left out: fiveSigmaDepth unknown." in capsys.readouterr().out

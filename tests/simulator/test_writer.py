@@ -1,6 +1,5 @@
 """Data sets on disk: laid out as documented, finished after a kill, refused when they differ."""
 
-import hashlib
 import json
 import random
 import signal
@@ -23,15 +22,7 @@ from simulator.dataset.settings import refuse_other_settings
 from simulator.dataset.writer import shard_objects
 from simulator.options import Options
 from skyreel.errors import SimulationError, StoreError
-from tests.helpers.datasets import make, plan_at
-
-
-def digest(folder):
-    """One hash of every file's name and bytes."""
-    total = hashlib.sha256()
-    for file in sorted(f for f in folder.rglob("*") if f.is_file()):
-        total.update(str(file.relative_to(folder)).encode() + file.read_bytes())
-    return total.hexdigest()
+from tests.helpers.datasets import digest, make, plan_at
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,17 @@
 """All commands: help, version, the same options everywhere, exit codes, early refusals."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from skyreel import cli
+from skyreel.atomic_files import locked_folder
 from skyreel.commands import (
     check_file,
     check_folder,
@@ -175,6 +179,33 @@ def test_errors_become_one_sentence_and_an_exit_code(error, code, message):
 
     done = CliRunner().invoke(app, [])
     assert (done.exit_code, done.stderr, done.stdout) == (code, message, "")
+
+
+def test_sigterm_stops_a_command_as_ctrl_c_does(tmp_path):
+    app, before = new_app(), signal.getsignal(signal.SIGTERM)
+
+    @command(app)
+    def wait() -> None:
+        with locked_folder(tmp_path):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+
+    done = CliRunner().invoke(app, [])
+    assert done.exit_code == 143
+    assert done.stderr == "wait: stopped. Run the same command again to finish.\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+    with locked_folder(tmp_path):  # the lock was released
+        pass
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://bucket/d.zarr", "gs://b/d", "https://x.org/d", "file:///tmp/d"]
+)
+def test_an_output_that_is_a_url_is_refused(url):
+    for check in (check_folder, check_file):
+        with pytest.raises(UserError, match="is a URL; only local paths"):
+            check(Path(url))
+    check_folder(Path("runs/a:b"))
 
 
 def test_a_fault_of_the_program_is_not_hidden():

@@ -107,6 +107,12 @@ def test_rubbish_is_refused(tmp_path, name):
     refused(path, "cannot be read")
 
 
+def test_text_in_another_encoding_is_refused(tmp_path):
+    path = written(tmp_path, table(), "table.csv")
+    path.write_bytes(path.read_bytes() + b"57080,\xe9\n")
+    refused(path, "bytes that are not UTF-8; save the table as UTF-8")
+
+
 def test_missing_columns_name_the_nearest_present(tmp_path):
     content = table()
     content.rename_column("seeing_fwhm_arcsec", "seeing_arcsec")

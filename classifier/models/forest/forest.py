@@ -25,7 +25,9 @@ from classifier.image_selection import ImageSelection
 from classifier.models.forest.growing import probabilities
 from classifier.models.model_card import CARD, ShowsCard, read_card
 from classifier.models.protocol import Embedding
+from skyreel.array_archives import check_archive
 from skyreel.atomic_files import whole_file
+from skyreel.console import printable
 from skyreel.errors import ClassifierError
 
 KIND = "forest"
@@ -60,16 +62,18 @@ def read_forest(path: Path, n_features: int, n_classes: int) -> RandomForestClas
         The file is missing, damaged, or holds anything but a random forest of ``n_features``
         and ``n_classes``.
     """
+    check_archive(path, "Train it again.")
     try:
         unknown = set(skops.io.get_untrusted_types(file=path)) - set(_TRUSTED)
         found = None if unknown else skops.io.load(path, trusted=_TRUSTED)
     except Exception as error:  # a damaged file can fail in any way
-        raise ClassifierError(f"{path} is missing or damaged ({error}). Train it again.") from None
+        reason = printable(error).split("\n")[0][:200]
+        raise ClassifierError(f"{path} is missing or damaged ({reason}). Train it again.") from None
     if not isinstance(found, RandomForestClassifier):
         raise ClassifierError(f"{path} holds no random forest; it is not used.")
     try:
         sound = _is_sound_forest(found, n_features, n_classes)
-    except (AttributeError, TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError, IndexError, OverflowError):
         sound = False
     if not sound:
         raise ClassifierError(

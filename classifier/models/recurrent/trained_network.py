@@ -17,15 +17,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from classifier.dataset import DatasetSplit, StampBatch
-from classifier.evaluation.predictions import Predictions, joined
+from classifier.evaluation.predictions import Predictions, joined, sound_only
 from classifier.features.pipeline import observed_magnitudes, psf_of
 from classifier.image_selection import ImageSelection, SelectedSplit
+from classifier.models.card_schema import check_choices
 from classifier.models.model_card import CARD, ShowsCard, read_card
 from classifier.models.protocol import Embedding, StateArray
 from classifier.models.recurrent import build_network
 from classifier.models.recurrent.backend import keras, own_settings
 from classifier.models.recurrent.variants import ModelVariants
 from classifier.network_inputs import AssumedPsf, Inputs, inputs_of
+from skyreel.array_archives import check_archive, n_values
 from skyreel.atomic_files import read_arrays, write_arrays
 from skyreel.errors import ClassifierError
 
@@ -66,6 +68,15 @@ def load_weights(model: keras.Model, path: Path) -> None:
         variable.assign(arrays[variable.path])
 
 
+def _refuse_too_large(card, folder):
+    """Check that the file holds as many numbers as the largest layer has, which is built next."""
+    held = n_values(check_archive(folder / WEIGHTS, "Train it again."))
+    if check_choices(card["network"], card["choices"], card["size_pix"]) > held:
+        raise ClassifierError(
+            f"{folder / CARD} does not fit {WEIGHTS}, which holds {held:,} numbers. Train again."
+        )
+
+
 @dataclass(frozen=True)
 class Network(ShowsCard):
     """A trained recurrent network: a `classifier.models.protocol.Steppable` model.
@@ -95,6 +106,7 @@ class Network(ShowsCard):
         """
         folder = Path(folder)
         card = read_card(folder, kind=KIND, version=FORMAT_VERSION, keys=_CARD_KEYS)
+        _refuse_too_large(card, folder)
         try:
             selection, size_pix = ImageSelection.of_dict(card["selection"]), int(card["size_pix"])
             classes = tuple(str(name) for name in card["classes"])
@@ -103,7 +115,8 @@ class Network(ShowsCard):
                 card["network"], size_pix=size_pix, n_classes=len(classes), **card["choices"]
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise ClassifierError(f"{folder / CARD} is damaged ({error}). Train again.") from None
+            reason = str(error).split("\n")[0]
+            raise ClassifierError(f"{folder / CARD} is damaged ({reason}). Train again.") from None
         load_weights(variants.whole, folder / WEIGHTS)
         survey = str(card["survey"])
         return cls(folder, classes, survey, selection, size_pix, assumed, card, variants)
@@ -165,9 +178,10 @@ class Network(ShowsCard):
         for first, end in split.blocks():
             stamps = selected.stamps(first, end)
             inputs = inputs_of(stamps)
-            scores, magnitude = self.probabilities(inputs), observed_magnitudes(stamps, psf)
+            scores, n_images = sound_only(self.probabilities(inputs), inputs.n_images)
+            magnitude = observed_magnitudes(stamps, psf)
             on_progress(end - first)
-            known = labels[first:end], inputs.n_images, magnitude, names[first:end]
+            known = labels[first:end], n_images, magnitude, names[first:end]
             yield Predictions(self.classes, scores, *known)
 
     def probabilities(self, inputs: Inputs) -> np.ndarray:

@@ -1,0 +1,184 @@
+"""What the cards of models may hold: checked once, before anything is allocated.
+
+Keys that are not here are facts for people, and may hold anything.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from survey_profiles.physical_ranges import PHYSICAL_RANGES
+
+MOST_IMAGES, MOST_SIZE_PIX, MOST_CLASSES = 10_000, 1024, 1000
+MOST_VALUES = 2**28
+"""Numbers in one layer: 1 GiB."""
+_FWHM, _BETA = PHYSICAL_RANGES["seeing_fwhm_pix"], PHYSICAL_RANGES["psf_beta"]
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Width = Annotated[int, Field(ge=1, le=8192, strict=True)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+class _Schema(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+
+class _Choices(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class CompactChoices(_Choices):
+    """Choices of the network ``compact``."""
+
+    beta: float = Field(2.0, ge=_BETA.low, le=_BETA.high, allow_inf_nan=False)
+    filters: list[Width] = Field([24, 32, 48, 64], min_length=4, max_length=4)
+    embedding: Width = 64
+    units: Width = 128
+    times: Flag = True
+    conditions: Flag = True
+
+    def widest(self, size_pix: int) -> int:
+        """Numbers in the largest layer, or a little fewer."""
+        side = max((size_pix + 3) // 4 - 2, 1)
+        convolutions = [9 * a * b for a, b in pairwise(self.filters)]
+        return max(*convolutions, side**2 * self.filters[3] * self.embedding, 3 * self.units**2)
+
+
+class RcnnChoices(_Choices):
+    """Choices of the network ``rcnn``."""
+
+    window: Annotated[int, Field(ge=1, le=100, strict=True)] = 3
+    filters: Width = 64
+    dense: Width = 1024
+    units: Width = 512
+    dropout: float = Field(0.5, ge=0, lt=1, allow_inf_nan=False)
+    normalisation: Literal["renormalisation", "batch", "none"] = "renormalisation"
+    times: Flag = True
+    plain_steps: Annotated[int, Field(ge=0, le=10**9, strict=True)] = 5_000
+
+    def widest(self, size_pix: int) -> int:
+        """Numbers in the largest layer, or a little fewer."""
+        side = (size_pix + 3) // 4
+        recurrent = 4 * self.units * (self.units + self.dense)
+        return max(9 * self.filters**2, side**2 * self.filters * self.dense, recurrent)
+
+
+CHOICES = {"compact": CompactChoices, "rcnn": RcnnChoices}
+
+
+class _Selection(_Schema):
+    images: int = Field(ge=1, le=MOST_IMAGES, strict=True)
+    start_fractions: list[Share] = Field(max_length=MOST_IMAGES)
+    band: Name
+
+
+class _FeatureConfig(_Selection):
+    light_curves: Name
+
+
+class _AssumedPsf(_Schema):
+    fwhm_pix: float = Field(ge=_FWHM.low, le=_FWHM.high, allow_inf_nan=False)
+    beta: float = Field(ge=_BETA.low, le=_BETA.high, allow_inf_nan=False)
+
+
+class Card(_Schema):
+    """What every card holds."""
+
+    format_version: int = Field(ge=0, le=1000, strict=True)
+    kind: Name
+    classes: list[Name] = Field(min_length=1, max_length=MOST_CLASSES)
+    survey: Name
+
+    @model_validator(mode="after")
+    def _classes_differ(self):
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("classes: every class needs its own name")
+        return self
+
+
+class NetworkCard(Card):
+    """The card of a network."""
+
+    network: Literal["compact", "rcnn"]
+    choices: dict[str, Any]
+    size_pix: int = Field(ge=1, le=MOST_SIZE_PIX, strict=True)
+    selection: _Selection
+    assumed_psf: _AssumedPsf
+
+    @model_validator(mode="after")
+    def _choices_fit(self):
+        check_choices(self.network, self.choices, self.size_pix)
+        return self
+
+
+class ForestCard(Card):
+    """The card of a forest."""
+
+    feature_config: _FeatureConfig
+    features: list[Name] = Field(max_length=10_000)
+    largest: int = Field(ge=1, le=MOST_IMAGES, strict=True)
+    trees: int = Field(ge=1, le=10**6, strict=True)
+    depth: int = Field(ge=1, le=10**6, strict=True)
+
+
+class EnsembleCard(Card):
+    """The card of an ensemble."""
+
+    weight: float = Field(ge=0, le=1000, allow_inf_nan=False)
+    seed: int = Field(ge=0, lt=2**32, strict=True)
+
+
+CARDS: dict[str | None, type[Card]] = {
+    "network": NetworkCard,
+    "forest": ForestCard,
+    "ensemble": EnsembleCard,
+}
+
+
+def check_choices(network: str, choices: dict[str, Any], size_pix: int) -> int:
+    """Numbers in the largest layer of a network with these choices, or a little fewer.
+
+    Raises
+    ------
+    ValueError
+        An unknown choice, one of another type or out of range, or a layer of more than
+        `MOST_VALUES`.
+    """
+    try:
+        widest = CHOICES[network].model_validate(choices).widest(size_pix)
+    except ValidationError as error:
+        raise ValueError(first_problem(error)) from None
+    if widest > MOST_VALUES:
+        raise ValueError(
+            f"a layer of {widest:,} numbers; at most {MOST_VALUES:,} are allowed. Choose fewer "
+            "filters or units"
+        )
+    return widest
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first problem that pydantic found, as "where: what"."""
+    problem = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, problem["loc"]))
+    what = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {what}" if where else what
+
+
+def problem_of(card: dict[str, Any], kind: str | None) -> str | None:
+    """The first thing in a card that does not fit its kind, in words; None if all fits."""
+    try:
+        CARDS.get(kind, Card).model_validate(card)
+    except ValidationError as error:
+        return first_problem(error)
+    return None

@@ -1,0 +1,74 @@
+"""What a command says beside its predictions: objects without one, and objects trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from classifier.features.feature_table import dataset_identity
+from skyreel.console import printable
+from skyreel.errors import ClassifierError
+
+if TYPE_CHECKING:
+    from classifier.dataset import DatasetSplit
+    from classifier.models.protocol import Model
+
+_MOST_NAMES = 5
+_NOT_COMPARED = ("command", "epochs")  # of what identifies a data set: paths, and padding
+
+
+def refuse_unusable(n_images: np.ndarray, split: DatasetSplit, model: Model) -> None:
+    """Check that one object at least has images, ``n_images`` (object,), and so a prediction.
+
+    Raises
+    ------
+    ClassifierError
+    """
+    if not (n_images > 0).any():
+        raise ClassifierError(
+            f"{split.path}/{split.name}: none of {len(split):,} objects has an image that "
+            f"{model.name} can use, so there is no prediction. {_usable(model)}"
+        )
+
+
+def _usable(model):
+    bands = " or ".join(model.bands)
+    return (
+        f"An image is used if it is in the band {bands}, has a zero point and an exposure time, "
+        "and enough pixels that are neither masked nor all of one value."
+    )
+
+
+def without_prediction(n_images: np.ndarray, object_id: np.ndarray, model: Model) -> list[str]:
+    """One sentence about the objects without images, and so without a prediction, or none."""
+    rows = np.flatnonzero(n_images == 0)
+    if not rows.size:
+        return []
+    named = ", ".join(printable(name) for name in object_id[rows[:_MOST_NAMES]])
+    named += ", ..." if rows.size > _MOST_NAMES else ""
+    return [
+        f"{rows.size:,} of {len(n_images):,} objects have no image that {model.name} can use, "
+        f"no prediction, and are left out of scores: {named}."
+    ]
+
+
+def trained_on_these(model: Model, split: DatasetSplit) -> list[str]:
+    """One sentence if the card of a model says that it was trained on these objects, or none."""
+    card, now = model.card, _compared(dataset_identity(split))
+    adapted = card.get("adapted")
+    real = adapted.get("real") if isinstance(adapted, Mapping) else None
+    ways = {"trained on": card.get("trained_on"), "adapted to": real}
+    return [
+        f"{model.name} was {way} the objects of {split.path}/{split.name}: probabilities and "
+        "scores are those of training objects, and those of new objects are likely lower."
+        for way, identity in ways.items()
+        if isinstance(identity, Mapping) and _compared(identity) == now
+    ]
+
+
+def _compared(identity: Mapping[str, Any]) -> dict[str, Any]:
+    plain = json.loads(json.dumps(dict(identity), default=str))
+    return {key: value for key, value in plain.items() if key not in _NOT_COMPARED}
