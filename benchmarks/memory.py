@@ -62,7 +62,7 @@ def measured(sizes: Sequence[int], folder: Path, threads: str) -> dict[str, dict
         make = ["simulate", "--survey", "hits", "--n", str(n), *_ALL_TRAIN, "--out", f"{n}.zarr"]
         found.setdefault("simulate", {})[n] = peak_memory([*make, "--threads", threads], folder)
         if n == sizes[0]:
-            small = ["--trees", "10", "--depth", "8", "--threads", threads]
+            small = ["--trees", "10", "--depth", "8", "--images", "6", "--threads", threads]
             train = ["train", "--model", "forest", "--data", f"{n}.zarr", *small, "--out", MODEL]
             peak_memory(train, folder)
         for name, command in commands(n, threads).items():
