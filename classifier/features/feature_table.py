@@ -27,6 +27,7 @@ from skyreel.errors import ClassifierError, OutputError
 
 _SETTINGS = "settings.json"
 _METADATA = b"skyreel_features"
+_GROUP_ROWS = 2**14
 
 
 @dataclass(frozen=True)
@@ -202,9 +203,8 @@ class FeatureTable:
             pq.ParquetWriter(path, schema, compression="zstd") as writer,
         ):
             for k in sizes:
-                filters = None if k is None else [("n_images", "==", k)]
-                tables = [pq.read_table(file, filters=filters) for file in files]
-                writer.write_table(pa.concat_tables(tables), row_group_size=2**20)
+                for table in _joined(files, k):
+                    writer.write_table(table, row_group_size=2**20)
         shutil.rmtree(self.parts)
 
     def read(self, n_images: int) -> tuple[np.ndarray, np.ndarray]:
@@ -212,6 +212,18 @@ class FeatureTable:
         table = pq.read_table(self.path, filters=[("n_images", "==", n_images)])
         columns = [table[name].to_numpy() for name in self.config.feature_names]
         return np.stack(columns, axis=1), table["index"].to_numpy()
+
+
+def _joined(files, n_images):
+    """Tables of some 16,000 rows or more, of one number of images (None: all) in all files."""
+    filters = None if n_images is None else [("n_images", "==", n_images)]
+    waiting, n_rows = [], 0
+    for file in files:
+        waiting.append(pq.read_table(file, filters=filters))
+        n_rows += waiting[-1].num_rows
+        if n_rows >= _GROUP_ROWS or file == files[-1]:
+            yield pa.concat_tables(waiting)
+            waiting, n_rows = [], 0
 
 
 def dataset_identity(split: DatasetSplit) -> dict:
