@@ -22,7 +22,9 @@ from classifier.models.recurrent.multiband_layers import BandConvolution, Multib
 from classifier.models.recurrent.trained_network import Network
 from classifier.network_inputs import inputs_of
 from classifier.stream import Conditions, Stream
-from skyreel.errors import ClassifierError
+from finetune.homogenise import Homogenising
+from finetune.real_sequences import RealSet
+from skyreel.errors import ClassifierError, FinetuneError
 from tests.helpers.running import run
 
 N_BANDS = 3
@@ -100,7 +102,7 @@ def test_a_band_convolution_is_that_of_the_kernel_of_each_band(strides, padding)
         np.testing.assert_allclose(found[band == k], np.maximum(numpy(expected), 0), atol=1e-5)
 
 
-@pytest.fixture(scope="module", params=sorted(ENCODERS))
+@pytest.fixture(scope="module", params=ENCODERS)
 def variants(request):
     keras.utils.set_random_seed(3)
     return build_network(
@@ -275,3 +277,17 @@ def test_a_forest_of_several_bands_is_trained_by_the_command(three_bands, tmp_pa
     card = json.loads((tmp_path / "forest" / "model.json").read_text())
     assert card["feature_config"]["bands"] == ["g", "r"]
     assert "colour_g-r" in card["features"]
+
+
+def test_finetune_refuses_it(trained, three_bands):
+    from finetune.homogenise import Homogenising
+    from finetune.real_sequences import RealSet
+    from skyreel.errors import FinetuneError
+
+    with pytest.raises(FinetuneError, match="reads the bands g, r, i"):
+        RealSet.read(three_bands, "test", Network.open(trained), Homogenising())
+
+
+def test_finetune_refuses_it(trained, three_bands):
+    with pytest.raises(FinetuneError, match="reads the bands g, r, i"):
+        RealSet.read(three_bands, "test", Network.open(trained), Homogenising())
