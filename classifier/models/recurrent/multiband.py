@@ -64,10 +64,7 @@ def multiband(
     ValueError
         Stamps that are too small, an unknown encoder, or a number a layer refuses.
     """
-    if size_pix < LEAST_SIZE_PIX:
-        raise ValueError(f"stamps of {size_pix} pixels; at least {LEAST_SIZE_PIX} are needed.")
-    if encoder not in ENCODERS:
-        raise ValueError(f"encoder {encoder!r}; allowed: {', '.join(ENCODERS)}.")
+    _check(size_pix, encoder)
     photometry = PsfPhotometry(beta, name="photometry")
     views = Views(name="views")
     encoded_image = _encoder(filters, embedding, n_bands, ENCODERS[encoder], dtype)
@@ -89,15 +86,8 @@ def multiband(
         )
         seen = views(inputs["images"], residual, noise, present)
         encoded = encoded_image(seen, ops.reshape(inputs["band"], (-1,)))
-        columns, sums = light_curve(
-            *measured,
-            inputs["seeing"],
-            noise,
-            inputs["days"],
-            present,
-            inputs["band"],
-            state=states and states["light_curve"],
-        )
+        exposure = (inputs["seeing"], noise, inputs["days"], present, inputs["band"])
+        columns, sums = light_curve(*measured, *exposure, state=states and states["light_curve"])
         return [in_sequence(encoded, present), columns], {"light_curve": sums}
 
     def read(encoded, states):
@@ -109,6 +99,13 @@ def multiband(
     return build_variants(
         "multiband", encode, read, size_pix=size_pix, states=states, multiband=True
     )
+
+
+def _check(size_pix, encoder):
+    if size_pix < LEAST_SIZE_PIX:
+        raise ValueError(f"stamps of {size_pix} pixels; at least {LEAST_SIZE_PIX} are needed.")
+    if encoder not in ENCODERS:
+        raise ValueError(f"encoder {encoder!r}; allowed: {', '.join(ENCODERS)}.")
 
 
 def _encoder(filters, embedding, n_bands, n_per_band, dtype):

@@ -129,45 +129,51 @@ class MultibandLightCurve(keras.layers.Layer):
         kept = ops.reshape(state, (-1, 1, self.n_bands, size))
         own = ops.one_hot(band, self.n_bands, dtype="float32") * present[..., None]
         last = _Last(own, kept)
-        images = _running(own, kept[..., 0])
-        # The first flux of a band is the zero point of its sums, which keeps them exact.
-        first = ops.where(
-            kept[..., 0] > 0, kept[..., 1], _first(flux, own)[:, None]
-        )  # (object, 1, band)
-        reference = _own(first + 0 * own, own)
-        weight = present / (ops.square(error) + ops.square(self.scatter * flux) + 1e-6)
-        offset = flux - reference
-        terms = [weight, weight * offset, weight * ops.square(offset)]
-        sums = [_running(own * t[..., None], kept[..., 2 + i]) for i, t in enumerate(terms)]
-        w, wy, wyy = (_own(total, own) for total in sums)
+        reference, sums, mean, mean_error = self._sums(flux, error, own, kept)
+        images, *weighted = sums
         count = _own(images, own)
         has = ops.cast(count > 1, "float32") * present
-        earlier = ops.maximum(w - terms[0], _LEAST)
-        mean = (wy - terms[1]) / earlier * has + reference
-        mean_error = has / ops.sqrt(earlier)
-        before = [last.before(x, 5 + i) for i, x in enumerate((flux, error, days))]
         extents = [
-            _running(own * (present * t)[..., None], kept[..., 8 + i])
-            for i, t in enumerate((width, width_weight))
+            _running(own * values[..., None], kept[..., 8 + i])
+            for i, values in enumerate((width, width_weight))
         ]
         columns = light_curve_columns(
             flux=flux,
             error=error,
             means=(mean, mean_error),
-            last=before,
+            last=[last.before(x, 5 + i) for i, x in enumerate((flux, error, days))],
             has=has,
             images=count,
-            sums=(w, wy, wyy),
+            sums=tuple(_own(total, own) for total in weighted),
             widths=(width, width_weight, *(_own(total, own) for total in extents)),
             exposure=(seeing, noise, days),
             layer=self,
         )
         latest = [last.after(x, 5 + i) for i, x in enumerate((flux, error, days))]
-        new_state = [images, first + 0 * own, *sums, *latest, *extents]
-        kept_now = ops.stack([value[:, -1] for value in new_state], axis=-1)
+        renewed = [images, reference, *weighted, *latest, *extents]
+        new_state = ops.stack([value[:, -1] for value in renewed], axis=-1)
         colours = self._colours(flux, error, days, own, images, latest)
         joined = ops.concatenate([ops.stack(columns, axis=-1), *colours], axis=-1)
-        return joined * present[..., None], ops.reshape(kept_now, (-1, size * self.n_bands))
+        return joined * present[..., None], ops.reshape(new_state, (-1, size * self.n_bands))
+
+    def _sums(self, flux, error, own, kept):
+        """Reference flux and running sums of every band; mean of earlier images in the own one."""
+        # The first flux of a band is the zero point of its sums, which keeps them exact.
+        first = ops.where(kept[..., 0] > 0, kept[..., 1], _first(flux, own)[:, None])
+        reference = first + 0 * own  # (object, image, band)
+        offset = flux - _own(reference, own)
+        weight = 1 / (ops.square(error) + ops.square(self.scatter * flux) + 1e-6)
+        terms = [1 + 0 * flux, weight, weight * offset, weight * ops.square(offset)]
+        starts = [kept[..., i] for i in (0, 2, 3, 4)]
+        sums = [
+            _running(own * term[..., None], start)
+            for term, start in zip(terms, starts, strict=True)
+        ]
+        n, w, wy = (_own(_before(sums[i], starts[i]), own) for i in range(3))
+        has = ops.cast(n > 0, "float32")
+        earlier = ops.maximum(w, _LEAST)
+        mean = wy / earlier * has + _own(reference, own)
+        return reference, sums, mean, has / ops.sqrt(earlier)
 
     def _colours(self, flux, error, days, own, images, latest):
         """For every band (object, image, band): whether it is this one or seen, flux and age."""
@@ -222,6 +228,11 @@ class _Last:
 
 def _running(values, start):
     return ops.cumsum(values, axis=1) + start
+
+
+def _before(values, start):
+    """Values of the image before; ``start`` for the first."""
+    return ops.concatenate([start, values[:, :-1]], axis=1)
 
 
 def _own(values, own):
