@@ -133,7 +133,7 @@ class RealSet:
     def config(self, config: FeatureConfig) -> FeatureConfig:
         """A feature configuration that uses the same images."""
         used = {name: getattr(self.selection, name) for name in ("images", "start_fractions")}
-        return replace(config, band=self.selection.band, **used)
+        return replace(config, bands=self.selection.bands, **used)
 
 
 def _leave_out_classes(sieve, split, classes):
