@@ -209,7 +209,7 @@ class DatasetSplit:
         """Names of the objects; their numbers where they have none."""
         if "object_id" in self._group:
             return np.array(self._group["object_id"][:].tolist(), dtype=str)
-        return np.arange(len(self)).astype(str)
+        return np.arange(len(self)).astype(f"U{len(str(len(self)))}")
 
     def values(self, name: str) -> np.ndarray | None:
         """An array of the split, whole; None where it has no such array."""

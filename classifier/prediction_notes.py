@@ -14,21 +14,20 @@ from skyreel.errors import ClassifierError
 
 if TYPE_CHECKING:
     from classifier.dataset import DatasetSplit
-    from classifier.evaluation import Predictions
     from classifier.models.protocol import Model
 
 _MOST_NAMES = 5
 _NOT_COMPARED = ("command", "epochs")  # of what identifies a data set: paths, and padding
 
 
-def refuse_unusable(predictions: Predictions, split: DatasetSplit, model: Model) -> None:
-    """Check that there is a prediction for one object at least.
+def refuse_unusable(n_images: np.ndarray, split: DatasetSplit, model: Model) -> None:
+    """Check that one object at least has images, ``n_images`` (object,), and so a prediction.
 
     Raises
     ------
     ClassifierError
     """
-    if not (predictions.n_images > 0).any():
+    if not (n_images > 0).any():
         raise ClassifierError(
             f"{split.path}/{split.name}: none of {len(split):,} objects has an image that "
             f"{model.name} can use, so there is no prediction. {_usable(model)}"
@@ -43,15 +42,15 @@ def _usable(model):
     )
 
 
-def without_prediction(predictions: Predictions, model: Model) -> list[str]:
-    """One sentence about the objects without a prediction, or none."""
-    rows = np.flatnonzero(predictions.n_images == 0)
+def without_prediction(n_images: np.ndarray, object_id: np.ndarray, model: Model) -> list[str]:
+    """One sentence about the objects without images, and so without a prediction, or none."""
+    rows = np.flatnonzero(n_images == 0)
     if not rows.size:
         return []
-    named = ", ".join(printable(name) for name in predictions.object_id[rows[:_MOST_NAMES]])
+    named = ", ".join(printable(name) for name in object_id[rows[:_MOST_NAMES]])
     named += ", ..." if rows.size > _MOST_NAMES else ""
     return [
-        f"{rows.size:,} of {len(predictions):,} objects have no image that {model.name} can use, "
+        f"{rows.size:,} of {len(n_images):,} objects have no image that {model.name} can use, "
         f"no prediction, and are left out of scores: {named}."
     ]
 

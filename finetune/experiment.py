@@ -244,7 +244,7 @@ class Experiment:
             "model_folder": model_folder(options.model),
             "selection": self.real.selection.as_dict(),
             "left_out": left_out_record(self.real.left_out),
-            "notes": self.notes,
+            "notes": [*self.notes, *self.real.split.notes()],
             "command": self.command,
             "seconds": round(seconds, 1),
             "versions": versions("skyreel", "keras", "numpy"),

@@ -80,11 +80,15 @@ def resampled(split: DatasetSplit) -> np.ndarray:
 
 
 def common_length(split: DatasetSplit, selection: ImageSelection) -> int:
-    """Number of images that 95 % of the objects of every class have, at least 1."""
+    """Number of images that 95 % of the objects of every class have, at least 1.
+
+    Objects without a selected image, which are left out, do not count.
+    """
     selected, n_images = SelectedSplit(split, selection), []
     for first, end in split.blocks():
         n_images.append(selected.stamps(first, end).n_epochs)
-    n_images, labels = np.concatenate(n_images), split.labels
+    n_images = np.concatenate(n_images)
+    labels = np.where(n_images > 0, split.labels, -1)
     lengths = [
         np.quantile(n_images[labels == label], LENGTH_QUANTILE, method="lower")
         for label in np.unique(labels[labels >= 0])

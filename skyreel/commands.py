@@ -12,11 +12,12 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from importlib.metadata import version
 from inspect import Parameter, signature
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated, Any
 
 import typer
@@ -289,6 +290,7 @@ def check_folder(path: Path | None, flag: str = "--out", *, dataset: bool = Fals
     if path is None:
         return
     _refuse_url(path, flag)
+    _refuse_impossible(path, flag)
     if path.exists() and not path.is_dir():
         raise UserError(f"{flag} {path} is a file; give a folder.")
     if not dataset and (path / "zarr.json").exists():
@@ -314,6 +316,7 @@ def check_file(
     if path is None:
         return
     _refuse_url(path, flag)
+    _refuse_impossible(path, flag)
     allowed = tuple(suffixes)
     if path.is_dir():
         raise UserError(f"{flag} {path} is a folder; give a file.")
@@ -334,8 +337,28 @@ def _refuse_url(path, flag):
         )
 
 
+def _refuse_impossible(path, flag):
+    """Refuse a name that no file can have, or that is too long for an unfinished one."""
+    try:
+        for name in (path.name, f"{path.name}.partial"):
+            with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                os.lstat(path.absolute().parent / name)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"{flag} {str(path)[:80]!r}: no file can have this name ({reason})."
+        ) from None
+
+
 def _check_writable(path, flag, place):
-    while not place.exists():
+    """Make a file in the nearest folder that is there: permissions alone do not say if it works."""
+    while not (place.exists() or place.is_symlink()):
         place = place.parent
-    if not place.is_dir() or not os.access(place, os.W_OK):
-        raise UserError(f"{flag} {path}: {place} is not a folder that can be written to.")
+    try:
+        with TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"{flag} {path}: {place} is not a folder that can be written to "
+            f"({error.strerror or error})."
+        ) from None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from classifier.dataset import DatasetSplit
     from classifier.evaluation import Predictions
+    from classifier.evaluation.stored_predictions import StoredPredictions
     from classifier.models.protocol import Model
 
 app = new_app()
@@ -119,7 +120,7 @@ def predict_split(
     report: Path | None,
     threads: int,
     console: Console,
-) -> Predictions:
+) -> Predictions | StoredPredictions:
     """Predict a split, write the predictions, and score them where labels are known.
 
     Raises
@@ -132,42 +133,48 @@ def predict_split(
     from skyreel.console import Bars
     from skyreel.provenance import versions
 
-    with Bars(console) as bars:
-        advance = bars.add("classifying", len(split), unit="seq")
-        predictions = model.predict(split, threads=threads, on_progress=advance)
     attributes = {
         "model": str(model.folder),
         "trained_on": model.card["trained_on"],
         "data": {"path": str(split.path), **dataset_identity(split)},
         "versions": versions("skyreel", "numpy"),
     }
-    prediction_notes.refuse_unusable(predictions, split, model)
-    unused = prediction_notes.without_prediction(predictions, model)
-    notes = [*split.notes(), *unused, *prediction_notes.trained_on_these(model, split)]
-    if notes:
-        attributes["notes"] = notes
-    _write(out, predictions, attributes)
-    for note in notes:
+
+    def notes(predicted):
+        prediction_notes.refuse_unusable(predicted.n_images, split, model)
+        unused = prediction_notes.without_prediction(predicted.n_images, predicted.object_id, model)
+        return [*split.notes(), *unused, *prediction_notes.trained_on_these(model, split)]
+
+    with Bars(console) as bars:
+        advance = bars.add("classifying", len(split), unit="seq")
+        options = {"threads": threads, "on_progress": advance, "notes": notes}
+        predictions = _predict_to(out, model, split, attributes, options)
+    for note in notes(predictions):
         console.print(f"Note: {note}")
     n_predicted = int((predictions.n_images > 0).sum())
     console.print(f"Predictions after every image of {n_predicted:,} objects: {out}")
     if (predictions.label >= 0).any():
-        _score(predictions, report, console, model, split, attributes["versions"], notes)
+        _score(
+            predictions, report, console, model, split, attributes["versions"], notes(predictions)
+        )
     return predictions
 
 
-def _write(out, predictions, attributes):
+def _predict_to(out, model, split, attributes, options):
+    """Predictions in ``out``; those in another format than Parquet are read whole."""
     from tempfile import TemporaryDirectory
 
-    from classifier.evaluation import write_predictions
+    from classifier.evaluation import read_predictions
+    from classifier.evaluation.stored_predictions import predict_to_file
     from skyreel.tables import export_table
 
     if out.suffix.lower() == ".parquet":
-        write_predictions(out, predictions, attributes)
-        return
+        return predict_to_file(out, model, split, attributes, **options)
     with TemporaryDirectory() as folder:
-        write_predictions(Path(folder) / "p.parquet", predictions, attributes)
-        export_table(Path(folder) / "p.parquet", out)
+        table = Path(folder) / "p.parquet"
+        predict_to_file(table, model, split, attributes, **options)
+        export_table(table, out)
+        return read_predictions(table)
 
 
 def _score(predictions, report, console, model, split, package_versions, notes):

@@ -165,7 +165,8 @@ def _notes(found, split, predictions):
     notes = split.notes()
     for compared in found:
         notes += compared.notes
-        notes += without_prediction(predictions[compared.name], compared.model)
+        made = predictions[compared.name]
+        notes += without_prediction(made.n_images, made.object_id, compared.model)
         notes += trained_on_these(compared.model, split)
     return list(dict.fromkeys(notes))
 

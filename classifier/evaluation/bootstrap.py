@@ -28,6 +28,55 @@ def resampling_weights(strata: ArrayLike, *, n_bootstrap: int, seed: int) -> np.
     return weights
 
 
+class PackedWeights:
+    """The same weights in half a byte each: 100 bytes of an object for 200 resamples.
+
+    Parameters
+    ----------
+    strata, n_bootstrap, seed
+        As in `resampling_weights`.
+    """
+
+    def __init__(self, strata: ArrayLike, *, n_bootstrap: int, seed: int) -> None:
+        self._n_columns = 1 + n_bootstrap
+        n = np.asarray(strata).size
+        self._packed = np.zeros((n, (self._n_columns + 1) // 2), dtype=np.uint8)
+        self._larger: dict[int, np.ndarray] = {}  # columns with a weight beyond four bits
+        for column, weights in _columns(strata, n_bootstrap=n_bootstrap, seed=seed):
+            if weights.max(initial=0) > _LARGEST:
+                self._larger[column] = weights
+            half = np.minimum(weights, _LARGEST).astype(np.uint8)
+            self._packed[:, column // 2] |= half << (4 * (column % 2))
+
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        """Weights (object, 1 + n_bootstrap) of some of the objects, as float64."""
+        packed = self._packed[rows]
+        both = np.stack([packed & _LARGEST, packed >> 4], axis=2).reshape(len(packed), -1)
+        found = both[:, : self._n_columns].astype(np.float64)
+        for column, weights in self._larger.items():
+            found[:, column] = weights[rows]
+        return found
+
+
+_LARGEST = 15
+
+
+def _columns(strata, *, n_bootstrap, seed):
+    """(column, weights (object,)) of all columns, with the draws of `resampling_weights`.
+
+    With several strata the draws of one follow those of another, so all columns of all are drawn
+    at once.
+    """
+    strata = np.asarray(strata)
+    if np.unique(strata).size > 1:
+        yield from enumerate(resampling_weights(strata, n_bootstrap=n_bootstrap, seed=seed).T)
+        return
+    rng, n = np.random.default_rng(seed), strata.size
+    yield 0, np.ones(n)
+    for column in range(1, 1 + n_bootstrap):
+        yield column, np.bincount(rng.integers(n, size=n), minlength=n) if n else np.ones(n)
+
+
 def spread(values: ArrayLike) -> np.ndarray:
     """Standard deviation of the resamples ``values[1:]`` in which the value is defined.
 

@@ -18,10 +18,9 @@ from classifier.evaluation import (
     EvaluationError,
     Predictions,
     read_attributes,
-    read_predictions,
-    write_predictions,
 )
 from classifier.evaluation.comparison import check_classes
+from classifier.evaluation.stored_predictions import StoredPredictions, predict_to_file
 from classifier.features.feature_table import dataset_identity
 from classifier.models.model_card import model_identity
 from classifier.models.protocol import Model
@@ -99,7 +98,7 @@ def predictions_of(
     *,
     threads: int,
     on_progress: Callable[[int], None] = lambda objects: None,
-) -> Predictions:
+) -> Predictions | StoredPredictions:
     """Predictions of a model for a split: from ``path`` if it holds them, else new ones.
 
     Raises
@@ -114,10 +113,10 @@ def predictions_of(
     if kept is not None and _is_of(kept, split):
         on_progress(len(split))
         return kept
-    made = compared.model.predict(split, threads=threads, on_progress=on_progress)
     today = datetime.now(UTC).date().isoformat()
-    write_predictions(path, made, {**about, "model": str(compared.model.folder), MADE: today})
-    return made
+    attributes = {**about, "model": str(compared.model.folder), MADE: today}
+    options = {"threads": threads, "on_progress": on_progress}
+    return predict_to_file(path, compared.model, split, attributes, **options)
 
 
 def _identity(compared, split):
@@ -136,7 +135,7 @@ def _kept(path, about):
         found = read_attributes(path)
         if any(found.get(key) != value for key, value in about.items()):
             return None
-        return read_predictions(path)
+        return StoredPredictions.open(path)
     except EvaluationError:
         return None
 

@@ -7,7 +7,7 @@ scatter of the differences in common resamples, smaller than the errors of the s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations
 from typing import NamedTuple
@@ -15,9 +15,11 @@ from typing import NamedTuple
 import numpy as np
 
 from classifier.evaluation import Estimate, Evaluation, EvaluationError, Predictions, evaluate
-from classifier.evaluation.bootstrap import resampling_weights, spread
-from classifier.evaluation.metrics import contributions, scores_of, weighted_sums
+from classifier.evaluation.bootstrap import PackedWeights, spread
+from classifier.evaluation.evaluation import scores_after
+from classifier.evaluation.stored_predictions import StoredPredictions
 
+AnyPredictions = Predictions | StoredPredictions
 SCORES = ("accuracy", "mean_recall", "mean_f1", "log_loss", "calibration_error")
 SMALLER_IS_BETTER = ("log_loss", "calibration_error")
 EARLY_IMAGES = (1, 3, 6, 10, 15, 22)
@@ -32,7 +34,7 @@ class Comparison:
 
     Attributes
     ----------
-    predictions : dict of str to Predictions
+    predictions : dict of str to Predictions or StoredPredictions
         By name of the model, for the objects compared.
     evaluations : dict of str to Evaluation
     scores : dict of str to dict of str to Estimate
@@ -41,7 +43,7 @@ class Comparison:
         Score of the first model minus that of the second, for every pair.
     """
 
-    predictions: dict[str, Predictions]
+    predictions: dict[str, AnyPredictions]
     evaluations: dict[str, Evaluation]
     scores: dict[str, dict[str, Estimate]]
     differences: dict[tuple[str, str], dict[str, Estimate]]
@@ -72,7 +74,7 @@ class Comparison:
 
 
 def compare(
-    by_model: Mapping[str, Predictions], *, n_bootstrap: int = 200, seed: int = 0
+    by_model: Mapping[str, AnyPredictions], *, n_bootstrap: int = 200, seed: int = 0
 ) -> Comparison:
     """Score models on the objects they have in common.
 
@@ -94,7 +96,7 @@ def compare(
         name: evaluate(p, n_bootstrap=n_bootstrap, seed=seed) for name, p in chosen.items()
     }
     # As ``evaluate`` draws them, the objects being in the order of their names.
-    weights = resampling_weights(np.zeros(len(first)), n_bootstrap=n_bootstrap, seed=seed)
+    weights = PackedWeights(np.zeros(len(first)), n_bootstrap=n_bootstrap, seed=seed)
     longest = max(p.longest for p in chosen.values())
     resampled = {name: _resampled(p, longest, weights) for name, p in chosen.items()}
     return Comparison(
@@ -116,18 +118,12 @@ def is_significant(difference: Estimate) -> bool:
 
 def _resampled(predictions, longest, weights):
     """Every score in the sample and its resamples, each (1 + n_bootstrap,)."""
-    final = _scores(predictions, longest, weights)
-    found = {key: getattr(final, key) for key in SCORES}
-    for k in EARLY_IMAGES:
-        if k <= longest:
-            found[f"accuracy_after_{k}"] = _scores(predictions, k, weights).accuracy
+    numbers = [longest, *(k for k in EARLY_IMAGES if k <= longest)]
+    scores = scores_after(predictions, numbers, weights)
+    found = {key: getattr(scores, key)[:, 0] for key in SCORES}
+    for j, k in enumerate(numbers[1:], start=1):
+        found[f"accuracy_after_{k}"] = scores.accuracy[:, j]
     return found
-
-
-def _scores(predictions, k, weights):
-    added = contributions(predictions.after(k), predictions.label)
-    n_classes = len(predictions.classes)
-    return scores_of(weighted_sums(added, weights, n_classes)[:, 0], n_classes)
 
 
 def _estimates(resampled):
@@ -136,7 +132,7 @@ def _estimates(resampled):
     }
 
 
-def on_the_same_objects(by_model: Mapping[str, Predictions]) -> dict[str, Predictions]:
+def on_the_same_objects(by_model: Mapping[str, AnyPredictions]) -> dict[str, AnyPredictions]:
     """Predictions for the objects that every model can be scored on, in the order of their names.
 
     They have a label, and an image for every model. Classes are in the order of the first model.
@@ -158,7 +154,7 @@ def on_the_same_objects(by_model: Mapping[str, Predictions]) -> dict[str, Predic
     chosen = {name: p.of(_rows(p.object_id, names)) for name, p in by_model.items()}
     _check_labels(chosen)
     known = max((p.magnitude for p in chosen.values()), key=lambda m: np.isfinite(m).sum())
-    return {name: replace(p, magnitude=known) for name, p in chosen.items()}
+    return {name: p.with_magnitudes(known) for name, p in chosen.items()}
 
 
 def check_classes(classes: Mapping[str, tuple[str, ...]]) -> None:
@@ -184,16 +180,7 @@ def _with_the_same_classes(by_model):
 
 
 def _reordered(predictions, classes):
-    if predictions.classes == classes:
-        return predictions
-    order = [predictions.classes.index(name) for name in classes]
-    place = np.append(np.argsort(order), -1)  # the label -1 stays -1
-    return replace(
-        predictions,
-        classes=classes,
-        probabilities=predictions.probabilities[..., order],
-        label=place[predictions.label],
-    )
+    return predictions if predictions.classes == classes else predictions.with_classes(classes)
 
 
 def _rows(object_id, names):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from classifier.evaluation.bootstrap import estimate_and_error, resampling_weights
+from classifier.evaluation.bootstrap import PackedWeights, estimate_and_error
 from classifier.evaluation.magnitude_bins import (
     MatchedRecall,
     bin_of,
@@ -26,7 +26,8 @@ from classifier.evaluation.metrics import (
     scores_of,
     weighted_sums,
 )
-from classifier.evaluation.predictions import Predictions
+from classifier.evaluation.predictions import Predictions, after
+from classifier.evaluation.stored_predictions import StoredPredictions
 from skyreel.errors import EvaluationError
 
 
@@ -123,7 +124,7 @@ class Evaluation:
 
 
 def evaluate(
-    predictions: Predictions,
+    predictions: Predictions | StoredPredictions,
     *,
     n_bootstrap: int = 200,
     seed: int = 0,
@@ -137,7 +138,7 @@ def evaluate(
 
     Parameters
     ----------
-    predictions : Predictions
+    predictions : Predictions or StoredPredictions
     n_bootstrap : int
         Resamples of the objects; with 0 there are no errors (NaN).
     seed : int
@@ -162,9 +163,9 @@ def evaluate(
         raise EvaluationError(f"n_bootstrap {n_bootstrap}, seed {seed}; neither may be negative.")
     kept = _scorable(predictions)
     strata = kept.label if stratified else np.zeros(len(kept), dtype=int)
-    weights = resampling_weights(strata, n_bootstrap=n_bootstrap, seed=seed)
+    weights = PackedWeights(strata, n_bootstrap=n_bootstrap, seed=seed)
     images = np.arange(1, kept.longest + 1)
-    by_images, by_images_error = estimate_and_error(_by_images(kept, images, weights))
+    by_images, by_images_error = estimate_and_error(scores_after(kept, images, weights))
     bins = magnitude_bins(kept.magnitude, magnitude_edges)
     resampled = _by_magnitude(kept, bins, weights)
     by_magnitude, by_magnitude_error = estimate_and_error(resampled)
@@ -203,24 +204,36 @@ def _scorable(predictions):
     return kept
 
 
-def _by_images(kept, images, weights):
-    n_classes = len(kept.classes)
-    sums = [
-        weighted_sums(contributions(kept.after(k), kept.label), weights, n_classes)[:, 0]
-        for k in images
-    ]
-    return scores_of(np.stack(sums, axis=1), n_classes)
+def scores_after(
+    predictions: Predictions | StoredPredictions, images: Iterable[int], weights: PackedWeights
+) -> Scores:
+    """Scores (1 + n_bootstrap, k) after numbers of images (k,) in all resamples.
+
+    Every object has a label; ``weights`` are of the same objects.
+    """
+    n_classes, sums = len(predictions.classes), 0.0
+    for rows, probabilities in predictions.blocks():
+        label, n_images = predictions.label[rows], predictions.n_images[rows]
+        resampled = weights.of(rows)
+        added = (contributions(after(probabilities, n_images, k), label) for k in images)
+        each = [weighted_sums(one, resampled, n_classes)[:, 0] for one in added]
+        sums = sums + np.stack(each, axis=1)
+    return scores_of(sums, n_classes)
 
 
 def _by_magnitude(kept, bins, weights):
-    n_classes, final = len(kept.classes), kept.after(kept.longest)
-    added = contributions(final, kept.label, bin_of(kept.magnitude, bins), len(bins))
-    return scores_of(weighted_sums(added, weights, n_classes), n_classes)
+    n_classes, sums, longest = len(kept.classes), 0.0, kept.longest
+    group = bin_of(kept.magnitude, bins)
+    for rows, probabilities in kept.blocks():
+        final = after(probabilities, kept.n_images[rows], longest)
+        added = contributions(final, kept.label[rows], group[rows], len(bins))
+        sums = sums + weighted_sums(added, weights.of(rows), n_classes)
+    return scores_of(sums, n_classes)
 
 
 def _calibration(kept):
-    p = kept.after(kept.longest).astype(float)
-    top, right = p.max(axis=1), p.argmax(axis=1) == kept.label
+    p = kept.after(kept.longest)
+    top, right = p.max(axis=1).astype(float), p.argmax(axis=1) == kept.label
     where = calibration_bin(top)
 
     def sums(values):

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
 
 from classifier.evaluation.predictions import Predictions, refuse_outside
 from skyreel.atomic_files import whole_file
@@ -24,6 +25,7 @@ FORMAT_VERSION = 1
 _ROWS_ALWAYS, _ROWS_PER_BYTE = 100_000, 4  # probabilities that differ from row to row need bytes
 _DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, OverflowError, MemoryError)
 _METADATA = b"skyreel_predictions"
+NOTES = b"skyreel_notes"
 _PREFIX = "p_"
 
 
@@ -46,11 +48,16 @@ def write_predictions(path: str | Path, predictions: Predictions, attributes: di
     OutputError
         The file cannot be written.
     """
-    about = {"format_version": FORMAT_VERSION, "classes": predictions.classes}
-    about["attributes"] = attributes
-    table = _table(predictions).replace_schema_metadata({_METADATA: json.dumps(about, default=str)})
+    table = table_of(predictions)
+    table = table.replace_schema_metadata(metadata_of(predictions.classes, attributes))
     with whole_file(path) as unfinished:
         pq.write_table(table, unfinished, compression="zstd", write_page_checksum=True)
+
+
+def metadata_of(classes: tuple[str, ...], attributes: dict) -> dict[bytes, str]:
+    """Metadata of a table of predictions."""
+    about = {"format_version": FORMAT_VERSION, "classes": classes, "attributes": attributes}
+    return {_METADATA: json.dumps(about, default=str)}
 
 
 def read_predictions(path: str | Path) -> Predictions:
@@ -65,7 +72,26 @@ def read_predictions(path: str | Path) -> Predictions:
     with _opened(path) as (file, about):
         classes = tuple(about.classes)
         _check_columns(path, file, classes)
-        table = _read(path, file)
+        return _checked_predictions(path, _read(path, file.read, file.schema_arrow.names), classes)
+
+
+def row_groups(path: str | Path) -> Iterator[Predictions]:
+    """The predictions of each row group of a file.
+
+    Raises
+    ------
+    EvaluationError
+        As `read_predictions`.
+    """
+    with _opened(path) as (file, about):
+        classes = tuple(about.classes)
+        _check_columns(path, file, classes)
+        for k in range(file.num_row_groups):
+            table = _read(path, partial(file.read_row_group, k), file.schema_arrow.names)
+            yield _checked_predictions(path, table, classes)
+
+
+def _checked_predictions(path, table, classes):
     try:
         return _predictions(table, classes)
     except EvaluationError as error:
@@ -84,7 +110,8 @@ def read_attributes(path: str | Path) -> dict:
         return about.attributes
 
 
-def _table(predictions):
+def table_of(predictions: Predictions) -> pa.Table:
+    """The rows of predictions, without metadata."""
     n_rows = np.maximum(predictions.n_images, 1)
     rows = np.repeat(np.arange(len(predictions)), n_rows)
     image = np.arange(rows.size) - np.repeat(np.cumsum(n_rows) - n_rows, n_rows)
@@ -119,11 +146,21 @@ def _opened(path) -> Iterator[tuple[pq.ParquetFile, _About]]:
         raise EvaluationError(f"{path}: there is no such file.")
     try:
         file = pq.ParquetFile(path, page_checksum_verification=True)
-        metadata = file.schema_arrow.metadata or {}
+        metadata = file.metadata.metadata or {}
     except _DAMAGE as error:
         raise EvaluationError(f"{path} is damaged or not a Parquet file ({error}).") from error
     with file:
-        yield file, _about(path, metadata.get(_METADATA))
+        about = _about(path, metadata.get(_METADATA))
+        if NOTES in metadata:
+            about.attributes["notes"] = _notes(path, metadata[NOTES])
+        yield file, about
+
+
+def _notes(path, text):
+    try:
+        return TypeAdapter(list[str]).validate_json(text)
+    except ValidationError:
+        raise EvaluationError(f"{path}: its metadata are damaged (notes).") from None
 
 
 def _about(path, text):
@@ -184,11 +221,10 @@ def _check_columns(path, file, classes):
         )
 
 
-def _read(path, file):
+def _read(path, read, names):
     """The columns that are needed."""
-    names = [name for name in file.schema_arrow.names if name != "predicted"]
     try:
-        table = file.read(columns=names)
+        table = read(columns=[name for name in names if name != "predicted"])
         table.validate(full=True)
     except _DAMAGE as error:
         raise EvaluationError(f"{path} is damaged or not a Parquet file ({error}).") from error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from skyreel.errors import EvaluationError
 from survey_profiles.physical_ranges import filled
 
+_BLOCK_OBJECTS = 4096
 _SUM_TOLERANCE = 1e-3  # float32 sums, and models that store float16
 
 
@@ -111,8 +113,28 @@ class Predictions:
         """
         if k < 1:
             raise EvaluationError(f"predictions after {k} images; the first are after 1.")
-        last = np.clip(self.n_images, 1, k) - 1
-        return self.probabilities[np.arange(len(self)), last]
+        return after(self.probabilities, self.n_images, k)
+
+    def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Rows (object,) and their probabilities (object, image, class), block by block."""
+        for first in range(0, len(self), _BLOCK_OBJECTS):
+            rows = np.arange(first, min(first + _BLOCK_OBJECTS, len(self)))
+            yield rows, self.probabilities[rows]
+
+    def with_classes(self, classes: tuple[str, ...]) -> Predictions:
+        """The same predictions with their classes in another order."""
+        order = [self.classes.index(name) for name in classes]
+        place = np.append(np.argsort(order), -1)  # the label -1 stays -1
+        return replace(
+            self,
+            classes=classes,
+            probabilities=self.probabilities[..., order],
+            label=place[self.label],
+        )
+
+    def with_magnitudes(self, magnitude: np.ndarray) -> Predictions:
+        """The same predictions with other magnitudes (object,)."""
+        return replace(self, magnitude=magnitude)
 
     def of(self, objects: np.ndarray | slice) -> Predictions:
         """Predictions of some of the objects, in the order given."""
@@ -166,6 +188,22 @@ class Predictions:
             )
         if np.isfinite(values[~used]).any():
             raise EvaluationError("predictions: probabilities beyond an object's images; give NaN.")
+
+
+def after(probabilities: np.ndarray, n_images: np.ndarray, k: int) -> np.ndarray:
+    """Probabilities (object, class) after ``k`` images, or after all where there are fewer.
+
+    ``probabilities`` are (object, image, class) and ``n_images`` (object,).
+    """
+    return probabilities[np.arange(len(n_images)), np.clip(n_images, 1, k) - 1]
+
+
+def joined(parts: Iterable[Predictions]) -> Predictions:
+    """Predictions of blocks of objects, with as many images each, as one."""
+    parts = list(parts)
+    names = ("probabilities", "label", "n_images", "magnitude", "object_id")
+    arrays = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
+    return Predictions(parts[0].classes, *arrays)
 
 
 def refuse_outside(name: str, values: np.ndarray, low: int, high: int) -> None:

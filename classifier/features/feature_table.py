@@ -27,6 +27,7 @@ from skyreel.errors import ClassifierError, OutputError
 
 _SETTINGS = "settings.json"
 _METADATA = b"skyreel_features"
+_GROUP_ROWS = 2**14
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ class FeatureTable:
             return self._rows(pipeline, curves, index, curves.n_epochs.astype(int))
         longest = int(curves.n_epochs.max(initial=0))
         tables = []
-        for k in range(1, longest + 1):
+        for k in range(1, max(longest, 1) + 1):
             rows = np.flatnonzero(curves.n_epochs >= k)
             tables.append(
                 self._rows(pipeline, curves.of(rows), first + rows, np.full(rows.size, k))
@@ -202,9 +203,8 @@ class FeatureTable:
             pq.ParquetWriter(path, schema, compression="zstd") as writer,
         ):
             for k in sizes:
-                filters = None if k is None else [("n_images", "==", k)]
-                tables = [pq.read_table(file, filters=filters) for file in files]
-                writer.write_table(pa.concat_tables(tables), row_group_size=2**20)
+                for table in _joined(files, k):
+                    writer.write_table(table, row_group_size=2**20)
         shutil.rmtree(self.parts)
 
     def read(self, n_images: int) -> tuple[np.ndarray, np.ndarray]:
@@ -212,6 +212,18 @@ class FeatureTable:
         table = pq.read_table(self.path, filters=[("n_images", "==", n_images)])
         columns = [table[name].to_numpy() for name in self.config.feature_names]
         return np.stack(columns, axis=1), table["index"].to_numpy()
+
+
+def _joined(files, n_images):
+    """Tables of some 16,000 rows or more, of one number of images (None: all) in all files."""
+    filters = None if n_images is None else [("n_images", "==", n_images)]
+    waiting, n_rows = [], 0
+    for file in files:
+        waiting.append(pq.read_table(file, filters=filters))
+        n_rows += waiting[-1].num_rows
+        if n_rows >= _GROUP_ROWS or file == files[-1]:
+            yield pa.concat_tables(waiting)
+            waiting, n_rows = [], 0
 
 
 def dataset_identity(split: DatasetSplit) -> dict:
@@ -235,7 +247,7 @@ def read_settings(path: str | Path) -> dict:
     try:
         metadata = pq.read_schema(path).metadata or {}
         return _renamed(json.loads(metadata[_METADATA]))
-    except (OSError, pa.ArrowException, KeyError, ValueError):
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, RecursionError):
         raise ClassifierError(
             f"{path} is not a finished feature file of this program. Give another --out, or "
             "remove it."
@@ -245,7 +257,7 @@ def read_settings(path: str | Path) -> dict:
 def _read_marker(path):
     try:
         return _renamed(json.loads(path.read_text()))
-    except (OSError, ValueError):
+    except (OSError, TypeError, ValueError, RecursionError):
         return None
 
 

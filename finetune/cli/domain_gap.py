@@ -157,7 +157,7 @@ def compare_and_report(
     write_gap(found, about, out)
     for part in summary(found):
         console.print(part)
-    for note in notes(found):
+    for note in (*notes(found), *split.notes()):
         console.print(note)
     console.print(f"The report is {out / PAGE}.")
     return found

@@ -176,6 +176,8 @@ def _describe(experiment, console):
             f"{', '.join(real.other_classes)}, register classes with --plugin of simulate, and "
             "train a network on simulations with them."
         )
+    for note in real.split.notes():
+        console.print(note)
     for note in experiment.notes:
         console.print(f"Note: {note}")
 

@@ -188,14 +188,18 @@ def read_states(path: str | Path) -> dict[str, np.ndarray]:
     missing = [name for name in ARRAYS if name not in found]
     fits = not missing and all(
         found[of].ndim == 2
+        and found[of].dtype.kind == "f"
+        and np.isfinite(found[of]).all()
+        and found[f"{of}_label"].dtype.kind in "iu"
         and found[f"{of}_label"].shape == found[of].shape[:1]
+        and found[f"{of}_label"].min(initial=0) >= 0
         and found[of].shape[1] == found["real"].shape[1]
         for of in ("simulated", "real")
     )
     if not fits:
         raise FinetuneError(
             f"{path}: {', '.join(ARRAYS)} are needed, with one label for each row of as many "
-            "columns."
+            "columns of finite numbers. Run finetune again."
         )
     return found
 
@@ -211,4 +215,8 @@ def laid_out(states: Mapping[str, np.ndarray], classes: Sequence[str]) -> tuple 
     if position is None:
         return None
     label = np.concatenate([states["simulated_label"], states["real_label"]]).astype(int)
+    if label.max(initial=0) >= len(classes):
+        raise FinetuneError(
+            f"hidden states: label {label.max()}, with {len(classes)} classes. Run finetune again."
+        )
     return position, label, np.arange(len(label)) >= len(simulated), tuple(classes)

@@ -86,12 +86,11 @@ def selected_as(split: DatasetSplit, few: FewShot) -> SelectedSplit:
         The split has no exposures in the band.
     """
     try:
-        known = few.run.get("selection") or few.run.get("showing")  # before 0.2
-        selection = ImageSelection.of_dict(known or _card(few.run)["selection"])
+        selection = ImageSelection.of_dict(few.run.selection or _card(few.run)["selection"])
     except (ClassifierError, KeyError, TypeError, ValueError):
         selection = ImageSelection(images=split.longest, band=split.profile.reference_band)
     return SelectedSplit(split, replace(selection, images=min(selection.images, few.longest)))
 
 
 def _card(run):
-    return read_card(model_folder(run["model"]))
+    return read_card(model_folder(run.model))

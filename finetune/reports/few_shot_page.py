@@ -116,7 +116,7 @@ class _Report:
     def page(self) -> Page:
         few = self.few
         counts = np.bincount(few.labels, minlength=len(few.classes)).tolist()
-        model, data = few.run.get("model", "Models"), few.run.get("real", "real sequences")
+        model, data = few.run.model, few.run.real
         parts = (
             self._scores,
             self._differences,
@@ -285,14 +285,14 @@ def _facts(few: FewShot) -> dict[str, str]:
         objects += f" ({few.left_out:,} left out: no label, or no image for some method)"
     absent = ", ".join(c for c, n in zip(few.classes, counts, strict=True) if not n)
     facts = {
-        "Model": run.get("model"),
-        "Real sequences": run.get("real"),
+        "Model": run.model if "model" in few.record else None,
+        "Real sequences": run.real if "real" in few.record else None,
         "Objects": objects,
         "Classes absent from the sample": absent,
         "Draws": f"{draws} per class" if draws else None,
-        "Method": run.get("method"),
-        "Homogenised": {True: "yes", False: "no"}.get(run.get("homogenised")),
-        "Seconds": _in_words(run.get("seconds")),
+        "Method": run.method,
+        "Homogenised": {True: "yes", False: "no"}.get(run.homogenised),
+        "Seconds": _in_words(run.seconds),
     }
     return {key: str(value) for key, value in facts.items() if value}
 

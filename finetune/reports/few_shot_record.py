@@ -28,7 +28,7 @@ def few_shot_record(
     return plain(
         {
             "about": about,
-            "run": {key: each for key, each in scoring.few.run.items() if key != "seconds"},
+            "run": {key: each for key, each in scoring.few.record.items() if key != "seconds"},
             "classes": scoring.few.classes,
             **headline,
             "differences": _differences(scoring),

@@ -6,7 +6,6 @@ A method is an adapted model (``network``, ``forest``) or one trained on the dra
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 
 from classifier.evaluation import EvaluationError, Predictions, read_predictions
 from classifier.evaluation.comparison import on_the_same_objects
+from finetune.reports.run_files import DrawRecord, Run, read_draws, read_run
 from skyreel.errors import FinetuneError
 
 NETWORK, FOREST, REAL_ONLY, SCRATCH = "network", "forest", "real-only", "scratch"
@@ -39,8 +39,10 @@ class FewShot:
 
     Attributes
     ----------
-    run : dict
-        The settings.
+    run : Run
+        The settings that are used.
+    record : dict
+        All settings.
     methods : tuple of str
         Those that have predictions, the known ones first.
     draws : dict of int to tuple of Tested
@@ -53,7 +55,8 @@ class FewShot:
         Objects without a label, or without an image for some method.
     """
 
-    run: Mapping
+    run: Run
+    record: Mapping
     methods: tuple[str, ...]
     draws: Mapping[int, tuple[Tested, ...]]
     predictions: Mapping[tuple[str, int, int], Predictions]
@@ -117,7 +120,7 @@ def read_few_shot(folder: str | Path) -> FewShot:
         training and a test object.
     """
     folder = Path(folder)
-    run, draws = _read_json(folder / RUN, dict), _read_json(folder / DRAWS, list)
+    (record, run), draws = read_run(folder / RUN), read_draws(folder / DRAWS)
     paths = _paths(folder / PREDICTIONS)
     if not paths:
         raise FinetuneError(f"{folder / PREDICTIONS} holds no predictions. Run finetune again.")
@@ -134,20 +137,9 @@ def read_few_shot(folder: str | Path) -> FewShot:
     found = {name for name, _, _ in predictions}
     methods = [*(n for n in KNOWN if n in found), *sorted(found - set(KNOWN))]
     missing = (*_missing_methods(found), *_missing_predictions(methods, predictions, tested, run))
-    return FewShot(run, tuple(methods), tested, predictions, missing, len(known) - names.size)
-
-
-def _read_json(path, kind):
-    try:
-        found = json.loads(path.read_text())
-        if not isinstance(found, kind):
-            raise ValueError(f"no {kind.__name__}")
-    except (OSError, ValueError) as error:
-        raise FinetuneError(
-            f"{path} is missing or damaged ({getattr(error, 'strerror', None) or error}); give a "
-            "folder that finetune has written."
-        ) from None
-    return found
+    return FewShot(
+        run, record, tuple(methods), tested, predictions, missing, len(known) - names.size
+    )
 
 
 def _paths(folder):
@@ -160,16 +152,11 @@ def _paths(folder):
     return found
 
 
-def _tested(draws, names, path):
+def _tested(draws: list[DrawRecord], names, path):
     by_size: dict[int, list[Tested]] = {}
     for draw in draws:
-        try:
-            k, trial = int(draw["per_class"]), int(draw["trial"])
-            training = draw["training"] if "training" in draw else draw["taught"]  # before 0.2
-            test = draw["test"] if "test" in draw else draw["tested"]
-            trained, tested = (np.array(part).astype(str) for part in (training, test))
-        except (KeyError, TypeError, ValueError):
-            raise FinetuneError(f"{path} is damaged. Run finetune again.") from None
+        k, trial = draw.per_class, draw.trial
+        trained, tested = (np.array(part, dtype=str) for part in (draw.training, draw.test))
         both = np.intersect1d(trained, tested)
         if both.size:
             raise FinetuneError(
@@ -192,7 +179,7 @@ def _missing_methods(found):
 
 
 def _missing_predictions(methods, predictions, tested, run):
-    sizes = sorted({*tested, *(int(k) for k in run.get("per_class", ()))})
+    sizes = sorted({*tested, *(int(k) for k in run.per_class)})
     for name in methods:
         lacking = []
         for k in sizes:

@@ -273,3 +273,11 @@ def test_a_common_length_is_that_nearly_all_of_the_shortest_class_have(small_dat
     cut = Homogenising(registration=False).selection(split, selection)
     assert cut.images == found and cut.band == selection.band
     assert not Homogenising(registration=False, length=False)
+
+
+def test_objects_without_an_image_do_not_shorten_the_others(small_dataset, tmp_path):
+    data = copy_of(small_dataset, tmp_path)
+    before = common_length(DatasetSplit(data, "test"), ImageSelection(images=30))
+    group = zarr.open_group(data)["test"]
+    group["n_epochs"][:20] = 0
+    assert common_length(DatasetSplit(data, "test"), ImageSelection(images=30)) >= before > 1

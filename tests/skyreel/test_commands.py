@@ -273,9 +273,32 @@ def test_outputs_that_cannot_be_written_are_refused(tmp_path):
             check(tmp_path / path)
     check_folder(tmp_path / "data", dataset=True)
     check_folder(tmp_path / "new" / "folder")
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "data"}
     check_file(tmp_path / "new" / "file.csv", suffixes=(".csv",))
     with pytest.raises(UserError, match="make it first"):
         check_file(tmp_path / "new" / "file.csv", in_folder=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("x" * 300, "no file can have this name"), ("a\0b", "no file can have this name")],
+)
+@pytest.mark.parametrize("check", [check_file, check_folder])
+def test_names_that_no_file_can_have_are_refused(tmp_path, check, name, sentence):
+    with pytest.raises(UserError, match=sentence):
+        check(tmp_path / name)
+
+
+def test_a_file_whose_unfinished_name_would_be_too_long_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no file can have this name"):
+        check_file(tmp_path / ("x" * 250 + ".csv"))
+
+
+def test_folders_that_only_seem_writable_are_refused(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere" / "folder")
+    for place in (tmp_path / "link", Path("/proc/1/new")):
+        with pytest.raises(UserError, match="is not a folder that can be written to"):
+            check_folder(place / "inside", "--report")
 
 
 # --- modules of the working folder --------------------------------------------------------------

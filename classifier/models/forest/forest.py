@@ -6,7 +6,7 @@ of trees, which are checked before they are used.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from scipy.stats import norm, rankdata
 from sklearn.ensemble import RandomForestClassifier
 
 from classifier.dataset import DatasetSplit
-from classifier.evaluation import Predictions
+from classifier.evaluation.predictions import Predictions, joined
 from classifier.features.pipeline import FeatureConfig, FeaturePipeline, median_magnitudes
 from classifier.image_selection import ImageSelection
 from classifier.models.forest.growing import probabilities
@@ -134,8 +134,8 @@ class Forest(ShowsCard):
 
     @property
     def bands(self) -> tuple[str, ...]:
-        """The band whose images it uses."""
-        return (self.config.band,)
+        """The bands whose images it uses."""
+        return self.config.bands
 
     @classmethod
     def open(cls, folder: str | Path) -> Forest:
@@ -189,21 +189,33 @@ class Forest(ShowsCard):
         ClassifierError
             No objects, classes that the forest does not have, or damaged files.
         """
+        return joined(self.predict_blocks(split, threads=threads, on_progress=on_progress))
+
+    def predict_blocks(
+        self,
+        split: DatasetSplit,
+        *,
+        threads: int = 1,
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> Iterator[Predictions]:
+        """The same, of one block of objects after another."""
         split.refuse_empty()
-        labels = split.labels_among(self.classes)
+        labels, names = split.labels_among(self.classes), split.object_ids
         pipeline = FeaturePipeline(split, self.config)
         for k in range(1, self.largest + 1):
             self.after(k)
 
         def block(bounds):
-            found = self._predict_block(pipeline, *bounds)
+            rows = slice(*bounds)
+            scores, n_images, magnitude = self._predict_block(pipeline, *bounds)
             on_progress(bounds[1] - bounds[0])
-            return found
+            known = labels[rows], n_images, magnitude, names[rows]
+            return Predictions(self.classes, scores, *known)
 
         with ThreadPoolExecutor(threads) as pool:
-            found = list(pool.map(block, split.blocks()))
-        scores, n_images, magnitude = (np.concatenate(part) for part in zip(*found, strict=True))
-        return Predictions(self.classes, scores, labels, n_images, magnitude, split.object_ids)
+            blocks = list(split.blocks())
+            for first in range(0, len(blocks), 4 * threads):  # no more are kept in memory
+                yield from pool.map(block, blocks[first : first + 4 * threads])
 
     def _predict_block(self, pipeline, first, end):
         curves = pipeline.light_curves(first, end)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from classifier.dataset import DatasetSplit, StampBatch
-from classifier.evaluation import Predictions
-from classifier.evaluation.predictions import sound_only
+from classifier.evaluation.predictions import Predictions, joined, sound_only
 from classifier.features.pipeline import observed_magnitudes, psf_of
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.card_schema import check_choices
@@ -113,7 +112,11 @@ class Network(ShowsCard):
             classes = tuple(str(name) for name in card["classes"])
             assumed = AssumedPsf.of_card(card)
             variants = build_network(
-                card["network"], size_pix=size_pix, n_classes=len(classes), **card["choices"]
+                card["network"],
+                size_pix=size_pix,
+                n_classes=len(classes),
+                n_bands=len(selection.bands),
+                **card["choices"],
             )
         except (KeyError, TypeError, ValueError) as error:
             reason = str(error).split("\n")[0]
@@ -129,8 +132,8 @@ class Network(ShowsCard):
 
     @property
     def bands(self) -> tuple[str, ...]:
-        """The band whose images it uses."""
-        return (self.selection.band,)
+        """The bands whose images it uses."""
+        return self.selection.bands
 
     def selected(self, split: DatasetSplit) -> SelectedSplit:
         """The images of a split that this network is given.
@@ -164,16 +167,26 @@ class Network(ShowsCard):
         ClassifierError
             As `selected`; objects of a class that the network does not have.
         """
+        return joined(self.predict_blocks(split, threads=threads, on_progress=on_progress))
+
+    def predict_blocks(
+        self,
+        split: DatasetSplit,
+        *,
+        threads: int = 1,
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> Iterator[Predictions]:
+        """The same, of one block of objects after another."""
         selected, labels = self.selected(split), split.labels_among(self.classes)
-        psf, found = psf_of(split), []
+        psf, names = psf_of(split), split.object_ids
         for first, end in split.blocks():
             stamps = selected.stamps(first, end)
-            inputs = inputs_of(stamps)
-            known, n_images = sound_only(self.probabilities(inputs), inputs.n_images)
-            found.append((known, n_images, observed_magnitudes(stamps, psf)))
+            inputs = inputs_of(stamps, multiband=self.selection.multiband)
+            scores, n_images = sound_only(self.probabilities(inputs), inputs.n_images)
+            magnitude = observed_magnitudes(stamps, psf)
             on_progress(end - first)
-        scores, n_images, magnitude = (np.concatenate(part) for part in zip(*found, strict=True))
-        return Predictions(self.classes, scores, labels, n_images, magnitude, split.object_ids)
+            known = labels[first:end], n_images, magnitude, names[first:end]
+            yield Predictions(self.classes, scores, *known)
 
     def probabilities(self, inputs: Inputs) -> np.ndarray:
         """Class probabilities (object, image, class), NaN where an object has no image."""
@@ -191,7 +204,9 @@ class Network(ShowsCard):
         for first, end in split.blocks():
             wanted = np.flatnonzero((rows >= first) & (rows < end))
             if wanted.size:
-                inputs = inputs_of(selected.stamps(first, end)).of(rows[wanted] - first)
+                stamps = selected.stamps(first, end)
+                inputs = inputs_of(stamps, multiband=self.selection.multiband)
+                inputs = inputs.of(rows[wanted] - first)
                 found[wanted] = self.last_hidden_states(inputs)
         return Embedding(found, f"hidden state of {n_units} units after the last image")
 
