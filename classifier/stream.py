@@ -8,7 +8,7 @@ does not grow, so a new image costs the same however many came before. Axis orde
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from math import isnan, nan
 from numbers import Real
 from pathlib import Path
@@ -55,7 +55,7 @@ class Conditions:
     read_noise_e: float = nan
 
     def __post_init__(self):
-        for name in (f.name for f in fields(self)):
+        for name in self.__slots__:
             value, may_be_unknown = getattr(self, name), name in _MAY_BE_UNKNOWN
             if is_missing(value) and may_be_unknown:
                 object.__setattr__(self, name, nan)

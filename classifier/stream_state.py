@@ -127,7 +127,7 @@ def read_state(path: str | Path, kept: StreamState, model: Steppable) -> None:
         about = json.loads(str(arrays.pop("about")))
         version, identity = about["format_version"], about["identity"]
         name = about["network" if version == 1 else "model"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ClassifierError(f"{path} is damaged, or not of a stream.") from None
     if version not in (1, FORMAT_VERSION):
         raise ClassifierError(

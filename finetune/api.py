@@ -40,7 +40,7 @@ def ingest(
     size_pix : int, optional
         Rows and columns of a stamp, odd; by default the most common.
     labels : path, optional
-        CSV table of labels.
+        Table of labels: CSV, ECSV, FITS, Parquet or JSON.
     classes : iterable of str
         Classes to keep; by default all.
     quiet : bool

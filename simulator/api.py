@@ -187,7 +187,7 @@ def _exposures_used(simulator: Simulator) -> str:
     for reason, count in simulator.unused_exposures.items():
         unused = reason == "band not in use"
         hint = f" (in use: --profile-set 'cadence.bands={in_use}')" if unused else ""
-        lines.append(f"{count:,} rows left out: {reason}{hint}.")
+        lines.append(f"{count:,} row{'s' if count > 1 else ''} left out: {reason}{hint}.")
     if simulator.julian_dates:
         lines.append(f"{simulator.julian_dates:,} times are Julian dates, converted to MJD.")
     return "".join(f"\n{line}" for line in lines)

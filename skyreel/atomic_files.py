@@ -113,7 +113,7 @@ def claim_folder(
         return
     try:
         found = upgrade(json.loads(marker.read_text()))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ClassifierError(f"{marker} is damaged. Give another --out.") from None
     differing = [
         key

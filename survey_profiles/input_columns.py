@@ -86,9 +86,9 @@ def _arrow_numbers(name, column, quantity):
     if is_text(kind):
         return parsed_numbers(column.to_pylist())
     if quantity == "mjd" and (types.is_timestamp(kind) or types.is_date(kind)):
-        column = column.cast(pa.timestamp("s", tz=getattr(kind, "tz", None)), safe=False)
-        seconds = column.cast(pa.int64()).cast(pa.float64(), safe=False).to_numpy()
-        return seconds / 86400.0 + _MJD_OF_1970
+        column = column.cast(pa.timestamp("us", tz=getattr(kind, "tz", None)), safe=False)
+        micros = column.cast(pa.int64()).cast(pa.float64(), safe=False).to_numpy()
+        return micros / 86400e6 + _MJD_OF_1970
     if types.is_float16(kind) or types.is_null(kind):
         return np.array(column.to_pylist(), dtype=np.float64)
     if not (types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)):

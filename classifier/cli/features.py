@@ -137,8 +137,9 @@ def _check_same(out, table):
     """Refuse to replace a table of other data or settings."""
     try:
         found = json.loads(_record(out).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         found = {}
+    found = found if isinstance(found, dict) else {}
     if any(found.get(key) != value for key, value in table.settings().items()):
         raise ClassifierError(
             f"{out} is not a feature table of these data and settings. Give another --out, or "

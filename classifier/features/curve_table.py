@@ -126,8 +126,11 @@ def _used(table: InputTable) -> Curves:
     for values, what in ((days, "time"), (magnitude, "magnitude"), (error, "error")):
         used.leave_out(np.isnan(values), f"of unknown {what}")
     used.leave_out(error <= 0, "with an error of zero")
-    repeated, objects = _repeated(code, days, error, used.mask)
-    used.leave_out(repeated, f"of a time that its object has twice ({_some(names[objects])})")
+    rows = np.flatnonzero(used.mask)
+    rows = rows[np.lexsort((error[rows], days[rows], code[rows]))]
+    repeated = _repeated(code, days, rows)
+    objects = _some(names[np.unique(code[repeated])])
+    used.leave_out(repeated, f"of a time that its object has twice ({objects})")
     too_long = _too_long(code, days, used.mask, len(names))
     used.leave_out(np.append(too_long, False)[code], f"of objects longer than {LONGEST_DAY:,.0f} d")
     if too_long.any():
@@ -135,8 +138,7 @@ def _used(table: InputTable) -> Curves:
     if not used.mask.any():
         reasons = "; ".join(f"{count:,} {reason}" for reason, count in used.left_out.items())
         raise ClassifierError(f"{table.path}: no row can be used: {reasons}.")
-    rows = np.flatnonzero(used.mask)
-    rows = rows[np.lexsort((days[rows], code[rows]))]
+    rows = rows[used.mask[rows]]
     n_points = np.bincount(code[rows], minlength=len(names))
     points = np.stack([values[rows] for values in (days, magnitude, error)], axis=1)
     n_rows = table.n_rows + table.malformed_rows
@@ -157,14 +159,12 @@ def _days(table):
     return mjd, ()
 
 
-def _repeated(code, days, error, used):
-    """Rows at a time at which their object has a better point, and the objects, first one first."""
-    rows = np.flatnonzero(used)
-    rows = rows[np.lexsort((error[rows], days[rows], code[rows]))]
+def _repeated(code, days, rows):
+    """Rows (a mask) at a time at which their object has a better point; ``rows`` are in order."""
     again = (np.diff(code[rows]) == 0) & (np.diff(days[rows]) == 0)
-    found = np.zeros(len(used), dtype=bool)
+    found = np.zeros(len(code), dtype=bool)
     found[rows[1:][again]] = True
-    return found, np.unique(code[found])
+    return found
 
 
 def _too_long(code, days, used, n_objects):

@@ -154,7 +154,7 @@ class FeatureTable:
             return self._rows(pipeline, curves, index, curves.n_epochs.astype(int))
         longest = int(curves.n_epochs.max(initial=0))
         tables = []
-        for k in range(1, longest + 1):
+        for k in range(1, max(longest, 1) + 1):
             rows = np.flatnonzero(curves.n_epochs >= k)
             tables.append(
                 self._rows(pipeline, curves.of(rows), first + rows, np.full(rows.size, k))
@@ -247,7 +247,7 @@ def read_settings(path: str | Path) -> dict:
     try:
         metadata = pq.read_schema(path).metadata or {}
         return _renamed(json.loads(metadata[_METADATA]))
-    except (OSError, pa.ArrowException, KeyError, ValueError):
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, RecursionError):
         raise ClassifierError(
             f"{path} is not a finished feature file of this program. Give another --out, or "
             "remove it."
@@ -257,7 +257,7 @@ def read_settings(path: str | Path) -> dict:
 def _read_marker(path):
     try:
         return _renamed(json.loads(path.read_text()))
-    except (OSError, ValueError):
+    except (OSError, TypeError, ValueError, RecursionError):
         return None
 
 

@@ -21,7 +21,7 @@ _SAME_CLASS = {
     ),
     "CEP": (
         r"cep|ceph|(classical|delta|type i)?[ _-]?cepheids?( stars?)?|d?cep(s|-fu|-fo|_fu|_fo)?|"
-        r"delta[ _-]?cep(hei)?|\[?classical cep\]?"
+        r"delta[ _-]?cep(hei)?|classical[ _]cep"
     ),
     "EB": (
         r"eb|eb\*?|ea|ew|ec|ed|esd|e|ecl|ebc|ebsd/d|eb/ew|ea/eb|eclipsing([ _-]binar(y|ies))?|"

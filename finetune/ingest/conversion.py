@@ -26,7 +26,7 @@ from simulator.dataset.inputs import input_files
 from simulator.dataset.plan import PACKAGES
 from simulator.dataset.settings import refuse_other_settings
 from simulator.dataset.writer import DatasetWriter
-from skyreel.atomic_files import folder_lock
+from skyreel.atomic_files import folder_lock, interrupts_deferred
 from skyreel.commands import check_folder
 from skyreel.console import Bars, new_console
 from skyreel.errors import IngestError, Interrupted, StoreError
@@ -173,29 +173,38 @@ def write(
     """
     unfinished = out.with_name(out.name + _UNFINISHED)
     _remove_abandoned(unfinished)
-    specs = gathered.specs(real_specs(gathered.reader.extra))
-    writer = DatasetWriter(
-        unfinished,
-        settings=settings,
-        specs=specs,
-        counts={SPLIT: len(gathered.object_ids)},
-        attributes=_attributes(gathered, command, source),
-        n_epochs=max(gathered.n_epochs),
-        size_pix=gathered.size_pix(size_pix),
-        inputs=input_files({"psf_library": gathered.profile.psf.library}),
-        after_failure=_AFTER_FAILURE,
-    )
+    size_pix, attributes = gathered.size_pix(size_pix), _attributes(gathered, command, source)
+    writer = None
     try:
-        with writer, PhotometryFile(out) as photometry:
+        with interrupts_deferred():  # what is made has a writer, and is removed below
+            writer = _writer(gathered, unfinished, size_pix, settings, attributes)
+        with PhotometryFile(out) as photometry:
             _fill(writer, gathered, photometry)
-            if not _is_complete(out, settings):  # unless another process has made it meanwhile
-                photometry.finish()
-                unfinished.rename(out)
+            with interrupts_deferred():
+                if not _is_complete(out, settings):  # another process may have made it meanwhile
+                    photometry.finish()
+                    unfinished.rename(out)
     except OSError as error:
         reason = error.strerror or error
         raise StoreError(f"{out}: cannot be written ({reason}). {_AFTER_FAILURE}") from error
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        if writer is not None:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            writer.close()
+
+
+def _writer(gathered, path, size_pix, settings, attributes):
+    return DatasetWriter(
+        path,
+        settings=settings,
+        specs=gathered.specs(real_specs(gathered.reader.extra)),
+        counts={SPLIT: len(gathered.object_ids)},
+        attributes=attributes,
+        n_epochs=max(gathered.n_epochs),
+        size_pix=size_pix,
+        inputs=input_files({"psf_library": gathered.profile.psf.library}),
+        after_failure=_AFTER_FAILURE,
+    )
 
 
 def _remove_abandoned(unfinished):

@@ -28,6 +28,11 @@ _DOCTORED_COLUMN = "meta_doctored"
 _NO_LABEL = ("", "-", "--", "---", "nan", "none", "null", "n/a")
 _LONGEST_NAME = 200
 _NAMED = 3
+_MOST_RENAMED = 1000
+
+
+def _is_name(text):
+    return len(text) <= _LONGEST_NAME and text.isprintable()
 
 
 @dataclass
@@ -44,7 +49,7 @@ class Labels:
     doctored: set = field(default_factory=set)
     used: set = field(default_factory=set)
     renamed: Counter = field(default_factory=Counter)
-    _contradicting: set = field(default_factory=set)
+    _contradicting: dict[int, str] = field(default_factory=dict)
     _problems: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     _n_problems: Counter = field(default_factory=Counter)
 
@@ -61,9 +66,12 @@ class Labels:
             keys = [name for name in names if name]
             if not keys:
                 self._left_out("have a label and no name", f"line {line}")
-            if any(len(name) > _LONGEST_NAME or not name.isprintable() for name in keys):
+            if not all(map(_is_name, keys)):
                 self._left_out("have no name that can be printed", f"line {line}")
                 keys = []
+        if not _is_name(label):
+            self._left_out("have no class that can be printed", f"line {line}")
+            keys = []
         name = class_of(label)
         for key in keys:
             if isinstance(key, int):
@@ -72,7 +80,7 @@ class Labels:
                 self.by_object.setdefault(key, []).append(name)
             if doctored:
                 self.doctored.add(key)
-        if keys and name != label:
+        if keys and name != label and len(self.renamed) < _MOST_RENAMED:
             self.renamed[label, name] += 1
 
     def _alerts(self, line, text):
@@ -83,9 +91,9 @@ class Labels:
         return []
 
     def _label_alert(self, key, name, line):
-        before = self.by_alert.get(key, name)
+        before = self._contradicting.get(key, self.by_alert.get(key, name))
         if before != name or key in self._contradicting:
-            self._contradicting.add(key)
+            self._contradicting[key] = before
             self.by_alert.pop(key, None)
             what = f"line {line} labels alert {key} both {before} and {name}"
             self._left_out("contradict another; their alerts are unlabelled", what)

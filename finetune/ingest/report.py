@@ -15,6 +15,7 @@ from skyreel.json_io import write_json
 
 _MOST_ROWS = 20
 _NAMED = 3
+_MOST_LETTERS = 120
 
 
 def show(console: Console, gathered: Gathered, out: Path, *, seconds: float) -> None:
@@ -94,8 +95,9 @@ def _unknown_values(gathered):
 
 
 def _short(source):
-    """The last two parts of a path; the record has the whole path."""
-    return "/".join(Path(source).parts[-2:])
+    """The last two parts of a path, cut if long; the record has the whole path."""
+    text = "/".join(Path(source).parts[-2:])
+    return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}..."
 
 
 def write_record(

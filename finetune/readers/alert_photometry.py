@@ -84,7 +84,7 @@ def joined_columns(parts: Iterable[dict[str, np.ndarray]]) -> dict[str, np.ndarr
     last = {
         key: row for row, key in enumerate(zip(when, columns["band"], columns["kind"], strict=True))
     }
-    rows = np.array(list(last.values()))
+    rows = np.array(list(last.values()), dtype=np.intp)
     rows = rows[np.argsort(columns["mjd"][rows], kind="stable")]
     return {name: values[rows] for name, values in columns.items()}
 

@@ -104,7 +104,7 @@ def _next_header(stream):
     try:
         return _header_of(block)
     except tarfile.HeaderError:
-        stream.search()
+        stream.search(block[1:])
         return SequenceError("a header of the archive is damaged; what belongs to it is lost.")
 
 
@@ -152,21 +152,27 @@ class _Stream:
                 raise SequenceError("it is cut short.")
             size -= passed
 
-    def search(self):
-        """Move to the next block that is a header, or to the end."""
+    def search(self, behind=b""):
+        """Move to the next header, or to the end; ``behind`` is what was read already.
+
+        Anywhere, because inserted or lost bytes shift the blocks.
+        """
+        tail = behind
         while chunk := self.read(_CHUNK_BYTES):
-            at = chunk.find(MAGIC)
+            window = tail + chunk
+            at = window.find(MAGIC)
             while at >= 0:
                 start = at - MAGIC_AT
-                if start >= 0 and start % _BLOCK == 0 and self._is_header(chunk, start):
-                    self._ahead = chunk[start:] + self._ahead
+                if 0 <= start <= len(window) - _BLOCK and self._is_header(window, start):
+                    self._ahead = window[start:] + self._ahead
                     return
-                at = chunk.find(MAGIC, at + 1)
+                at = window.find(MAGIC, at + 1)
+            tail = window[1 - _BLOCK :]
 
     @staticmethod
-    def _is_header(chunk, start):
+    def _is_header(window, start):
         try:
-            _header_of(chunk[start : start + _BLOCK])
+            _header_of(window[start : start + _BLOCK])
         except tarfile.HeaderError:
             return False
         return True

@@ -6,9 +6,11 @@ Splits follow each other; objects without a name are called by split and number.
 
 from __future__ import annotations
 
+import shutil
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 import numpy as np
 
@@ -37,8 +39,9 @@ class ZarrDataset:
         """Files of the data set at ``path``; UserError if it is none that can be used."""
         self.path, stored = Path(path), Path(path)
         if is_v2(stored):
-            self._copy = TemporaryDirectory(prefix="skyreel-zarr-v2-")
-            stored = converted(stored, Path(self._copy.name, "copy.zarr"))
+            folder = mkdtemp(prefix="skyreel-zarr-v2-")
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            stored = converted(stored, Path(folder, "copy.zarr"))
         root = open_dataset(stored)
         self._splits = [DatasetSplit(stored, name) for name in SPLITS if name in root]
         if not self._splits:

@@ -126,7 +126,7 @@ class _Group(_Part):
 
 
 class _Input(BaseModel):
-    file: str | None = None
+    file: Annotated[str, Field(pattern=r"^inputs/[^/]+/[^/]+$")] | None = None
     sha256: str | None = None
 
 
@@ -259,6 +259,9 @@ def read_layout(path: Path) -> Layout:
         if len(set(attributes[names])) < len(attributes[names]):
             raise SimulationError(f"{path / FILE} is damaged: {names} has a name twice.")
     splits = {name: _split(path / name) for name in SPLITS if (path / name).is_dir()}
+    named = [name for name, arrays in splits.items() if "object_id" in arrays]
+    if attributes.get("kind") == "real" and len(named) < len(splits):
+        raise SimulationError(f"{path} lacks the array object_id, which real sequences have.")
     return Layout(path, attributes, splits)
 
 

@@ -230,8 +230,9 @@ def test_data_without_any_usable_image_are_refused(
     assert run(monkeypatch, "classify", *arguments, "--model", model) == 2
     assert run(monkeypatch, "classify", *arguments, "--model", "hits-compact") == 2
     assert run(monkeypatch, "features", *arguments, "--split", "test") == 2
+    assert run(monkeypatch, "features", *arguments, "--split", "test", "--every") == 2
     errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 3 and all("none of 70 objects has an image" in e for e in errors)
+    assert len(errors) == 4 and all("none of 70 objects has an image" in e for e in errors)
     assert not list(tmp_path.glob("out*"))
 
 

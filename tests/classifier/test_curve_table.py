@@ -1,5 +1,7 @@
 """Features of a user's own table of light curves."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,6 +12,7 @@ from astropy.time import Time
 from classifier.features import features_of
 from classifier.features.curve_table import curve_features, read_curves, write_curve_features
 from skyreel.errors import ClassifierError
+from tests.helpers.running import run
 
 
 @pytest.fixture
@@ -217,3 +220,29 @@ def test_units_of_ecsv_are_converted(tmp_path):
 def test_names_are_printed_without_control_characters(tmp_path):
     found = curves_of(tmp_path, HEADER + '"\x1b[31m[b]\nx",57000,,0.1\na,57000,20,0.1\n')
     assert r"\x1b[31m[b]\nx" in found.summary()
+
+
+@pytest.mark.parametrize("given", ["csv", "ecsv", "parquet"])
+@pytest.mark.parametrize("out", ["csv", "ecsv", "parquet", "fits"])
+def test_every_format_works_from_the_command(monkeypatch, tmp_path, capsys, given, out):
+    path, written = tmp_path / f"[a] #%41.{given}", tmp_path / f"f.{out}"
+    columns = [["007", "8"], [57000.0, 57001.0], [20.0, 99.0], [0.1, 0.1]]
+    table = Table(columns, names=("object", "mjd", "magnitude", "error"))
+    if given == "parquet":
+        pq.write_table(pa.table({name: table[name].tolist() for name in table.colnames}), path)
+    else:
+        table.write(path, format=f"ascii.{given}")
+    assert run(monkeypatch, "features", "--curves", path, "--out", written) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 of 2 rows are left out: 1 of unknown magnitude." in said
+    assert "No point to use: 8; their features are NaN." in said
+    record = json.loads((tmp_path / f"f.{out}.json").read_text())
+    assert record["left_out"] == {"of unknown magnitude": 1}
+    assert record["objects_without_points"] == ["8"] and record["objects"] == 2
+    if out == "parquet":
+        names = pq.read_table(written)["object"].to_pylist()
+    else:
+        kinds = {"csv": "ascii.csv", "ecsv": "ascii.ecsv", "fits": "fits"}
+        text = {"converters": {"object": str}} if out == "csv" else {}
+        names = list(Table.read(written, format=kinds[out], **text)["object"])
+    assert names == ["007", "8"]

@@ -356,3 +356,17 @@ def test_the_summary_fits_a_terminal():
     assert "38 objects, 1 without a label left out, 1 without an image left out" in text
     for name in ("accuracy", "mean recall", "Brier score", "recall_SN", "±"):
         assert name in text
+
+
+@pytest.mark.parametrize("labels", [[0] * 5, [0, 1, 2, 3, -1], [2], [0] * 12])
+def test_few_objects_one_class_or_no_magnitude_make_a_report_all_the_same(tmp_path, labels):
+    n = len(labels)
+    predictions = replace(made_up(n=n, labels=labels), magnitude=np.full(n, np.nan))
+    evaluation = evaluate(predictions)
+    write_report(evaluation, tmp_path, "few", predictions=predictions)
+    found = json.loads((tmp_path / "evaluation.json").read_text())
+    known = sum(label >= 0 for label in labels)
+    assert found["n_objects"] == known and found["n_unlabelled"] == n - known
+    assert found["n_without_magnitude"] == known and found["magnitude_bins"] == []
+    absent = [CLASSES[k] for k in range(len(CLASSES)) if k not in labels]
+    assert all(found["summary"][f"recall_{name}"]["value"] is None for name in absent)

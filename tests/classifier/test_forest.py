@@ -15,7 +15,13 @@ from sklearn.metrics import recall_score
 from classifier.dataset import DatasetSplit
 from classifier.features.pipeline import FeaturePipeline
 from classifier.image_selection import IMAGES_BEFORE_ALERT
-from classifier.models.forest.forest import Forest, forest_path, read_forest, save_forest
+from classifier.models.forest.forest import (
+    Forest,
+    forest_path,
+    normal_ranks,
+    read_forest,
+    save_forest,
+)
 from classifier.models.forest.growing import (
     Sample,
     Shape,
@@ -300,3 +306,15 @@ def test_random_forests_accept_what_features_may_be():
     features = np.array([[np.nan, 3e38], [1, -3e38], [np.nan, 0], [2, 1]], dtype=np.float32)
     forest = RandomForestClassifier(5, random_state=0).fit(features, [0, 1, 0, 1])
     assert np.isfinite(forest.predict_proba(features)).all()
+
+
+def test_a_feature_that_is_never_known_is_not_used_and_makes_no_map():
+    rng = np.random.default_rng(7)
+    features = np.c_[np.full(30, np.nan), rng.normal(size=(30, 2))].astype(np.float32)
+    forest = grown(Sample(features, np.repeat([0, 1, 2], 10)), Shape(5, 4), seed=0, threads=1)
+    assert forest.feature_importances_[0] == 0
+    found = probabilities(forest, np.full((2, 3), np.nan, dtype=np.float32), 4)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
+    ranks = normal_ranks(features)
+    assert (ranks[:, 0] == 0).all() and np.isfinite(ranks).all()
+    assert (normal_ranks(np.full((5, 3), np.nan)) == 0).all()

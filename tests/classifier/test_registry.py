@@ -64,6 +64,8 @@ def test_the_identity_covers_numbers_and_cards_of_subfolders_and_nothing_else(tm
     found.append(model_identity(tmp_path, CARD_0_1))
     (inner / CARD).write_text(json.dumps({**CARD_0_1, "survey": "ztf"}))
     found.append(model_identity(tmp_path, CARD_0_1))
+    (tmp_path / "forest_01.skops").write_bytes(b"trees")
+    found.append(model_identity(tmp_path, CARD_0_1))
     (inner / "weights.npz").rename(tmp_path / "weights.npz")
     found.append(model_identity(tmp_path, CARD_0_1))
-    assert len(set(found)) == 4
+    assert len(set(found)) == 5

@@ -52,9 +52,9 @@ def test_every_profile_key_has_a_meaning(reference):
 
 def test_ranges_and_units_of_profile_keys_come_from_the_schema(reference):
     text = "\n".join(reference.profile_keys()).replace("\u00a0", " ")
-    assert "| `pixel_scale_arcsec` | number > 0, ≤ 30 | arcsec/pixel |" in text
+    assert "| `pixel_scale_arcsec` | number ≥ 0.001, ≤ 30 | arcsec/pixel |" in text
     assert "| `latitude_deg` | number ≥ -90, ≤ 90 | deg |" in text
-    assert "| `gain_e_per_adu` | number > 0 | electron/ADU | required |" in text
+    assert "| `gain_e_per_adu` | number ≥ 1e-06, ≤ 1e+06 | electron/ADU | required |" in text
     assert "`moffat` or `kolmogorov` or `library`" in text
 
 

@@ -3,6 +3,11 @@
 import errno
 import gzip
 import os
+import random
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -306,3 +311,53 @@ def test_names_that_are_no_text_or_look_like_markup_are_handled(monkeypatch, tmp
     assert ingest(monkeypatch, "in") == 0
     assert open_dataset(tmp_path / "in.zarr")["test"]["object_id"][0] == "caf?[b]"
     assert "[/b]?.fits" in capsys.readouterr().out
+
+
+SCRIPT = """
+import sys
+sys.argv = ["ingest", "--from", "hits", sys.argv[1], "--out", "d.zarr", "--quiet"]
+from finetune.ingest import conversion
+from simulator.dataset import writer
+writer._MAX_SHARD_OBJECTS = 64
+from skyreel.cli import ingest
+print("ready", flush=True)
+ingest()
+"""
+
+
+def contents(folder):
+    """Bytes of every file, without the record of the run, which holds its duration."""
+    files = (f for f in folder.rglob("*") if f.is_file() and f.name != "d.zarr.json")
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
+)
+def test_stopped_at_random_moments_and_run_again_it_ends_with_the_same_bytes(
+    tmp_path, number, code
+):
+    for k in range(40):
+        write_cube(tmp_path / f"in/{k:03d}.fits")
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    command = [sys.executable, "-c", SCRIPT, tmp_path / "in"]
+    for folder in (whole, stopped):
+        folder.mkdir()
+    start = time.monotonic()
+    subprocess.run(command, cwd=whole, check=True, stdout=subprocess.DEVNULL)
+    seconds, moments, codes = time.monotonic() - start, random.Random(3), []
+    for _ in range(4):
+        process = subprocess.Popen(
+            command, cwd=stopped, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        process.stdout.readline()
+        time.sleep(moments.uniform(0, 0.8) * seconds)
+        process.send_signal(number)
+        process.communicate(timeout=60)
+        codes.append(process.returncode)
+        if process.returncode == code and number != signal.SIGKILL:
+            assert not list(stopped.iterdir())
+    assert set(codes) <= {code, -number, 0} and set(codes) != {0}
+    subprocess.run(command, cwd=stopped, check=True, stdout=subprocess.DEVNULL)
+    assert contents(stopped) == contents(whole)

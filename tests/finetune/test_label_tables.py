@@ -197,6 +197,7 @@ def test_bad_rows_are_left_out_and_counted(tmp_path):
         (b"object,label\n \t,SN\n,SN\n", "2 rows have a label and no name"),
         (b"object,label\n" + b"x" * 300 + b",SN\n", "have no name that can be printed"),
         (b"object,label\n\x1b[31mred,SN\n", "have no name that can be printed"),
+        (b"object,label\na,\x1b[31mSN\n", "have no class that can be printed"),
         (b"[" * 100_000, "no table in JSON"),
         (b'{"object": 1, "label": [1, 2]}', "no table in JSON"),
         (b"[1, 2]", "no table in JSON"),

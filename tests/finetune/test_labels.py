@@ -1,6 +1,7 @@
 """Labels out of a table, and data sets read again with others."""
 
 import json
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -226,7 +227,8 @@ def test_a_chunk_that_is_damaged_is_named(monkeypatch, tmp_path, capsys):
     chunk.write_bytes(b"no chunk")
     options = ("--from", "zarr", "--out", tmp_path / "x.zarr", "--quiet")
     assert ingest(monkeypatch, out, *options) == 2
-    assert "objects 0 to 0 are damaged" in capsys.readouterr().err
+    assert "objects 0 to 0" in (error := capsys.readouterr().err)
+    assert "airmass is damaged" in error
 
 
 @pytest.mark.parametrize(
@@ -244,7 +246,7 @@ def test_an_input_that_is_no_data_set_is_named(
     write_cube(tmp_path / "in/a.fits")
     for name in ("in.zarr", "lacking.zarr"):
         assert ingest(monkeypatch, tmp_path / "in", "--out", tmp_path / name, "--quiet") == 0
-    del open_root(tmp_path / "lacking.zarr")["test"]["zero_point_mag"]
+    shutil.rmtree(tmp_path / "lacking.zarr" / "test" / "zero_point_mag")
     options = ("--from", "zarr", "--out", tmp_path / "x.zarr", *options)
     assert ingest(monkeypatch, tmp_path / path, *options) == 2
     error = capsys.readouterr().err

@@ -48,6 +48,14 @@ def test_members_behind_a_damaged_header_are_read(tmp_path, members):
         assert any("a header of the archive is damaged" in reason for reason in reasons)
 
 
+def test_inserted_bytes_cost_no_member_behind_them(tmp_path, members):
+    content, starts = archive_of(tmp_path, members)
+    for at in (starts[1] + 700, starts[2] - 1):
+        found, reasons = read_bytes(tmp_path, content[:at] + b"inserted" + content[at:])
+        assert {"ZTF0", "ZTF2", "ZTF3"} <= found
+        assert any("a header of the archive is damaged" in reason for reason in reasons)
+
+
 def test_a_size_that_is_far_too_large_costs_its_member_alone(tmp_path, members):
     content, starts = archive_of(tmp_path, members)
     header = bytearray(content[starts[1] : starts[1] + BLOCK])

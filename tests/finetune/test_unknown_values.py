@@ -231,6 +231,15 @@ def test_a_history_that_is_none_costs_no_packet(tmp_path, rows):
     assert alert.photometry["kind"].tolist() == ["alert"]
 
 
+def test_packets_without_any_known_flux_are_read(tmp_path):
+    packets = [rubin_packet(1, psfFlux=float("nan")), rubin_packet(2, psfFlux=float("inf"))]
+    write_packets(tmp_path / "a.avro", *packets)
+    reader = RubinAlerts()
+    (found,) = reader.read(reader.files(tmp_path / "a.avro"), load_profile("lsst"))
+    assert len(found.images) == 2 and found.photometry["mjd"].size == 0
+    assert np.isnan(found.epochs["published_flux_adu"]).all()
+
+
 def test_an_mjd_in_place_of_a_jd_is_taken_as_one(tmp_path):
     jd = 2459000.7
     packet = ztf_packet("ZTF1", jd=jd - 2400000.5, candid=candid_of(jd))

@@ -1,4 +1,7 @@
-"""Avro files of ZTF packets: bytes, blocks, fields and cutouts mutated; the others must be read."""
+"""Avro files of ZTF and Rubin packets with bytes, blocks, fields and cutouts mutated.
+
+The packets that are whole must be read.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import NamedTuple
 import fastavro
 import numpy as np
 
-from tests.helpers.alert_packets import packed, random_image, stamp, ztf_packet
+from tests.helpers.alert_packets import packed, random_image, rubin_packet, stamp, ztf_packet
 from tests.helpers.fuzzing import ODD_NUMBERS, ODD_TEXTS, mutated
 from tests.helpers.ingest_fuzzing import fault_of, run_ingest
 
@@ -26,36 +29,68 @@ ANY_TYPE = ["null", "boolean", "long", "double", "string", "bytes"]
 class Case(NamedTuple):
     """A file, and the names of the objects that are whole in it."""
 
+    survey: str
     path: Path
     expected: set[str]
 
 
-def prepare(folder: Path) -> list[dict]:
-    """Packets: the real ones where they are at hand, else ones made up."""
+def prepare(folder: Path) -> dict[str, list[dict]]:
+    """Packets by survey: the real ones where they are at hand, else ones made up."""
     data = os.environ.get("SKYREEL_DATA")
-    if not data:
-        small = {n: stamp(random_image(1, 21)) for n in ("Science", "Template", "Difference")}
-        return [
+    if data:
+        files = {"ztf": "ztf/alerts.avro", "rubin": "lsst/alerts.avro"}
+        return {survey: _first_packets(Path(data, file)) for survey, file in files.items()}
+    small = {n: stamp(random_image(1, 21)) for n in ("Science", "Template", "Difference")}
+    history = [{"midpointMjdTai": 61000.5, "band": "r", "psfFlux": 1.5, "psfFluxErr": 2.5}]
+    return {
+        "ztf": [
             ztf_packet(f"ZTF{i}", jd=2459000.7 + i, cutouts=small, history=[{}], forced=[{}])
             for i in range(8)
-        ]
-    with open(Path(data, "ztf/alerts.avro"), "rb") as file:
+        ],
+        "rubin": [
+            rubin_packet(i, diaObjectId=70 + i, history=history, forced=history)
+            for i in range(1, 9)
+        ],
+    }
+
+
+def _first_packets(path):
+    with open(path, "rb") as file:
         return [packet for packet, _ in zip(fastavro.reader(file), range(60), strict=False)]
 
 
-def make(base: list[dict], rng: Random, folder: Path) -> tuple[str, Case]:
+def _name(packet):
+    if "objectId" in packet:
+        return packet["objectId"]
+    source = _source(packet)
+    names = (source.get(name) for name in ("diaObjectId", "ssObjectId"))
+    return str(next(filter(None, names), None) or _alert_id(packet))
+
+
+def _source(packet):
+    return packet.get("candidate") or packet.get("diaSource") or packet["meta"]
+
+
+def _alert_id(packet):
+    return _source(packet).get("diaSourceId") or packet["diaSourceId"]
+
+
+def make(base: dict[str, list[dict]], rng: Random, folder: Path) -> tuple[str, Case]:
     """A file with one thing wrong."""
-    packets = [copy.deepcopy(p) for p in rng.sample(base, 3)]
-    if len({p["objectId"] for p in packets}) < 3:
+    survey = rng.choice(list(base))
+    packets = [copy.deepcopy(p) for p in rng.sample(base[survey], 3)]
+    if len(set(map(_name, packets))) < 3:
         packets = packets[:1]
     how = rng.choice(["bytes", "block", "field", "field", "cutout", "cutout"])
     number = rng.randrange(len(packets))
-    whole = {p["objectId"] for i, p in enumerate(packets) if i != number}
+    whole = {_name(p) for i, p in enumerate(packets) if i != number}
     if how == "field":
         _change_fields(packets[number], rng)
     elif how == "cutout":
         name = rng.choice(["Science", "Science", "Template", "Difference"])
-        packets[number][f"cutout{name}"] = {"fileName": "a", "stampData": _odd_cutout(rng)}
+        cutout = _odd_cutout(rng)
+        packed_cutout = {"fileName": "a", "stampData": cutout} if survey == "ztf" else cutout
+        packets[number][f"cutout{name}"] = packed_cutout
     content = packed(packets, rng.choice(CODECS), _loose_schema(packets))
     if how == "bytes":
         _, content = mutated(rng, content)
@@ -65,13 +100,13 @@ def make(base: list[dict], rng: Random, folder: Path) -> tuple[str, Case]:
         content = _with_damaged_block(content, number, rng)
     path = folder / "a.avro"
     path.write_bytes(content)
-    return how, Case(path, whole)
+    return f"{how} {survey}", Case(survey, path, whole)
 
 
-def check(base: list[dict], case: Case, folder: Path) -> str | None:
+def check(base: dict[str, list[dict]], case: Case, folder: Path) -> str | None:
     """Read the file; every whole object must be there."""
     try:
-        out = run_ingest("ztf", case.path, folder)
+        out = run_ingest(case.survey, case.path, folder)
     except ValueError:
         if case.expected:
             return f"lost {sorted(case.expected)}"
@@ -80,8 +115,8 @@ def check(base: list[dict], case: Case, folder: Path) -> str | None:
 
 
 def _change_fields(packet, rng):
-    rows = [packet, *[packet["candidate"]] * 6]
-    for name in ("prv_candidates", "fp_hists"):
+    rows = [packet, *[_source(packet)] * 6]
+    for name in ("prv_candidates", "fp_hists", "prvDiaSources", "prvDiaForcedSources"):
         rows += [row for row in packet.get(name) or () if isinstance(row, dict)][:2]
     for _ in range(rng.choice([1, 1, 2, 4])):
         row = rng.choice(rows)

@@ -15,7 +15,7 @@ from classifier.models.ensemble import NETWORK, save_ensemble
 from classifier.models.forest.extra_trees import TreeTrainingSet
 from classifier.models.forest.training import ForestOptions, ForestTraining
 from classifier.models.registry import open_model
-from tests.helpers import datasets
+from tests.helpers.datasets import make as make_dataset
 from tests.helpers.fuzzing import CANARY, ODD_NUMBERS, ODD_TEXTS, mutated
 from tests.helpers.running import untrained
 
@@ -28,7 +28,7 @@ ODD = (
 
 
 def prepare(folder):
-    datasets.make(folder / "d.zarr")
+    make_dataset(folder / "d.zarr")
     split = DatasetSplit(folder / "d.zarr", "test")
     options = ForestOptions(images=IMAGES, trees=3, depth=4)
     ForestTraining(folder / "d.zarr", folder / "forest", options, threads=1).run()
@@ -114,7 +114,8 @@ def _array(rng, path):
 def _changed(rng, array):
     if array.dtype.names:
         array, name = array.copy(), rng.choice(array.dtype.names)
-        array[name][rng.randrange(len(array))] = rng.choice([-1, -2, 0, 10**6])
+        odd = np.array(rng.choice([-1, -2, 0, 10**6]))
+        array[name][rng.randrange(len(array))] = odd.astype(array.dtype[name])
         return array
     if array.size and array.dtype.kind in "iuf" and rng.random() < 0.6:
         array, odd = array.copy(), rng.choice(ODD_NUMBERS)

@@ -328,3 +328,15 @@ def test_resampling_lowers_the_variance_and_correlates_neighbours_as_its_weights
     across_rows = along[0][middle] * along[1][middle + 1]
     assert abs(np.mean(out[1:] * out[:-1]) - across_rows) < SIGMAS * error
     assert across_columns > 5 * error
+
+
+@pytest.mark.parametrize(
+    "shift", [(-2.5, 0.0), (2.0, 0.0), (0.0, 3.0), (0.0, -2.01), (np.nan, 0.0)]
+)
+def test_a_shift_beyond_the_margin_reads_no_foreign_memory(shift):
+    order, size = 3, 9
+    wide, out = np.ones((size + 2 * order + 2,) * 2), np.empty((size, size))
+    shift_stamp(out, wide, -2.0, 1.99, order)
+    assert np.isfinite(out).all()
+    with pytest.raises(ValueError, match="beyond the margin"):
+        shift_stamp(out, wide, *shift, order)

@@ -178,6 +178,15 @@ def test_profiles_of_data_sets_without_copies_are_read_where_the_library_is_gone
         simulator_of(old)
 
 
+def test_a_data_set_of_an_earlier_simulator_says_so(original, tmp_path):
+    path = tmp_path / "d.zarr"
+    shutil.copytree(original / "d.zarr", path)
+    edited(path, lambda attributes: attributes["settings"]["versions"].pop("simulated_values"))
+    open_dataset(path)["train"]["images"][0]
+    with pytest.raises(SimulationError, match=r"values of version 1, now 2.*: host galaxies .* by"):
+        regenerate(path, [0])
+
+
 def test_large_input_files_are_refused_and_large_folders_stay_where_they_are(tmp_path, monkeypatch):
     (tmp_path / "templates").mkdir()
     (tmp_path / "templates" / "a.dat").write_bytes(b"12345")

@@ -199,7 +199,7 @@ def test_tables_of_exposures_work_from_the_command(monkeypatch, tmp_path, capsys
     path = exposures_as(tmp_path, kind)
     arguments = ["--survey", "hits", "--out", tmp_path / "d.zarr", "--exposures", path]
     assert simulate(monkeypatch, *arguments, *QUICK[:-1]) == 0
-    assert "1 rows left out: airmass unknown." in capsys.readouterr().out
+    assert "1 row left out: airmass unknown." in capsys.readouterr().out
     assert open_dataset(tmp_path / "d.zarr")["train"]["n_epochs"][:].tolist() == [23] * 28
     record = json.loads((tmp_path / "d.zarr.json").read_text())["runs"][0]["exposures"]
     assert record == {"pointings": 1, "left_out": {"airmass unknown": 1}, "julian_dates": 0}
@@ -213,4 +213,4 @@ def test_a_rubin_schedule_works_from_the_command(monkeypatch, tmp_path, capsys):
     path = opsim(tmp_path, visits)
     arguments = ["--survey", "lsst", "--out", tmp_path / "d.zarr", "--exposures", path]
     assert simulate(monkeypatch, *arguments, *QUICK[:-1]) == 0
-    assert "1 rows left out: fiveSigmaDepth unknown." in capsys.readouterr().out
+    assert "1 row left out: fiveSigmaDepth unknown." in capsys.readouterr().out

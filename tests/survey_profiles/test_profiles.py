@@ -11,8 +11,9 @@ import pytest
 from pydantic import ValidationError
 
 from simulator import Options, Simulator
-from survey_profiles import Profile, ProfileError, load_profile, profile_names
+from survey_profiles import Profile, ProfileError, load_profile, observing_conditions, profile_names
 from survey_profiles.depth import m5_mag
+from survey_profiles.loading import profile_text
 from survey_profiles.sources import flat_items, holds_number, source_of, unsourced_keys
 
 SURVEYS = ("hits", "lsst", "ztf")
@@ -269,3 +270,83 @@ def test_m5_gives_the_depths_of_a_schedule_of_rubin(real_data):
     residual = [depth - lsst_depth(bands[band], *rest) for band, *rest, depth in visits]
     assert len(residual) == 100
     assert np.abs(residual).max() < 0.001
+
+
+@pytest.mark.parametrize(
+    ("survey", "key", "value"),
+    [
+        ("lsst", "cadence.season.season_day", 1e9),
+        ("lsst", "cadence.field_radius_deg", 1e6),
+        ("lsst", "cadence.footprint.ra_deg", [-1e6, 1e6]),
+        ("lsst", "cadence.season.pair_gap_min", [1e-6, 1e9]),
+        ("hits", "weather.night_scatter_mag", 50),
+        ("hits", "weather.exposure_scatter_mag", 1e10),
+        ("hits", "weather.cloud_loss_mean_mag", 100),
+        ("hits", "bands.g.moonlight_factor", 1e300),
+        ("hits", "bands.g.zero_point_mag", -5),
+        ("hits", "bands.g.exposure_time_s", 1e9),
+        ("hits", "camera.gain_e_per_adu", 1e30),
+        ("hits", "camera.read_noise_e", 1e20),
+        ("hits", "camera.dark_current_e_per_s", 1e30),
+        ("hits", "field.neighbours_per_arcmin2", 1e6),
+        ("hits", "seeing.zenith_fwhm_arcsec", [1e-5, 1.0]),
+    ],
+)
+def test_numbers_of_no_survey_are_refused(survey, key, value):
+    found = problems_of({key: value}, survey)
+    assert any(name.startswith(key) for name in found)
+
+
+def test_positions_and_resampling_that_do_not_go_together_are_refused():
+    far = {"psf.position_jitter_pix": 2, "psf.position_offset_pix": [0.5, -1]}
+    assert load_profile("hits", far).psf.largest_offset_pix == 3
+    found = problems_of({**far, "psf.lanczos_order": 3})
+    assert "below 2 pixels where lanczos_order is above 0, not 3" in found["psf"]
+
+
+def test_a_season_of_too_many_visits_is_refused():
+    found = problems_of(
+        {
+            "cadence.season.season_day": 366,
+            "cadence.season.window_day": 366,
+            "cadence.season.blocks": [{"bands": ["g"] * 20}],
+        },
+        "lsst",
+    )
+    assert "at most 4,000 planned visits in window_day" in found["cadence.season"]
+
+
+def test_a_byte_order_mark_changes_nothing(tmp_path):
+    path = tmp_path / "survey.toml"
+    path.write_text(profile_text("hits"), encoding="utf-8-sig")
+    assert load_profile(path) == load_profile("hits")
+    assert profile_text(path) == profile_text("hits")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a = " + "[" * 5000, "invalid TOML"),
+        ("a = " + "9" * 5000, "invalid TOML"),
+        ("#" * 2**22 + "\n", "4,194,305 bytes; allowed: 4,194,304"),
+    ],
+)
+def test_text_that_python_cannot_parse_is_refused(tmp_path, text, found):
+    (tmp_path / "survey.toml").write_text(text)
+    with pytest.raises(ProfileError, match=found):
+        load_profile(tmp_path / "survey.toml")
+
+
+def test_a_timetable_that_gives_no_field_is_given_up_early(monkeypatch):
+    rounds = []
+    monkeypatch.setattr(
+        observing_conditions,
+        "_draw_round",
+        lambda profile, seed, attempt, count: (
+            rounds.append(attempt)
+            or ({"mjd": np.full((count, 1), np.nan)}, np.zeros(count, dtype=int))
+        ),
+    )
+    with pytest.raises(ProfileError, match="0 of 50 drawn fields"):
+        observing_conditions.draw_pointings(load_profile("hits"), 1, 10)
+    assert len(rounds) == 5

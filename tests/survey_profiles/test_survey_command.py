@@ -30,12 +30,21 @@ def test_show_prints_every_key_with_its_source(survey):
         assert text in result.stdout
 
 
-@pytest.mark.parametrize("flag", ["--out", "--plot"])
-def test_show_draws_a_plot(tmp_path, flag):
-    path = tmp_path / "hits.png"
+@pytest.mark.parametrize(
+    ("flag", "suffix", "start"),
+    [
+        ("--out", "png", PNG),
+        ("--plot", "png", PNG),
+        ("--out", "pdf", b"%PDF"),
+        ("--out", "svg", b"<?xml"),
+        ("--out", "jpg", b"\xff\xd8"),
+    ],
+)
+def test_show_draws_a_plot(tmp_path, flag, suffix, start):
+    path = tmp_path / f"hits.{suffix}"
     result = run("show", "hits", flag, path, "--pointings", 40)
     assert result.exit_code == 0 and f"wrote {path}" in result.stdout
-    assert path.read_bytes().startswith(PNG)
+    assert path.read_bytes().startswith(start)
 
 
 @pytest.mark.parametrize("target", ["no_such_folder/x.png", "x.docx", "."])
