@@ -163,7 +163,7 @@ def classify(
     console = new_console(quiet)
     for note in check_fit(str(model), opened, chosen, any_survey=any_survey):
         console.print(f"Note: {note}")
-    return predict_split(opened, chosen, out, report, cores, console)
+    return predict_split(opened, chosen, out, report, cores, console).loaded()
 
 
 def compare(

@@ -51,7 +51,9 @@ class PackedWeights:
     def of(self, rows: np.ndarray) -> np.ndarray:
         """Weights (object, 1 + n_bootstrap) of some of the objects, as float64."""
         packed = self._packed[rows]
-        both = np.stack([packed & _LARGEST, packed >> 4], axis=2).reshape(len(packed), -1)
+        both = np.stack([packed & 0xF, packed >> 4], axis=2).reshape(
+            len(packed), 2 * packed.shape[1]
+        )
         found = both[:, : self._n_columns].astype(np.float64)
         for column, weights in self._larger.items():
             found[:, column] = weights[rows]

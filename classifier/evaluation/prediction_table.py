@@ -6,7 +6,7 @@ An object without images has one row, with ``n_images`` 0 and no probabilities.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -75,8 +75,8 @@ def read_predictions(path: str | Path) -> Predictions:
         return _checked_predictions(path, _read(path, file.read, file.schema_arrow.names), classes)
 
 
-def row_groups(path: str | Path) -> Iterator[Predictions]:
-    """The predictions of each row group of a file.
+def row_groups(path: str | Path, groups: Iterable[int] | None = None) -> Iterator[Predictions]:
+    """The predictions of each row group of a file, or of some ``groups``.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def row_groups(path: str | Path) -> Iterator[Predictions]:
     with _opened(path) as (file, about):
         classes = tuple(about.classes)
         _check_columns(path, file, classes)
-        for k in range(file.num_row_groups):
+        for k in range(file.num_row_groups) if groups is None else groups:
             table = _read(path, partial(file.read_row_group, k), file.schema_arrow.names)
             yield _checked_predictions(path, table, classes)
 

@@ -121,6 +121,10 @@ class Predictions:
             rows = np.arange(first, min(first + _BLOCK_OBJECTS, len(self)))
             yield rows, self.probabilities[rows]
 
+    def loaded(self) -> Predictions:
+        """The same; predictions in a file are read as a whole."""
+        return self
+
     def with_classes(self, classes: tuple[str, ...]) -> Predictions:
         """The same predictions with their classes in another order."""
         order = [self.classes.index(name) for name in classes]

@@ -106,13 +106,17 @@ class StoredPredictions:
 
     def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Rows (object,) of these predictions and their probabilities (object, image, class)."""
-        first, order = 0, list(self.class_order)
-        for end, part in zip(self.ends, row_groups(self.path), strict=True):
-            rows = self.row[first:end]
-            used = rows >= 0
-            first = end
-            if used.any():
-                yield rows[used], part.probabilities[used][..., order]
+        order, starts = list(self.class_order), [0, *self.ends[:-1]]
+        rows = [self.row[first:end] for first, end in zip(starts, self.ends, strict=True)]
+        needed = [k for k, of_group in enumerate(rows) if (of_group >= 0).any()]
+        for k, part in zip(needed, row_groups(self.path, needed), strict=True):
+            used = rows[k] >= 0
+            yield rows[k][used], part.probabilities[used][..., order]
+
+    def loaded(self) -> Predictions:
+        """The same with all probabilities in memory."""
+        arrays = self.label, self.n_images, self.magnitude, self.object_id
+        return Predictions(self.classes, self.probabilities, *arrays)
 
     def after(self, k: int) -> np.ndarray:
         """As `Predictions.after`."""

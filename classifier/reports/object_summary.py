@@ -116,7 +116,7 @@ def object_summary_of(selected: SelectedSplit, row: int, predictions: Prediction
         error_njy=curves.flux_error_njy[0, :n],
         saturated=(curves.flags[0, :n] & Flag.SATURATED) > 0,
         classes=predictions.classes,
-        probabilities=_carried(predictions.probabilities[found[0]], used),
+        probabilities=_carried(predictions.of(found[:1]).probabilities[0], used),
         true_class=predictions.classes[label] if label >= 0 else None,
     )
 
