@@ -199,11 +199,9 @@ def trained(three_bands, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model") / "multiband"
     choices = [word for choice in SMALL for word in ("--choice", choice)]
     with pytest.MonkeyPatch.context() as patch:
-        code = run(
-            patch, "train", "--model", "multiband", "--data", three_bands, "--out", folder,
-            "--band", "g,r,i", "--images", 12, "--iterations", 3, "--batch", 16,
-            "--validate-every", 3, *choices, "--quiet",
-        )  # fmt: skip
+        where = ["--data", three_bands, "--out", folder, "--band", "g,r,i"]
+        short = ["--images", 12, "--iterations", 3, "--batch", 16, "--validate-every", 3]
+        code = run(patch, "train", "--model", "multiband", *where, *short, *choices, "--quiet")
     assert code == 0
     return folder
 
@@ -268,24 +266,13 @@ def test_features_of_several_bands_are_those_of_each_and_colours(three_bands):
 
 
 def test_a_forest_of_several_bands_is_trained_by_the_command(three_bands, tmp_path, monkeypatch):
-    code = run(
-        monkeypatch, "train", "--model", "forest", "--data", three_bands, "--out",
-        tmp_path / "forest", "--band", "g,r", "--images", 4, "--trees", 3, "--depth", 3,
-        "--light-curves", "science", "--quiet",
-    )  # fmt: skip
+    where = ["--data", three_bands, "--out", tmp_path / "forest", "--band", "g,r"]
+    small = ["--images", 4, "--trees", 3, "--depth", 3, "--light-curves", "science"]
+    code = run(monkeypatch, "train", "--model", "forest", *where, *small, "--quiet")
     assert code == 0
     card = json.loads((tmp_path / "forest" / "model.json").read_text())
     assert card["feature_config"]["bands"] == ["g", "r"]
     assert "colour_g-r" in card["features"]
-
-
-def test_finetune_refuses_it(trained, three_bands):
-    from finetune.homogenise import Homogenising
-    from finetune.real_sequences import RealSet
-    from skyreel.errors import FinetuneError
-
-    with pytest.raises(FinetuneError, match="reads the bands g, r, i"):
-        RealSet.read(three_bands, "test", Network.open(trained), Homogenising())
 
 
 def test_finetune_refuses_it(trained, three_bands):
