@@ -148,8 +148,6 @@ def adapt_and_report(
     real = experiment.real
     with Bars(console) as bars:
         experiment.run(bars.step)
-    for note in real.split.notes():
-        console.print(note)
     write_few_shot_report(out, real.split, console=console)
     console.print(
         f"The model to use: {out / MODEL}. It is trained on all {(real.labels >= 0).sum()} "
