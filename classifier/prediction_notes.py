@@ -30,7 +30,8 @@ def refuse_unusable(n_images: np.ndarray, split: DatasetSplit, model: Model) -> 
     if not (n_images > 0).any():
         raise ClassifierError(
             f"{split.path}/{split.name}: none of {len(split):,} objects has an image that "
-            f"{model.name} can use, so there is no prediction. {_usable(model)}"
+            f"{model.name} can use, so there is no prediction. "
+            + " ".join([_usable(model), *split.notes()[:1]])
         )
 
 

@@ -191,6 +191,7 @@ class FeatureTable:
             f"{self.split.path}/{self.split.name}: none of {len(self.split):,} objects has an "
             f"image in the band {self.config.band} that can be measured: with a zero point, an "
             "exposure time, and enough pixels that are neither masked nor all of one value."
+            + "".join(f" {note}" for note in self.split.notes()[:1])
         )
 
     def _merge(self):

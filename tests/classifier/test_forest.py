@@ -318,3 +318,20 @@ def test_a_feature_that_is_never_known_is_not_used_and_makes_no_map():
     ranks = normal_ranks(features)
     assert (ranks[:, 0] == 0).all() and np.isfinite(ranks).all()
     assert (normal_ranks(np.full((5, 3), np.nan)) == 0).all()
+
+
+@pytest.mark.parametrize("damage", ["axis", "twice", "count", "tree count"])
+def test_a_forest_of_other_classes_than_its_trees_is_refused(blobs, tmp_path, damage):
+    forest = grown(blobs[0], Shape(2, 3), seed=0, threads=1)
+    if damage == "axis":
+        forest.classes_ = forest.classes_[:, None]
+    elif damage == "twice":
+        forest.classes_ = np.array([0, 0, 1])
+    elif damage == "count":
+        forest.n_classes_ = np.array([[3]])
+    else:
+        forest.estimators_[1].n_classes_ = np.array([3, 3])
+    path = tmp_path / "f.skops"
+    save_forest(forest, path)
+    with pytest.raises(ClassifierError, match="broken, or of other features or classes"):
+        read_forest(path, 5, 3)

@@ -87,9 +87,17 @@ def read_forest(path: Path, n_features: int, n_classes: int) -> RandomForestClas
 def _is_sound_forest(forest, n_features, n_classes) -> bool:
     classes = np.asarray(forest.classes_)
     known = classes.dtype.kind in "iu" and classes.min() >= 0 and classes.max() < n_classes
-    fitting = forest.n_features_in_ == n_features and forest.n_outputs_ == 1
+    known = known and classes.ndim == 1 and np.unique(classes).size == classes.size
+    estimators = (forest, *forest.estimators_)
+    fitting = all(_is_number(each.n_features_in_, n_features) for each in estimators)
+    fitting = fitting and all(_is_number(each.n_outputs_, 1) for each in estimators)
+    fitting = fitting and all(_is_number(each.n_classes_, classes.size) for each in estimators)
     trees = [tree.tree_ for tree in forest.estimators_]
     return bool(known and fitting and all(_is_sound(t, n_features, classes.size) for t in trees))
+
+
+def _is_number(found, expected):
+    return np.ndim(found) == 0 and found == expected
 
 
 def _is_sound(tree, n_features, n_classes) -> bool:
