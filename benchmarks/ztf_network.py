@@ -51,7 +51,7 @@ def simulated(network: Network, n: int, seed: int) -> None:
     simulator = Simulator(profile, Options(classes=dict.fromkeys(CLASSES, 1.0), seed=seed))
     batch = simulator.batch("test", np.arange(n * len(CLASSES)))
     stamps = stamp_batch_of(batch.images, batch.mask, {**batch.epochs, **batch.objects}, profile)
-    selection = ImageSelection(images=1, band=network.selection.band)
+    selection = ImageSelection(images=1, bands=network.bands)
     starts = np.zeros(len(stamps), dtype=int)
     first = selection.of(stamps, starts, profile, simulator.band_names)
     inputs = inputs_of(first)

@@ -26,7 +26,7 @@ def train(
     classes: str | None = None,
     profile_overrides: Mapping[str, object] | None = None,
     plugins: Iterable[str | Path] = (),
-    images: int = 22,
+    images: int | None = None,
     start: str = "first",
     band: str | None = None,
     seed: int = 0,
@@ -46,13 +46,14 @@ def train(
         Survey to simulate during the training, which ``exposures``, ``classes``,
         ``profile_overrides`` and ``plugins`` change as in `skyreel.simulate`.
     model : str
-        "compact", "rcnn" (networks) or "forest".
-    images : int
-        Largest number of images of a sequence.
+        "compact", "multiband", "rcnn" (networks) or "forest".
+    images : int, optional
+        Largest number of images of a sequence; by default 22, for "multiband" 60.
     start : str
         "first": sequences begin with their first image; "alert": five images before the alert.
     band : str, optional
-        By default the reference band of the survey.
+        One, or for "multiband" several by comma; by default the reference band of the survey, or
+        all its bands.
     seed : int
     threads : int, optional
         By default the number of CPU cores.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from classifier.dataset import DatasetSplit, StampBatch
+from skyreel.commands import split_list
 from skyreel.errors import ClassifierError
 
 if TYPE_CHECKING:
@@ -30,22 +31,34 @@ class ImageSelection:
         Largest number of images of a sequence.
     start_fractions : tuple of float
         As in `SequenceStartDistribution`; empty: from the first image on.
-    band : str
-        Only images in this band.
+    bands : tuple of str
+        Only images in these bands; a model counts bands in this order.
 
     Raises
     ------
     ClassifierError
-        Fewer than one image.
+        Fewer than one image, or bands that are none or repeated.
     """
 
     images: int = 22
     start_fractions: tuple[float, ...] = ()
-    band: str = "g"
+    bands: tuple[str, ...] = ("g",)
 
     def __post_init__(self):
         if self.images < 1:
             raise ClassifierError(f"--images {self.images}: at least one image is needed.")
+        if not self.bands or len(set(self.bands)) < len(self.bands):
+            raise ClassifierError(f"bands {', '.join(self.bands) or 'none'}; name each once.")
+
+    @property
+    def multiband(self) -> bool:
+        """Whether there are several bands."""
+        return len(self.bands) > 1
+
+    @property
+    def band(self) -> str:
+        """The bands as text."""
+        return ", ".join(self.bands)
 
     @classmethod
     def for_training(
@@ -59,7 +72,7 @@ class ImageSelection:
         start : str
             "first", or "alert": from five images before the first alert on.
         band : str or None
-            None: the survey's reference band.
+            One or several by comma; None: the survey's reference band.
         images : int
             Largest number of images of a sequence.
 
@@ -73,10 +86,12 @@ class ImageSelection:
         starts = SequenceStartDistribution()
         if start == "alert":
             starts = SequenceStartDistribution.fitted(split.first_alert_epoch, split.n_epochs)
-        band = band or split.profile.reference_band
-        _check_band(split, band)
+        bands = split_list(band) or (split.profile.reference_band,)
         longest = min(images, max(split.longest, 1))
-        return cls(images=longest, start_fractions=starts.fractions, band=band)
+        found = cls(images=longest, start_fractions=starts.fractions, bands=bands)
+        for band in bands:
+            _check_bands(split, (band,))
+        return found
 
     def of(
         self, stamps: StampBatch, starts: np.ndarray, profile: Profile, bands: Sequence[str]
@@ -90,19 +105,23 @@ class ImageSelection:
         return selected_images(
             stamps,
             starts,
-            band=list(bands).index(self.band),
+            bands=[list(bands).index(band) if band in bands else None for band in self.bands],
             longest=self.images,
             widest_fwhm_pix=_ROUNDING * widest_fwhm_pix,
         )
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {**asdict(self), "start_fractions": list(self.start_fractions)}
+        found = asdict(self)
+        return {**found, **{key: list(found[key]) for key in ("start_fractions", "bands")}}
 
     @classmethod
     def of_dict(cls, values: dict[str, Any]) -> Self:
-        """A selection from what `as_dict` returned."""
-        return cls(**{**values, "start_fractions": tuple(values["start_fractions"])})
+        """A selection from what `as_dict` returned, also in versions of one ``band``."""
+        found = {key: value for key, value in values.items() if key != "band"}
+        bands = tuple(found.get("bands") or (values["band"],))
+        fractions = tuple(values["start_fractions"])
+        return cls(**{**found, "start_fractions": fractions, "bands": bands})
 
 
 class SelectedSplit:
@@ -115,7 +134,7 @@ class SelectedSplit:
     """
 
     def __init__(self, split: DatasetSplit, selection: ImageSelection):
-        _check_band(split, selection.band)
+        _check_bands(split, selection.bands)
         self.split, self.selection = split, selection
         starts = SequenceStartDistribution(selection.start_fractions)
         self._starts = starts.starts(split.first_alert_epoch, split.n_epochs)
@@ -129,10 +148,12 @@ class SelectedSplit:
         return self.selection.of(stamps, starts, self.split.profile, self.split.bands)
 
 
-def _check_band(split, band):
-    if band not in split.bands:
+def _check_bands(split, bands):
+    """Refuse a split without a band of a model; of several bands, one is enough."""
+    missing = [band for band in bands if band not in split.bands]
+    if len(missing) == len(bands):
         known = ", ".join(split.bands)
-        raise ClassifierError(f"{split.path} has the bands {known}, not {band!r}.")
+        raise ClassifierError(f"{split.path} has the bands {known}, not {', '.join(missing)!r}.")
 
 
 @dataclass(frozen=True)
@@ -201,17 +222,24 @@ def selected_images(
     stamps: StampBatch,
     starts: np.ndarray,
     *,
-    band: int,
+    bands: Sequence[int | None],
     longest: int,
     widest_fwhm_pix: float = np.inf,
 ) -> StampBatch:
-    """Images from epoch ``starts`` (object,) on, in one band, at most ``longest`` per object.
+    """Images from epoch ``starts`` (object,) on, in some bands, at most ``longest`` per object.
 
-    ``band`` is an index into the data set's bands; starts count images of all bands. Images of
-    known seeing above ``widest_fwhm_pix`` are left out.
+    ``bands`` are indices into the data set's bands, None for one it lacks; those of the selected
+    images count in this order. Starts count images of all bands. Images of known seeing above
+    ``widest_fwhm_pix`` are left out.
     """
     epoch = np.arange(stamps.mjd.shape[1])
+    place = np.full(max(int(stamps.band.max(initial=0)), *(b or 0 for b in bands)) + 1, -1)
+    for k, band in enumerate(bands):
+        if band is not None:
+            place[band] = k
+    band = place[stamps.band.astype(np.int64)]
     wanted = (epoch >= np.asarray(starts)[:, None]) & (epoch < stamps.n_epochs[:, None])
-    wanted &= (stamps.band == band) & ~(stamps.seeing_fwhm_pix > widest_fwhm_pix)
+    wanted &= (band >= 0) & ~(stamps.seeing_fwhm_pix > widest_fwhm_pix)
     order = np.argsort(~wanted, axis=1, kind="stable")[:, :longest]
+    stamps = replace(stamps, band=np.maximum(band, 0).astype(np.uint8))
     return stamps.rearranged(order, np.minimum(wanted.sum(axis=1), longest))

@@ -63,7 +63,7 @@ class AssumedPsf:
 
 @dataclass(frozen=True)
 class Inputs:
-    """A batch of sequences for a network; all arrays are float32 but ``n_images``.
+    """A batch of sequences for a network; all arrays are float32 but ``n_images`` and ``band``.
 
     Attributes
     ----------
@@ -82,6 +82,8 @@ class Inputs:
     present : (object, image)
         1 where there is an image, 0 where padded.
     n_images : int (object,)
+    band : int32 (object, image) or None
+        Place of the band among those of a network of several; 0 where padded.
     """
 
     images: np.ndarray
@@ -92,13 +94,15 @@ class Inputs:
     days: np.ndarray
     present: np.ndarray
     n_images: np.ndarray
+    band: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.n_images)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays a network takes, by name."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "n_images"}
+        named = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "n_images"}
+        return {name: array for name, array in named.items() if array is not None}
 
     def of(self, rows: np.ndarray | slice, n_images: int | None = None) -> Inputs:
         """Some of the objects, cut to at most ``n_images`` images."""
@@ -109,7 +113,8 @@ class Inputs:
     @classmethod
     def joined(cls, parts: Iterable[Inputs]) -> Inputs:
         """Several batches as one."""
-        names, parts = [field.name for field in fields(cls)], list(parts)
+        parts = list(parts)
+        names = ("n_images", *parts[0].arrays())
         return cls(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
 
     def rotated(self, orientations: np.ndarray) -> Inputs:
@@ -130,8 +135,8 @@ def _rotated(images, orientation):
     return rotated[..., ::-1] if orientation >= 4 else rotated
 
 
-def inputs_of(stamps: StampBatch) -> Inputs:
-    """Inputs of a network from stamps, simulated or real.
+def inputs_of(stamps: StampBatch, *, multiband: bool = False) -> Inputs:
+    """Inputs of a network from stamps, simulated or real; of several bands where it reads them.
 
     The sky is the median of each stamp's border. The noise follows from gain and read noise where
     they are known, else from the scatter of the border. The last known seeing of an object
@@ -162,6 +167,7 @@ def inputs_of(stamps: StampBatch) -> Inputs:
         days=kept(stamps.mjd - first_mjd, 0),
         present=present.astype(np.float32),
         n_images=n_images,
+        band=np.where(present, stamps.band[rows, order], 0).astype(np.int32) if multiband else None,
     )
 
 

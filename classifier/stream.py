@@ -39,6 +39,8 @@ class Conditions:
     seeing_fwhm_pix, gain_e_per_adu, read_noise_e : float, optional
         NaN or None where unknown. The object's last known seeing then replaces the seeing, and
         the scatter of the stamp's border replaces gain and read noise.
+    band : str, optional
+        Needed by a model of several bands.
 
     Raises
     ------
@@ -53,9 +55,10 @@ class Conditions:
     seeing_fwhm_pix: float = nan
     gain_e_per_adu: float = nan
     read_noise_e: float = nan
+    band: str | None = None
 
     def __post_init__(self):
-        for name in self.__slots__:
+        for name in self.__slots__[:-1]:  # all but the band
             value, may_be_unknown = getattr(self, name), name in _MAY_BE_UNKNOWN
             if is_missing(value) and may_be_unknown:
                 object.__setattr__(self, name, nan)
@@ -69,7 +72,7 @@ class Stream:
     """Class probabilities of objects as their images come in.
 
     The prediction after an object's k-th image is the model's after the first k images of a
-    sequence. Give it the images that the model was trained on: those in the band of
+    sequence. Give it the images that the model was trained on: those in the bands of
     ``model.selection``, and none of wider seeing than the survey uses. It predicts beyond the
     number of images of ``model.selection``; ``n_images`` counts those of an object.
 
@@ -144,8 +147,8 @@ class Stream:
         Raises
         ------
         ClassifierError
-            Images of another size, or a time that is not after the object's last one. The
-            stream stays as it was.
+            Images of another size, a time that is not after the object's last one, or a band that
+            the model does not have. The stream stays as it was.
         """
         names, conditions = [str(name) for name in object_ids], list(conditions)
         if not len(names) == len(images) == len(conditions):
@@ -153,11 +156,11 @@ class Stream:
                 f"{len(names)} objects, {len(images)} images and {len(conditions)} conditions; "
                 "there must be one of each for every alert."
             )
-        images_adu = self._checked(names, images)
+        images_adu, bands = self._checked(names, images), self._bands(names, conditions)
         place = self._places(names, np.array([c.mjd for c in conditions], dtype=float))
         predictions = np.empty((len(names), len(self.classes)), dtype=np.float32)
         for rows in _batches(place):
-            of_rows = [names[row] for row in rows], [conditions[row] for row in rows]
+            of_rows = bands[rows], [names[row] for row in rows], [conditions[row] for row in rows]
             with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not used
                 predictions[rows] = self._step(images_adu[rows], *of_rows)
         return predictions
@@ -215,6 +218,19 @@ class Stream:
         except (TypeError, ValueError):
             raise ClassifierError("images must hold real numbers.") from None
 
+    def _bands(self, names, conditions):
+        """Places of the bands of alerts (alert,) among those of the model."""
+        places = {band: place for place, band in enumerate(self.model.bands)}
+        if len(places) == 1:
+            places[None] = 0
+        for name, one in zip(names, conditions, strict=True):
+            if one.band not in places:
+                raise ClassifierError(
+                    f"object {name!r}: an image in band {one.band!r}; the model takes "
+                    f"{', '.join(self.model.bands)}."
+                )
+        return np.array([places[one.band] for one in conditions], dtype=np.uint8)
+
     def _places(self, names, mjd):
         """Place of every alert among those of its object in the batch, from 0."""
         place = np.zeros(len(names), dtype=int)
@@ -231,13 +247,14 @@ class Stream:
             count[name] += 1
         return place
 
-    def _step(self, images_adu, names, conditions):
+    def _step(self, images_adu, bands, names, conditions):
         """Predictions after one image each of different objects, whose states are renewed."""
         kept = self._kept.of(names)
-        stamps = _stamps(images_adu, conditions, self.model.assumed_psf.fwhm_pix)
+        stamps = _stamps(images_adu, bands, conditions, self.model.assumed_psf.fwhm_pix)
         seeing_pix, mjd = stamps.seeing_fwhm_pix[:, 0], stamps.mjd[:, 0]
         seeing_pix = np.where(np.isnan(seeing_pix), kept["seeing_fwhm_pix"], seeing_pix)
-        inputs = inputs_of(replace(stamps, seeing_fwhm_pix=seeing_pix[:, None]))
+        stamps = replace(stamps, seeing_fwhm_pix=seeing_pix[:, None])
+        inputs = inputs_of(stamps, multiband=self.model.selection.multiband)
         predictions, used = kept["prediction"].copy(), np.flatnonzero(inputs.n_images)
         if not used.size:
             return predictions
@@ -280,7 +297,7 @@ def _batches(place):
         yield from (rows[first : first + _BATCH] for first in range(0, rows.size, _BATCH))
 
 
-def _stamps(images_adu, conditions, assumed_fwhm_pix) -> StampBatch:
+def _stamps(images_adu, bands, conditions, assumed_fwhm_pix) -> StampBatch:
     """Alerts as sequences of one image."""
 
     def of(name, dtype=np.float32):  # as a data set holds them
@@ -292,7 +309,7 @@ def _stamps(images_adu, conditions, assumed_fwhm_pix) -> StampBatch:
         saturated=np.zeros((n, 1), dtype=bool),
         n_epochs=np.ones(n, dtype=np.int16),
         mjd=of("mjd", np.float64)[:, None],
-        band=np.zeros((n, 1), dtype=np.uint8),
+        band=bands[:, None],
         exposure_time_s=of("exposure_time_s")[:, None],
         seeing_fwhm_pix=of("seeing_fwhm_pix")[:, None],
         sky_adu=np.full((n, 1), nan),

@@ -184,7 +184,7 @@ class ComparedMethods:
     def _forest(self) -> AugmentedForest:
         classes = self.real.classes
         simulated = DatasetSplit(self.options.simulated, "train")
-        config = self.real.config(FeatureConfig(band=self.network.selection.band))
+        config = self.real.config(FeatureConfig(bands=self.network.bands))
         return AugmentedForest(
             measured_features(simulated, config, classes, most=MOST_SIMULATED),
             measured_features(self.real.split, config, classes, copies=NOISY),

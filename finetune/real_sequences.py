@@ -67,8 +67,13 @@ class RealSet:
             There is no such split, or it does not fit the network.
         FinetuneError
             It has usable sequences of fewer than two classes, or is too large to be kept in
-            memory.
+            memory; or a network of several bands.
         """
+        if network.selection.multiband:
+            raise FinetuneError(
+                f"{network.folder} reads the bands {network.selection.band}; networks of one band "
+                "can be adapted."
+            )
         kind = HomogenisedSplit if homogenising.registration else DatasetSplit
         split = kind(path, name).assuming(network.assumed_psf.fwhm_pix)
         split.refuse_empty()
@@ -128,7 +133,7 @@ class RealSet:
     def config(self, config: FeatureConfig) -> FeatureConfig:
         """A feature configuration that uses the same images."""
         used = {name: getattr(self.selection, name) for name in ("images", "start_fractions")}
-        return replace(config, band=self.selection.band, **used)
+        return replace(config, bands=self.selection.bands, **used)
 
 
 def _leave_out_classes(sieve, split, classes):

@@ -132,15 +132,16 @@ def _as_command(function, label, stopped):
         if not __debug__:
             _fail(f"{label}: {NO_ASSERTS}", BAD_ARGUMENT)
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of Zarr's reads that are given up
-        with _sigterm_as_interrupt() as terminated:
+        with _signals_as_interrupts() as received:
             try:
                 function(**options)
-            except UserError as error:
-                _fail(f"{label}: {error}", BAD_ARGUMENT)
-            except RunError as error:
-                _fail(f"{label}: {error}", FAILED_RUN)
-            except (KeyboardInterrupt, Interrupted):
-                _fail(f"{label}: {stopped}", TERMINATED if terminated else STOPPED)
+            except (typer.Exit, typer.Abort):
+                raise
+            except BaseException as error:
+                sentence, code = _end(error, received, stopped)
+                if code is None:
+                    raise
+                _fail(f"{label}: {sentence}", code)
 
     own = signature(function, eval_str=True)
     option = Parameter("version", Parameter.KEYWORD_ONLY, default=False, annotation=_Version)
@@ -150,9 +151,20 @@ def _as_command(function, label, stopped):
     return run
 
 
+def _end(error, received, stopped):
+    """Sentence and exit code of an error; a code of None for a fault of the program.
+
+    Libraries raise errors of their own for an interrupt: after a signal, all are the interrupt.
+    """
+    if received or isinstance(error, KeyboardInterrupt | Interrupted):
+        return stopped, TERMINATED if signal.SIGTERM in received else STOPPED
+    codes = {UserError: BAD_ARGUMENT, RunError: FAILED_RUN}
+    return str(error), next((code for kind, code in codes.items() if isinstance(error, kind)), None)
+
+
 @contextmanager
-def _sigterm_as_interrupt():
-    """Let SIGTERM raise KeyboardInterrupt; the list that is given is filled then."""
+def _signals_as_interrupts():
+    """Let SIGTERM raise KeyboardInterrupt as SIGINT does; gives the list of signals received."""
     received: list[int] = []
 
     def interrupt(number, frame):
@@ -162,11 +174,14 @@ def _sigterm_as_interrupt():
     if threading.current_thread() is not threading.main_thread():
         yield received
         return
-    earlier = signal.signal(signal.SIGTERM, interrupt)
+    earlier = {signal.SIGTERM: signal.signal(signal.SIGTERM, interrupt)}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        earlier[signal.SIGINT] = signal.signal(signal.SIGINT, interrupt)
     try:
         yield received
     finally:
-        signal.signal(signal.SIGTERM, earlier or signal.SIG_DFL)
+        for number, handler in earlier.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def _fail(message, code):

@@ -136,13 +136,14 @@ def as_names(name: str, column: Any) -> Names:
     """
     if not isinstance(column, pa.ChunkedArray):
         return _astropy_names(name, column)
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    column = column.unify_dictionaries()
-    kind = column.type.value_type
+    is_encoded = pa.types.is_dictionary(column.type)
+    kind = column.type.value_type if is_encoded else column.type
     fractional = pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     if not (fractional or is_text(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
         raise UserError(f"column {name} holds {kind}; allowed: text or whole numbers.")
+    if str(kind) == "string_view":
+        column, is_encoded = column.cast(pa.string()), False
+    column = (column if is_encoded else column.dictionary_encode()).unify_dictionaries()
     values = column.chunk(0).dictionary.to_pylist() if column.num_chunks else []
     if fractional:
         values = [None if value is None else _whole(name, value) for value in values]

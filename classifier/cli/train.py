@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from simulator.dataset.plan import Plan
 
 app = new_app()
-MODELS = ("compact", "rcnn", "forest")
+MODELS = ("compact", "multiband", "rcnn", "forest")
 TRAIN, VALIDATION, TEST = 1_024, 4_096, 14_000
 _OWN = "the network's own"
 
@@ -46,9 +46,14 @@ def train(
     profile_set: commands.ProfileSet = None,
     plugin: commands.Plugin = None,
     model: Annotated[
-        str, typer.Option(help="'compact', 'rcnn' (Carrasco-Davis 2019) or 'forest'.")
+        str, typer.Option(help="'compact', 'multiband', 'rcnn' (Carrasco-Davis 2019) or 'forest'.")
     ] = "compact",
-    images: commands.Images = 22,
+    images: Annotated[
+        int | None,
+        typer.Option(
+            help="Largest number of images of a sequence.", show_default="22; multiband: 60"
+        ),
+    ] = None,
     start: commands.Start = "first",
     band: Annotated[str | None, commands.BAND] = None,
     seed: commands.Seed = 0,
@@ -119,8 +124,8 @@ def train(
         typer.Option(
             metavar="NAME=VALUE",
             help="Networks: a hyperparameter. compact: beta, filters, embedding, units, times, "
-            "conditions; rcnn: window, filters, dense, units, dropout, normalisation, times, "
-            "plain_steps.",
+            "conditions; multiband: also encoder; rcnn: window, filters, dense, units, dropout, "
+            "normalisation, times, plain_steps.",
         ),
     ] = None,
     light_curves: Annotated[

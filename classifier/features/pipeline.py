@@ -6,6 +6,7 @@ A `FeatureConfig` and a data set determine the features; a forest keeps the one 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ class FeatureConfig(ImageSelection):
 
     Parameters
     ----------
-    images, start_fractions, band
+    images, start_fractions, bands
         As in `classifier.image_selection.ImageSelection`.
     light_curves : str
         "science" (fluxes in the images), "difference" (fluxes less that of a template made of
@@ -61,13 +62,17 @@ class FeatureConfig(ImageSelection):
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """Names of the features, in order."""
+        """Names of the features, in order; of several bands, those of each and then the colours."""
         of_differences = tuple(f"difference_{name}" for name in FEATURES)
-        return {
+        names = {
             "science": FEATURES,
             "difference": of_differences,
             "both": FEATURES + of_differences,
         }[self.light_curves]
+        if not self.multiband:
+            return names
+        of_bands = tuple(f"{band}_{name}" for band in self.bands for name in names)
+        return of_bands + tuple(f"colour_{a}-{b}" for a, b in pairwise(self.bands))
 
 
 class FeaturePipeline:
@@ -99,14 +104,50 @@ class FeaturePipeline:
         return measure(countable(self._selected.stamps(first, end)), self._psf, self._settings)
 
     def features(self, curves: LightCurves, n_images: np.ndarray) -> np.ndarray:
-        """Features (object, feature) of the first ``n_images`` (object,) images, float32."""
+        """Features (object, feature) of the first ``n_images`` (object,) images, float32.
+
+        With several bands, those of the images in each band among them, and the colours of
+        neighbouring bands: differences of the mean magnitudes, NaN where a mean flux is not
+        positive.
+        """
+        if not self.config.multiband:
+            return as_float32(self._of_curves(curves, n_images))
+        used = np.arange(curves.mjd.shape[1]) < np.asarray(n_images)[:, None]
+        found, means = [], []
+        for band in range(len(self.config.bands)):
+            in_band = used & (curves.band == band)
+            order = np.argsort(~in_band, axis=1, kind="stable")
+            count = in_band.sum(axis=1)
+            longest = max(int(count.max(initial=0)), 1)
+            of_band = curves.rearranged(order[:, :longest], count)
+            found.append(self._of_curves(of_band, count))
+            means.append(_mean_flux(of_band.flux_njy))
+        colours = [_magnitude(a) - _magnitude(b) for a, b in pairwise(means)]
+        return as_float32(np.concatenate([*found, np.stack(colours, axis=1)], axis=1))
+
+    def _of_curves(self, curves, n_images):
+        """Features (object, feature) of curves of one band."""
         columns = []
         if self.config.light_curves != "difference":
             columns.append((curves.flux_njy, curves.flux_error_njy))
         if self.config.light_curves != "science":
             columns.append((curves.difference_flux_njy, curves.difference_flux_error_njy))
         found = [features_of_batch(curves.mjd, *column, n_images) for column in columns]
-        return as_float32(np.concatenate(found, axis=1))
+        return np.concatenate(found, axis=1)
+
+
+def _mean_flux(flux_njy):
+    """Mean of known fluxes (object, image), weighted equally, NaN where there is none."""
+    known = np.isfinite(flux_njy)
+    total = np.where(known, flux_njy, 0.0).sum(axis=1)
+    return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
+
+
+def _magnitude(flux_njy):
+    """AB magnitude, NaN where the flux is not positive."""
+    positive = flux_njy > 0
+    magnitude = NJY_ZERO_POINT_MAG - 2.5 * np.log10(np.where(positive, flux_njy, 1.0))
+    return np.where(positive, magnitude, np.nan)
 
 
 def psf_of(split: DatasetSplit) -> PsfModel:

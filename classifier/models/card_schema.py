@@ -19,6 +19,7 @@ from pydantic import (
 
 from survey_profiles.physical_ranges import PHYSICAL_RANGES
 
+MOST_BANDS = 20
 MOST_IMAGES, MOST_SIZE_PIX, MOST_CLASSES = 10_000, 1024, 1000
 MOST_VALUES = 2**28
 """Numbers in one layer: 1 GiB."""
@@ -55,6 +56,12 @@ class CompactChoices(_Choices):
         return max(*convolutions, side**2 * self.filters[3] * self.embedding, 3 * self.units**2)
 
 
+class MultibandChoices(CompactChoices):
+    """Choices of the network `multiband`."""
+
+    encoder: Literal["shared", "first_layer", "per_band"] = "first_layer"
+
+
 class RcnnChoices(_Choices):
     """Choices of the network ``rcnn``."""
 
@@ -74,13 +81,13 @@ class RcnnChoices(_Choices):
         return max(9 * self.filters**2, side**2 * self.filters * self.dense, recurrent)
 
 
-CHOICES = {"compact": CompactChoices, "rcnn": RcnnChoices}
+CHOICES = {"compact": CompactChoices, "multiband": MultibandChoices, "rcnn": RcnnChoices}
 
 
 class _Selection(_Schema):
     images: int = Field(ge=1, le=MOST_IMAGES, strict=True)
     start_fractions: list[Share] = Field(max_length=MOST_IMAGES)
-    band: Name
+    bands: list[Name] = Field(min_length=1, max_length=MOST_BANDS)
 
 
 class _FeatureConfig(_Selection):
@@ -110,7 +117,7 @@ class Card(_Schema):
 class NetworkCard(Card):
     """The card of a network."""
 
-    network: Literal["compact", "rcnn"]
+    network: Literal["compact", "multiband", "rcnn"]
     choices: dict[str, Any]
     size_pix: int = Field(ge=1, le=MOST_SIZE_PIX, strict=True)
     selection: _Selection

@@ -35,6 +35,8 @@ def upgraded(values: Any) -> Any:
     if {"network", "choices"} <= network.keys() and "assumed_psf" not in found:
         beta = dict(network["choices"]).get("beta", _ASSUMED_PSF["beta"])
         found["assumed_psf"] = {**_ASSUMED_PSF, "beta": beta}
+    if "start_fractions" in found and "band" in found:  # a selection of one band
+        found["bands"] = [found.pop("band")]
     return found
 
 

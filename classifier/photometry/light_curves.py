@@ -68,6 +68,22 @@ class LightCurves:
         """Light curves of some of the objects."""
         return LightCurves(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
+    def rearranged(self, epochs: np.ndarray, n_epochs: np.ndarray) -> LightCurves:
+        """The same objects with other epochs: epoch ``epochs[i, j]`` of object i becomes its j.
+
+        Entries beyond ``n_epochs`` (object,) become padding.
+        """
+        rows = np.arange(len(self))[:, None]
+        padded = np.arange(epochs.shape[1]) >= np.asarray(n_epochs)[:, None]
+        moved = {}
+        for field in fields(self):
+            array = getattr(self, field.name)
+            if array.ndim > 1:
+                array = array[rows, epochs]
+                array[padded] = np.nan if array.dtype.kind == "f" else 0
+            moved[field.name] = array
+        return LightCurves(**{**moved, "n_epochs": np.asarray(n_epochs, dtype=self.n_epochs.dtype)})
+
     def from_first_flux(self) -> LightCurves:
         """Without the images of an object before the first that could be measured."""
         images = np.arange(self.flux_njy.shape[1])
@@ -76,14 +92,5 @@ class LightCurves:
         first = np.where(measured.any(axis=1), measured.argmax(axis=1), self.n_epochs)
         if not first.any():
             return self
-        n_epochs = self.n_epochs - first
         moved = np.minimum(first[:, None] + images, max(images.size - 1, 0))
-        padded = images >= n_epochs[:, None]
-        arrays = {"n_epochs": n_epochs.astype(self.n_epochs.dtype)}
-        for field in fields(self):
-            values = getattr(self, field.name)
-            if values.ndim > 1:
-                values = np.take_along_axis(values, moved, axis=1)
-                values[padded] = np.nan if values.dtype.kind == "f" else 0
-                arrays[field.name] = values
-        return LightCurves(**arrays)
+        return self.rearranged(moved, self.n_epochs - first)

@@ -19,13 +19,28 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 LEAST_SIZE_PIX = 9  # of stamps; choices are checked again for those of the data
 _DEFAULTS = {
     "compact": {
+        "images": 22,
         "iterations": 15_000,
         "batch": 64,
         "learning_rate": 1e-3,
         "schedule": "cosine",
         "clip_norm": 20.0,
     },
-    "rcnn": {"iterations": 30_000, "batch": 256, "learning_rate": 5e-4, "schedule": "constant"},
+    "multiband": {
+        "images": 60,
+        "iterations": 15_000,
+        "batch": 64,
+        "learning_rate": 1e-3,
+        "schedule": "cosine",
+        "clip_norm": 20.0,
+    },
+    "rcnn": {
+        "images": 22,
+        "iterations": 30_000,
+        "batch": 256,
+        "learning_rate": 5e-4,
+        "schedule": "constant",
+    },
 }
 
 
@@ -88,7 +103,7 @@ class NetworkOptions:
     validate_every: int = 500
     validation: int = 4096
     start: str = "first"
-    images: int = 22
+    images: int | None = None
     band: str | None = None
     seed: int = 0
 

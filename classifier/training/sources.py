@@ -60,7 +60,9 @@ class StoredSource:
     def block(self, number_of_pass: int, number: int) -> tuple[Inputs, np.ndarray]:
         """Inputs and labels of a block of a pass."""
         first, end = self._ordered(number_of_pass)[number]
-        return inputs_of(self._selected.stamps(first, end)), self.split.labels[first:end]
+        stamps = self._selected.stamps(first, end)
+        inputs = inputs_of(stamps, multiband=self.selection.multiband)
+        return inputs, self.split.labels[first:end]
 
     def _ordered(self, number_of_pass):
         order = np.random.default_rng([self.seed, number_of_pass, 1]).permutation(len(self._blocks))
@@ -160,7 +162,8 @@ class EndlessSource:
         stamps = stamp_batch_of(made.images, made.mask, {**made.epochs, **known}, profile)
         starts = self._starts.starts(known["first_alert_epoch"], known["n_epochs"], objects)
         selected = self.selection.of(stamps, starts, profile, simulator.band_names)
-        return inputs_of(selected), known["label"].astype(int)
+        inputs = inputs_of(selected, multiband=self.selection.multiband)
+        return inputs, known["label"].astype(int)
 
 
 def registering(simulator: Simulator) -> Simulator:

@@ -84,7 +84,7 @@ class NetworkTraining:
                 )
         options, train = self.options, self.splits["train"]
         self.selection = ImageSelection.for_training(
-            train, start=options.start, band=options.band, images=options.images
+            train, start=options.start, band=_bands(options, train), images=options.images
         )
         self._assumed_psf = self._known_assumed_psf() or AssumedPsf.of(train.profile)
         self._batches = Batches(self._source(), options.rotate)
@@ -162,6 +162,7 @@ class NetworkTraining:
                 self.options.network,
                 size_pix=train.size_pix,
                 n_classes=len(train.classes),
+                n_bands=len(self.selection.bands),
                 dtype=dtype,
                 **self._choices,
             )
@@ -269,6 +270,13 @@ class NetworkTraining:
             "command": self.command,
             "versions": _used_versions(),
         }
+
+
+def _bands(options, split):
+    """Bands as chosen; by default all bands of the cadence for a network of several."""
+    if options.network == "multiband" and not options.band:
+        return ",".join(split.profile.cadence.bands)
+    return options.band
 
 
 def compile_for(model: keras.Model, options: NetworkOptions) -> None:

@@ -40,7 +40,8 @@ class ValidationSet:
         for first, end in split.blocks(_READ_OBJECTS):
             wanted = rows[(rows >= first) & (rows < end)] - first
             if wanted.size:
-                found.append(inputs_of(selected.stamps(first, end).of(wanted)))
+                stamps = selected.stamps(first, end).of(wanted)
+                found.append(inputs_of(stamps, multiband=selection.multiband))
         inputs = Inputs.joined(found)
         known = inputs.n_images > 0
         if not known.any():

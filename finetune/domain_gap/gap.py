@@ -160,7 +160,7 @@ class _Comparison:
 
     @property
     def _images(self):
-        return ImageSelection(images=self.settings.images, band=self.profile.reference_band)
+        return ImageSelection(images=self.settings.images, bands=(self.profile.reference_band,))
 
     def _real_objects(self, psf):
         """Real objects to be compared, their quantities, and which of the split they are."""

@@ -88,7 +88,7 @@ def selected_as(split: DatasetSplit, few: FewShot) -> SelectedSplit:
     try:
         selection = ImageSelection.of_dict(few.run.selection or _card(few.run)["selection"])
     except (ClassifierError, KeyError, TypeError, ValueError):
-        selection = ImageSelection(images=split.longest, band=split.profile.reference_band)
+        selection = ImageSelection(images=split.longest, bands=(split.profile.reference_band,))
     return SelectedSplit(split, replace(selection, images=min(selection.images, few.longest)))
 
 

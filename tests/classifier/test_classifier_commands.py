@@ -115,7 +115,7 @@ def test_other_classes_and_surveys_get_one_sentence(
 @pytest.mark.parametrize(
     ("command", "arguments", "sentence"),
     [
-        ("train", ["--model", "rnn"], "known models: compact, rcnn, forest"),
+        ("train", ["--model", "rnn"], "known models: compact, multiband, rcnn, forest"),
         ("train", ["--start", "later"], "allowed: first, alert"),
         ("train", ["--images", "0"], "--images 0"),
         (

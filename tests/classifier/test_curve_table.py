@@ -1,6 +1,7 @@
 """Features of a user's own table of light curves."""
 
 import json
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -131,6 +132,8 @@ WHOLE = [17, 169830580431093801, 2**63 - 1]
         (pa.array(["007", "7", "7", None]).dictionary_encode(), ["007", "7"]),
         (pa.array([17.0, None, 18.5, 17.0]), ["17", "18.5"]),
         (pa.array([b"a", b"\xff", b"a", None]), ["a", "\ufffd"]),
+        (pa.array(["a", "b", "a", None], pa.large_string()), ["a", "b"]),
+        (pa.array(["a", "b", "a", None], pa.string_view()), ["a", "b"]),
     ],
 )
 def test_names_of_parquet_keep_every_digit(tmp_path, values, names):
@@ -140,6 +143,14 @@ def test_names_of_parquet_keep_every_digit(tmp_path, values, names):
     found = read_curves(tmp_path / "curves.parquet")
     assert found.names.tolist() == names
     assert sum(found.left_out.values()) == values.null_count + (values[3].as_py() == " ")
+
+
+@pytest.mark.parametrize("values", [[[1]], [True], [{"a": 1}], [datetime(2026, 1, 1)]])
+def test_names_of_other_types_are_refused(tmp_path, values):
+    columns = {"object": values, "mjd": [57000.0], "magnitude": [20.0], "error": [0.1]}
+    pq.write_table(pa.table(columns), tmp_path / "curves.parquet")
+    with pytest.raises(ClassifierError, match=r"column object holds .*; allowed: text or whole"):
+        read_curves(tmp_path / "curves.parquet")
 
 
 def test_names_whose_digits_are_lost_are_refused(tmp_path):

@@ -64,7 +64,7 @@ def test_images_shown_are_consecutive_ones_of_one_band(small_dataset):
     stamps = DatasetSplit(small_dataset, "test").stamps(0, 8)
     band = stamps.band.copy()
     band[:, 1::2] = 1
-    cut = selected_images(replace(stamps, band=band), np.full(8, 4), band=0, longest=6)
+    cut = selected_images(replace(stamps, band=band), np.full(8, 4), bands=[0], longest=6)
     for i in range(8):
         expected = stamps.mjd[i, 4 : stamps.n_epochs[i] : 2][:6]
         np.testing.assert_array_equal(cut.mjd[i, : cut.n_epochs[i]], expected)
@@ -76,7 +76,7 @@ def test_images_wider_than_the_survey_uses_are_not_shown(small_dataset):
     seeing = stamps.seeing_fwhm_pix.copy()
     seeing[:, 2], seeing[:, 3] = 9.0, np.nan
     wide = replace(stamps, seeing_fwhm_pix=seeing)
-    cut = selected_images(wide, np.zeros(8), band=0, longest=30, widest_fwhm_pix=8.0)
+    cut = selected_images(wide, np.zeros(8), bands=[0], longest=30, widest_fwhm_pix=8.0)
     np.testing.assert_array_equal(cut.n_epochs, stamps.n_epochs - 1)
     np.testing.assert_array_equal(cut.mjd[:, 2], stamps.mjd[:, 3])
 

@@ -128,7 +128,7 @@ def test_a_full_disk_is_reported_and_finished_blocks_are_kept(split, tmp_path, m
 
 def test_a_missing_band_is_named(split):
     with pytest.raises(ClassifierError, match="has the bands g, r, i, not 'y'"):
-        FeaturePipeline(split, FeatureConfig(band="y"))
+        FeaturePipeline(split, FeatureConfig(bands=("y",)))
 
 
 def test_differences_and_images_together_have_both_names(split):

@@ -10,6 +10,7 @@ from pyarrow import parquet
 from classifier.features.curve_table import COLUMNS, curve_features, read_curves
 from tests.helpers.fuzzing import ODD_NUMBERS, ODD_TEXTS, mutated
 
+TEXTS = (pa.string(), pa.large_string(), pa.string_view())
 NAMES = ("a", "007", "7", "7.0", "169830580431093801", "169830580431093809", "é", "[b]")
 
 
@@ -33,8 +34,12 @@ def make(base, rng, folder):
             row[column] = rng.choice([*ODD_NUMBERS, *ODD_TEXTS])
     kind = rng.choice(["csv", "csv", "parquet"])
     path = folder / f"curves.{kind}"
-    data = as_parquet(rows) if kind == "parquet" else as_csv(rows)
-    how = "cells"
+    how, data = "cells", as_csv(rows)
+    if kind == "parquet":
+        how = rng.choice(["cells", "cells", "types"])
+        data = as_parquet(rng, rows, other=how == "types")
+    if how == "types":
+        names = None
     if rng.random() < 0.3:
         how, data = mutated(rng, data)
         names = None
@@ -48,17 +53,39 @@ def as_csv(rows):
     return text.getvalue().encode("utf-8", "replace")
 
 
-def as_parquet(rows):
-    columns = {"object": pa.array([row[0] for row in rows], pa.string())}
+def as_parquet(rng, rows, other):
+    texts = pa.array([row[0] for row in rows], rng.choice(TEXTS))
+    encoded = texts.type != pa.string_view() and rng.random() < 0.3
+    columns = {"object": texts.dictionary_encode() if encoded else texts}
     for k, name in enumerate(COLUMNS[1:], 1):
         values = [row[k] for row in rows]
         if any(isinstance(value, str) for value in values):
             columns[name] = pa.array([str(value) for value in values], pa.string())
         else:
-            columns[name] = pa.array([float(value) for value in values], pa.float64())
+            numbers = np.array(values, dtype=np.float64)
+            columns[name] = pa.array(numbers.astype(rng.choice([np.float32, np.float64])))
+    if other:
+        columns[rng.choice(COLUMNS)] = other_column(rng, len(rows))
     file = io.BytesIO()
     parquet.write_table(pa.table(columns), file)
     return file.getvalue()
+
+
+def other_column(rng, n):
+    """A column of a type that may be no number or name."""
+    kinds = [
+        pa.array([[1]] * n),
+        pa.array([{"a": 1}] * n),
+        pa.array([True] * n),
+        pa.nulls(n),
+        pa.array([2**63] * n, pa.uint64()),
+        pa.array([1e18] * n),
+        pa.array(np.arange(n).astype("datetime64[ns]")),
+        pa.array(np.arange(n).astype("datetime64[D]")),
+        pa.array(np.arange(n).astype("timedelta64[s]")),
+        pa.array(np.arange(n)).cast(pa.decimal128(30, 3)),
+    ]
+    return rng.choice(kinds)
 
 
 def check(base, case, folder):

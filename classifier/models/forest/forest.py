@@ -134,8 +134,8 @@ class Forest(ShowsCard):
 
     @property
     def bands(self) -> tuple[str, ...]:
-        """The band whose images it uses."""
-        return (self.config.band,)
+        """The bands whose images it uses."""
+        return self.config.bands
 
     @classmethod
     def open(cls, folder: str | Path) -> Forest:

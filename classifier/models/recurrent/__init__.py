@@ -17,26 +17,33 @@ if TYPE_CHECKING:
 
 NETWORKS = {
     "compact": "classifier.models.recurrent.compact",
+    "multiband": "classifier.models.recurrent.multiband",
     "rcnn": "classifier.models.recurrent.rcnn",
 }
 
 
-def build_network(name: str, **choices: Any) -> ModelVariants:
+def build_network(name: str, *, n_bands: int = 1, **choices: Any) -> ModelVariants:
     """The variants of a network, with fresh weights.
 
     Parameters
     ----------
     name : str
         One of ``NETWORKS``.
+    n_bands : int
+        Bands of its images.
     choices
         Of that network: at least ``size_pix`` and ``n_classes``.
 
     Raises
     ------
     ClassifierError
-        An unknown name.
+        An unknown name, or several bands for a network of one.
     """
     build = _builder(name)
+    if "n_bands" in signature(build).parameters:
+        choices = {**choices, "n_bands": n_bands}
+    elif n_bands > 1:
+        raise ClassifierError(f"network {name!r} reads one band, not {n_bands}; use multiband.")
     from classifier.models.recurrent.backend import own_settings
 
     with own_settings():

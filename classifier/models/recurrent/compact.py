@@ -18,6 +18,8 @@ from classifier.models.recurrent.light_curve_layers import LightCurve, PsfPhotom
 from classifier.models.recurrent.variants import InSequence, ModelVariants, build_variants
 
 LEAST_SIZE_PIX = 9  # leaves one place to the last convolution
+ENCODER_CONVOLUTIONS = ((5, 2, "same"), (3, 1, "same"), (3, 1, "same"), (3, 1, "valid"))
+"""Size, strides and padding of each."""
 KOLMOGOROV_BETA = 4.765  # Moffat profile of a turbulent atmosphere (Trujillo et al. 2001)
 
 
@@ -125,10 +127,11 @@ def compact(
 
 
 def _encoder(filters, embedding, dtype):
-    sizes = [(5, 2, "same"), (3, 1, "same"), (3, 1, "same"), (3, 1, "valid")]
     convolutions = [
         layers.Conv2D(n, size, strides, padding, activation="relu", dtype=dtype, name=f"conv_{i}")
-        for i, (n, (size, strides, padding)) in enumerate(zip(filters, sizes, strict=True), 1)
+        for i, (n, (size, strides, padding)) in enumerate(
+            zip(filters, ENCODER_CONVOLUTIONS, strict=True), 1
+        )
     ]
     pooling = layers.MaxPooling2D(2, padding="same", dtype=dtype, name="pool")
     flat = layers.Flatten(dtype=dtype, name="flat")

@@ -6,6 +6,7 @@ They follow from running sums, so that a new image costs the same however many c
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -84,35 +85,21 @@ class LightCurve(keras.layers.Layer):
         extent, extent_weight = (
             _running(present * term, kept[8 + i]) for i, term in enumerate((width, width_weight))
         )
-        chi2 = ops.relu(wyy - ops.square(wy) / ops.maximum(w, _LEAST))
-        spread = ops.sqrt(chi2 / ops.maximum(w, _LEAST)) / (ops.abs(mean) + 2 * error)
-        step = ops.relu(days - last[2]) * has
-        columns = [
-            ops.arcsinh(flux / error),
-            ops.arcsinh(flux / 1e3),
-            ops.arcsinh(flux / 1e5),
-            *self._change(flux, error, mean, mean_error, has),
-            *self._change(flux, error, last[0], last[1], has),
-            ops.log1p(chi2 / ops.maximum(images - 1, 1)),
-            ops.arcsinh(5 * spread),
-            has,
-            ops.arcsinh(width / ops.sqrt(width_weight) / 3),
-            ops.clip(width / width_weight * noise / (ops.abs(flux) + 3 * error), -3, 3),
-            ops.arcsinh(extent / ops.sqrt(extent_weight + 1e-9) / 3),
-            *_if(self.times, [ops.arcsinh(days / 5), ops.log(step + 0.01), *_phases(days)]),
-            *_if(self.conditions, [ops.log(ops.maximum(seeing, 0.5)) - 1.4, ops.log(noise) - 4]),
-        ]
+        columns = light_curve_columns(
+            flux=flux,
+            error=error,
+            means=(mean, mean_error),
+            last=last,
+            has=has,
+            images=images,
+            sums=(w, wy, wyy),
+            widths=(width, width_weight, extent, extent_weight),
+            exposure=(seeing, noise, days),
+            layer=self,
+        )
         renewed = [images, reference, w, wy, wyy, flux, error, days, extent, extent_weight]
         new_state = ops.concatenate([value[:, -1:] for value in renewed], axis=1)
         return ops.stack(columns, axis=-1) * present[..., None], new_state
-
-    def _change(self, flux, error, other, other_error, has):
-        change = (flux - other) * has
-        sigma = ops.sqrt(
-            ops.square(error) + ops.square(other_error) + ops.square(self.scatter * other)
-        )
-        ratio = change / (ops.abs(other) + 2 * sigma)
-        return ops.arcsinh(change / sigma), ops.arcsinh(5 * ratio)
 
     def compute_output_shape(self, flux_shape: tuple, **_: Any) -> tuple[tuple, tuple]:
         return (*flux_shape, self.COLUMNS), (flux_shape[0], self.STATE)
@@ -120,6 +107,70 @@ class LightCurve(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         names = ("scatter", "times", "conditions")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def light_curve_columns(
+    *,
+    flux: Any,
+    error: Any,
+    means: tuple,
+    last: Sequence,
+    has: Any,
+    images: Any,
+    sums: tuple,
+    widths: tuple,
+    exposure: tuple,
+    layer: Any,
+) -> list[Any]:
+    """The columns of `LightCurve`, each (object, image).
+
+    Parameters
+    ----------
+    flux, error : (object, image)
+    means : two (object, image)
+        Mean of earlier images, and its error.
+    last : three (object, image)
+        Flux, error and days of the image before.
+    has : (object, image)
+        1 where there is an earlier image.
+    images : (object, image)
+        Number of images so far.
+    sums : three (object, image)
+        Of weights, weighted offsets from a reference, and their squares.
+    widths : four (object, image)
+        Width, its weight, and the running sums of both.
+    exposure : three (object, image)
+        Seeing, noise and days.
+    layer : LightCurve
+        For ``scatter``, ``times`` and ``conditions``.
+    """
+    (mean, mean_error), (w, wy, wyy), (seeing, noise, days) = means, sums, exposure
+    width, width_weight, extent, extent_weight = widths
+    chi2 = ops.relu(wyy - ops.square(wy) / ops.maximum(w, _LEAST))
+    spread = ops.sqrt(chi2 / ops.maximum(w, _LEAST)) / (ops.abs(mean) + 2 * error)
+    step = ops.relu(days - last[2]) * has
+    return [
+        ops.arcsinh(flux / error),
+        ops.arcsinh(flux / 1e3),
+        ops.arcsinh(flux / 1e5),
+        *_change(flux, error, mean, mean_error, has, layer.scatter),
+        *_change(flux, error, last[0], last[1], has, layer.scatter),
+        ops.log1p(chi2 / ops.maximum(images - 1, 1)),
+        ops.arcsinh(5 * spread),
+        has,
+        ops.arcsinh(width / ops.sqrt(width_weight) / 3),
+        ops.clip(width / width_weight * noise / (ops.abs(flux) + 3 * error), -3, 3),
+        ops.arcsinh(extent / ops.sqrt(extent_weight + 1e-9) / 3),
+        *_if(layer.times, [ops.arcsinh(days / 5), ops.log(step + 0.01), *_phases(days)]),
+        *_if(layer.conditions, [ops.log(ops.maximum(seeing, 0.5)) - 1.4, ops.log(noise) - 4]),
+    ]
+
+
+def _change(flux, error, other, other_error, has, scatter):
+    change = (flux - other) * has
+    sigma = ops.sqrt(ops.square(error) + ops.square(other_error) + ops.square(scatter * other))
+    ratio = change / (ops.abs(other) + 2 * sigma)
+    return ops.arcsinh(change / sigma), ops.arcsinh(5 * ratio)
 
 
 def _running(values, start):

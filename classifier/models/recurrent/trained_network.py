@@ -112,7 +112,11 @@ class Network(ShowsCard):
             classes = tuple(str(name) for name in card["classes"])
             assumed = AssumedPsf.of_card(card)
             variants = build_network(
-                card["network"], size_pix=size_pix, n_classes=len(classes), **card["choices"]
+                card["network"],
+                size_pix=size_pix,
+                n_classes=len(classes),
+                n_bands=len(selection.bands),
+                **card["choices"],
             )
         except (KeyError, TypeError, ValueError) as error:
             reason = str(error).split("\n")[0]
@@ -128,8 +132,8 @@ class Network(ShowsCard):
 
     @property
     def bands(self) -> tuple[str, ...]:
-        """The band whose images it uses."""
-        return (self.selection.band,)
+        """The bands whose images it uses."""
+        return self.selection.bands
 
     def selected(self, split: DatasetSplit) -> SelectedSplit:
         """The images of a split that this network is given.
@@ -177,7 +181,7 @@ class Network(ShowsCard):
         psf, names = psf_of(split), split.object_ids
         for first, end in split.blocks():
             stamps = selected.stamps(first, end)
-            inputs = inputs_of(stamps)
+            inputs = inputs_of(stamps, multiband=self.selection.multiband)
             scores, n_images = sound_only(self.probabilities(inputs), inputs.n_images)
             magnitude = observed_magnitudes(stamps, psf)
             on_progress(end - first)
@@ -200,7 +204,9 @@ class Network(ShowsCard):
         for first, end in split.blocks():
             wanted = np.flatnonzero((rows >= first) & (rows < end))
             if wanted.size:
-                inputs = inputs_of(selected.stamps(first, end)).of(rows[wanted] - first)
+                stamps = selected.stamps(first, end)
+                inputs = inputs_of(stamps, multiband=self.selection.multiband)
+                inputs = inputs.of(rows[wanted] - first)
                 found[wanted] = self.last_hidden_states(inputs)
         return Embedding(found, f"hidden state of {n_units} units after the last image")
 

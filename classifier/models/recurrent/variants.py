@@ -62,15 +62,26 @@ class ModelVariants:
     states: dict[str, tuple[int, ...]]
 
 
-def sequence_inputs(size_pix: int, n_images: int | None = None) -> dict[str, Any]:
+def sequence_inputs(
+    size_pix: int, n_images: int | None = None, *, multiband: bool = False
+) -> dict[str, Any]:
     """Keras inputs for the arrays of `classifier.network_inputs.Inputs`."""
     shapes = {name: (n_images, size_pix, size_pix) for name in _PER_PIXEL}
     shapes |= {name: (n_images,) for name in _PER_IMAGE}
-    return {name: keras.Input(shape, name=name, dtype="float32") for name, shape in shapes.items()}
+    found = {name: keras.Input(shape, name=name, dtype="float32") for name, shape in shapes.items()}
+    if multiband:
+        found["band"] = keras.Input((n_images,), name="band", dtype="int32")
+    return found
 
 
 def build_variants(
-    name: str, encode: Callable, read: Callable, *, size_pix: int, states: dict[str, tuple]
+    name: str,
+    encode: Callable,
+    read: Callable,
+    *,
+    size_pix: int,
+    states: dict[str, tuple],
+    multiband: bool = False,
 ) -> ModelVariants:
     """The variants of a network from its two parts.
 
@@ -88,8 +99,10 @@ def build_variants(
         Rows and columns of a stamp.
     states : dict of str to tuple
         Shape of every state without the object axis.
+    multiband : bool
+        Whether the bands of images are an input.
     """
-    inputs = sequence_inputs(size_pix)
+    inputs = sequence_inputs(size_pix, multiband=multiband)
     encoded, _ = encode(inputs, None)
     logits, hidden_states, _ = read(encoded, None)
     parts = {f"encoded_{i}": part for i, part in enumerate(encoded)}
@@ -103,13 +116,14 @@ def build_variants(
         hidden_states=keras.Model(inputs, hidden_states, name=f"{name}_hidden_states"),
         encoder=keras.Model(inputs, parts, name=f"{name}_encoder"),
         reader=keras.Model(part_inputs, read_logits, name=f"{name}_reader"),
-        step=_step_model(name, encode, read, size_pix, states),
+        step=_step_model(
+            name, encode, read, states, sequence_inputs(size_pix, 1, multiband=multiband)
+        ),
         states=dict(states),
     )
 
 
-def _step_model(name, encode, read, size_pix, states):
-    image = sequence_inputs(size_pix, 1)
+def _step_model(name, encode, read, states, image):
     before = {
         key: keras.Input(shape, name=f"state_{key}", dtype="float32")
         for key, shape in states.items()

@@ -1,0 +1,135 @@
+"""A small network for images of several bands, after figure 4.12 of Carrasco-Davis 2019.
+
+It is the network of `compact` with three changes: the encoder knows the band of an image, the light
+curve of every band is followed by itself, and the fluxes in the other bands are inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from keras import layers, ops
+
+from classifier.models.recurrent.compact import (
+    ENCODER_CONVOLUTIONS,
+    KOLMOGOROV_BETA,
+    LEAST_SIZE_PIX,
+    Views,
+)
+from classifier.models.recurrent.light_curve_layers import PsfPhotometry
+from classifier.models.recurrent.multiband_layers import BandConvolution, MultibandLightCurve
+from classifier.models.recurrent.variants import InSequence, ModelVariants, build_variants
+
+ENCODERS = {"shared": 0, "first_layer": 1, "per_band": len(ENCODER_CONVOLUTIONS)}
+"""Number of convolutions, from the first on, with weights of each band."""
+
+
+def multiband(
+    *,
+    size_pix: int,
+    n_classes: int,
+    n_bands: int,
+    beta: float = KOLMOGOROV_BETA,
+    encoder: str = "first_layer",
+    filters: Sequence[int] = (24, 32, 48, 64),
+    embedding: int = 64,
+    units: int = 128,
+    times: bool = True,
+    conditions: bool = True,
+    dtype: str = "float32",
+) -> ModelVariants:
+    """The network.
+
+    Parameters
+    ----------
+    size_pix : int
+        Rows and columns of a stamp.
+    n_classes, n_bands : int
+    beta : float
+        Of the Moffat profile of photometry; training takes it from the survey profile.
+    encoder : str
+        "shared": the same for all bands; "first_layer": the first convolution has weights of each
+        band; "per_band": every convolution has.
+    filters : four int
+        Of the encoder's convolutions.
+    embedding, units : int
+        Sizes of an encoded image and of the hidden state.
+    times, conditions : bool
+        Whether times of images, and their seeing and noise as numbers, are inputs.
+    dtype : str
+        Keras dtype policy of the encoder; all else is float32.
+
+    Raises
+    ------
+    ValueError
+        Stamps that are too small, an unknown encoder, or a number a layer refuses.
+    """
+    _check(size_pix, encoder)
+    photometry = PsfPhotometry(beta, name="photometry")
+    views = Views(name="views")
+    encoded_image = _encoder(filters, embedding, n_bands, ENCODERS[encoder], dtype)
+    in_sequence = InSequence(name="in_sequence")
+    light_curve = MultibandLightCurve(
+        n_bands, times=times, conditions=conditions, name="light_curve"
+    )
+    joined = layers.Concatenate(dtype="float32", name="joined")
+    mixed = layers.Dense(128, activation="relu", dtype="float32", name="mixed")
+    gru = layers.GRU(units, return_sequences=True, return_state=True, dtype="float32", name="gru")
+    with_columns = layers.Concatenate(dtype="float32", name="with_columns")
+    dense = layers.Dense(96, activation="relu", dtype="float32", name="dense")
+    logits = layers.Dense(n_classes, dtype="float32", name="logits")
+
+    def encode(inputs, states):
+        noise, present = inputs["noise"], inputs["present"]
+        *measured, residual = photometry(
+            inputs["images"], inputs["usable"], noise, inputs["njy_per_e"], inputs["seeing"]
+        )
+        seen = views(inputs["images"], residual, noise, present)
+        encoded = encoded_image(seen, ops.reshape(inputs["band"], (-1,)))
+        exposure = (inputs["seeing"], noise, inputs["days"], present, inputs["band"])
+        columns, sums = light_curve(*measured, *exposure, state=states and states["light_curve"])
+        return [in_sequence(encoded, present), columns], {"light_curve": sums}
+
+    def read(encoded, states):
+        start = states and states["hidden_state"]
+        hidden, last = gru(mixed(joined(encoded)), initial_state=start)
+        return logits(dense(with_columns([hidden, encoded[1]]))), hidden, {"hidden_state": last}
+
+    states = {"light_curve": (MultibandLightCurve.STATE * n_bands,), "hidden_state": (units,)}
+    return build_variants(
+        "multiband", encode, read, size_pix=size_pix, states=states, multiband=True
+    )
+
+
+def _check(size_pix, encoder):
+    if size_pix < LEAST_SIZE_PIX:
+        raise ValueError(f"stamps of {size_pix} pixels; at least {LEAST_SIZE_PIX} are needed.")
+    if encoder not in ENCODERS:
+        raise ValueError(f"encoder {encoder!r}; allowed: {', '.join(ENCODERS)}.")
+
+
+def _encoder(filters, embedding, n_bands, n_per_band, dtype):
+    """A function of views (image, row, column, channel) and their bands (image,)."""
+    convolutions = []
+    for i, (n, (size, strides, padding)) in enumerate(
+        zip(filters, ENCODER_CONVOLUTIONS, strict=True)
+    ):
+        name = f"conv_{i + 1}"
+        if i < n_per_band:
+            layer = BandConvolution(n_bands, n, size, strides, padding, dtype=dtype, name=name)
+        else:
+            layer = layers.Conv2D(
+                n, size, strides, padding, activation="relu", dtype=dtype, name=name
+            )
+        convolutions.append(layer)
+    pooling = layers.MaxPooling2D(2, padding="same", dtype=dtype, name="pool")
+    flat = layers.Flatten(dtype=dtype, name="flat")
+    last = layers.Dense(embedding, activation="relu", dtype=dtype, name="embedding")
+
+    def encoded(images, band):
+        for i, layer in enumerate(convolutions):
+            images = layer(images, band) if i < n_per_band else layer(images)
+            images = pooling(images) if i == 1 else images
+        return last(flat(images))
+
+    return encoded
