@@ -11,7 +11,7 @@ import zarr
 
 from classifier.api import train
 from classifier.cli.train import _options
-from classifier.evaluation import read_predictions
+from classifier.evaluation import read_attributes, read_predictions
 from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
 from simulator.options import Options
@@ -191,10 +191,6 @@ def test_a_missing_data_set_gets_one_sentence(monkeypatch, tmp_path, capsys):
     assert capsys.readouterr().err == "train: nowhere.zarr: there is no such data set.\n"
 
 
-def metadata(path):
-    return json.loads(pq.read_schema(path).metadata[b"skyreel_predictions"])["attributes"]
-
-
 def test_objects_without_a_usable_image_get_no_prediction_and_are_named(
     model, small_dataset, monkeypatch, tmp_path, capsys
 ):
@@ -212,7 +208,7 @@ def test_objects_without_a_usable_image_get_no_prediction_and_are_named(
         assert note in printed and "63 objects, 7 without an image left out" in printed
         rows = pq.read_table(out).to_pandas().groupby("object", sort=False).last()
         assert rows["p_SN"].isna().tolist() == [True] * 7 + [False] * 63
-        assert any(note in each for each in metadata(out)["notes"])
+        assert any(note in each for each in read_attributes(out)["notes"])
         scores = json.loads((report / "evaluation.json").read_text())
         assert scores["n_without_images"] == 7 and any(note in each for each in scores["notes"])
         assert "7 of 70 objects" in (report / "index.html").read_text()
