@@ -58,6 +58,7 @@ def test_answers_agree_between_backends(small_dataset, tmp_path, name, other):
     np.testing.assert_allclose(np.load(out), network.probabilities(inputs), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_saved_weights_come_back_to_equal_bits(small_dataset, tmp_path):
     options = NetworkOptions(iterations=1, batch=32, images=3, precision="float32")
     network = NetworkTraining(small_dataset, tmp_path / "model", options).run()

@@ -38,6 +38,7 @@ def test_train_makes_a_model_predictions_and_an_evaluation(model):
     assert not list(model.glob("features_*"))
 
 
+@pytest.mark.slow
 def test_training_again_says_that_it_is_there(model, small_dataset, monkeypatch, capsys):
     written = (model / "model.json").stat().st_mtime_ns
     arguments = ["--data", small_dataset, "--out", model, "--images", 6, "--model", "forest"]
@@ -191,6 +192,7 @@ def test_a_missing_data_set_gets_one_sentence(monkeypatch, tmp_path, capsys):
     assert capsys.readouterr().err == "train: nowhere.zarr: there is no such data set.\n"
 
 
+@pytest.mark.slow
 def test_objects_without_a_usable_image_get_no_prediction_and_are_named(
     model, small_dataset, monkeypatch, tmp_path, capsys
 ):
@@ -272,6 +274,7 @@ def test_alerts_of_real_data_say_where_sequences_start(small_dataset, monkeypatc
     assert settings["feature_config"]["start_fractions"]
 
 
+@pytest.mark.slow
 def test_records_of_equal_runs_are_equal(model, small_dataset, monkeypatch, tmp_path):
     found = []
     for _ in range(2):
@@ -309,6 +312,7 @@ def test_light_curves_beside_an_exported_table_are_kept(monkeypatch, tmp_path):
     assert beside.read_text() == "mine" and (tmp_path / "f.csv").is_file()
 
 
+@pytest.mark.slow
 def test_a_forest_of_given_size_needs_no_validation_split(small_dataset, monkeypatch, tmp_path):
     data = copy_of(small_dataset, tmp_path)
     shutil.rmtree(data / "validation")

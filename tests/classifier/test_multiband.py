@@ -206,6 +206,7 @@ def trained(three_bands, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_command_trains_and_evaluates_it(trained):
     card = json.loads((trained / "model.json").read_text())
     assert card["selection"]["bands"] == ["g", "r", "i"]
@@ -213,6 +214,7 @@ def test_the_command_trains_and_evaluates_it(trained):
     assert (trained / "evaluation" / "index.html").is_file()
 
 
+@pytest.mark.slow
 def test_a_stream_of_several_bands_predicts_as_the_model_does(trained, three_bands):
     network, split = Network.open(trained), DatasetSplit(three_bands, "test")
     assert network.bands == ("g", "r", "i")
@@ -233,6 +235,7 @@ def test_a_stream_of_several_bands_predicts_as_the_model_does(trained, three_ban
             np.testing.assert_allclose(found, expected.probabilities[i, j], atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("band", [None, "y"])
 def test_a_stream_refuses_a_band_that_the_model_does_not_have(trained, band):
     stream = Stream(Network.open(trained))
@@ -265,6 +268,7 @@ def test_features_of_several_bands_are_those_of_each_and_colours(three_bands):
     np.testing.assert_allclose(found[:, names.index("colour_g-r")], colour, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_forest_of_several_bands_is_trained_by_the_command(three_bands, tmp_path, monkeypatch):
     where = ["--data", three_bands, "--out", tmp_path / "forest", "--band", "g,r"]
     small = ["--images", 4, "--trees", 3, "--depth", 3, "--light-curves", "science"]
@@ -275,6 +279,7 @@ def test_a_forest_of_several_bands_is_trained_by_the_command(three_bands, tmp_pa
     assert "colour_g-r" in card["features"]
 
 
+@pytest.mark.slow
 def test_finetune_refuses_it(trained, three_bands):
     with pytest.raises(FinetuneError, match="reads the bands g, r, i"):
         RealSet.read(three_bands, "test", Network.open(trained), Homogenising())

@@ -33,6 +33,7 @@ def test_train_makes_a_model_its_history_and_an_evaluation(model):
     assert card["command"].startswith("train --data") and card["options"]["iterations"] == 4
 
 
+@pytest.mark.slow
 def test_training_again_only_tests_again(model, small_dataset, monkeypatch, capsys):
     written = (model / "weights.npz").stat().st_mtime_ns
     arguments = ["--data", small_dataset, "--out", model, *QUICK[:-1]]

@@ -71,6 +71,7 @@ def centre_dots(axes):
     return (box.x0 + box.x1) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_images", [1, 2, 11, 12, 22, 30, 33])
 def test_every_stamp_stands_above_its_point_and_covers_no_other(n_images):
     stamps, flux, probabilities_axes, _ = parts(drawn(made_up(n_images)))

@@ -389,7 +389,10 @@ def _with_braces(folder):
         (_with_a_pickle, "missing or damaged"),
         (_with_other_shapes, "does not fit"),
         (_with_nan, "not finite"),
-        (_edited(network="os.system"), "damaged .network: Input should be 'compact', 'multiband' or 'rcnn'"),
+        (
+            _edited(network="os.system"),
+            "damaged .network: Input should be 'compact', 'multiband' or 'rcnn'",
+        ),
         (_edited(choices={"filters": "many"}), r"damaged \(filters: "),
         (_edited(choices={"nonsense": 1}), r"damaged \(nonsense: "),
         (_edited(choices={**SMALL, "units": 8000}), "does not fit weights.npz"),

@@ -361,6 +361,7 @@ def test_the_parts_of_the_thesis_network_are_fitted_too(network, training):
     assert changed and changed <= set(values(variants.reader))
 
 
+@pytest.mark.slow
 def test_a_saved_adapted_network_gives_the_same_probabilities(network, training, tmp_path):
     fine_tuner = adapted(network, HeadMethod(penalty=0.01), training)
     fine_tuner.save(tmp_path / "adapted", {"objects": 12})

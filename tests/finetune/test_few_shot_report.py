@@ -376,6 +376,7 @@ def test_the_page_has_all_sections_and_loads_nothing(tmp_path, small_dataset):
     assert len(record["misclassified"]) > 0 and record["run"]["method"] == "mixed"
 
 
+@pytest.mark.slow
 def test_misclassified_sequences_are_drawn_from_the_real_data(tmp_path, small_dataset):
     """Predictions that count the images of the data get pictures, others a line of text."""
     split = DatasetSplit(small_dataset, "test")

@@ -135,6 +135,7 @@ def test_the_draws_written_are_as_asked(tuned, real):
         assert set(draw["training"]) | set(draw["test"]) == labelled
 
 
+@pytest.mark.slow
 def test_all_methods_have_predictions_of_the_same_objects(everything):
     found = {
         name: read_predictions(everything / "predictions" / name / "k1_t0.parquet")
@@ -173,6 +174,7 @@ def test_the_model_opens_and_classifies(tuned, real):
     assert model.card["adapted"]["objects"] == known.sum()
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_repeated(tuned, asked, monkeypatch):
     written = {p: p.stat().st_mtime_ns for p in tuned.rglob("*") if p.is_file()}
     report = {"report.html", "report.json", "draws.json"}
@@ -279,6 +281,7 @@ def test_a_model_of_another_stamp_size_is_refused(real, monkeypatch, tmp_path, c
     assert "has stamps of 21 pixels" in one_sentence(capsys)
 
 
+@pytest.mark.slow
 def test_sequences_of_a_class_the_network_lacks_are_left_out_and_named(
     network, real, monkeypatch, tmp_path, capsys
 ):

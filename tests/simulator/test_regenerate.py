@@ -220,6 +220,7 @@ def test_real_exposures_and_an_empirical_psf_make_sequences(real_data):
     assert (np.diff(found.epochs["mjd"], axis=1)[np.isfinite(found.epochs["mjd"])[:, 1:]] > 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_published_templates_make_every_class(real_data):
     reference = real_data / "reference" / "sncosmo_data"
@@ -228,6 +229,7 @@ def test_published_templates_make_every_class(real_data):
     assert found.images.any(axis=(1, 2, 3)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.real
 @pytest.mark.parametrize("copied", [True, False])
 def test_a_data_set_keeps_the_published_templates(real_data, tmp_path, monkeypatch, copied):

@@ -93,6 +93,7 @@ def with_version(path, package, version):
     file.write_text(json.dumps(metadata))
 
 
+@pytest.mark.slow
 def test_a_finished_data_set_is_accepted_after_an_upgrade_and_an_unfinished_one_is_not(tmp_path):
     finished, started = tmp_path / "finished.zarr", tmp_path / "started.zarr"
     make(finished, n=8)
