@@ -135,7 +135,7 @@ class DatasetSplit:
         self.path, self.name = path, name
         self._assumed_fwhm_pix: float | None = None
         try:
-            root = open_dataset(path)
+            root = open_dataset(path, name)
         except SimulationError as error:
             raise ClassifierError(str(error)) from None
         if name not in root:
@@ -200,7 +200,7 @@ class DatasetSplit:
     def profile(self) -> Profile:
         """The survey profile that the data were simulated with, or the survey that took them."""
         try:
-            return stored_profile(open_dataset(self.path))
+            return stored_profile(open_dataset(self.path, self.name))
         except SimulationError as error:
             raise ClassifierError(str(error)) from None
 
@@ -298,13 +298,6 @@ class DatasetSplit:
         wrong = ~np.isfinite(mjd) & used
         wrong[:, 1:] |= used[:, 1:] & ~(steps > 0)
         untimed = wrong.any(axis=1)
-        if untimed.any() and untimed.sum() == used.any(axis=1).sum():
-            row, epoch = np.argwhere(wrong)[0]
-            raise ClassifierError(
-                f"{self.path}/{self.name}: object {printable(self.object_ids[first + row])} has "
-                f"the time {self._group['mjd'][first + row, epoch]} at epoch {epoch}; times of a "
-                "sequence must be known MJD and increase, and no object of this block has such."
-            )
         unbanded = ((arrays["band"] >= len(self.bands)) & used).any(axis=1)
         self._note(_UNTIMED, first + np.flatnonzero(untimed))
         self._note(

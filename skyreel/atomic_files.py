@@ -265,9 +265,11 @@ def _lock_of(path, opened) -> int:
             return descriptor
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             os.close(descriptor)
             raise StoreError(f"{path} is being written by another process.") from None
+        except OSError:  # a file system without locks
+            return descriptor
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), os.stat(path)):
                 return descriptor

@@ -26,6 +26,7 @@ _FREE_ROWS = 1_000_000  # a larger Parquet file needs a byte for every row
 _MOST_COLUMN_BYTES = 2**31
 _MOST_HEADER_BYTES = 2**22
 _ECSV_BYTES = 2**31
+_OTHER_FORMATS = (b"SIMPLE", b"<?xml ", b"SQLite")  # FITS, VOTable, SQLite
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,9 @@ def _read_csv(path, numbers, names):
     )
     reading = csv.ReadOptions(block_size=_MOST_HEADER_BYTES)
     _require_utf8(path)
+    with path.open("rb") as file:
+        if file.read(6) in _OTHER_FORMATS:
+            raise UserError("neither ECSV, CSV nor Parquet; convert it with astropy.table.")
     try:
         with csv.open_csv(path, read_options=reading, parse_options=parsing) as opened:
             present = tuple(opened.schema.names)

@@ -151,12 +151,12 @@ def _days(table):
     mjd, n_julian = as_mjd(given)
     if n_julian:
         return mjd, (f"{n_julian:,} times are Julian dates and were converted to MJD.",)
-    if np.isnan(mjd).all():
-        days = np.where(np.abs(given) < np.inf, given, np.nan)
-        if np.isnan(days).all():
-            table.known("mjd", "mjd")  # raises
-        return days, ("No time is an MJD; they are taken as days from another origin.",)
-    return mjd, ()
+    days = np.where(np.abs(given) < np.inf, given, np.nan)
+    if np.isnan(days).all():
+        table.known("mjd", "mjd")  # raises
+    if np.isnan(mjd[~np.isnan(days)]).mean() <= 0.5:
+        return mjd, ()
+    return days, ("Most times are no MJD; all are taken as days from another origin.",)
 
 
 def _repeated(code, days, rows):

@@ -26,6 +26,7 @@ from skyreel.atomic_files import locked_folder, whole_file
 from skyreel.errors import ClassifierError, OutputError
 
 _SETTINGS = "settings.json"
+_VALUES_VERSION = 2  # 1: images without a usable measurement counted
 _METADATA = b"skyreel_features"
 _GROUP_ROWS = 2**14
 
@@ -60,6 +61,7 @@ class FeatureTable:
             "data": dataset_identity(self.split),
             "feature_config": self.config.as_dict(),
             "every": self.every,
+            "values": _VALUES_VERSION,
             "versions": {name: version(name) for name in ("skyreel", "numba", "numpy")},
         }
 
@@ -75,8 +77,8 @@ class FeatureTable:
             return False
         if read_settings(self.path) != self.settings():
             raise ClassifierError(
-                f"{self.path} holds features of other data or settings. Give another --out, or "
-                "remove it."
+                f"{self.path} holds features of other data or settings, or of an earlier version. "
+                "Give another --out, or remove it."
             )
         shutil.rmtree(self.parts, ignore_errors=True)
         return True
@@ -123,8 +125,8 @@ class FeatureTable:
                 path.write_text(json.dumps(self.settings()))
         elif _read_marker(marker) != self.settings():
             raise ClassifierError(
-                f"{self.parts} holds blocks of other data or settings. Give another --out, or "
-                "remove it."
+                f"{self.parts} holds blocks of other data or settings, or of an earlier version. "
+                "Give another --out, or remove it."
             )
 
     def _make_parts(self, threads, on_progress):

@@ -103,8 +103,10 @@ def object_summary_of(selected: SelectedSplit, row: int, predictions: Prediction
     alone = inputs_of(_one_by_one(stamps, n))
     found = np.flatnonzero(predictions.object_id.astype(str) == name)
     seen = int(predictions.n_images[found[0]]) if found.size else 0
-    used = _used_images(alone, seen, f"{split.path}/{split.name}: object {name}", selected)
     curves = measure(stamps, psf_of(split), PhotometrySettings(templates=0))
+    measured = np.isfinite(curves.flux_njy[0, :n])
+    where = f"{split.path}/{split.name}: object {name}"
+    used = _used_images(alone.n_images > 0, measured, seen, where, selected)
     label = int(predictions.label[found[0]])
     return ObjectSummary(
         name=name,
@@ -121,11 +123,16 @@ def object_summary_of(selected: SelectedSplit, row: int, predictions: Prediction
     )
 
 
-def _used_images(alone, seen, name, selected):
-    """Which images the model classified, bool (image,)."""
-    n = alone.n_images.size
-    used = np.full(n, True) if seen == n else alone.n_images > 0
-    if seen == 0 or used.sum() != seen:
+def _used_images(counted, measured, seen, name, selected):
+    """Which images the model classified, bool (image,).
+
+    All; or those a network counts; or of these, for a forest, from the first measured one on.
+    """
+    n = counted.size
+    from_first = counted & (np.cumsum(counted & measured) > 0)
+    options = (np.full(n, True), counted, from_first)
+    used = next((option for option in options if option.sum() == seen), None)
+    if not seen or used is None:
         raise ClassifierError(
             f"{name} has {n} images in the band {selected.selection.band}, and predictions after "
             f"{seen}; there is no object summary."

@@ -211,7 +211,7 @@ class _Comparison:
 
     def _pool(self, real, rows, name, was_resampled):
         """The pool of a class, resampled where the real stamps were."""
-        settings, psf = self.settings, self.profile.psf
+        settings, psf, cadence = self.settings, self.profile.psf, self.profile.cadence
         mine = (real.class_names == name) & (real.resampled == was_resampled)
         if was_resampled:
             psf = psf.model_copy(update={"lanczos_order": settings.lanczos_order})
@@ -220,8 +220,9 @@ class _Comparison:
             if settings.own_exposures:
                 exposures = str(Path(folder) / "exposures.ecsv")
                 write_exposures(self.split, rows[mine], exposures)
+                cadence = cadence.model_copy(update={"min_epochs": 1})  # as short as the real ones
             return SimulatedPool(
-                self.profile.model_copy(update={"psf": psf}),
+                self.profile.model_copy(update={"psf": psf, "cadence": cadence}),
                 str(name),
                 real.magnitudes[mine, 0],
                 self._images,

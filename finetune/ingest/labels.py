@@ -92,7 +92,9 @@ class Labels:
 
     def _label_alert(self, key, name, line):
         before = self._contradicting.get(key, self.by_alert.get(key, name))
-        if before != name or key in self._contradicting:
+        if key in self._contradicting and before == name:
+            return
+        if before != name:
             self._contradicting[key] = before
             self.by_alert.pop(key, None)
             what = f"line {line} labels alert {key} both {before} and {name}"

@@ -162,6 +162,8 @@ def _loaded(text):
 
 
 def _plain(value):
+    if isinstance(value, bool):
+        return str(value).lower()
     return value if isinstance(value, str) else ""
 
 
@@ -200,8 +202,10 @@ def _fits(path, content):
 def _texts(path, name, values, null=None):
     """An array as texts; numbers in floating point only where they are exact."""
     values = np.asarray(values)
-    if values.ndim != 1 or values.dtype.kind not in "USiuf":
+    if values.ndim != 1 or values.dtype.kind not in "USiufb":
         raise IngestError(f"{path}: column {name} must hold one text or whole number a row.")
+    if values.dtype.kind == "b":
+        return [str(value).lower() for value in values.tolist()]
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8", "replace")
     if values.dtype.kind == "f":
@@ -279,6 +283,8 @@ def _arrow_texts(path, name, column):
         return ["" if i is None else values[i] for i in indices]
     if pa.types.is_floating(kind):
         return _texts(path, name, column.cast(pa.float64()).to_numpy(zero_copy_only=False))
+    if pa.types.is_boolean(kind):
+        return ["" if value is None else str(value).lower() for value in column.to_pylist()]
     whole = pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0)
     binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind)

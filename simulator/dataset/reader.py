@@ -167,8 +167,14 @@ class Dataset(_Folder):
         return dataset_html(self)
 
 
-def open_dataset(path: str | Path) -> Dataset:
+def open_dataset(path: str | Path, split: str | None = None) -> Dataset:
     """Open a data set, simulated or real, for reading.
+
+    Parameters
+    ----------
+    path : path
+    split : str, optional
+        The only split that must be finished; by default all must.
 
     Raises
     ------
@@ -183,7 +189,8 @@ def open_dataset(path: str | Path) -> Dataset:
     """
     root = open_root(path, mode="r")
     for name in root.store.layout.splits:
-        _check_whole(root, name)
+        if split in (None, name):
+            _check_whole(root, name)
     return root
 
 

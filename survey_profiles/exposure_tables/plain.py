@@ -92,15 +92,24 @@ def _require_order(path, mjd, rows):
 def _windows(path, pointings, rows, cadence):
     """Consecutive windows of nearly equal length, within the limits of the cadence."""
     least, most = cadence.min_epochs, cadence.max_epochs
-    cut = [w for p in pointings if len(p) for w in np.array_split(p, -(-len(p) // most))]
+    cut = [w for p in pointings if len(p) for w in _cut(p, least, most)]
     short = [window for window in cut if len(window) < least]
     kept = [window for window in cut if len(window) >= least]
     if not kept:
+        longest = max(map(len, pointings))
         raise ExposureTableError(
-            f"{path}: the longest pointing has {max(map(len, cut))} exposures in use, fewer than "
+            f"{path}: the longest pointing has {longest} exposures in use, fewer than "
             f"cadence.min_epochs = {least}; lower that number (--profile-set)."
         )
     if short:
         reason = f"in a pointing of fewer exposures than cadence.min_epochs = {least}"
         rows.leave_out(_mask(rows, np.concatenate(short)), reason)
     return kept
+
+
+def _cut(pointing, least, most):
+    """Windows of nearly equal length; of the longest where equal ones would be too short."""
+    equal = np.array_split(pointing, -(-len(pointing) // most))
+    if len(equal[-1]) >= least or len(pointing) < least:
+        return equal
+    return [pointing[first : first + most] for first in range(0, len(pointing), most)]

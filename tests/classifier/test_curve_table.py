@@ -195,6 +195,12 @@ def test_times_from_another_origin_are_kept(tmp_path):
     assert "taken as days from another origin" in found.summary()
 
 
+def test_days_from_another_origin_that_reach_the_range_of_mjd_are_kept(tmp_path):
+    days = [14990, 15000, 15010, 15030, 15040]
+    found = curves_of(tmp_path, HEADER + "".join(f"a,{day},20,0.1\n" for day in days))
+    assert found.points[:, 0].tolist() == days
+
+
 def test_of_points_at_one_time_the_most_precise_is_used(tmp_path):
     rows = "a,57000,20,0.1\na,57000,21,0.05\na,57000,22,0.1\nb,57000,23,0.1\n"
     found = curves_of(tmp_path, HEADER + rows)

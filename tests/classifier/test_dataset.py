@@ -172,11 +172,19 @@ def test_an_object_whose_times_do_not_increase_is_left_out_and_named(broken, dam
     assert split.notes()[-1].endswith(": 2.")
 
 
-def test_a_data_set_without_any_times_is_refused(broken):
-    mjd = zarr.open_group(broken)["test"]["mjd"]
-    mjd[:] = 99
-    with pytest.raises(ClassifierError, match=r"object 0 has the time 99\.0 at epoch 0"):
-        DatasetSplit(broken, "test").stamps(0, 8)
+def test_objects_of_a_block_without_any_times_are_left_out(broken):
+    zarr.open_group(broken)["test"]["mjd"][:] = 99
+    split = DatasetSplit(broken, "test")
+    assert not split.stamps(0, 8).n_epochs.any()
+    assert "8 objects left out, as their times" in split.notes()[-1]
+
+
+def test_a_finished_split_is_read_beside_an_unfinished_one(broken):
+    marks = zarr.open_group(broken)["train"]["shard_done"]
+    marks[:] = False
+    assert len(DatasetSplit(broken, "test")) == 70
+    with pytest.raises(ClassifierError, match="not finished"):
+        DatasetSplit(broken, "train")
 
 
 @pytest.mark.parametrize(

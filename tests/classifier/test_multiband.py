@@ -185,6 +185,11 @@ def test_no_bands_and_repeated_bands_are_refused(bands):
         ImageSelection(bands=bands)
 
 
+def test_a_network_of_several_bands_refuses_one():
+    with pytest.raises(ClassifierError, match="use compact for one"):
+        build_network("multiband", size_pix=21, n_classes=4, n_bands=1)
+
+
 def test_a_network_of_one_band_refuses_several():
     with pytest.raises(ClassifierError, match="use multiband"):
         build_network("compact", size_pix=21, n_classes=4, n_bands=2)

@@ -34,6 +34,16 @@ def test_a_file_is_written_by_one_process_at_a_time(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
 
 
+def test_a_file_system_without_locks_is_written_to(tmp_path, monkeypatch):
+    def without_locks(*_):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("skyreel.atomic_files.fcntl.flock", without_locks)
+    with whole_file(tmp_path / "table.csv") as unfinished:
+        unfinished.write_text("new")
+    assert (tmp_path / "table.csv").read_text() == "new"
+
+
 @pytest.mark.parametrize(
     "error", [OSError(28, "No space left"), ValueError("x"), KeyboardInterrupt()]
 )

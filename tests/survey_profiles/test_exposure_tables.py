@@ -201,6 +201,14 @@ def test_short_pointings_are_left_out_and_counted(tmp_path):
     refused(path, "longest pointing has 4 exposures .*fewer than", **{"cadence.min_epochs": 5})
 
 
+def test_pointings_are_not_cut_into_windows_that_are_too_short(tmp_path):
+    path = written(tmp_path, table(6))
+    limits = {"cadence.min_epochs": 4, "cadence.max_epochs": 5}
+    got = read_exposures(path, load_profile("hits", limits), 1)
+    assert got.n_epochs.tolist() == [5]
+    assert list(got.unused_rows.values()) == [1]
+
+
 def test_a_parquet_file_that_says_it_is_huge_is_refused(tmp_path):
     path = tmp_path / "bomb.parquet"
     column = pa.DictionaryArray.from_arrays(np.zeros(4_000_000, dtype=np.int8), [57070.0])

@@ -37,10 +37,12 @@ def build_network(name: str, *, n_bands: int = 1, **choices: Any) -> ModelVarian
     Raises
     ------
     ClassifierError
-        An unknown name, or several bands for a network of one.
+        An unknown name, several bands for a network of one, or one for a network of several.
     """
     build = _builder(name)
     if "n_bands" in signature(build).parameters:
+        if n_bands < 2:
+            raise ClassifierError(f"network {name!r} reads two or more bands; use compact for one.")
         choices = {**choices, "n_bands": n_bands}
     elif n_bands > 1:
         raise ClassifierError(f"network {name!r} reads one band, not {n_bands}; use multiband.")
