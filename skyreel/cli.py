@@ -17,7 +17,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from skyreel.commands import new_app
+from skyreel.commands import NOTHING_WRITTEN, STOPPED, new_app
 
 MODULES = {
     "survey": "survey_profiles.cli",
@@ -83,8 +83,12 @@ def run(name: str) -> None:
     """Run a command as a script."""
     if _OwnPackages not in sys.meta_path:
         sys.meta_path.insert(0, _OwnPackages)
-    command = typer.main.get_command(app) if name == "skyreel" else load(name)
-    command(prog_name=name)
+    try:
+        command = typer.main.get_command(app) if name == "skyreel" else load(name)
+        command(prog_name=name)
+    except KeyboardInterrupt:  # before the command itself runs
+        typer.echo(f"{name}: {NOTHING_WRITTEN}", err=True)
+        sys.exit(STOPPED)
 
 
 main = partial(run, "skyreel")

@@ -18,6 +18,7 @@ from skyreel.errors import UserError
 from survey_profiles.physical_ranges import PHYSICAL_RANGES, filled
 
 MOST_EXACT_WHOLE = 2**53  # above it, floating-point numbers skip whole numbers
+_MOST_EXACT = {"float": 2**24, "halffloat": 2**11, "f4": 2**24, "f2": 2**11}
 _MJD_OF_1970 = 40587.0
 _ASTROPY_UNITS = {"pixels": "pix", "ADU": "adu", "electrons/ADU": "electron/adu"}
 
@@ -146,7 +147,10 @@ def as_names(name: str, column: Any) -> Names:
     column = (column if is_encoded else column.dictionary_encode()).unify_dictionaries()
     values = column.chunk(0).dictionary.to_pylist() if column.num_chunks else []
     if fractional:
-        values = [None if value is None else _whole(name, value) for value in values]
+        exact = _MOST_EXACT.get(str(kind), MOST_EXACT_WHOLE)
+        values = [None if value is None else _whole(name, value, exact) for value in values]
+    else:
+        _require_text(name, values)
     parts = [chunk.indices.cast(pa.int64()).fill_null(-1).to_numpy() for chunk in column.chunks]
     codes = np.concatenate([np.empty(0, dtype=np.int64), *parts])
     return _compact([_text(value) for value in values], codes)
@@ -161,7 +165,8 @@ def _astropy_names(name, column):
     kind, values = _flat_kind(name, column), np.asarray(column)
     gone = np.ma.getmaskarray(column)
     if kind == "f":
-        texts = [_whole(name, v) for v in np.where(gone, np.nan, values).tolist()]
+        exact = _MOST_EXACT.get(values.dtype.str[1:], MOST_EXACT_WHOLE)
+        texts = [_whole(name, v, exact) for v in np.where(gone, np.nan, values).tolist()]
     elif kind in "iuUSO":
         texts = [_text(v) for v in values.tolist()]
     else:
@@ -171,14 +176,24 @@ def _astropy_names(name, column):
     return _compact(list(places), np.where(gone, -1, codes))
 
 
-def _whole(name, value):
+def _require_text(name, values):
+    """Refuse bytes that are no text: with other characters in their place, names become equal."""
+    for value in values:
+        if isinstance(value, bytes):
+            try:
+                value.decode()
+            except UnicodeDecodeError:
+                raise UserError(f"column {name} holds bytes that are not UTF-8 text.") from None
+
+
+def _whole(name, value, exact):
     """The text of a name that a table holds as a floating-point number."""
     if value != value:
         return ""
-    if abs(value) >= MOST_EXACT_WHOLE:
+    if abs(value) >= exact or (exact < MOST_EXACT_WHOLE and value != int(value)):
         raise UserError(
-            f"column {name} holds floating-point numbers as long as {float(value):.17g}, whose "
-            "last digits are lost; write it as text or whole numbers."
+            f"column {name} holds floating-point numbers as {float(value):.17g}, whose last "
+            "digits are lost; write it as text or whole numbers."
         )
     return str(int(value)) if value == int(value) else repr(float(value))
 

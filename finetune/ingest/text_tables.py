@@ -210,7 +210,8 @@ def _texts(path, name, values, null=None):
         values = np.char.decode(values, "utf-8", "replace")
     if values.dtype.kind == "f":
         known = np.isfinite(values)
-        if (np.abs(values[known]) >= _EXACT).any() or (values[known] % 1 != 0).any():
+        exact = min(_EXACT, 2 ** (np.finfo(values.dtype).nmant + 1))
+        if (np.abs(values[known]) >= exact).any() or (values[known] % 1 != 0).any():
             raise IngestError(
                 f"{path}: column {name} holds numbers in floating point, which drop digits of "
                 "identifiers; write it as text or as whole numbers."
@@ -282,7 +283,7 @@ def _arrow_texts(path, name, column):
         indices = column.indices.to_pylist()
         return ["" if i is None else values[i] for i in indices]
     if pa.types.is_floating(kind):
-        return _texts(path, name, column.cast(pa.float64()).to_numpy(zero_copy_only=False))
+        return _texts(path, name, column.to_numpy(zero_copy_only=False))
     if pa.types.is_boolean(kind):
         return ["" if value is None else str(value).lower() for value in column.to_pylist()]
     whole = pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0)
@@ -294,5 +295,8 @@ def _arrow_texts(path, name, column):
         )
     values = column.to_pylist()
     if binary:
-        values = [v if v is None else v.decode("utf-8", "replace") for v in values]
+        try:
+            values = [v if v is None else v.decode() for v in values]
+        except UnicodeDecodeError:
+            raise IngestError(f"{path}: column {name} holds bytes that are no text.") from None
     return ["" if value is None else str(value) for value in values]

@@ -330,3 +330,14 @@ def test_a_python_without_asserts_is_refused_in_one_sentence():
     done = subprocess.run([sys.executable, "-O", "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
     assert "python -O" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_an_interrupt_while_a_command_is_loaded_is_one_sentence(monkeypatch, capsys):
+    def interrupted(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "load", interrupted)
+    with pytest.raises(SystemExit) as stopped:
+        cli.run("features")
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err == "features: stopped; nothing was written.\n"
