@@ -175,7 +175,9 @@ def make_plan(
     for split, count in counts.items():
         low = 1 if split == "train" else 0
         if not low <= count <= MAX_OBJECTS:
-            raise SimulationError(f"{count} sequences for {split}; allowed are {low} and more.")
+            raise SimulationError(
+                f"{count:,} sequences for {split}; allowed are {low} to {MAX_OBJECTS:,}."
+            )
     profile = load_profile(survey, overrides)
     simulator = Simulator(profile, options)
     depth, field = simulator.depth_mag(), profile.field
