@@ -85,7 +85,7 @@ def _arrow_numbers(name, column, quantity):
         column = column.cast(column.type.value_type)
     kind, types = column.type, pa.types
     if is_text(kind):
-        return parsed_numbers(column.to_pylist())
+        return parsed_numbers(_python_values(name, column))
     if quantity == "mjd" and (types.is_timestamp(kind) or types.is_date(kind)):
         column = column.cast(pa.timestamp("us", tz=getattr(kind, "tz", None)), safe=False)
         micros = column.cast(pa.int64()).cast(pa.float64(), safe=False).to_numpy()
@@ -145,7 +145,7 @@ def as_names(name: str, column: Any) -> Names:
     if str(kind) == "string_view":
         column, is_encoded = column.cast(pa.string()), False
     column = (column if is_encoded else column.dictionary_encode()).unify_dictionaries()
-    values = column.chunk(0).dictionary.to_pylist() if column.num_chunks else []
+    values = _python_values(name, column.chunk(0).dictionary) if column.num_chunks else []
     if fractional:
         exact = _MOST_EXACT.get(str(kind), MOST_EXACT_WHOLE)
         values = [None if value is None else _whole(name, value, exact) for value in values]
@@ -174,6 +174,13 @@ def _astropy_names(name, column):
     places: dict[str, int] = {}
     codes = np.array([places.setdefault(text, len(places)) for text in texts], dtype=np.int64)
     return _compact(list(places), np.where(gone, -1, codes))
+
+
+def _python_values(name, column):
+    try:
+        return column.to_pylist()
+    except UnicodeDecodeError:
+        raise UserError(f"column {name} holds bytes that are not UTF-8 text.") from None
 
 
 def _require_text(name, values):

@@ -213,7 +213,13 @@ def curve_features(
     for cut in range(0, n_curves, BATCH_CURVES):
         chosen = by_length[cut : cut + BATCH_CURVES]
         batch = _padded(curves.points, starts[chosen], n_points[chosen])
-        found[chosen] = features_of_batch(*batch, n_points[chosen], threads=threads)
+        try:
+            found[chosen] = features_of_batch(*batch, n_points[chosen], threads=threads)
+        except MemoryError:
+            raise ClassifierError(
+                f"{curves.path}: the features of a light curve do not fit into memory, as its "
+                "times lie extremely close together or far apart; remove it."
+            ) from None
         on_progress(chosen.size)
     columns = {"object": pa.array(curves.names.tolist(), pa.string())}
     columns["n_points"] = pa.array(n_points.astype(np.int32))
