@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from simulator.dataset.metadata import NEEDED_BY_EPOCH, NEEDED_BY_OBJECT
 from simulator.dataset.reader import open_dataset, stored_profile
 from simulator.detector.defects import MASK_BITS
 from skyreel.console import printable
@@ -26,16 +27,7 @@ if TYPE_CHECKING:
 
 BLOCK_OBJECTS = 1024
 SPLITS = ("train", "validation", "test")
-_EPOCH_ARRAYS = (
-    "mjd",
-    "band",
-    "exposure_time_s",
-    "seeing_fwhm_arcsec",
-    "sky_adu",
-    "zero_point_mag",
-)
-_OBJECT_ARRAYS = ("label", "n_epochs", "first_alert_epoch", "gain_e_per_adu", "read_noise_e")
-_MEASURED = (*_EPOCH_ARRAYS[2:], *_OBJECT_ARRAYS[3:])
+_MEASURED = (*NEEDED_BY_EPOCH[2:], *NEEDED_BY_OBJECT[3:])
 _UNTIMED = "left out, as their times are unknown or do not increase"
 _MOST_NAMES = 5
 
@@ -94,17 +86,21 @@ class StampBatch:
 
         Entries beyond ``n_epochs`` (object,) become padding, whatever they name.
         """
-        rows = np.arange(len(self))[:, None]
-        padded = np.arange(epochs.shape[1]) >= np.asarray(n_epochs)[:, None]
-        chosen = np.where(padded, 0, epochs)
-        moved = {}
-        for field in fields(self):
-            array = getattr(self, field.name)
-            if array.ndim > 1:
-                array = array[rows, chosen]
-                array[padded] = np.nan if array.dtype.kind == "f" else 0
-            moved[field.name] = array
-        return replace(self, **{**moved, "n_epochs": np.asarray(n_epochs, dtype=np.int16)})
+        return rearranged(self, epochs, n_epochs)
+
+
+def rearranged(batch: Any, epochs: np.ndarray, n_epochs: np.ndarray) -> Any:
+    """A dataclass of arrays (object, epoch, ...) with other epochs, as `StampBatch.rearranged`."""
+    rows = np.arange(len(batch))[:, None]
+    padded = np.arange(epochs.shape[1]) >= np.asarray(n_epochs)[:, None]
+    chosen, moved = np.where(padded, 0, epochs), {}
+    for field in fields(batch):
+        array = getattr(batch, field.name)
+        if array.ndim > 1:
+            array = array[rows, chosen]
+            array[padded] = np.nan if array.dtype.kind == "f" else 0
+        moved[field.name] = array
+    return replace(batch, **{**moved, "n_epochs": np.asarray(n_epochs, dtype=np.int16)})
 
 
 def _unmasked(name, values):
@@ -261,7 +257,7 @@ class DatasetSplit:
             No object of these has times that are known and increase.
         """
         rows = slice(first, end)
-        arrays = {name: self._group[name][rows] for name in (*_EPOCH_ARRAYS, *_OBJECT_ARRAYS)}
+        arrays = {name: self._group[name][rows] for name in (*NEEDED_BY_EPOCH, *NEEDED_BY_OBJECT)}
         arrays["n_epochs"] = self.n_epochs[rows].astype(np.int16)
         used = np.arange(self.longest) < self.n_epochs[rows, None]
         arrays |= self._known_values(arrays, used, first)

@@ -24,6 +24,7 @@ from survey_profiles.physical_ranges import check_known, filled, is_missing
 
 _BATCH = 1024  # alerts given to the model at once
 _MAY_BE_UNKNOWN = ("seeing_fwhm_pix", "gain_e_per_adu", "read_noise_e")
+_NUMBERS = ("mjd", "zero_point_mag", "exposure_time_s", *_MAY_BE_UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ class Conditions:
     band: str | None = None
 
     def __post_init__(self):
-        for name in self.__slots__[:-1]:  # all but the band
+        for name in _NUMBERS:
             value, may_be_unknown = getattr(self, name), name in _MAY_BE_UNKNOWN
             if is_missing(value) and may_be_unknown:
                 object.__setattr__(self, name, nan)

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from classifier.features import FEATURES, features_of_batch
-from classifier.features.extract import LONGEST_DAY
+from classifier.features.extract import FARTHEST_DAY, LONGEST_DAY
 from skyreel.atomic_files import whole_file
 from skyreel.console import printable
 from skyreel.errors import ClassifierError
@@ -151,7 +151,7 @@ def _days(table):
     mjd, n_julian = as_mjd(given)
     if n_julian:
         return mjd, (f"{n_julian:,} times are Julian dates and were converted to MJD.",)
-    days = np.where(np.abs(given) < np.inf, given, np.nan)
+    days = np.where(np.abs(given) < FARTHEST_DAY, given, np.nan)
     if np.isnan(days).all():
         table.known("mjd", "mjd")  # raises
     if np.isnan(mjd[~np.isnan(days)]).mean() <= 0.5:
@@ -213,13 +213,7 @@ def curve_features(
     for cut in range(0, n_curves, BATCH_CURVES):
         chosen = by_length[cut : cut + BATCH_CURVES]
         batch = _padded(curves.points, starts[chosen], n_points[chosen])
-        try:
-            found[chosen] = features_of_batch(*batch, n_points[chosen], threads=threads)
-        except MemoryError:
-            raise ClassifierError(
-                f"{curves.path}: the features of a light curve do not fit into memory, as its "
-                "times lie extremely close together or far apart; remove it."
-            ) from None
+        found[chosen] = features_of_batch(*batch, n_points[chosen], threads=threads)
         on_progress(chosen.size)
     columns = {"object": pa.array(curves.names.tolist(), pa.string())}
     columns["n_points"] = pa.array(n_points.astype(np.int32))

@@ -22,6 +22,7 @@ from classifier.features.slopes import fill_slopes
 from skyreel.errors import ClassifierError
 from survey_profiles.physical_ranges import filled
 
+FARTHEST_DAY = 1e10  # from the origin of time; beyond it float64 does not resolve 0.1 s
 LONGEST_DAY = 1e5  # beyond any survey; detects times in seconds
 _CURVES_PER_JOB = 256
 
@@ -142,6 +143,12 @@ def _check_times(time, counts):
     span = latest.max(axis=1, initial=-np.inf) - np.where(counts, time, np.inf).min(
         axis=1, initial=np.inf
     )
+    wrong = np.argwhere(counts & (np.abs(time) >= FARTHEST_DAY))
+    if wrong.size:
+        raise ClassifierError(
+            f"features: curve {wrong[0][0]} has the time {time[tuple(wrong[0])]:.3g} d; allowed "
+            f"are {-FARTHEST_DAY:.0e} to {FARTHEST_DAY:.0e} d."
+        )
     wrong = np.flatnonzero(span > LONGEST_DAY)
     if wrong.size:
         raise ClassifierError(

@@ -7,6 +7,8 @@ from enum import IntFlag
 
 import numpy as np
 
+from classifier.dataset import rearranged
+
 
 class Flag(IntFlag):
     """Bits of ``LightCurves.flags``. The first three say why there is no flux."""
@@ -73,16 +75,7 @@ class LightCurves:
 
         Entries beyond ``n_epochs`` (object,) become padding.
         """
-        rows = np.arange(len(self))[:, None]
-        padded = np.arange(epochs.shape[1]) >= np.asarray(n_epochs)[:, None]
-        moved = {}
-        for field in fields(self):
-            array = getattr(self, field.name)
-            if array.ndim > 1:
-                array = array[rows, epochs]
-                array[padded] = np.nan if array.dtype.kind == "f" else 0
-            moved[field.name] = array
-        return LightCurves(**{**moved, "n_epochs": np.asarray(n_epochs, dtype=self.n_epochs.dtype)})
+        return rearranged(self, epochs, n_epochs)
 
     def from_first_flux(self) -> LightCurves:
         """Without the images of an object before the first that could be measured."""

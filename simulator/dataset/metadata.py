@@ -38,21 +38,16 @@ TYPES = (
     "float64",
     "string",
 )
-NEEDED = (
-    "images",
-    "mask",
+NEEDED_BY_EPOCH = (
     "mjd",
     "band",
     "exposure_time_s",
     "seeing_fwhm_arcsec",
     "sky_adu",
     "zero_point_mag",
-    "label",
-    "n_epochs",
-    "first_alert_epoch",
-    "gain_e_per_adu",
-    "read_noise_e",
 )
+NEEDED_BY_OBJECT = ("label", "n_epochs", "first_alert_epoch", "gain_e_per_adu", "read_noise_e")
+NEEDED = ("images", "mask", *NEEDED_BY_EPOCH, *NEEDED_BY_OBJECT)
 _NEVER_EMPTY = ("images", "mjd", "n_epochs")
 _ALLOWED_KINDS = {"u": "ui", "i": "ui", "f": "f", "b": "b"}
 _WIDE = ("mjd",)  # as float32 it would be rounded to minutes

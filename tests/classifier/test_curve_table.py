@@ -287,3 +287,12 @@ def test_whole_names_in_floating_point_are_integers(tmp_path):
     numbers = {"mjd": [57000.0, 57001.0], "magnitude": [20.0, 20.1], "error": [0.1, 0.1]}
     pq.write_table(pa.table({"object": names, **numbers}), tmp_path / "curves.parquet")
     assert read_curves(tmp_path / "curves.parquet").names.tolist() == ["16777215", "7"]
+
+
+def test_times_too_far_from_any_origin_are_unknown(tmp_path):
+    rows = "a,1e300,20,0.1\na,1325,20,0.1\na,1326,21,0.1\nb,-1e17,20,0.1\n"
+    found = curves_of(tmp_path, HEADER + rows)
+    assert found.left_out == {"of unknown time": 2}
+    assert found.points[:, 0].tolist() == [1325, 1326]
+    with pytest.raises(ClassifierError, match="has the time 1e"):
+        features_of([1e300], [20.0], [0.1])

@@ -15,6 +15,7 @@ import keras
 from keras import layers, ops
 
 from classifier.models.recurrent.light_curve_layers import LightCurve, PsfPhotometry
+from classifier.models.recurrent.multiband_layers import BandConvolution
 from classifier.models.recurrent.variants import InSequence, ModelVariants, build_variants
 
 LEAST_SIZE_PIX = 9  # leaves one place to the last convolution
@@ -93,7 +94,7 @@ def compact(
         raise ValueError(f"stamps of {size_pix} pixels; at least {LEAST_SIZE_PIX} are needed.")
     photometry = PsfPhotometry(beta, name="photometry")
     views = Views(name="views")
-    encoder = _encoder(filters, embedding, dtype)
+    encoder = encoder_layers(filters, embedding, dtype)
     in_sequence = InSequence(name="in_sequence")
     light_curve = LightCurve(times=times, conditions=conditions, name="light_curve")
     joined = layers.Concatenate(dtype="float32", name="joined")
@@ -126,13 +127,17 @@ def compact(
     return build_variants("compact", encode, read, size_pix=size_pix, states=states)
 
 
-def _encoder(filters, embedding, dtype):
-    convolutions = [
-        layers.Conv2D(n, size, strides, padding, activation="relu", dtype=dtype, name=f"conv_{i}")
-        for i, (n, (size, strides, padding)) in enumerate(
-            zip(filters, ENCODER_CONVOLUTIONS, strict=True), 1
-        )
-    ]
+def encoder_layers(
+    filters: Sequence[int], embedding: int, dtype: str, n_bands: int = 1, n_per_band: int = 0
+) -> list[Any]:
+    """The encoder's layers; the first ``n_per_band`` convolutions have weights of each band."""
+    convolutions = []
+    for i, (n, shape) in enumerate(zip(filters, ENCODER_CONVOLUTIONS, strict=True)):
+        settings = {"dtype": dtype, "name": f"conv_{i + 1}"}
+        if i < n_per_band:
+            convolutions.append(BandConvolution(n_bands, n, *shape, **settings))
+        else:
+            convolutions.append(layers.Conv2D(n, *shape, activation="relu", **settings))
     pooling = layers.MaxPooling2D(2, padding="same", dtype=dtype, name="pool")
     flat = layers.Flatten(dtype=dtype, name="flat")
     last = layers.Dense(embedding, activation="relu", dtype=dtype, name="embedding")

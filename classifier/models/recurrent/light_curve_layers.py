@@ -71,19 +71,19 @@ class LightCurve(keras.layers.Layer):
             state = ops.zeros_like(flux[:, :1]) * ops.zeros((1, self.STATE), dtype="float32")
         kept = [state[:, i : i + 1] for i in range(self.STATE)]
         count = present + 0 * flux
-        images = _running(count, kept[0])
+        images = running_sum(count, kept[0])
         has = ops.cast(images > count, "float32")
         reference = ops.where(kept[0] > 0, kept[1], flux[:, :1])
         weight = present / (ops.square(error) + ops.square(self.scatter * flux) + 1e-6)
         offset = flux - reference
         sums = [weight, weight * offset, weight * ops.square(offset)]
-        w, wy, wyy = (_running(term, kept[2 + i]) for i, term in enumerate(sums))
-        earlier = ops.maximum(_before(w, kept[2]), _LEAST)
-        mean = _before(wy, kept[3]) / earlier * has + reference
+        w, wy, wyy = (running_sum(term, kept[2 + i]) for i, term in enumerate(sums))
+        earlier = ops.maximum(before(w, kept[2]), _LEAST)
+        mean = before(wy, kept[3]) / earlier * has + reference
         mean_error = has / ops.sqrt(earlier)
-        last = [_before(x, kept[5 + i]) for i, x in enumerate((flux, error, days))]
+        last = [before(x, kept[5 + i]) for i, x in enumerate((flux, error, days))]
         extent, extent_weight = (
-            _running(present * term, kept[8 + i]) for i, term in enumerate((width, width_weight))
+            running_sum(present * term, kept[8 + i]) for i, term in enumerate((width, width_weight))
         )
         columns = light_curve_columns(
             flux=flux,
@@ -173,11 +173,12 @@ def _change(flux, error, other, other_error, has, scatter):
     return ops.arcsinh(change / sigma), ops.arcsinh(5 * ratio)
 
 
-def _running(values, start):
+def running_sum(values: Any, start: Any) -> Any:
+    """Sum of the values (object, image, ...) up to each image, and of ``start``."""
     return ops.cumsum(values, axis=1) + start
 
 
-def _before(values, start):
+def before(values: Any, start: Any) -> Any:
     """Values of the image before; ``start`` for the first."""
     return ops.concatenate([start, values[:, :-1]], axis=1)
 

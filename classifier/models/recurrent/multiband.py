@@ -15,6 +15,7 @@ from classifier.models.recurrent.compact import (
     KOLMOGOROV_BETA,
     LEAST_SIZE_PIX,
     Views,
+    encoder_layers,
 )
 from classifier.models.recurrent.light_curve_layers import PsfPhotometry
 from classifier.models.recurrent.multiband_layers import BandConvolution, MultibandLightCurve
@@ -67,7 +68,7 @@ def multiband(
     _check(size_pix, encoder)
     photometry = PsfPhotometry(beta, name="photometry")
     views = Views(name="views")
-    encoded_image = _encoder(filters, embedding, n_bands, ENCODERS[encoder], dtype)
+    encoding = encoder_layers(filters, embedding, dtype, n_bands, ENCODERS[encoder])
     in_sequence = InSequence(name="in_sequence")
     light_curve = MultibandLightCurve(
         n_bands, times=times, conditions=conditions, name="light_curve"
@@ -84,8 +85,11 @@ def multiband(
         *measured, residual = photometry(
             inputs["images"], inputs["usable"], noise, inputs["njy_per_e"], inputs["seeing"]
         )
-        seen = views(inputs["images"], residual, noise, present)
-        encoded = encoded_image(seen, ops.reshape(inputs["band"], (-1,)))
+        encoded = views(inputs["images"], residual, noise, present)
+        band = ops.reshape(inputs["band"], (-1,))
+        for layer in encoding:
+            per_band = isinstance(layer, BandConvolution)
+            encoded = layer(encoded, band) if per_band else layer(encoded)
         exposure = (inputs["seeing"], noise, inputs["days"], present, inputs["band"])
         columns, sums = light_curve(*measured, *exposure, state=states and states["light_curve"])
         return [in_sequence(encoded, present), columns], {"light_curve": sums}
@@ -106,30 +110,3 @@ def _check(size_pix, encoder):
         raise ValueError(f"stamps of {size_pix} pixels; at least {LEAST_SIZE_PIX} are needed.")
     if encoder not in ENCODERS:
         raise ValueError(f"encoder {encoder!r}; allowed: {', '.join(ENCODERS)}.")
-
-
-def _encoder(filters, embedding, n_bands, n_per_band, dtype):
-    """A function of views (image, row, column, channel) and their bands (image,)."""
-    convolutions = []
-    for i, (n, (size, strides, padding)) in enumerate(
-        zip(filters, ENCODER_CONVOLUTIONS, strict=True)
-    ):
-        name = f"conv_{i + 1}"
-        if i < n_per_band:
-            layer = BandConvolution(n_bands, n, size, strides, padding, dtype=dtype, name=name)
-        else:
-            layer = layers.Conv2D(
-                n, size, strides, padding, activation="relu", dtype=dtype, name=name
-            )
-        convolutions.append(layer)
-    pooling = layers.MaxPooling2D(2, padding="same", dtype=dtype, name="pool")
-    flat = layers.Flatten(dtype=dtype, name="flat")
-    last = layers.Dense(embedding, activation="relu", dtype=dtype, name="embedding")
-
-    def encoded(images, band):
-        for i, layer in enumerate(convolutions):
-            images = layer(images, band) if i < n_per_band else layer(images)
-            images = pooling(images) if i == 1 else images
-        return last(flat(images))
-
-    return encoded

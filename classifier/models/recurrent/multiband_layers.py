@@ -7,7 +7,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from classifier.models.recurrent.light_curve_layers import LightCurve, light_curve_columns
+from classifier.models.recurrent.light_curve_layers import (
+    LightCurve,
+    before,
+    light_curve_columns,
+    running_sum,
+)
 
 _LEAST = 1e-20
 
@@ -134,7 +139,7 @@ class MultibandLightCurve(keras.layers.Layer):
         count = _own(images, own)
         has = ops.cast(count > 1, "float32") * present
         extents = [
-            _running(own * values[..., None], kept[..., 8 + i])
+            running_sum(own * values[..., None], kept[..., 8 + i])
             for i, values in enumerate((width, width_weight))
         ]
         columns = light_curve_columns(
@@ -166,10 +171,10 @@ class MultibandLightCurve(keras.layers.Layer):
         terms = [1 + 0 * flux, weight, weight * offset, weight * ops.square(offset)]
         starts = [kept[..., i] for i in (0, 2, 3, 4)]
         sums = [
-            _running(own * term[..., None], start)
+            running_sum(own * term[..., None], start)
             for term, start in zip(terms, starts, strict=True)
         ]
-        n, w, wy = (_own(_before(sums[i], starts[i]), own) for i in range(3))
+        n, w, wy = (_own(before(sums[i], starts[i]), own) for i in range(3))
         has = ops.cast(n > 0, "float32")
         earlier = ops.maximum(w, _LEAST)
         mean = wy / earlier * has + _own(reference, own)
@@ -224,15 +229,6 @@ class _Last:
         chosen = ops.take_along_axis(values, ops.maximum(flat - 1, 0), axis=1)
         chosen = ops.reshape(chosen, ops.shape(place))
         return ops.where(place > 0, chosen, self._kept[..., number])
-
-
-def _running(values, start):
-    return ops.cumsum(values, axis=1) + start
-
-
-def _before(values, start):
-    """Values of the image before; ``start`` for the first."""
-    return ops.concatenate([start, values[:, :-1]], axis=1)
 
 
 def _own(values, own):
