@@ -7,7 +7,6 @@ be read as they were; in data sets with checksums a changed chunk is never read.
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 from pathlib import Path
@@ -19,7 +18,7 @@ from classifier.dataset import DatasetSplit
 from classifier.network_inputs import inputs_of
 from finetune.ingest.conversion import Request, run_request
 from simulator.dataset.reader import open_dataset
-from tests.helpers.datasets import as_version_0_2
+from tests.helpers.datasets import NO_ARRAYS, as_version_0_2, put_in_place
 from tests.helpers.datasets import make as simulate
 from tests.helpers.fuzzing import CANARY, ODD_NUMBERS, ODD_TEXTS, mutated
 
@@ -152,15 +151,5 @@ def _codec(rng, path, name):
 
 
 def _link(rng, path, name):
-    folder = path / "test" / name
-    shutil.rmtree(folder)
-    kind = rng.choice(("loop", "nowhere", "file", "pipe", "passwd"))
-    if kind in ("pipe", "passwd"):
-        folder.mkdir()
-        file = folder / "zarr.json"
-        os.mkfifo(file) if kind == "pipe" else file.symlink_to("/etc/passwd")
-    elif kind == "file":
-        folder.write_text("x")
-    else:
-        folder.symlink_to(folder if kind == "loop" else "/nonexistent")
+    put_in_place(path / "test" / name, rng.choice(NO_ARRAYS))
     return (name,)

@@ -1,6 +1,8 @@
 """Small simulated HiTS data sets."""
 
 import hashlib
+import os
+import shutil
 
 import zarr
 from zarr.codecs import BloscCodec
@@ -56,3 +58,19 @@ def as_version_0_2(path, out):
                 **sharded,
             )[:] = array[:]
     return out
+
+
+NO_ARRAYS = ("loop", "nowhere", "file", "pipe", "passwd")
+
+
+def put_in_place(folder, kind):
+    """Replace an array of a data set by a link, a file or a pipe."""
+    shutil.rmtree(folder)
+    if kind in ("pipe", "passwd"):
+        folder.mkdir()
+        file = folder / "zarr.json"
+        os.mkfifo(file) if kind == "pipe" else file.symlink_to("/etc/passwd")
+    elif kind == "file":
+        folder.write_text("x")
+    else:
+        folder.symlink_to(folder if kind == "loop" else "/nonexistent")

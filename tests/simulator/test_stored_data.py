@@ -16,7 +16,7 @@ from simulator.dataset.metadata import NEEDED
 from simulator.dataset.reader import is_complete, open_dataset
 from simulator.dataset.run import writer_for
 from skyreel.errors import SimulationError
-from tests.helpers.datasets import as_version_0_2, digest, make, plan_at
+from tests.helpers.datasets import NO_ARRAYS, as_version_0_2, digest, make, plan_at, put_in_place
 
 
 @pytest.fixture(scope="module")
@@ -245,19 +245,10 @@ def test_every_array_that_is_needed_is_named_when_it_is_missing(copy):
         (copy / name).rename(copy / "test" / name)
 
 
-@pytest.mark.parametrize("kind", ["loop", "nowhere", "file", "pipe", "passwd"])
+@pytest.mark.parametrize("kind", NO_ARRAYS)
 @pytest.mark.parametrize("name", ["label", "shard_done", "redshift"])
 def test_links_and_other_files_in_place_of_an_array(copy, kind, name):
-    folder = copy / "test" / name
-    shutil.rmtree(folder)
-    if kind in ("pipe", "passwd"):
-        folder.mkdir()
-        file = folder / "zarr.json"
-        os.mkfifo(file) if kind == "pipe" else file.symlink_to("/etc/passwd")
-    elif kind == "file":
-        folder.write_text("x")
-    else:
-        folder.symlink_to(folder if kind == "loop" else "/nonexistent")
+    put_in_place(copy / "test" / name, kind)
     if kind in ("pipe", "passwd") or name == "label":
         assert "root:" not in refused_within_bounds(copy)
     else:
