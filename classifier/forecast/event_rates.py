@@ -152,10 +152,10 @@ def _expected(name, rate, sample, area_deg2):
     for key in ("detected", "correct"):
         mean, variance = _means(sample[key], number, last + 1)
         numbers += [float(here @ mean), float(np.sqrt(here**2 @ variance))]
+    total, largest = float(here.sum()), float(edges[-1])
     return ExpectedNumber(
-        name, float(here.sum()), *numbers, rate.relative_error, float(edges[-1]), area_deg2,
-        rate.source,
-    )  # fmt: skip
+        name, total, *numbers, rate.relative_error, largest, area_deg2, rate.source
+    )
 
 
 def _means(values, number, n_bins):

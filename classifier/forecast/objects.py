@@ -133,19 +133,23 @@ def _parameter(drawn, name):
 def _quantities(simulator: Simulator, drawn):
     """Values of `QUANTITIES`, NaN where they mean nothing."""
     peak, mean = _parameter(drawn, "peak_mag"), _parameter(drawn, "mean_mag")
-    own = [
-        number
-        for number, name in enumerate(simulator.classes)
-        if simulator.models[name].host_placement is HostPlacement.OWN_HOST
-    ]
-    redshift = np.where(np.isin(drawn.label, own), _parameter(drawn, "redshift"), np.nan)
+    own, galaxy = (
+        _placed(simulator, drawn, p) for p in (HostPlacement.OWN_HOST, HostPlacement.GALAXY)
+    )
     host = drawn.objects.host_magnitude[:, simulator.bands.reference]
     return {
         "magnitude": np.where(np.isfinite(peak), peak, mean),
-        "redshift": redshift,
+        "redshift": np.where(own, _parameter(drawn, "redshift"), np.nan),
         "period_d": _parameter(drawn, "period_d"),
-        "host_mag": np.where(np.isfinite(host), host, np.nan),
+        "host_mag": np.where(np.isfinite(host) & ~galaxy, host, np.nan),
     }
+
+
+def _placed(simulator, drawn, placement):
+    """Whether objects are of classes of this placement, bool (object,)."""
+    names = enumerate(simulator.classes)
+    chosen = [k for k, name in names if simulator.models[name].host_placement is placement]
+    return np.isin(drawn.label, chosen)
 
 
 def _positions(pointings, number):

@@ -246,8 +246,8 @@ def _kinds(objects: Columns) -> Iterator[tuple[str, list[str], np.ndarray]]:
     pace = objects["n_epochs"] / span * _DAYS_PER_MONTH
     edges = np.quantile(pace, (1 / 3, 2 / 3))
     if edges[0] < edges[1]:
-        ranges = (f"below {edges[0]:.1f}", f"{edges[0]:.1f} to {edges[1]:.1f}",
-                  f"above {edges[1]:.1f}")  # fmt: skip
+        low, high = (f"{edge:.1f}" for edge in edges)
+        ranges = f"below {low}", f"{low} to {high}", f"above {high}"
         words = [f"{word} ({text})" for word, text in zip(CADENCES, ranges, strict=True)]
         yield "images in 30 d", words, np.digitize(pace, edges)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter
 
 from classifier.forecast.results import ModelResults, Results
 from classifier.forecast.selection_function import SKY, Bin, bins_of
@@ -105,6 +106,8 @@ def efficiency(figure: Figure, model: ModelResults, quantity: str, groups: Seque
         middle = np.array([(each.low + each.high) / 2 for each in used])
         if quantity == "period_d":
             ax.set_xscale("log")
+            ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+            ax.minorticks_off()
             middle = np.array([np.sqrt(each.low * each.high) for each in used])
         count = [each.n for each in used]
         for which, colour, marker, label in (
@@ -160,6 +163,6 @@ def _cell(ax, group: str, each: Bin):
     colour = INK if each.correct < 0.5 else "#FEFEFE"
     ax.text(*middle, f"{each.correct:.2f}".lstrip("0"), color=colour, **style)
     error = (each.correct_high - each.correct_low) / 2
-    names = (f"RA of the cell at Dec {each.dec_low_deg:.1f} to {each.dec_high_deg:.1f}",
-             "share detected and correct")  # fmt: skip
+    place = f"RA of the cell at Dec {each.dec_low_deg:.1f} to {each.dec_high_deg:.1f}"
+    names = place, "share detected and correct"
     keep(ax, group, [middle[0]], [each.correct], [error], [each.n], names)

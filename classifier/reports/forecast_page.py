@@ -134,8 +134,8 @@ def _scores(results: Results, schedule: ScheduleResults) -> Iterator[Section]:
     heads = [Column("Class"), *columns("Drawn", "Detected", "Never detected", group="Objects")]
     heads += columns("Recall", "Purity", "F1", group="After the last image")
     rates = [rate_name(rate) for rate in FALSE_POSITIVE_RATES]
-    heads += columns(*(f"{r:g}" for r in FALSE_POSITIVE_RATES),
-                     group="True-positive rate at a false-positive rate of")  # fmt: skip
+    rates_text = [f"{rate:g}" for rate in FALSE_POSITIVE_RATES]
+    heads += columns(*rates_text, group="True-positive rate at a false-positive rate of")
     rows = []
     for k, (name, (colour, _)) in enumerate(
         zip(results.classes, class_styles(results.classes), strict=True)
