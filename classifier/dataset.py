@@ -127,6 +127,9 @@ class DatasetSplit:
         There is no such data set or split, it was not finished, or it is damaged.
     """
 
+    measures_magnitudes: bool = True
+    """Whether networks measure the magnitudes of its objects beside their predictions."""
+
     def __init__(self, path: str | Path, name: str):
         self.path, self.name = path, name
         self._assumed_fwhm_pix: float | None = None

@@ -34,7 +34,8 @@ _BLOCKS = "blocks"
 def unfinished_folder(out: Path, settings: Mapping[str, Any]) -> Iterator[Path]:
     """A folder to write a forecast to, renamed to ``out`` at the end of the block.
 
-    It holds the blocks of an earlier run with the same settings; else it is empty.
+    It holds the blocks of an earlier run with the same settings; else it is empty. After an error
+    it stays if there is a block to continue with.
 
     Raises
     ------
@@ -59,6 +60,8 @@ def unfinished_folder(out: Path, settings: Mapping[str, Any]) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"{out}: cannot be written ({error.strerror or error}).") from None
     finally:
+        if folder.is_dir() and not (folder / _BLOCKS).is_dir():
+            shutil.rmtree(folder, ignore_errors=True)
         os.close(descriptor)
 
 

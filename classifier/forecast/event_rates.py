@@ -23,7 +23,7 @@ from classifier.forecast.selection_function import EDGES, SUBTYPES
 SKY_DEG2 = 41252.96
 _DAYS_PER_YEAR = 365.25
 BEFORE_FIRST_IMAGE_DAY = 5.0  # explosions are drawn from so early on
-_STEPS = 20  # of the integral over a bin of redshift
+_STEPS = 60  # of the integral over a bin of redshift
 NOT_COUNTED = (
     "Only supernovae are counted: for RR Lyrae stars, Cepheids and eclipsing binaries there is no "
     "published density on the sky of the stars that are drawn here (of the survey's magnitudes, "

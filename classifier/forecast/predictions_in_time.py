@@ -35,6 +35,8 @@ class SimulatedSplit(DatasetSplit):
     indices : numpy.ndarray of int, shape (object,)
     """
 
+    measures_magnitudes = False  # the true ones are known
+
     def __init__(self, simulator: Simulator, indices: np.ndarray):
         made = simulator.batch(SPLIT, indices)
         self.path, self.name = "the simulated objects", SPLIT
@@ -122,7 +124,7 @@ def _after(probabilities, count):
     return np.where(count[..., None] > 0, chosen, np.nan).astype(np.float32)
 
 
-def image_times(model: Model, split: DatasetSplit, n_images: np.ndarray) -> np.ndarray:
+def image_times(model: Model, split: SimulatedSplit, n_images: np.ndarray) -> np.ndarray:
     """Times [MJD] of the images that a model has predictions for, (object, image); NaN beyond.
 
     They are the last ``n_images`` of those that count (`countable`): what a model leaves out
