@@ -1,5 +1,7 @@
 """Numbers of a forecast against slow definitions and other libraries."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from astropy.cosmology import Planck18
@@ -185,7 +187,7 @@ def test_explosions_are_the_integral_of_rate_and_volume(name):
         return rate * volume / (1 + z)
 
     edges = np.array([0.0, 0.1, 0.2])
-    expected = [quad(density, a, b)[0] for a, b in zip(edges, edges[1:], strict=False)]
+    expected = [quad(density, a, b)[0] for a, b in pairwise(edges)]
     found = explosions_by_redshift(RATES[name], edges)
     np.testing.assert_allclose(found, expected, rtol=1e-3)
 
