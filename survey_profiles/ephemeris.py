@@ -58,6 +58,14 @@ def sun_longitude_deg(mjd: np.ndarray) -> np.ndarray:
     return 280.460 + 0.9856474 * day + 1.915 * _sin(anomaly) + 0.020 * _sin(2 * anomaly)
 
 
+def sun_right_ascension_deg(mjd: np.ndarray) -> np.ndarray:
+    """Right ascension of the Sun; it grows by 360 a year and is never reduced."""
+    longitude = sun_longitude_deg(mjd)
+    x, y = _cos(longitude), _cos(OBLIQUITY_DEG) * _sin(longitude)
+    ahead = np.degrees(np.arctan2(y, x)) - longitude
+    return longitude + (ahead + 180.0) % 360.0 - 180.0
+
+
 def moon_ecliptic_deg(mjd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ecliptic longitude and latitude of the Moon."""
     century = (mjd - MJD_J2000) / 36525.0
