@@ -96,6 +96,13 @@ def sequences_at_positions(
     )
 
 
+def visits_at_positions(
+    visits: Visits, seed: int, positions: int = POSITIONS
+) -> list[NDArray[np.int64]]:
+    """All rows in use, in order of time, at each of many positions drawn around visits."""
+    return list(_Sky(visits).all_at_drawn(random_stream(seed, _POSITION_STREAM), positions))
+
+
 class _Sky:
     """The visits in use, in order of time, searched by position."""
 
@@ -127,6 +134,12 @@ class _Sky:
         for anchor, place, share in zip(anchors, places, shares, strict=True):
             rows = self._one_window(self._covering(place), anchor, share, profile.cadence)
             yield Sequence(self._used[rows], *_angles(place))
+
+    def all_at_drawn(self, rng, count):
+        """Rows at positions around random visits."""
+        anchors = rng.integers(len(self._used), size=count)
+        for place in _scattered(rng, self._directions[anchors], self._radius_deg):
+            yield self._used[self._covering(place)]
 
     def _covering(self, place):
         reach = 2.0 * np.sin(np.radians(self._radius_deg) / 2.0)
