@@ -112,8 +112,5 @@ def season_numbers(
     mjd, ra_deg : float array, shape (visit,)
         Times must be known.
     """
-
-    def passages(time):
-        return np.floor((ephemeris.sun_right_ascension_deg(time) - ra_deg) / 360.0)
-
-    return (passages(mjd) - passages(first_mjd)).astype(np.int64) + 1
+    passages = ephemeris.sun_passages(mjd, ra_deg) - ephemeris.sun_passages(first_mjd, ra_deg)
+    return passages.astype(np.int64) + 1
