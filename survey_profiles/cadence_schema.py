@@ -14,6 +14,7 @@ _MJD_LOW, _MJD_HIGH, _ = PHYSICAL_RANGES["mjd"]
 _Mjd = physical("mjd")
 _Days = Annotated[within(0, 366), Field(gt=0)]
 _Minutes = Annotated[within(0, 1440), Field(gt=0)]
+_Weight = within(0, 1e9)
 
 
 class Footprint(Table):
@@ -58,10 +59,33 @@ class Block(Table):
 
     bands: Annotated[tuple[str, ...], Field(min_length=1)]
     """Bands in the order of the visits."""
-    weight: Annotated[within(0, 1e9), Field(gt=0)] = 1.0
+    weight: _Weight = 1.0
     """The block is chosen in proportion to its weight."""
+    grey_weight: _Weight | None = None
+    """The weight where moonlight adds 10 to 150 nL in V (a dark sky has 65); by default
+    ``weight``."""
+    bright_weight: _Weight | None = None
+    """The weight where moonlight adds more; by default ``weight``."""
+    twilight_weight: _Weight | None = None
+    """The weight with the Sun less than 18 degrees below the horizon; by default ``weight``."""
+    min_moon_fraction: Fraction = 0.0
+    """The block is not chosen when less of the Moon's disc than this is lit."""
     max_moon_fraction: Fraction = 1.0
     """The block is not chosen when more of the Moon's disc than this is lit."""
+
+    @property
+    def weights(self) -> tuple[float, float, float, float]:
+        """Weight in a dark, a grey and a bright sky, and in twilight."""
+        others = (self.grey_weight, self.bright_weight, self.twilight_weight)
+        return (self.weight, *(self.weight if w is None else w for w in others))
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        if not max(self.weights) > 0:
+            raise ValueError("a weight above zero")
+        if self.min_moon_fraction > self.max_moon_fraction:
+            raise ValueError("min_moon_fraction at most max_moon_fraction")
+        return self
 
 
 class Season(Table):
@@ -86,8 +110,21 @@ class Season(Table):
     """What is observed in a night, one of these."""
     pair_gap_min: tuple[_Minutes, _Minutes] = (20.0, 40.0)
     """[min] Shortest and longest time between the visits of a block; default chosen."""
+    overlap_fraction: Fraction = 0.0
+    """Fraction of the nights in which a block is taken twice, where fields overlap."""
+    overlap_gap_min: tuple[_Minutes, _Minutes] = (1.1, 20.0)
+    """[min] Shortest and longest time between the two, even in its logarithm; the default is that
+    of neighbouring fields in a Rubin schedule."""
+    activity: Annotated[tuple[Annotated[Fraction, Field(gt=0)], ...], Field(min_length=1)] = (1.0,)
+    """Fractions of the nights of ``night_gaps_day`` that are kept, one for each field and season
+    at random: the seasons of a rolling cadence."""
     hour_angle_limit_h: Annotated[float, Field(gt=0, le=12)] = 4.0
-    """[h] Largest hour angle of a visit; default chosen."""
+    """[h] Largest distance of a visit from ``hour_angle_centre_h``; default chosen."""
+    hour_angle_centre_h: Annotated[float, Field(ge=-6, le=6)] = 0.0
+    """[h] Middle of the hour angles of visits; the default is the meridian."""
+    max_sun_altitude_deg: Annotated[float, Field(ge=-50, le=0)] | None = None
+    """[deg] Altitude of the Sun at which nights begin and end, by date; by default nights have
+    one length, twice ``half_night_h``."""
     half_night_h: Annotated[float, Field(gt=0, le=12)] = 4.2
     """[h] Half of the length of a night; the default lies between half of the shortest and of
     the mean astronomical night."""
@@ -112,10 +149,12 @@ class Season(Table):
             )
         if not sum(self.night_gap_weights) > 0:
             raise ValueError("at least one of night_gap_weights above zero")
-        if self.pair_gap_min[0] > self.pair_gap_min[1]:
-            raise ValueError("pair_gap_min as [low, high]")
+        for name in ("pair_gap_min", "overlap_gap_min"):
+            if getattr(self, name)[0] > getattr(self, name)[1]:
+                raise ValueError(f"{name} as [low, high]")
         nights = self.window_day / min(self.night_gaps_day) + 1
-        visits = int(nights) * max(len(block.bands) for block in self.blocks)
+        times = 2 if self.overlap_fraction else 1
+        visits = int(nights) * times * max(len(block.bands) for block in self.blocks)
         if visits > MOST_VISITS:
             raise ValueError(
                 f"at most {MOST_VISITS:,} planned visits in window_day (nights at the shortest gap "
@@ -135,6 +174,8 @@ class Cadence(Table):
     """Shortest sequence; fields with fewer exposures are drawn again. Default chosen."""
     max_airmass: Annotated[float, Field(gt=1, le=5)] = 2.0
     """Visits at a higher airmass are dropped; default chosen."""
+    min_airmass: Annotated[float, Field(ge=1, lt=2)] = 1.0
+    """Visits at a lower airmass are dropped; above 1 for telescopes that avoid the zenith."""
     hour_angle_scatter_h: Annotated[float, Field(ge=0, le=3)] = 0.0
     """[h] Scatter of the hour angle of each visit of ``nights`` by itself."""
     hour_angle_field_scatter_h: Annotated[float, Field(ge=0, le=3)] = 0.0
@@ -157,6 +198,8 @@ class Cadence(Table):
             )
         if any(a.mjd >= b.mjd for a, b in zip(self.nights, self.nights[1:], strict=False)):
             raise ValueError("nights in order of mjd, each once")
+        if self.min_airmass >= self.max_airmass:
+            raise ValueError("min_airmass below max_airmass")
         visits = sum(len(night.visits) for night in self.nights)
         if visits > MOST_VISITS:
             raise ValueError(f"at most {MOST_VISITS:,} visits in nights, not {visits:,}")

@@ -58,7 +58,7 @@ class Seeing(Table):
 
 
 class Sky(Table):
-    """Variation of the dark sky: airmass^airmass_exponent, with scatter in dex."""
+    """Variation of the sky: airmass^airmass_exponent, scatter in dex, and twilight."""
 
     airmass_exponent: Annotated[float, Field(ge=0, le=2)] = 0.25
     """Exponent of the airmass; the default is that of DECam exposures."""
@@ -66,6 +66,9 @@ class Sky(Table):
     """[dex] Scatter from night to night; the default is that of DECam exposures."""
     exposure_scatter_dex: Annotated[float, Field(ge=0, le=1)] = 0.02
     """[dex] Scatter from exposure to exposure; the default is that of DECam exposures."""
+    twilight_dex_per_deg: Annotated[float, Field(ge=0, le=2)] = 0.36
+    """[dex/deg] Slope of the twilight of bands with ``twilight_mag_per_arcsec2`` against the Sun's
+    altitude; the default is that of a Rubin schedule."""
 
 
 class Weather(Table):

@@ -58,6 +58,34 @@ def sun_longitude_deg(mjd: np.ndarray) -> np.ndarray:
     return 280.460 + 0.9856474 * day + 1.915 * _sin(anomaly) + 0.020 * _sin(2 * anomaly)
 
 
+def sun_equatorial_deg(mjd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Right ascension and declination of the Sun."""
+    return _equatorial_deg(sun_longitude_deg(mjd), 0.0)
+
+
+def sun_passages(mjd: np.ndarray, ra_deg: np.ndarray) -> np.ndarray:
+    """How often the Sun has passed a right ascension, from an epoch that they share."""
+    longitude = sun_longitude_deg(mjd)
+    ahead = sun_equatorial_deg(mjd)[0] - longitude
+    whole = longitude + (ahead + 180.0) % 360.0 - 180.0  # right ascension, growing for ever
+    return np.floor((whole - ra_deg) / 360.0)
+
+
+def sun_altitude_deg(mjd: np.ndarray, latitude_deg: float, longitude_deg: float) -> np.ndarray:
+    """Altitude of the Sun above the horizon of a place."""
+    ra_deg, dec_deg = sun_equatorial_deg(mjd)
+    return altitude_deg(hour_angle_h(mjd, ra_deg, longitude_deg), dec_deg, latitude_deg)
+
+
+def _equatorial_deg(longitude, latitude):
+    x = _cos(latitude) * _cos(longitude)
+    y = _cos(OBLIQUITY_DEG) * _cos(latitude) * _sin(longitude)
+    y = y - _sin(OBLIQUITY_DEG) * _sin(latitude)
+    z = _sin(OBLIQUITY_DEG) * _cos(latitude) * _sin(longitude)
+    z = z + _cos(OBLIQUITY_DEG) * _sin(latitude)
+    return np.degrees(np.arctan2(y, x)) % 360.0, np.degrees(np.arcsin(z))
+
+
 def moon_ecliptic_deg(mjd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ecliptic longitude and latitude of the Moon."""
     century = (mjd - MJD_J2000) / 36525.0
@@ -84,13 +112,7 @@ def moon_ecliptic_deg(mjd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def moon_equatorial_deg(mjd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Right ascension and declination of the Moon."""
-    longitude, latitude = moon_ecliptic_deg(mjd)
-    x = _cos(latitude) * _cos(longitude)
-    y = _cos(OBLIQUITY_DEG) * _cos(latitude) * _sin(longitude)
-    y = y - _sin(OBLIQUITY_DEG) * _sin(latitude)
-    z = _sin(OBLIQUITY_DEG) * _cos(latitude) * _sin(longitude)
-    z = z + _cos(OBLIQUITY_DEG) * _sin(latitude)
-    return np.degrees(np.arctan2(y, x)) % 360.0, np.degrees(np.arcsin(z))
+    return _equatorial_deg(*moon_ecliptic_deg(mjd))
 
 
 def moon_elongation_deg(mjd: np.ndarray) -> np.ndarray:

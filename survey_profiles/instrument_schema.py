@@ -208,6 +208,14 @@ class Band(Table):
     moonlight_factor: within(0, 100)
     """Scattered moonlight relative to V; by default 1.3, 1.33, 0.71, 0.37, 0.21, 0.14 in u, g, r,
     i, z, y (solar spectrum scattered as wavelength^-4)."""
+    zenith_sky_mag_per_arcsec2: physical("sky_mag_per_arcsec2") | None = None
+    """[mag/arcsec^2] Median sky at the zenith without Moon and twilight; by default
+    ``dark_sky_mag_per_arcsec2``, which stays the reference of ``m5_noise_loss_mag``."""
+    sky_airmass_exponent: Annotated[float, Field(ge=0, le=2)] | None = None
+    """Exponent of the airmass in the dark sky; by default that of ``sky``."""
+    twilight_mag_per_arcsec2: physical("sky_mag_per_arcsec2") | None = None
+    """[mag/arcsec^2] Twilight alone with the Sun 12 degrees below the horizon; the default adds no
+    twilight."""
     seeing_factor: within(0.1, 10) = 1.0
     """Width of the PSF relative to that of ``seeing``; the default is the same in every band."""
     depth_offset_mag: within(-10, 10) = 0.0

@@ -15,6 +15,7 @@ from scipy.special import ndtr
 
 from skyreel.errors import Problem, ProfileError
 from survey_profiles import depth as depths
+from survey_profiles import ephemeris
 from survey_profiles.cadence import draw_visits
 from survey_profiles.moonlight import NANOLAMBERT_V_MAG, moonlight_at
 from survey_profiles.pointings import Pointings, as_pointings, draw_shapes, pack_left
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from survey_profiles.conditions_schema import Weather
     from survey_profiles.profile import Profile
 
+TWILIGHT_ALTITUDE_DEG = -12.0  # of the Sun, at which profiles give the twilight
 MAX_ROUNDS = 40
 _ROUNDS_BEFORE_GIVING_UP = 5
 _VISITS, _SEEING, _SKY, _CLOUD, _DEPTH, _SHAPE = range(6)  # append, never renumber
@@ -127,6 +129,11 @@ class BandValues:
         values = [getattr(band, name) for band in self._bands]
         return np.array([np.nan if v is None else v for v in values], dtype=float)[self._band]
 
+    def default(self, name: str, otherwise: np.ndarray | float) -> np.ndarray:
+        """Numbers of the bands, or ``otherwise`` for bands without."""
+        values = self[name]
+        return np.where(np.isnan(values), otherwise, values)
+
 
 def _per_night(rng, columns, draw):
     """One number per (pointing, night), given to every exposure of the night."""
@@ -178,19 +185,32 @@ def drifting(rng: np.random.Generator, mjd: np.ndarray, time_h: float) -> np.nda
 def draw_sky(
     profile: Profile, rng: np.random.Generator, columns: Columns, bands: BandValues
 ) -> np.ndarray:
-    """Background in ADU per pixel: dark sky by airmass plus scattered moonlight.
+    """Background in ADU per pixel: dark sky by airmass plus scattered moonlight and twilight.
 
     Clouds do not dim it: in the HiTS data the cloudy night is no darker.
     """
     sky, zero_point = profile.sky, bands["zero_point_mag"]
     per_mag = columns["exposure_time_s"] * profile.camera.pixel_scale_arcsec**2
-    dark = per_mag * 10.0 ** (0.4 * (zero_point - bands["dark_sky_mag_per_arcsec2"]))
+    zenith = bands.default("zenith_sky_mag_per_arcsec2", bands["dark_sky_mag_per_arcsec2"])
+    exponent = bands.default("sky_airmass_exponent", sky.airmass_exponent)
+    dark = per_mag * 10.0 ** (0.4 * (zero_point - zenith))
     dex = _per_night(rng, columns, lambda r, s: r.normal(0.0, sky.night_scatter_dex, s))
-    dark = dark * columns["airmass"] ** sky.airmass_exponent * 10.0**dex
+    dark = dark * columns["airmass"] ** exponent * 10.0**dex
+    dark = dark + per_mag * _twilight(profile, columns, bands)
     moon = moonlight_at(columns["mjd"], columns["ra_deg"], columns["dec_deg"], profile.site)
     moon = moon * per_mag * 10.0 ** (0.4 * (zero_point - NANOLAMBERT_V_MAG))
     scatter = rng.normal(0.0, sky.exposure_scatter_dex, dex.shape)
     return (dark + moon * bands["moonlight_factor"]) * 10.0**scatter
+
+
+def _twilight(profile, columns, bands):
+    """ADU per arcsec^2 and second of the Sun's light, which falls exponentially as it sinks."""
+    surface = bands["twilight_mag_per_arcsec2"]
+    place = (profile.site.latitude_deg, profile.site.longitude_deg)
+    above = ephemeris.sun_altitude_deg(columns["mjd"], *place) - TWILIGHT_ALTITUDE_DEG
+    above = np.minimum(above, -TWILIGHT_ALTITUDE_DEG)  # the day is no brighter than sunset
+    dex = 0.4 * (bands["zero_point_mag"] - surface) + profile.sky.twilight_dex_per_deg * above
+    return np.where(np.isnan(surface), 0.0, 10.0**dex)
 
 
 def draw_zero_point(
@@ -201,10 +221,11 @@ def draw_zero_point(
     cloudy = _per_night(rng, columns, lambda r, s: r.random(s) < weather.cloudy_night_fraction)
     loss = rng.exponential(weather.cloud_loss_mean_mag, night.shape)
     scatter = rng.normal(0.0, weather.exposure_scatter_mag, night.shape)
-    return _clear_zero_point(columns, bands) + night + scatter - np.where(cloudy, loss, 0.0)
+    return clear_zero_point_mag(columns, bands) + night + scatter - np.where(cloudy, loss, 0.0)
 
 
-def _clear_zero_point(columns, bands):
+def clear_zero_point_mag(columns: Columns, bands: BandValues) -> np.ndarray:
+    """Zero points in mag for 1 ADU/s without clouds, at the airmass of the exposures."""
     return bands["zero_point_mag"] - bands["extinction_mag_per_airmass"] * (
         columns["airmass"] - 1.0
     )
@@ -217,7 +238,7 @@ def limiting_mag(profile: Profile, columns: Columns, bands: BandValues) -> np.nd
         depth = depths.noise_depth_mag(profile.camera, **{n: columns[n] for n in names})
         return depth + bands["depth_offset_mag"]
     return model_m5_mag(profile, columns, bands) + (
-        columns["zero_point_mag"] - _clear_zero_point(columns, bands)
+        columns["zero_point_mag"] - clear_zero_point_mag(columns, bands)
     )
 
 

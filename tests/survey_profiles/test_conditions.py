@@ -187,13 +187,15 @@ def test_altitudes_and_the_moon_agree_with_astropy():
         times = Time(mjd, format="mjd")
         frame = AltAz(obstime=times, location=place)
         theirs = SkyCoord(150.0 * u.deg, -2.0 * u.deg).transform_to(frame).alt.deg
-        moon = get_body("moon", times, place).transform_to(frame).alt.deg
+        moon, sun = (get_body(b, times, place).transform_to(frame).alt.deg for b in ("moon", "sun"))
     hour = sky.hour_angle_h(mjd, 150.0, site.longitude_deg)
     # We ignore precession since J2000 (0.2 degree in 2015) and nutation.
     assert np.abs(sky.altitude_deg(hour, -2.0, site.latitude_deg) - theirs).max() < 0.25
     ra, dec = sky.moon_equatorial_deg(mjd)
     ours = sky.altitude_deg(sky.hour_angle_h(mjd, ra, site.longitude_deg), dec, site.latitude_deg)
     assert np.abs(ours - moon).max() < 1.5  # parallax up to 1 degree, formula 0.3
+    ours = sky.sun_altitude_deg(mjd, site.latitude_deg, site.longitude_deg)
+    assert np.abs(ours - sun).max() < 0.05
 
 
 def test_a_source_at_the_noise_depth_has_five_sigma():
@@ -255,27 +257,6 @@ def test_ztf_comes_back_after_the_measured_gaps(ztf):
     gaps = np.concatenate([np.diff(n) for n in nights])
     assert np.percentile(gaps, [25, 50, 75]).tolist() == [2, 2, 3]
     assert np.percentile(gaps, 95) in (5, 6, 7)
-
-
-def test_lsst_pairs_are_half_an_hour_apart_in_two_bands(lsst):
-    gap_min = np.diff(lsst.mjd, axis=1) * 1440
-    pair = gap_min < 120
-    assert gap_min[pair].min() > 25 - 1e-4 and gap_min[pair].max() < 41 + 1e-4
-    changed = (np.diff(lsst.band.astype(int), axis=1) != 0)[pair]
-    assert changed.mean() > 0.9
-    assert np.nanmax(lsst.mjd - lsst.mjd[:, :1]) <= 150
-
-
-def test_lsst_bands_are_as_frequent_as_planned(lsst):
-    visits = np.array([56, 80, 184, 184, 160, 160])
-    share = np.bincount(lsst.band[np.isfinite(lsst.mjd)], minlength=6) / np.isfinite(lsst.mjd).sum()
-    # u waits for dark time, which falls unevenly within a season; 2 % of all visits.
-    np.testing.assert_allclose(share, visits / visits.sum(), atol=0.025)
-
-
-def test_lsst_stays_away_from_the_moon_and_its_u_band_from_its_light(lsst):
-    u_visits = np.isfinite(lsst.mjd) & (lsst.band == 0)
-    assert sky.moon_lit_fraction(lsst.mjd[u_visits]).max() < 0.55
 
 
 def test_optional_bands_of_hits_can_be_used():
