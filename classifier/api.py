@@ -234,6 +234,10 @@ def forecast(
     *,
     out: str | Path,
     schedule: str | Path = "drawn",
+    position: str | None = None,
+    programme: str = "all",
+    dates: str | None = None,
+    season: int | None = None,
     against: str | Path | None = None,
     against_models: Iterable[str | Path] = (),
     n: int = 20_000,
@@ -256,7 +260,9 @@ def forecast(
     out : path
         Folder of the page, the JSON and the tables.
     schedule : str or path
-        Exposures: ECSV, CSV, Parquet or OpSim SQLite; "drawn": from the profile.
+        Table of exposures or visits, as of Rubin's OpSim; "drawn": from the profile.
+    position, programme, dates, season : optional
+        Visits of a table to use, as in `survey_profiles.VisitSelection`.
     against : str or path, optional
         Another schedule, "drawn", or another survey profile to compare with.
     against_models : iterable of str or path
@@ -285,7 +291,7 @@ def forecast(
     ------
     UserError, RunError
     """
-    from classifier.cli.forecast import make_forecast
+    from classifier.cli.forecast import make_forecast, visits
 
     several = [models] if isinstance(models, str | Path) else models
     asked = {
@@ -297,6 +303,7 @@ def forecast(
         "n": n,
         "area_deg2": area_deg2,
         "overrides": dict(profile_overrides or {}),
+        "visits": visits(position, programme, dates, season),
         "any_survey": any_survey,
         "seed": seed,
     }

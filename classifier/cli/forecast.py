@@ -39,9 +39,13 @@ def forecast(
     schedule: Annotated[
         str,
         typer.Option(
-            help="Exposures: ECSV, CSV, Parquet or OpSim SQLite; 'drawn': from the profile."
+            help="Table of exposures or visits, as of Rubin's OpSim; 'drawn': from the profile."
         ),
     ] = "drawn",
+    position: commands.Position = None,
+    programme: commands.Programme = "all",
+    dates: commands.Dates = None,
+    season: commands.Season = None,
     against: Annotated[
         str | None,
         typer.Option(help="Another schedule, 'drawn', or another survey profile to compare with."),
@@ -84,10 +88,19 @@ def forecast(
         "n": n,
         "area_deg2": area_deg2,
         "overrides": commands.profile_overrides(profile_set),
+        "visits": visits(position, programme, dates, season),
         "any_survey": any_survey,
         "seed": seed,
     }
     make_forecast(out, asked, plugin or [], n_cores(threads), quiet, command_line("forecast"))
+
+
+def visits(
+    position: str | None, programme: str, dates: str | None, season: int | None
+) -> dict[str, Any]:
+    """The choice of visits of a schedule as options of a simulation; empty where there is none."""
+    chosen = {"position": position, "programme": programme, "dates": dates, "season": season}
+    return {k: v for k, v in chosen.items() if v not in (None, "all")}
 
 
 def make_forecast(
@@ -135,6 +148,11 @@ def check_numbers(asked: Mapping[str, Any]) -> None:
         raise ClassifierError(f"--seed {asked['seed']}; allowed: 0 to {2**64 - 1}.")
     if not asked["models"]:
         raise ClassifierError("--model names no model; give a shipped one by name, or a folder.")
+    schedules = {asked["schedule"], asked["against"]} - {None, "drawn"}
+    if asked["visits"] and not schedules:
+        raise ClassifierError(
+            f"--{', --'.join(asked['visits'])}: visits are chosen from a table; give --schedule."
+        )
     if asked["against_models"] and asked["against"] is None:
         raise ClassifierError("--against-model needs --against.")
 
@@ -157,6 +175,7 @@ def open_schedules(asked: Mapping[str, Any], threads: int) -> list[Schedule]:
     if asked["against"] is not None and len(others) != len(models):
         raise ClassifierError("--against-model: give as many models as --model has.")
     options = {k: asked[k] for k in ("seed", "overrides", "area_deg2", "any_survey")}
+    options["choices"] = asked["visits"]
     found = [open_schedule(asked["survey"], asked["schedule"], models, **options)]
     if asked["against"] is not None:
         survey, schedule = against(asked["survey"], asked["against"])

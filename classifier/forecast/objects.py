@@ -154,12 +154,8 @@ def _placed(simulator, drawn, placement):
 
 def _positions(pointings, number):
     """Position and programme of each object's pointing; NaN and "" where unknown."""
-    unknown = np.full(len(pointings), np.nan)
-    ra, dec = (getattr(pointings, name, None) for name in ("ra_deg", "dec_deg"))
-    programme = getattr(pointings, "programme", None)
-    names = np.full(len(pointings), "") if programme is None else np.asarray(programme)
     return {
-        "ra_deg": (unknown if ra is None else np.asarray(ra, dtype=float))[number],
-        "dec_deg": (unknown if dec is None else np.asarray(dec, dtype=float))[number],
-        "programme": names.astype("U16")[number],
+        "ra_deg": pointings.ra_deg[number],
+        "dec_deg": pointings.dec_deg[number],
+        "programme": pointings.programme[number],
     }

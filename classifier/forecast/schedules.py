@@ -82,7 +82,7 @@ def open_schedule(
     models : sequence of Model
         With equal classes.
     choices : mapping, optional
-        Further fields of `simulator.options.Options`: which visits of the file are used.
+        Further fields of `simulator.options.Options`: which visits of a file are used.
 
     Raises
     ------
@@ -98,20 +98,19 @@ def open_schedule(
         )
         notes += _band_notes(model, profile)
     drawn = str(asked) == DRAWN
-    if drawn and choices:
-        raise ClassifierError("visits can be chosen from a schedule's file only, not from 'drawn'.")
     options = Options(
         classes=dict.fromkeys(models[0].classes, 1),
         exposures=None if drawn else str(asked),
         stamp_size_pix=_size_pix(models),
         seed=seed,
-        **(choices or {}),
+        **({} if drawn else choices or {}),
     )
     simulator = Simulator(profile, options)
     notes += [
         f"{asked}: {count:,} rows left out: {reason}."
         for reason, count in simulator.unused_exposures.items()
     ]
+    notes += [f"{asked}: {note}" for note in simulator.exposure_notes]
     name = f"{profile.name}, drawn" if drawn else Path(asked).name
     area = _area_deg2(profile) if area_deg2 is None else area_deg2
     settings = {"options": options.as_dict(), "profile": profile.model_dump(mode="json")}
