@@ -1,4 +1,7 @@
-"""Figures of a forecast. Bars and bands are one standard error, or Wilson intervals of 68.3 %."""
+"""Figures of a forecast.
+
+Bars and bands are one standard error, or half the width of Wilson intervals of 68.3 %.
+"""
 
 from __future__ import annotations
 
@@ -149,7 +152,8 @@ def sky_map(figure: Figure, model: ModelResults, groups: Sequence[str]) -> None:
         ax.set_yticks(np.sin(np.radians(dec)), [f"{d}°" for d in dec])
         ax.spines[:].set(visible=True, color=FRAME)
         for each in bins_of(model.bins, group, SKY):
-            _cell(ax, group, each)
+            if each.n >= _LEAST:
+                _cell(ax, group, each)
     figure.supxlabel("Right ascension [deg]", fontsize=9)
     axes[0].set_ylabel("Declination")
 

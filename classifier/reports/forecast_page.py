@@ -198,9 +198,9 @@ def _efficiency(results: Results) -> Iterator[Section]:
             if names:
                 caption = (
                     f"{schedule.name}: share of all objects drawn that are detected, and that are "
-                    f"also classified correctly, by {label.split(' [')[0].lower()}. Bars: 68.3 % "
-                    "Wilson intervals. Every bin, of these and other quantities, is in "
-                    "selection_function.parquet."
+                    f"also classified correctly, by {label.split(' [')[0].lower()}. Bars: half the "
+                    "width of 68.3 % Wilson intervals. Every bin, of these and other quantities, "
+                    "is in selection_function.parquet."
                 )
                 drawing = figures.efficiency(model, quantity, names)
                 parts.append(Figure(drawing, caption, f"efficiency_{quantity}_{k}"))
@@ -215,7 +215,7 @@ def _sky(schedule, model: ModelResults, k: int):
         return []
     caption = (
         f"{schedule.name}: share of all objects drawn that are detected and classified correctly, "
-        "in cells of equal area."
+        "in cells of equal area with five objects or more."
     )
     return [Figure(figures.sky_map(model, names), caption, f"sky_{k}")]
 
