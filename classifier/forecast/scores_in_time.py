@@ -16,6 +16,7 @@ from scipy.sparse import csr_array
 from classifier.evaluation.bootstrap import resampling_weights, spread
 from classifier.evaluation.metrics import mean_of_known, ratio
 
+_MOST_WEIGHTS = 8_000_000  # converted at a time
 FALSE_POSITIVE_RATES = (1e-2, 1e-3, 1e-4)
 BY_CLASS = ("recall", "purity", "f1")
 
@@ -36,8 +37,21 @@ class Estimates:
 
 
 def bootstrap_weights(label: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:
-    """Weights (object, 1 + n_bootstrap); every class is resampled by itself."""
-    return resampling_weights(label, n_bootstrap=n_bootstrap, seed=seed)
+    """Weights (object, 1 + n_bootstrap), uint8; every class is resampled by itself."""
+    weights = np.ones((label.size, 1 + n_bootstrap), dtype=np.uint8)
+    for number in np.unique(label):
+        members = np.flatnonzero(label == number)
+        alike = np.zeros(members.size)
+        drawn = resampling_weights(alike, n_bootstrap=n_bootstrap, seed=seed + int(number))
+        weights[members] = drawn
+    return weights
+
+
+def _columns(weights):
+    """Parts of weights (object, column) as float64, of so many columns that they fit in memory."""
+    most = max(_MOST_WEIGHTS // max(len(weights), 1), 1)
+    for first in range(0, weights.shape[1], most):
+        yield weights[:, first : first + most].astype(np.float64)
 
 
 def predicted_class(probabilities: np.ndarray) -> np.ndarray:
@@ -93,7 +107,7 @@ def _sums(place, n_places, weights):
     """Sums of weights by place, (column, place)."""
     n = len(place)
     matrix = csr_array((np.ones(n), (place, np.arange(n))), shape=(n_places, n))
-    return (matrix @ weights).T
+    return np.concatenate([(matrix @ part).T for part in _columns(weights)])
 
 
 def true_positive_rates(
@@ -111,12 +125,18 @@ def true_positive_rates(
     positive : numpy.ndarray of bool, shape (object,)
     weights : numpy.ndarray, shape (object, column)
     """
-    found = np.full((weights.shape[1], len(rates)), np.nan)
     others, own = np.flatnonzero(~positive), np.flatnonzero(positive)
     if not (others.size and own.size):
-        return found
+        return np.full((weights.shape[1], len(rates)), np.nan)
     others = others[np.argsort(-score[others], kind="stable")]
     own = own[np.argsort(-score[own], kind="stable")]
+    parts = [_rates_of(score, others, own, part, rates) for part in _columns(weights)]
+    return np.concatenate(parts)
+
+
+def _rates_of(score, others, own, weights, rates):
+    """The same for objects of other classes and of this one, each by decreasing score."""
+    found = np.full((weights.shape[1], len(rates)), np.nan)
     above = np.cumsum(weights[others], axis=0)
     caught = np.concatenate([np.zeros((1, weights.shape[1])), np.cumsum(weights[own], axis=0)])
     columns = np.arange(weights.shape[1])
@@ -183,7 +203,7 @@ class StableTime:
         if not time.size:
             unknown = np.full(3, np.nan)
             return cls(unknown, unknown, np.nan, np.nan, 0)
-        late = np.where(np.isnan(time), np.inf, time)
+        weights, late = weights.astype(np.float64), np.where(np.isnan(time), np.inf, time)
         order = np.argsort(late, kind="stable")
         share = np.cumsum(weights[order], axis=0) / weights.sum(axis=0)
         quartiles = []
