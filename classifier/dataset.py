@@ -128,6 +128,8 @@ class DatasetSplit:
 
     measures_magnitudes: bool = True
     """Whether networks measure the magnitudes of its objects beside their predictions."""
+    numbers: np.ndarray | None = None
+    """Increasing numbers of the objects, (object,); None: 0, 1, 2, ..."""
 
     def __init__(self, path: str | Path, name: str):
         self.path, self.name = path, name

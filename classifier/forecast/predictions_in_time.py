@@ -47,7 +47,8 @@ class SimulatedSplit(DatasetSplit):
         self.classes, self.bands = simulator.classes, simulator.band_names
         self.survey = simulator.profile.name
         self.profile = simulator.profile
-        self.object_ids = np.asarray(indices).astype(str)
+        self.numbers = np.asarray(indices)
+        self.object_ids = self.numbers.astype(str)
         self.labels = self._labels()
         self.n_epochs = self._lengths()
         self.first_alert_epoch = self._alerts()

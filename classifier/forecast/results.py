@@ -22,6 +22,7 @@ from classifier.forecast.scores_in_time import (
 )
 from classifier.forecast.selection_function import Bin, selection_function, wilson
 from simulator.lightcurves.supernovae.supernova import Supernova
+from survey_profiles.visit_selection import season_numbers
 
 N_BOOTSTRAP = 200
 _DAYS_PER_YEAR = 365.25
@@ -44,9 +45,9 @@ class BandLoss:
 
 @dataclass(frozen=True)
 class Group:
-    """Scores of the objects of one programme, year or cadence.
+    """Scores of the objects of one programme, season, year or cadence.
 
-    ``kind`` is "programme", "year" or "cadence"; ``detected`` is the share of those drawn, with
+    ``kind`` is "programme", "season", "year" or "images in 30 d"; ``detected`` is the share of those drawn, with
     its Wilson interval.
     """
 
@@ -238,10 +239,10 @@ def _kinds(objects: Columns) -> Iterator[tuple[str, list[str], np.ndarray]]:
     names, number = np.unique(objects["programme"], return_inverse=True)
     if names.size > 1:
         yield "programme", [str(name) or "unknown" for name in names], number
-    years = (objects["first_mjd"] - np.nanmin(objects["first_mjd"])) // _DAYS_PER_YEAR
-    found, number = np.unique(years, return_inverse=True)
+    kind, seasons = _seasons(objects)
+    found, number = np.unique(seasons, return_inverse=True)
     if found.size > 1:
-        yield "year", [f"{int(year) + 1}" for year in found], number
+        yield kind, [f"{int(season)}" for season in found], number
     span = np.maximum(objects["last_mjd"] - objects["first_mjd"], 1.0)
     pace = objects["n_epochs"] / span * _DAYS_PER_MONTH
     edges = np.quantile(pace, (1 / 3, 2 / 3))
@@ -250,6 +251,14 @@ def _kinds(objects: Columns) -> Iterator[tuple[str, list[str], np.ndarray]]:
         ranges = f"below {low}", f"{low} to {high}", f"above {high}"
         words = [f"{word} ({text})" for word, text in zip(CADENCES, ranges, strict=True)]
         yield "images in 30 d", words, np.digitize(pace, edges)
+
+
+def _seasons(objects: Columns) -> tuple[str, np.ndarray]:
+    """Season of every sequence where positions are known, else its year, from 1 on."""
+    first, start = objects["first_mjd"], np.nanmin(objects["first_mjd"])
+    if np.isfinite(objects["ra_deg"]).all():
+        return "season", season_numbers(first, objects["ra_deg"], start)
+    return "year", (first - start) // _DAYS_PER_YEAR + 1
 
 
 def _band_losses(made: Predicted, label, n_classes, draw) -> Iterator[BandLoss]:

@@ -259,11 +259,13 @@ def _groups(results: Results) -> Iterator[Section]:
             cells.append(number(each.mean_recall, each.mean_recall_error))
             rows.append([schedule.name, f"{each.kind}: {each.name}", *cells])
     text = (
-        "After the last image, by programme and year where the schedule states them, and by "
-        "the number of images in 30 days of a sequence, in thirds of the objects."
+        "After the last image, by programme and observing season where the schedule gives "
+        "positions (else by year), and by the number of images in 30 days of a sequence, in "
+        "thirds of the objects. In rolling seasons the first third is of low activity, the last "
+        "of high activity."
     )
     if rows:
-        yield Section("Programmes, years and cadence", [Table(heads, rows, text)])
+        yield Section("Programmes, seasons and cadence", [Table(heads, rows, text)])
 
 
 def _bands(results: Results) -> Iterator[Section]:

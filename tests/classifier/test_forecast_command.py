@@ -188,6 +188,7 @@ BAD = {
     ("--against-model", "x"): "--against-model needs --against",
     ("--schedule", "nosuch.csv"): "does not exist",
     ("--seed", -1): "--seed -1",
+    ("--position", "1,2"): "give --schedule",
     ("--threads", 0): "--threads 0",
 }
 
@@ -205,6 +206,18 @@ def test_a_folder_with_files_is_refused(models, tmp_path, monkeypatch, capsys):
     assert forecast(monkeypatch, models, tmp_path) == 2
     assert "is not empty" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_an_empty_folder_is_used(models, tmp_path, monkeypatch):
+    assert forecast(monkeypatch, models, tmp_path) == 0
+    assert (tmp_path / "forecast.json").is_file()
+
+
+def test_models_of_other_stamps_are_refused(models, tmp_path, monkeypatch, capsys):
+    untrained(tmp_path / "larger", load_profile("hits", SMALL), size_pix=11)
+    asked = ["--model", models / "seed1", tmp_path / "larger", "--out", tmp_path / "out", *ASKED]
+    assert run(monkeypatch, "forecast", *asked) == 2
+    assert "stamps of 9 and 11 pixels" in capsys.readouterr().err
 
 
 def test_a_model_of_another_survey_is_refused(models, tmp_path, monkeypatch, capsys):

@@ -13,7 +13,7 @@ from sklearn.metrics import precision_recall_fscore_support, roc_curve
 
 from classifier.forecast.event_rates import RATES, expected_numbers, explosions_by_redshift
 from classifier.forecast.predictions_in_time import stable_from
-from classifier.forecast.results import _paired_shares
+from classifier.forecast.results import _kinds, _paired_shares
 from classifier.forecast.scores_in_time import (
     StableTime,
     bootstrap_weights,
@@ -223,3 +223,22 @@ def test_errors_of_paired_shares_are_those_of_their_difference(rng):
     assert abs(value + 0.05) < 5 * error
     unpaired = np.sqrt(0.25 / 5000 + 0.2475 / 5000)
     assert error == pytest.approx(np.sqrt((0.05 - 0.05**2) / 5000), rel=0.15) and error < unpaired
+
+
+def test_objects_are_grouped_by_programme_season_and_cadence(rng):
+    n = 900
+    ra = np.full(n, 90.0)  # the Sun is there at the end of June
+    objects = {
+        "programme": np.where(np.arange(n) % 3 == 0, "ddf", "wfd"),
+        "ra_deg": ra,
+        "first_mjd": np.where(np.arange(n) % 2 == 0, 61300.0, 61300.0 + 365.25),
+        "last_mjd": np.full(n, 61800.0),
+        "n_epochs": rng.integers(10, 60, n),
+    }
+    found = {kind: (names, number) for kind, names, number in _kinds(objects)}
+    assert found["programme"][0] == ["ddf", "wfd"] and found["season"][0] == ["1", "2"]
+    np.testing.assert_array_equal(found["season"][1], np.arange(n) % 2)
+    counts = np.bincount(found["images in 30 d"][1])
+    assert counts.size == 3 and np.abs(counts - n / 3).max() < n / 20
+    objects["ra_deg"] = np.full(n, np.nan)
+    assert "year" in {kind for kind, _, _ in _kinds(objects)}
