@@ -47,8 +47,8 @@ class BandLoss:
 class Group:
     """Scores of the objects of one programme, season, year or cadence.
 
-    ``kind`` is "programme", "season", "year" or "images in 30 d"; ``detected`` is the share of those drawn, with
-    its Wilson interval.
+    ``kind`` is "programme", "season", "year" or "images in 30 d"; ``detected`` is the share of
+    those drawn, with its Wilson interval.
     """
 
     kind: str
