@@ -62,8 +62,8 @@ def beyond_the_longest(model: Model, split: DatasetSplit) -> list[str]:
         return []
     return [
         f"{rows.size:,} of {len(split):,} objects have more than {longest} images in "
-        f"{', '.join(model.bands)} (up to {counts.max():,}); {model.name} is given {longest}, as in "
-        "its training."
+        f"{', '.join(model.bands)} (up to {counts.max():,}); {model.name} is given {longest}, as "
+        "in its training."
     ]
 
 
