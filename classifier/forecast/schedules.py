@@ -111,6 +111,7 @@ def open_schedule(
         for reason, count in simulator.unused_exposures.items()
     ]
     notes += [f"{asked}: {note}" for note in simulator.exposure_notes]
+    notes += [note for model in models for note in _length_notes(model, simulator)]
     name = f"{profile.name}, drawn" if drawn else Path(asked).name
     area = _area_deg2(profile) if area_deg2 is None else area_deg2
     settings = {"options": options.as_dict(), "profile": profile.model_dump(mode="json")}
@@ -131,6 +132,20 @@ def _band_notes(model, profile):
         yield f"{model.name} has no band {', '.join(unread)}: these images are not used."
     if absent:
         yield f"No images in {', '.join(absent)}, which {model.name} could use."
+
+
+def _length_notes(model, simulator):
+    """One sentence about sequences of more images than a model is given, or none."""
+    wanted = [k for k, name in enumerate(simulator.band_names) if name in model.bands]
+    pointings, longest = simulator.pointings, model.selection.images
+    counts = (np.isin(pointings.band, wanted) & np.isfinite(pointings.mjd)).sum(axis=1)
+    longer = int((counts > longest).sum())
+    if longer:
+        yield (
+            f"{longer:,} of {counts.size:,} sequences have more than {longest} images in "
+            f"{', '.join(model.bands)} (up to {counts.max():,}); {model.name} is given the first "
+            f"{longest}, as in its training."
+        )
 
 
 def _size_pix(models):

@@ -12,7 +12,12 @@ from classifier.forecast.predictions_in_time import (
     image_times,
     predictions_in_time,
 )
-from classifier.forecast.schedules import Schedule, deepest_mag, of_one_population
+from classifier.forecast.schedules import (
+    Schedule,
+    _length_notes,
+    deepest_mag,
+    of_one_population,
+)
 from classifier.image_selection import ImageSelection
 from simulator.options import Options
 from simulator.simulator import Simulator
@@ -196,3 +201,16 @@ def test_a_grid_ends_with_the_longest_sequence():
     assert Grid.of(12, 33.3) == Grid(
         (1, 2, 3, 5, 7, 10, 12), (0.0, 1.0, 3.0, 7.0, 14.0, 21.0, 30.0, 34.0)
     )
+
+
+def test_sequences_longer_than_a_model_reads_are_counted(population):
+    class Short(Recording):
+        bands, name = ("r", "i"), "short"
+        selection = ImageSelection(images=2, bands=("r", "i"))
+
+    pointings, names = population.pointings, list(population.simulator.band_names)
+    chosen = np.isin(pointings.band, [names.index("r"), names.index("i")])
+    counts = (chosen & np.isfinite(pointings.mjd)).sum(axis=1)
+    (note,) = _length_notes(Short(), population.simulator)
+    assert note.startswith(f"{(counts > 2).sum():,} of {len(counts):,} sequences")
+    assert f"up to {counts.max()}" in note
