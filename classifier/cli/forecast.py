@@ -186,11 +186,22 @@ def open_schedules(asked: Mapping[str, Any], threads: int) -> list[Schedule]:
 
 
 def against(survey: str, asked: str) -> tuple[str, str]:
-    """Survey and schedule of ``--against``: a file, "drawn", or the name of a survey."""
+    """Survey and schedule of ``--against``: a file, "drawn", or the name of a survey.
+
+    Raises
+    ------
+    ClassifierError
+        It is none of these.
+    """
     from survey_profiles.loading import profile_names
 
     if asked in profile_names() or Path(asked).suffix == ".toml":
         return asked, "drawn"
+    if asked != "drawn" and not Path(asked).exists():
+        raise ClassifierError(
+            f"--against {asked}: there is no such file, and no such survey profile "
+            f"({', '.join(profile_names())}, or 'drawn')."
+        )
     return survey, asked
 
 

@@ -188,6 +188,7 @@ BAD = {
     ("--against-model", "x"): "--against-model needs --against",
     ("--schedule", "nosuch.csv"): "does not exist",
     ("--seed", -1): "--seed -1",
+    ("--against", "lsstt"): "no such survey profile",
     ("--position", "1,2"): "give --schedule",
     ("--threads", 0): "--threads 0",
 }
