@@ -151,20 +151,21 @@ def sky_map(figure: Figure, model: ModelResults, groups: Sequence[str]) -> None:
         dec = np.array([-60, -30, 0, 30, 60])
         ax.set_yticks(np.sin(np.radians(dec)), [f"{d}°" for d in dec])
         ax.spines[:].set(visible=True, color=FRAME)
-        for each in bins_of(model.bins, group, SKY):
-            if each.n >= _LEAST:
-                _cell(ax, group, each)
+        cells = [each for each in bins_of(model.bins, group, SKY) if each.n >= _LEAST]
+        top = max((each.correct for each in cells), default=0.0) or 1.0
+        for each in cells:
+            _cell(ax, group, each, each.correct / top)
     figure.supxlabel("Right ascension [deg]", fontsize=9)
     axes[0].set_ylabel("Declination")
 
 
-def _cell(ax, group: str, each: Bin):
+def _cell(ax, group: str, each: Bin, shade_of_top: float):
     low, high = np.sin(np.radians([each.dec_low_deg, each.dec_high_deg]))
-    shade = {"color": _SHARE_COLOUR, "alpha": 0.08 + 0.92 * each.correct, "lw": 0}
+    shade = {"color": _SHARE_COLOUR, "alpha": 0.08 + 0.92 * shade_of_top, "lw": 0}
     ax.add_patch(Rectangle((each.low, low), each.high - each.low, high - low, **shade))
     style = {"ha": "center", "va": "center", "fontsize": 6}
     middle = ((each.low + each.high) / 2, (low + high) / 2)
-    colour = INK if each.correct < 0.5 else "#FEFEFE"
+    colour = INK if shade_of_top < 0.5 else "#FEFEFE"
     ax.text(*middle, f"{each.correct:.2f}".lstrip("0"), color=colour, **style)
     error = (each.correct_high - each.correct_low) / 2
     place = f"RA of the cell at Dec {each.dec_low_deg:.1f} to {each.dec_high_deg:.1f}"

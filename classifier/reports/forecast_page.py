@@ -215,7 +215,8 @@ def _sky(schedule, model: ModelResults, k: int):
         return []
     caption = (
         f"{schedule.name}: share of all objects drawn that are detected and classified correctly, "
-        "in cells of equal area with five objects or more."
+        "in cells of equal area with five objects or more. Colours are relative to the largest "
+        "share of a panel."
     )
     return [Figure(figures.sky_map(model, names), caption, f"sky_{k}")]
 
