@@ -18,7 +18,7 @@ import numpy as np
 from simulator.dataset.metadata import NEEDED_BY_EPOCH, NEEDED_BY_OBJECT
 from simulator.dataset.reader import open_dataset, stored_profile
 from simulator.detector.defects import MASK_BITS
-from skyreel.console import printable
+from skyreel.console import first_names
 from skyreel.errors import ClassifierError, SimulationError
 from survey_profiles.physical_ranges import PHYSICAL_RANGES, as_mjd, filled, known
 
@@ -29,7 +29,6 @@ BLOCK_OBJECTS = 1024
 SPLITS = ("train", "validation", "test")
 _MEASURED = (*NEEDED_BY_EPOCH[2:], *NEEDED_BY_OBJECT[3:])
 _UNTIMED = "left out, as their times are unknown or do not increase"
-_MOST_NAMES = 5
 
 
 @dataclass(frozen=True)
@@ -171,13 +170,10 @@ class DatasetSplit:
     def notes(self) -> list[str]:
         """What was left out or unknown in the objects read so far, one sentence each."""
         return [
-            f"{self.path}/{self.name}: {len(rows):,} objects {what}: {self._names(sorted(rows))}."
+            f"{self.path}/{self.name}: {len(rows):,} objects {what}: "
+            f"{first_names(self.object_ids[row] for row in sorted(rows))}."
             for what, rows in sorted(self._noted.items())
         ]
-
-    def _names(self, rows):
-        named = [printable(self.object_ids[row]) for row in rows[:_MOST_NAMES]]
-        return ", ".join(named) + (", ..." if len(rows) > _MOST_NAMES else "")
 
     def __len__(self) -> int:
         return self._group["images"].shape[0]

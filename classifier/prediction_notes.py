@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classifier.features.feature_table import dataset_identity
-from skyreel.console import printable
+from skyreel.console import first_names
 from skyreel.errors import ClassifierError
 
 if TYPE_CHECKING:
     from classifier.dataset import DatasetSplit
     from classifier.models.protocol import Model
 
-_MOST_NAMES = 5
 _NOT_COMPARED = ("command", "epochs")  # of what identifies a data set: paths, and padding
 
 
@@ -48,11 +47,9 @@ def without_prediction(n_images: np.ndarray, object_id: np.ndarray, model: Model
     rows = np.flatnonzero(n_images == 0)
     if not rows.size:
         return []
-    named = ", ".join(printable(name) for name in object_id[rows[:_MOST_NAMES]])
-    named += ", ..." if rows.size > _MOST_NAMES else ""
     return [
         f"{rows.size:,} of {len(n_images):,} objects have no image that {model.name} can use, "
-        f"no prediction, and are left out of scores: {named}."
+        f"no prediction, and are left out of scores: {first_names(object_id[rows])}."
     ]
 
 

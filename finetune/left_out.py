@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skyreel.console import printable
-
-_NAMED = 5
+from skyreel.console import MOST_NAMES, first_names
 
 
 @dataclass(frozen=True)
@@ -21,9 +19,7 @@ class LeftOut:
     names: tuple[str, ...]
 
     def __str__(self) -> str:
-        few = ", ".join(printable(name) for name in self.names[:_NAMED])
-        more = ", ..." if len(self.names) > _NAMED else ""
-        return f"{len(self.names):,} {self.reason} ({few}{more})"
+        return f"{len(self.names):,} {self.reason} ({first_names(self.names)})"
 
 
 class Sieve:
@@ -57,6 +53,6 @@ def left_out_text(left_out: Iterable[LeftOut]) -> str:
 def left_out_record(left_out: Iterable[LeftOut]) -> list[dict]:
     """The same for a JSON record, with the first names."""
     return [
-        {"reason": each.reason, "objects": len(each.names), "first": list(each.names[:_NAMED])}
+        {"reason": each.reason, "objects": len(each.names), "first": list(each.names[:MOST_NAMES])}
         for each in left_out
     ]

@@ -31,6 +31,10 @@ def simulate(
     classes: str | Mapping[str, float] | None = None,
     magnitudes: str | Path = "survey",
     exposures: str | Path | None = None,
+    position: str | None = None,
+    programme: str = "all",
+    dates: str | None = None,
+    season: int | None = None,
     templates: str | Path | None = None,
     profile_overrides: Mapping[str, object] | None = None,
     conditions: str = PLANNED,
@@ -57,7 +61,9 @@ def simulate(
     magnitudes : str or path
         "survey", "thesis", or a table with a column ``magnitude`` [AB mag].
     exposures : path, optional
-        Table of real observing conditions: ECSV, CSV, Parquet or OpSim SQLite.
+        Table of exposures or visits: ECSV, CSV, Parquet, JSON or SQLite.
+    position, programme, dates, season : optional
+        Visits of the table to use, as in `survey_profiles.VisitSelection`.
     templates : path, optional
         Folder of published light-curve templates.
     profile_overrides : mapping, optional
@@ -107,6 +113,10 @@ def simulate(
             **named,
             magnitudes=str(magnitudes),
             exposures=_text(exposures),
+            position=position,
+            programme=programme,
+            dates=dates,
+            season=season,
             templates=_text(templates),
             stamp_size_pix=stamp_size_pix,
             seed=seed,
@@ -192,8 +202,7 @@ def _exposures_used(simulator: Simulator) -> str:
         unused = reason == "band not in use"
         hint = f" (in use: --profile-set 'cadence.bands={in_use}')" if unused else ""
         lines.append(f"{count:,} row{'s' if count > 1 else ''} left out: {reason}{hint}.")
-    if simulator.julian_dates:
-        lines.append(f"{simulator.julian_dates:,} times are Julian dates, converted to MJD.")
+    lines.extend(simulator.exposure_notes)
     return "".join(f"\n{line}" for line in lines)
 
 

@@ -37,6 +37,10 @@ def simulate(
         ),
     ] = "survey",
     exposures: Annotated[str | None, commands.EXPOSURES] = None,
+    position: commands.Position = None,
+    programme: commands.Programme = "all",
+    dates: commands.Dates = None,
+    season: commands.Season = None,
     templates: Annotated[
         str | None, typer.Option(help="Folder of published light-curve templates.")
     ] = None,
@@ -76,6 +80,10 @@ def simulate(
         classes=classes,
         magnitudes=magnitudes,
         exposures=exposures,
+        position=position,
+        programme=programme,
+        dates=dates,
+        season=season,
         templates=templates,
         profile_overrides=commands.profile_overrides(profile_set, conditions),
         plugins=plugin or (),

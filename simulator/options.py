@@ -12,6 +12,7 @@ import numpy as np
 from simulator.lightcurves import DEFAULT_CLASSES, class_names, light_curve_class
 from simulator.rng import Draws, Purpose
 from skyreel.errors import SimulationError
+from survey_profiles import VisitSelection
 
 STAMP_SIZES = (5, 101)
 MAGNITUDE_LAWS = ("survey", "thesis")
@@ -30,7 +31,9 @@ class Options:
         ``survey``, ``thesis``, or the path of a table with a column ``magnitude`` (and
         optionally ``class``).
     exposures : str, optional
-        Table of real observing conditions; none draws them from the profile.
+        Table of exposures or visits; none draws them from the profile.
+    position, programme, dates, season
+        Visits of the table to use (`survey_profiles.VisitSelection`).
     templates : str, optional
         Folder of published light-curve templates.
     stamp_size_pix : int
@@ -41,11 +44,19 @@ class Options:
     classes: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(DEFAULT_CLASSES, 1))
     magnitudes: str = "survey"
     exposures: str | None = None
+    position: str | None = None
+    programme: str = "all"
+    dates: str | None = None
+    season: int | None = None
     templates: str | None = None
     stamp_size_pix: int = 21
     seed: int = 0
 
     def __post_init__(self):
+        if self.visits and not self.exposures:
+            raise SimulationError(
+                "position, programme, dates and season select visits of a table; give exposures."
+            )
         for name, weight in self.classes.items():
             light_curve_class(name)
             if not (isfinite(weight) and weight > 0):
@@ -68,6 +79,11 @@ class Options:
             )
         if self.templates is not None and not Path(self.templates).is_dir():
             raise SimulationError(f"templates {self.templates}: there is no such folder.")
+
+    @property
+    def visits(self) -> VisitSelection:
+        """Visits of the table of exposures that are used."""
+        return VisitSelection(self.position, self.programme, self.dates, self.season)
 
     def cycle(self) -> list[int]:
         """Class numbers of one round, in which every class appears as often as its weight says."""

@@ -70,7 +70,7 @@ class Simulator:
     def _pointings(self):
         seed = self.options.seed
         if self.options.exposures:
-            return read_exposures(self.options.exposures, self.profile, seed)
+            return read_exposures(self.options.exposures, self.profile, seed, self.options.visits)
         return draw_pointings(self.profile, seed, DRAWN_POINTINGS)
 
     @property
@@ -79,9 +79,9 @@ class Simulator:
         return self._bank.pointings.mjd.shape[1]
 
     @property
-    def julian_dates(self) -> int:
-        """Times of the exposure table that were Julian dates and were converted to MJD."""
-        return self._bank.pointings.julian_dates
+    def exposure_notes(self) -> tuple[str, ...]:
+        """What of the exposure table was converted or follows from other columns."""
+        return self._bank.pointings.notes
 
     @property
     def n_pointings(self) -> int:

@@ -222,7 +222,25 @@ LIGHT_CURVES = (
     "'science': fluxes of the images; 'difference': after a template of the earliest images is "
     "subtracted; 'both'."
 )
-EXPOSURES = typer.Option(help="Real observing conditions: ECSV, CSV, Parquet or OpSim SQLite.")
+EXPOSURES = typer.Option(
+    help="Table of exposures or visits: ECSV, CSV, Parquet, JSON, or SQLite such as Rubin OpSim."
+)
+Position = Annotated[
+    str | None,
+    typer.Option(metavar="RA,DEC", help="Position in degrees, of visits of --exposures."),
+]
+Programme = Annotated[
+    str,
+    typer.Option(help="Visits of --exposures to use: wfd (wide), ddf (deep drilling) or all."),
+]
+Dates = Annotated[
+    str | None,
+    typer.Option(metavar="FIRST,LAST", help="Dates or MJD of visits of --exposures to use."),
+]
+Season = Annotated[
+    int | None,
+    typer.Option(min=1, help="Observing season of a position, from 1 on, of visits to use."),
+]
 CLASSES = typer.Option(
     metavar="CLASS,CLASS", help="Classes by comma; in simulations with weights: SN:2,RRL,NV."
 )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from rich.console import Console
@@ -33,6 +34,15 @@ def printable(text: object) -> str:
         c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
         for c in str(text)
     )
+
+
+MOST_NAMES = 5
+
+
+def first_names(names: Iterable[object], most: int = MOST_NAMES) -> str:
+    """The first few of many names, printable and by comma."""
+    few = list(islice(names, most + 1))
+    return ", ".join(map(printable, few[:most])) + (", ..." if len(few) > most else "")
 
 
 class _PlainConsole(Console):

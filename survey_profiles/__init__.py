@@ -9,9 +9,11 @@ _HOMES = {
     "Pointings": "survey_profiles.pointings",
     "Profile": "survey_profiles.profile",
     "ProfileError": "skyreel.errors",
+    "VisitSelection": "survey_profiles.visit_selection",
     "draw_pointings": "survey_profiles.observing_conditions",
     "load_profile": "survey_profiles.loading",
     "profile_names": "survey_profiles.loading",
     "read_exposures": "survey_profiles.exposure_tables",
+    "read_visits": "survey_profiles.exposure_tables",
 }
 __getattr__, __dir__, __all__ = attach(__name__, _HOMES)

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skyreel.commands import PLANNED, Conditions, Seed, check_file, command, new_app
+from skyreel.commands import (
+    PLANNED,
+    SURVEY,
+    Conditions,
+    Dates,
+    Position,
+    Programme,
+    Season,
+    Seed,
+    check_file,
+    command,
+    new_app,
+)
 from skyreel.errors import UserError
 
 if TYPE_CHECKING:
@@ -75,6 +87,45 @@ def check(name: Name) -> None:
     typer.echo(f"{name}: OK ({profile.title}; bands {', '.join(profile.band_names)})")
 
 
+@command(app)
+def schedule(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Schedule or table of visits.")],
+    survey: Annotated[str, typer.Option(help=SURVEY)] = "lsst",
+    position: Position = None,
+    programme: Programme = "all",
+    dates: Dates = None,
+    season: Season = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Image to write: sky map, visits in time, seeing and depth."),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="JSON file to write the numbers to.")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Show what a schedule holds: visits, gaps, depth, seeing, and what is derived."""
+    from skyreel.console import new_console
+    from skyreel.json_io import write_json
+    from survey_profiles.loading import load_profile
+    from survey_profiles.schedule_summary import read_schedule, summary_tables
+    from survey_profiles.visit_selection import VisitSelection
+
+    check_file(out, suffixes=PLOT_SUFFIXES, in_folder=True)
+    check_file(json, "--json", (".json",), in_folder=True)
+    profile = load_profile(survey)
+    selection = VisitSelection(position, programme, dates, season)
+    visits, summary = read_schedule(path, profile, selection, seed)
+    console = new_console()
+    for part in summary_tables(summary):
+        console.print(part)
+    if json is not None:
+        write_json(json, summary)
+        typer.echo(f"wrote {json}")
+    if out is not None:
+        from survey_profiles.plots import save_schedule
+
+        _save(out, lambda: save_schedule(profile, visits, out))
+
+
 def _print_table(profile):
     from rich.table import Table
 
@@ -103,12 +154,17 @@ def value_text(value: object) -> str:
 
 
 def _save_plot(profile: Profile, seed: int, count: int, path: Path):
-    from skyreel.errors import OutputError
     from survey_profiles.observing_conditions import draw_pointings
     from survey_profiles.plots import save_overview
 
+    _save(path, lambda: save_overview(profile, draw_pointings(profile, seed, count), path))
+
+
+def _save(path, draw):
+    from skyreel.errors import OutputError
+
     try:
-        save_overview(profile, draw_pointings(profile, seed, count), path)
+        draw()
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error}).") from error
     typer.echo(f"wrote {path}")

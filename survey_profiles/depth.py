@@ -74,6 +74,53 @@ def _less_noise_loss(loss_mag, relative_sky):
     return loss_mag - 1.25 * np.log10(1.0 + (10.0 ** (0.8 * loss_mag) - 1.0) / relative_sky)
 
 
+def sky_of_m5_mag_per_arcsec2(
+    m5: np.ndarray,
+    coefficient_mag: np.ndarray,
+    *,
+    effective_fwhm_arcsec: np.ndarray,
+    exposure_time_s: np.ndarray,
+    extinction_mag_per_airmass: np.ndarray,
+    airmass: np.ndarray,
+    noise_loss_mag: np.ndarray,
+    dark_sky_mag_per_arcsec2: np.ndarray,
+) -> np.ndarray:
+    """Sky under which `m5_mag` is ``m5``; NaN where no sky is dark enough.
+
+    With y = (30 s / t) 10^(0.4 (sky - dark)) and a = 10^(0.8 loss) - 1, equations 6 and 7 read
+    10^((m5 - K)/1.25) = y / (1 + a y), where K is the depth without noise loss at y = 1.
+    """
+    without_sky = m5_mag(
+        coefficient_mag + noise_loss_mag,
+        sky_mag_per_arcsec2=dark_sky_mag_per_arcsec2 + 2.5 * np.log10(exposure_time_s / 30.0),
+        effective_fwhm_arcsec=effective_fwhm_arcsec,
+        exposure_time_s=exposure_time_s,
+        extinction_mag_per_airmass=extinction_mag_per_airmass,
+        airmass=airmass,
+    )
+    reached = 10.0 ** ((m5 - without_sky) / 1.25)
+    fainter = 1.0 - (10.0 ** (0.8 * noise_loss_mag) - 1.0) * reached
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.where(fainter > 0, reached / fainter, np.nan)
+        return dark_sky_mag_per_arcsec2 + 2.5 * np.log10(relative * exposure_time_s / 30.0)
+
+
+def sky_of_noise_depth_adu(
+    camera: Camera,
+    depth_mag: np.ndarray,
+    *,
+    seeing_fwhm_arcsec: np.ndarray,
+    zero_point_mag: np.ndarray,
+    exposure_time_s: np.ndarray,
+) -> np.ndarray:
+    """Background under which `noise_depth_mag` is ``depth_mag``; NaN below no background."""
+    n_eff = EFFECTIVE_PIXELS_PER_FWHM2 * (seeing_fwhm_arcsec / camera.pixel_scale_arcsec) ** 2
+    noise_adu = exposure_time_s / 5.0 * 10.0 ** (0.4 * (zero_point_mag - depth_mag))
+    gain = camera.gain_e_per_adu
+    sky = ((noise_adu * gain) ** 2 / n_eff - camera.read_noise_e**2) / gain
+    return np.where(sky >= 0, sky, np.nan)
+
+
 def sky_mag_per_arcsec2(
     camera: Camera, sky_adu: np.ndarray, exposure_time_s: np.ndarray, zero_point_mag: np.ndarray
 ) -> np.ndarray:

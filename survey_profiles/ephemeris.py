@@ -63,6 +63,14 @@ def sun_equatorial_deg(mjd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return _equatorial_deg(sun_longitude_deg(mjd), 0.0)
 
 
+def sun_passages(mjd: np.ndarray, ra_deg: np.ndarray) -> np.ndarray:
+    """How often the Sun has passed a right ascension, from an epoch that they share."""
+    longitude = sun_longitude_deg(mjd)
+    ahead = sun_equatorial_deg(mjd)[0] - longitude
+    whole = longitude + (ahead + 180.0) % 360.0 - 180.0  # right ascension, growing for ever
+    return np.floor((whole - ra_deg) / 360.0)
+
+
 def sun_altitude_deg(mjd: np.ndarray, latitude_deg: float, longitude_deg: float) -> np.ndarray:
     """Altitude of the Sun above the horizon of a place."""
     ra_deg, dec_deg = sun_equatorial_deg(mjd)

@@ -103,12 +103,12 @@ def parsed_numbers(texts: Iterable[Any]) -> NDArray[np.float64]:
 
 
 def _number(text):
-    if isinstance(text, int | float):
-        return float(text)
-    text = _text(text)
     try:
+        if isinstance(text, int | float):
+            return float(text)
+        text = _text(text)
         return float(text) if text and text.isascii() and "_" not in text else np.nan
-    except ValueError:
+    except (ValueError, OverflowError):
         return np.nan
 
 

@@ -221,10 +221,11 @@ def draw_zero_point(
     cloudy = _per_night(rng, columns, lambda r, s: r.random(s) < weather.cloudy_night_fraction)
     loss = rng.exponential(weather.cloud_loss_mean_mag, night.shape)
     scatter = rng.normal(0.0, weather.exposure_scatter_mag, night.shape)
-    return _clear_zero_point(columns, bands) + night + scatter - np.where(cloudy, loss, 0.0)
+    return clear_zero_point_mag(columns, bands) + night + scatter - np.where(cloudy, loss, 0.0)
 
 
-def _clear_zero_point(columns, bands):
+def clear_zero_point_mag(columns: Columns, bands: BandValues) -> np.ndarray:
+    """Zero points in mag for 1 ADU/s without clouds, at the airmass of the exposures."""
     return bands["zero_point_mag"] - bands["extinction_mag_per_airmass"] * (
         columns["airmass"] - 1.0
     )
@@ -242,7 +243,7 @@ def limiting_mag(profile: Profile, columns: Columns, bands: BandValues) -> np.nd
         depth = depths.noise_depth_mag(profile.camera, **{n: columns[n] for n in names})
         return depth + bands["depth_offset_mag"]
     return model_m5_mag(profile, columns, bands) + (
-        columns["zero_point_mag"] - _clear_zero_point(columns, bands)
+        columns["zero_point_mag"] - clear_zero_point_mag(columns, bands)
     )
 
 

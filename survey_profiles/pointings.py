@@ -25,6 +25,9 @@ _FLOAT_COLUMNS = (
 )
 
 
+_OF_POINTING = ("ra_deg", "dec_deg", "programme")
+
+
 @dataclass(frozen=True)
 class Pointings:
     """Exposure sequences; arrays are (pointing, epoch), padded to the longest sequence.
@@ -50,10 +53,15 @@ class Pointings:
     n_epochs : int16, shape (pointing,)
     ccd : int16, shape (pointing,)
         Index into ``profile.camera.ccds``; -1 where a table does not fix it.
+    ra_deg, dec_deg : float64, shape (pointing,)
+        Position; NaN where a table does not give it.
+    programme : text array, shape (pointing,)
+        "ddf" where most visits are of deep drilling, "wfd" where most are not, "" where a table
+        does not say it.
     unused_rows : mapping of str to int
         Rows of the table that are left out, by reason; empty for drawn pointings.
-    julian_dates : int
-        Times of the table that were Julian dates and were converted to MJD.
+    notes : tuple of str
+        What of the table was converted, and what follows from other columns.
     """
 
     mjd: np.ndarray
@@ -69,15 +77,18 @@ class Pointings:
     psf_e2: np.ndarray
     n_epochs: np.ndarray
     ccd: np.ndarray
+    ra_deg: np.ndarray
+    dec_deg: np.ndarray
+    programme: np.ndarray
     unused_rows: Mapping[str, int] = field(default_factory=dict, compare=False)
-    julian_dates: int = field(default=0, compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def __len__(self) -> int:
         return len(self.n_epochs)
 
     def rows(self, rows: np.ndarray | slice) -> Pointings:
         """Some of the pointings."""
-        names = ("mjd", "band", "n_epochs", "ccd", *_FLOAT_COLUMNS)
+        names = ("mjd", "band", "n_epochs", "ccd", *_OF_POINTING, *_FLOAT_COLUMNS)
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
@@ -111,17 +122,24 @@ def as_pointings(
     columns: Mapping[str, np.ndarray],
     n_epochs: ArrayLike,
     ccd: ArrayLike,
-    unused_rows: Mapping[str, int] | None = None,
-    julian_dates: int = 0,
+    ra_deg: ArrayLike = np.nan,
+    dec_deg: ArrayLike = np.nan,
+    programme: ArrayLike = "",
 ) -> Pointings:
     """A ``Pointings`` of packed columns (pointing, epoch), in its data types."""
+    n_epochs = np.asarray(n_epochs, dtype=np.int16)
+
+    def of_each(value, dtype):
+        return np.broadcast_to(np.asarray(value, dtype=dtype), n_epochs.shape)
+
     return Pointings(
         mjd=columns["mjd"].astype(np.float64),
         band=columns["band"].astype(np.uint8),
-        n_epochs=np.asarray(n_epochs, dtype=np.int16),
+        n_epochs=n_epochs,
         ccd=np.asarray(ccd, dtype=np.int16),
-        unused_rows=dict(unused_rows or {}),
-        julian_dates=julian_dates,
+        ra_deg=of_each(ra_deg, np.float64),
+        dec_deg=of_each(dec_deg, np.float64),
+        programme=of_each(programme, "<U3"),
         **{name: columns[name].astype(np.float32) for name in _FLOAT_COLUMNS},
     )
 

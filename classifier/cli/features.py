@@ -12,7 +12,7 @@ import typer
 
 from skyreel import commands
 from skyreel.commands import check_file, command, n_cores, new_app
-from skyreel.console import printable
+from skyreel.console import first_names
 from skyreel.errors import ClassifierError
 from skyreel.tables import SUFFIXES
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from classifier.features.feature_table import FeatureTable
 
 app = new_app()
-_MOST_NAMES = 5
 
 
 @command(app)
@@ -121,8 +120,7 @@ def _without_images(table):
     rows = table.without_images()
     if not rows.size:
         return []
-    names = table.split.object_ids[rows[:_MOST_NAMES]]
-    named = ", ".join(map(printable, names)) + (", ..." if rows.size > _MOST_NAMES else "")
+    named = first_names(table.split.object_ids[rows])
     return [
         f"{rows.size:,} of {len(table.split):,} objects have no image in the band "
         f"{table.config.band} that can be measured, and no features (NaN): {named}."

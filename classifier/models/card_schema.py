@@ -20,6 +20,7 @@ from pydantic import (
 from survey_profiles.physical_ranges import PHYSICAL_RANGES
 
 MOST_BANDS = 20
+LEAST_SIZE_PIX = 9  # of stamps: leaves one place to the last convolution
 MOST_IMAGES, MOST_SIZE_PIX, MOST_CLASSES = 10_000, 1024, 1000
 MOST_VALUES = 2**28
 """Numbers in one layer: 1 GiB."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from classifier.models.card_schema import check_choices
+from classifier.models.card_schema import LEAST_SIZE_PIX, check_choices
 from classifier.models.recurrent import NETWORKS
 from skyreel.errors import ClassifierError
 
@@ -16,7 +16,6 @@ MAX_SEED = 2**31
 MAX_ITERATIONS = 10**8
 SCHEDULES = ("cosine", "constant")
 PRECISIONS = ("auto", "float32", "bfloat16")
-LEAST_SIZE_PIX = 9  # of stamps; choices are checked again for those of the data
 _DEFAULTS = {
     "compact": {
         "images": 22,

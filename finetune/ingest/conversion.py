@@ -21,7 +21,7 @@ from finetune.ingest.report import show, write_record
 from finetune.ingest.scan import MAX_SIZE_PIX, Gathered, files_digest, gather
 from finetune.readers import reader_named
 from finetune.readers.alert_photometry import PhotometryFile
-from finetune.readers.protocol import printable
+from finetune.readers.protocol import stored_name
 from simulator.dataset.inputs import input_files
 from simulator.dataset.plan import PACKAGES
 from simulator.dataset.settings import refuse_other_settings
@@ -222,9 +222,9 @@ def _attributes(gathered, command, source):
         "bands": list(profile.bands),
         "survey": profile.name,
         "kind": "real",
-        "source": printable(source),
+        "source": stored_name(source),
         "profile": profile.model_dump(mode="json"),
-        "command": printable(command),
+        "command": stored_name(command),
         "versions": versions(*PACKAGES),
     }
 

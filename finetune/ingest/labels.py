@@ -10,7 +10,7 @@ from pathlib import Path
 
 from finetune.ingest.class_names import class_of
 from finetune.ingest.text_tables import read_text_table
-from finetune.readers.protocol import RealSequence, Skipped, printable
+from finetune.readers.protocol import RealSequence, Skipped, stored_name
 from skyreel.errors import IngestError
 
 # Names of columns in lower case, without Fink's prefixes; of several, the first is used.
@@ -225,4 +225,4 @@ class Selection:
             notes.append(
                 f"{left:,} of {len(self.labels):,} labels are of objects that were not read."
             )
-        return [Skipped(printable(self.labels.path), note) for note in notes]
+        return [Skipped(stored_name(self.labels.path), note) for note in notes]

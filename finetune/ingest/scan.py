@@ -37,7 +37,7 @@ _PIXEL_BYTES = 4  # and a byte of mask
 MAX_SIZE_PIX = 999
 
 
-class LeftOut:
+class LeftOutCounts:
     """What was left out or noted: counted by reason, and named as far as memory allows.
 
     Attributes
@@ -84,8 +84,8 @@ class Gathered:
     more_images: set[str] = field(default_factory=set)
     sizes_pix: Counter = field(default_factory=Counter)
     n_epochs: list[int] = field(default_factory=list)
-    skipped: LeftOut = field(default_factory=LeftOut)
-    notes: LeftOut = field(default_factory=LeftOut)
+    skipped: LeftOutCounts = field(default_factory=LeftOutCounts)
+    notes: LeftOutCounts = field(default_factory=LeftOutCounts)
     epochs_left_out: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     kept: list[RealSequence] | None = field(default_factory=list)

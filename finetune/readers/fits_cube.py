@@ -24,7 +24,7 @@ from finetune.readers.protocol import (
     border_sky_adu,
     find_files,
     in_time_order,
-    printable,
+    stored_name,
 )
 from simulator.dataset.schema import EPOCHS, OBJECTS, ArraySpec
 from simulator.detector.defects import BAD_PIXEL, SATURATED
@@ -80,7 +80,7 @@ class FitsCubes:
             try:
                 yield read_sequence(path, profile)
             except SequenceError as error:
-                yield Skipped(printable(path), str(error))
+                yield Skipped(stored_name(path), str(error))
             on_file(1)
 
 
@@ -107,9 +107,9 @@ def read_sequence(path: Path, profile: Profile) -> RealSequence:
     )
     objects = _objects(file, profile, known)
     return RealSequence(
-        object_id=file.text("OBJECT") or printable(path.name).split(".")[0],
+        object_id=file.text("OBJECT") or stored_name(path.name).split(".")[0],
         class_name=file.text("CLASS") or None,
-        source=printable(path),
+        source=stored_name(path),
         images=images[rows],
         mask=_mask(file, images)[rows],
         epochs={name: values[rows] for name, values in epochs.items()},

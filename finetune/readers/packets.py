@@ -16,7 +16,7 @@ from pathlib import Path
 
 from finetune.readers.avro import MAGIC, avro_records
 from finetune.readers.decompression import GZIP, Room, unpacked
-from finetune.readers.protocol import Skipped, printable
+from finetune.readers.protocol import Skipped, stored_name
 from finetune.readers.tar_members import MAGIC as TAR_MAGIC
 from finetune.readers.tar_members import MAGIC_AT as TAR_MAGIC_AT
 from finetune.readers.tar_members import tar_members
@@ -66,7 +66,7 @@ def packets_of(
     ``on_share`` is called with the shares of the file that were read; ``room`` limits what all
     files of a run unpack to.
     """
-    name, done = printable(path), 0.0
+    name, done = stored_name(path), 0.0
     try:
         with open(path, "rb") as file, room.reading(file):
             size = max(path.stat().st_size, 1)
@@ -157,7 +157,7 @@ class _GzipFile(gzip.GzipFile):
 def _members_of(file, name, room):
     try:
         for member, content in tar_members(file, _not_wanted, MAX_MEMBER_BYTES):
-            source = f"{name}:{printable(member)}"
+            source = f"{name}:{stored_name(member)}"
             try:
                 yield from _packets_of_member(content, source, room)
             except SequenceError as error:

@@ -175,7 +175,7 @@ def find_files(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
     return found
 
 
-def printable(path: Path | str) -> str:
+def stored_name(path: Path | str) -> str:
     """A path or name as text that can be stored and printed.
 
     Bytes that cannot be decoded become question marks, control characters their escapes; of very

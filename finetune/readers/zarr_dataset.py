@@ -17,7 +17,7 @@ import numpy as np
 from classifier.dataset import SPLITS, DatasetSplit
 from finetune.ingest.real_arrays import real_specs
 from finetune.readers.alert_photometry import photometry_path, read_photometry
-from finetune.readers.protocol import OnFile, RealSequence, Skipped, printable
+from finetune.readers.protocol import OnFile, RealSequence, Skipped, stored_name
 from finetune.readers.zarr_v2 import converted, is_v2
 from simulator.dataset.reader import open_dataset
 from simulator.dataset.schema import EPOCHS, OBJECTS, PIXELS, ArraySpec
@@ -77,7 +77,7 @@ class ZarrDataset:
                 on_file(len(files) * (end - first) / total)
 
     def _block(self, split, group, rows, curves):
-        where = f"{printable(self.path)}/{split.name}"
+        where = f"{stored_name(self.path)}/{split.name}"
         try:
             arrays = {n: a[rows] for n, a in group.arrays() if _dimensions(a)}
         except SimulationError as error:

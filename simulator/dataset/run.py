@@ -16,6 +16,7 @@ import zarr
 
 from simulator.dataset.plan import Plan
 from simulator.dataset.writer import DatasetWriter
+from simulator.options import Options
 from simulator.plugins import plugins_of
 from simulator.simulator import Simulator
 from skyreel.errors import OutputError, StoreError
@@ -142,9 +143,10 @@ def command_line(plan: Plan) -> str:
         "--seed",
         str(options.seed),
     ]
-    for flag, value in (("--exposures", options.exposures), ("--templates", options.templates)):
-        if value:
-            parts += [flag, value]
+    for name in ("exposures", "position", "programme", "dates", "season", "templates"):
+        value = getattr(options, name)
+        if value != getattr(Options, name):
+            parts += [f"--{name}", str(value)]
     for plugin in plugins_of(plan.simulator.classes):
         parts += ["--plugin", plugin["path"]]
     for key, value in sorted(plan.overrides.items()):
@@ -157,8 +159,13 @@ def exposures_record(simulator: Simulator) -> dict[str, Any]:
     """What of a table of exposures is left out or converted, as plain values."""
     if not simulator.options.exposures:
         return {}
-    counts = {"left_out": simulator.unused_exposures, "julian_dates": simulator.julian_dates}
-    return {"exposures": {"pointings": simulator.n_pointings, **counts}}
+    return {
+        "exposures": {
+            "pointings": simulator.n_pointings,
+            "left_out": simulator.unused_exposures,
+            "notes": list(simulator.exposure_notes),
+        }
+    }
 
 
 def write_record(plan: Plan, outcome: Outcome, expected_bytes: float) -> None:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from skyreel.errors import nearest
 from survey_profiles.input_columns import Names
 from survey_profiles.input_tables import InputTable, UsableRows
-from survey_profiles.physical_ranges import as_mjd
 
 if TYPE_CHECKING:
     from survey_profiles.profile import Profile
@@ -57,11 +56,6 @@ def checked_columns(
         columns["ccd"] = _ccd_indices(table, profile)
         rows.leave_out(columns["ccd"] < 0, "ccd not in the profile")
     return columns, rows
-
-
-def n_julian(table: InputTable, column: str = "mjd") -> int:
-    """Number of Julian dates in a column of times, which are converted to MJD."""
-    return as_mjd(table.numbers[column])[1]
 
 
 def row_list(rows: np.ndarray, most: int = 5) -> str:

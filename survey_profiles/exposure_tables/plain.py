@@ -1,4 +1,4 @@
-"""ECSV, CSV and Parquet tables of exposures, one row per exposure.
+"""Tables of exposures in our own columns, one row per exposure.
 
 Rows that share ``field`` and ``ccd`` (where the table has these columns) are one pointing;
 sequences longer than ``cadence.max_epochs`` are cut into consecutive windows of nearly equal
@@ -7,43 +7,43 @@ length.
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from skyreel.errors import ExposureTableError
 from survey_profiles.exposure_tables.columns import (
-    MEASURED,
     REQUIRED,
-    SHAPES,
     checked_columns,
-    n_julian,
 )
 from survey_profiles.exposure_tables.windows import leave_out_unused, pack_windows
-from survey_profiles.input_tables import read_table
+from survey_profiles.input_tables import InputTable
+from survey_profiles.physical_ranges import as_mjd
 
 if TYPE_CHECKING:
     from survey_profiles.pointings import Pointings
     from survey_profiles.profile import Profile
 
 
-def read_plain(path: Path, profile: Profile, seed: int) -> Pointings:
+def plain_pointings(table: InputTable, profile: Profile, seed: int) -> Pointings:
     """The pointings of a table with the columns `read_exposures` lists.
 
     Raises
     ------
     ExposureTableError
     """
-    quantities = {name: name for name in (*MEASURED, *SHAPES)}
-    table = read_table(path, quantities, ("band", "field", "ccd"), ExposureTableError)
     table.require(REQUIRED)
     columns, rows = checked_columns(table, profile)
-    leave_out_unused(path, columns, rows, profile)
-    pointings = _pointings(path, columns, rows)
-    windows = _windows(path, pointings, rows, profile.cadence)
+    notes = leave_out_unused(table.path, columns, rows, profile)
+    pointings = _pointings(table.path, columns, rows)
+    windows = _windows(table.path, pointings, rows, profile.cadence)
     ccd = [columns["ccd"][w[0]] if "ccd" in columns else -1 for w in windows]
-    return pack_windows(columns, windows, ccd, profile, seed, rows.left_out, n_julian(table))
+    n_julian = as_mjd(table.numbers["mjd"])[1]
+    if n_julian:
+        notes.append(f"{n_julian:,} times are Julian dates, converted to MJD.")
+    pointings = pack_windows(columns, windows, ccd, profile, seed)
+    return replace(pointings, unused_rows=rows.left_out, notes=tuple(notes))
 
 
 def _pointings(path, columns, rows):

@@ -22,21 +22,24 @@ _SHAPE_STREAM = 1000  # away from the rounds of ``draw_pointings``
 
 def leave_out_unused(
     path: Path, columns: Mapping[str, np.ndarray], rows: UsableRows, profile: Profile
-) -> None:
+) -> list[str]:
     """Leave out rows in bands that are not in use and those of too wide a PSF.
+
+    Returns
+    -------
+    list of str
+        A sentence, where a band in use has no row.
 
     Raises
     ------
     ExposureTableError
-        A band in use has no row, or no row is sharp enough.
+        No band in use has a row, or no row is sharp enough.
     """
     used = [profile.band_names.index(name) for name in profile.cadence.bands]
     there = columns["band"][rows.mask]
     absent = [profile.band_names[b] for b in used if not (there == b).any()]
-    if absent:
-        left_out = "".join(
-            f"; {count} rows left out: {why}" for why, count in rows.left_out.items()
-        )
+    if len(absent) == len(used):
+        left_out = "".join(f"; {n:,} rows left out: {why}" for why, n in rows.left_out.items())
         raise ExposureTableError(
             f"{path}: no exposure in band {', '.join(absent)}, which the profile {profile.name!r} "
             f"uses{left_out}. Add some, or set cadence.bands to the bands of the table."
@@ -50,6 +53,8 @@ def leave_out_unused(
             f"{path}: every exposure in use is wider than seeing.max_fwhm_arcsec = "
             f"{profile.seeing.max_fwhm_arcsec:g} arcsec; raise that limit."
         )
+    plural = "s" if len(absent) > 1 else ""
+    return [f"no exposure in band{plural} {', '.join(absent)}."] if absent else []
 
 
 def pack_windows(
@@ -58,8 +63,6 @@ def pack_windows(
     ccd: Sequence[int],
     profile: Profile,
     seed: int,
-    unused_rows: Mapping[str, int],
-    julian_dates: int = 0,
 ) -> Pointings:
     """Pointings of the given rows of the columns; missing PSF shapes are drawn."""
     length = np.array([len(w) for w in windows])
@@ -73,4 +76,4 @@ def pack_windows(
     for name, shape in zip(SHAPES, drawn, strict=True):
         given = name in columns
         packed[name] = np.where(taken, columns[name][rows], np.nan) if given else shape
-    return as_pointings(packed, length, ccd, unused_rows, julian_dates)
+    return as_pointings(packed, length, ccd)

@@ -8,11 +8,20 @@ from pyarrow import parquet
 
 from survey_profiles import load_profile, read_exposures
 from survey_profiles.exposure_tables.columns import MEASURED, REQUIRED
-from survey_profiles.exposure_tables.opsim import OPSIM_COLUMNS
 from survey_profiles.physical_ranges import PHYSICAL_RANGES
 from tests.helpers.fuzzing import ODD_NUMBERS, ODD_TEXTS, mutated
 
 ODD_CELLS = (*ODD_NUMBERS, *ODD_TEXTS, "g", "r", "--", "1,5", "57070.5d", 1e-3, 86400, 40)
+OPSIM_COLUMNS = (
+    "fieldRA",
+    "fieldDec",
+    "observationStartMJD",
+    "visitExposureTime",
+    "airmass",
+    "seeingFwhmEff",
+    "skyBrightness",
+    "fiveSigmaDepth",
+)
 VISIT = (150.0, 2.0, 60000.0, 30.0, 1.2, 0.9, 21.5, 24.5)
 
 

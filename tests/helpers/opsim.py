@@ -1,6 +1,10 @@
-"""Small Rubin OpSim schedules."""
+"""Small Rubin OpSim schedules and tables of visits."""
 
+import json
 import sqlite3
+
+import numpy as np
+from astropy.table import Table
 
 from survey_profiles import load_profile
 from survey_profiles.depth import m5_mag
@@ -55,3 +59,24 @@ def schedule(rng, nights=120, loss_mag=0.0):
             rest = (mjd + 0.02, 30.0, band, airmass, eff, eff, sky, depth - loss_mag)
             visits.append((len(visits), *field, mjd, *rest))
     return visits
+
+
+def schedule_columns(seed=0, **options):
+    """The visits of `schedule` as columns by name."""
+    visits = schedule(np.random.default_rng(seed), **options)
+    return {n: np.array(v) for n, v in zip(OPSIM_TYPES, zip(*visits, strict=True), strict=True)}
+
+
+def visit_table(folder, columns, name="visits.parquet"):
+    """A file of visits of the kind of its suffix; returns its path."""
+    path = folder / name
+    plain = {key: np.asarray(values).tolist() for key, values in columns.items()}
+    if path.suffix == ".json":
+        rows = [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)]
+        path.write_text(json.dumps(rows))
+    elif path.suffix == ".db":
+        rows = list(zip(*plain.values(), strict=True))
+        return opsim(folder, rows, name, dict.fromkeys(plain, ""))
+    else:
+        Table(columns).write(path, overwrite=True)
+    return path

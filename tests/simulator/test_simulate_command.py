@@ -224,7 +224,7 @@ def test_tables_of_exposures_work_from_the_command(monkeypatch, tmp_path, capsys
     assert "1 row left out: airmass unknown." in capsys.readouterr().out
     assert open_dataset(tmp_path / "d.zarr")["train"]["n_epochs"][:].tolist() == [23] * 28
     record = json.loads((tmp_path / "d.zarr.json").read_text())["runs"][0]["exposures"]
-    assert record == {"pointings": 1, "left_out": {"airmass unknown": 1}, "julian_dates": 0}
+    assert record == {"pointings": 1, "left_out": {"airmass unknown": 1}, "notes": []}
     expected = {path.name, "d.zarr", "d.zarr.json"}
     assert {file.name for file in tmp_path.iterdir()} <= {*expected, ".d.zarr.lock"}
 

@@ -74,7 +74,7 @@ def test_survey_gap_comes_after_the_commands_of_survey(monkeypatch, capsys):
     run(monkeypatch, "survey", "--help")
     listed = capsys.readouterr().out.split("Commands:")[1]
     names = [line.split()[0] for line in listed.strip().splitlines()]
-    assert names == ["list", "show", "check", "gap"]
+    assert names == ["list", "show", "check", "schedule", "gap"]
 
 
 def test_one_flag_means_the_same_in_every_command():

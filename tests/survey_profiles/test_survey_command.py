@@ -1,13 +1,16 @@
 """``survey`` lists, shows, plots and checks, and no mistake ends in a traceback."""
 
+import json
 import subprocess
 import sys
 from importlib import resources
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from survey_profiles.cli import app, value_text
+from tests.helpers.opsim import schedule_columns, visit_table
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -104,3 +107,33 @@ def test_the_file_of_a_profile_can_be_printed_to_start_from(tmp_path):
         check=True,
     ).stdout
     assert printed == (resources.files("survey_profiles") / "ztf.toml").read_text()
+
+
+def test_schedule_counts_visits_gaps_and_what_is_derived(tmp_path):
+    columns = schedule_columns()  # 120 nights of six bands in three overlapping fields
+    columns["scheduler_note"] = ["DD:COSMOS"] * 120 + ["pair"] * 600
+    columns.pop("skyBrightness")
+    path, plot, numbers = visit_table(tmp_path, columns), tmp_path / "a.png", tmp_path / "a.json"
+    result = run("schedule", path, "--out", plot, "--json", numbers, "--dates", "61000,61200")
+    assert result.exit_code == 0, result.stderr
+    assert "720 visits in 120 nights" in result.stdout
+    assert "the sky follows from the depth and the seeing." in result.stdout
+    assert plot.read_bytes().startswith(PNG)
+    summary = json.loads(numbers.read_text())
+    assert summary["visits"] == 720 and summary["programmes"] == {"wfd": 600, "ddf": 120}
+    assert {name: band["visits"] for name, band in summary["bands"].items()} == dict.fromkeys(
+        "ugrizy", 120
+    )
+    assert sum(sum(counts.values()) for counts in summary["seasons"].values()) == 720
+    # Fields are 0.8 degrees apart: of three nights in turn, a position has one, two or all.
+    assert summary["positions"]["night_gap_day"][0] == pytest.approx(1.0, abs=0.03)
+    depth = summary["bands"]["r"]["depth_mag"]
+    r = columns["fiveSigmaDepth"][columns["band"] == "r"]
+    assert depth == pytest.approx(np.percentile(r, [5, 50, 95]))
+
+
+def test_a_file_that_is_no_schedule_is_refused_in_a_sentence(tmp_path):
+    path = visit_table(tmp_path, {"a": [1.0], "b": [2.0]})
+    result = run("schedule", path)
+    assert result.exit_code == 2
+    assert "no columns fieldRA" in result.stderr and "Traceback" not in result.stderr

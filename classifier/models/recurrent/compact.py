@@ -14,11 +14,11 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from classifier.models.card_schema import LEAST_SIZE_PIX
 from classifier.models.recurrent.light_curve_layers import LightCurve, PsfPhotometry
 from classifier.models.recurrent.multiband_layers import BandConvolution
 from classifier.models.recurrent.variants import InSequence, ModelVariants, build_variants
 
-LEAST_SIZE_PIX = 9  # leaves one place to the last convolution
 ENCODER_CONVOLUTIONS = ((5, 2, "same"), (3, 1, "same"), (3, 1, "same"), (3, 1, "valid"))
 """Size, strides and padding of each."""
 KOLMOGOROV_BETA = 4.765  # Moffat profile of a turbulent atmosphere (Trujillo et al. 2001)

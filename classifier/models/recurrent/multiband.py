@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from keras import layers, ops
 
+from classifier.models.card_schema import LEAST_SIZE_PIX
 from classifier.models.recurrent.compact import (
     ENCODER_CONVOLUTIONS,
     KOLMOGOROV_BETA,
-    LEAST_SIZE_PIX,
     Views,
     encoder_layers,
 )

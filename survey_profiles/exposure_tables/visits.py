@@ -1,0 +1,238 @@
+"""Visits of schedules and visit tables: where, when, and under which conditions.
+
+Rubin's OpSim schedules of every version, its nightly and science-validation visits, the visits
+and CCD visits of its data previews, and tables of other surveys have the same quantities under
+other names. What a table lacks follows from the rest:
+
+- airmass from position, time and site;
+- the exposure time and the zero point from the band;
+- the sky from the depth and the seeing, or, without one of them, from the profile;
+- the seeing from the depth; the depth from all others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from survey_profiles import ephemeris
+from survey_profiles.exposure_tables.columns import MEASURED, band_indices
+from survey_profiles.exposure_tables.visit_conditions import visit_conditions
+from survey_profiles.input_columns import Names
+from survey_profiles.input_tables import InputTable, UsableRows
+from survey_profiles.observing_conditions import BandValues
+from survey_profiles.physical_ranges import as_mjd
+from survey_profiles.physical_ranges import known as known_values
+from survey_profiles.visit_selection import is_deep_drilling
+
+if TYPE_CHECKING:
+    from survey_profiles.profile import Profile
+
+_START = ("observationStartMJD", "obsStartMJD", "expMJD", "mjd")
+_MIDDLE = ("exp_midpt_mjd", "expMidptMJD", "observationMidpointMJD", "midMJD")
+_COLUMNS = {  # quantity: names of columns, the first present counts
+    "ra_deg": ("fieldRA", "ra_deg", "ra", "_ra", "s_ra"),
+    "dec_deg": ("fieldDec", "dec_deg", "dec", "decl", "_dec", "s_dec"),
+    "exposure_time_s": ("visitExposureTime", "exposure_time_s", "expTime", "exposureTime"),
+    "airmass": ("airmass",),
+    "effective_fwhm_arcsec": ("seeingFwhmEff", "seeing_fwhm_eff"),
+    "seeing_fwhm_arcsec": ("seeingFwhmGeom", "seeing_fwhm_arcsec", "seeing"),
+    "sky_mag_per_arcsec2": ("skyBrightness", "filtSkyBrightness", "sky_mag_per_arcsec2"),
+    "sky_e": ("sky_bg_median", "skyBg"),
+    "zero_point_of_exposure_mag": ("zero_point_median", "zeroPoint"),
+    "limiting_mag": ("fiveSigmaDepth", "magLim", "limiting_mag"),
+}
+_RANGES = {
+    "effective_fwhm_arcsec": "seeing_fwhm_arcsec",
+    "zero_point_of_exposure_mag": "zero_point_mag",
+}
+_BANDS = ("band", "filter", "physical_filter")
+_PROGRAMMES = ("target_name", "scheduler_note", "note", "target", "science_program")
+_DETECTORS = ("detector", "ccdVisitId")
+VISIT_QUANTITIES = {
+    **dict.fromkeys((*_START, *_MIDDLE), "mjd"),
+    **{name: _RANGES.get(q, q) for q, names in _COLUMNS.items() for name in names},
+}
+VISIT_NAMES = (*_BANDS, *_PROGRAMMES, *_DETECTORS)
+_S_PER_DAY = 86400.0
+_CCD_PIX = 4000.0  # rows and columns of a large CCD; circles of its area cover a position
+
+
+@dataclass(frozen=True)
+class Visits:
+    """The visits of a table; arrays are (visit,).
+
+    Parameters
+    ----------
+    table : InputTable
+    columns : mapping of str to array
+        The columns of an exposure table (see `Pointings`), and ``ra_deg, dec_deg``.
+    rows : UsableRows
+    in_deep_drilling : bool array or None
+        None where the table does not say it.
+    radius_deg : float
+        Within which of its position a visit covers the sky.
+    notes : list of str
+        What was converted, and what follows from other columns.
+    """
+
+    table: InputTable
+    columns: Mapping[str, np.ndarray]
+    rows: UsableRows
+    in_deep_drilling: NDArray[np.bool_] | None
+    radius_deg: float
+    notes: list[str] = field(default_factory=list)
+
+
+def is_visit_table(table: InputTable) -> bool:
+    """Whether a table has positions of visits, or other columns that only visits have."""
+    own = {*VISIT_QUANTITIES} - {*MEASURED}
+    return "sky_adu" not in table and any(name in own for name in table.numbers)
+
+
+def as_visits(table: InputTable, profile: Profile) -> Visits:
+    """The visits of a table.
+
+    Raises
+    ------
+    ExposureTableError
+        No column of bands, of seeing or of depth, or no known value where one is needed.
+    """
+    _require_columns(table)
+    rows = UsableRows(np.ones(table.n_rows, dtype=bool))
+    if table.malformed_rows:
+        rows.left_out["another number of fields than the header"] = table.malformed_rows
+    notes: list[str] = []
+    columns = {"band": _bands(table, profile, rows)}
+    band = np.maximum(columns["band"], 0)
+    columns |= _times(table, BandValues(profile, band), notes)
+    columns |= _positions(table, profile, columns["mjd"], notes)
+    given = {q: found for q in _COLUMNS if (found := _given(table, q)) is not None}
+    columns["airmass"] = _airmass(given, columns, profile, notes)
+    _leave_out_unknown(table, given, rows)
+    columns |= visit_conditions(table, profile, band, {**given, **columns}, notes)
+    known = {name: columns[name] for name in ("ra_deg", "dec_deg", *MEASURED)}
+    rows.leave_out_unknown(known, known)
+    radius = profile.cadence.field_radius_deg
+    if any(name in table for name in _DETECTORS):
+        radius = _CCD_PIX / np.sqrt(np.pi) * profile.camera.pixel_scale_arcsec / 3600.0
+        notes.append(f"rows are CCDs: each covers a circle of {radius:.3f} degrees.")
+    return Visits(table, columns, rows, _in_deep_drilling(table), radius, notes)
+
+
+def _require_columns(table):
+    """Refuse a table without times, positions or bands, naming what it is likely to have."""
+    needed = (_COLUMNS["ra_deg"], _COLUMNS["dec_deg"], (*_START, *_MIDDLE), _BANDS)
+    table.require(names[0] for names in needed if not any(name in table for name in names))
+
+
+def _name_of(table, quantity):
+    return next((name for name in _COLUMNS[quantity] if name in table.numbers), None)
+
+
+def _given(table, quantity):
+    """Known values of the first column of a quantity that has any."""
+    for name in _COLUMNS[quantity]:
+        if name in table.numbers:
+            values = known_values(_RANGES.get(quantity, quantity), table.numbers[name])
+            if not np.isnan(values).all():
+                return values
+    return None
+
+
+_REPLACED_BY = {  # the first is not used where the table has the second
+    "seeing_fwhm_arcsec": "effective_fwhm_arcsec",
+    "sky_mag_per_arcsec2": "sky_e",
+}
+
+
+def _leave_out_unknown(table, given, rows):
+    """Leave out visits that lack a value which the table has for others."""
+    for quantity, values in given.items():
+        if _REPLACED_BY.get(quantity) not in given:
+            rows.leave_out(np.isnan(values), f"{_name_of(table, quantity)} unknown")
+
+
+def _bands(table, profile, rows):
+    """Index into the bands of the profile, -1 for others; ``r_57`` and ``ztfr`` are r."""
+    values, codes = next(table.names[name] for name in _BANDS if name in table.names)
+    names = Names(np.array([_band(v, profile) for v in values], dtype=object), codes)
+    band = band_indices(table, profile, names)
+    rows.leave_out(band < 0, "band not in the profile")
+    return band
+
+
+def _band(text, profile):
+    text = text.removeprefix(profile.name).strip()
+    first = re.split(r"[_ .]", text)[0]
+    return next((name for name in (text, first) if name in profile.bands), text)
+
+
+def _times(table, bands, notes):
+    """Start of every exposure and its length."""
+    length = _given(table, "exposure_time_s")
+    if length is None:
+        length = bands["exposure_time_s"]
+        notes.append("exposure times are those of the bands of the profile.")
+    column = next(name for name in (*_START, *_MIDDLE) if name in table.numbers)
+    mjd, n_julian = as_mjd(table.numbers[column])
+    if np.isnan(mjd).all():
+        table.known(column, "mjd")
+    if n_julian:
+        notes.append(f"{n_julian:,} times are Julian dates, converted to MJD.")
+    if column in _MIDDLE:
+        mjd = mjd - 0.5 * length / _S_PER_DAY
+        notes.append(f"starts of exposures are {column} less half of the exposure time.")
+    return {"mjd": mjd, "exposure_time_s": length}
+
+
+def _positions(table, profile, mjd, notes):
+    """Positions in degrees: those of radians where more of the visits are up that way."""
+    names = [_name_of(table, quantity) for quantity in ("ra_deg", "dec_deg")]
+    ra, dec = (table.numbers[name] for name in names)
+    with np.errstate(invalid="ignore"):
+        small = (np.abs(dec) <= 0.5 * np.pi) & (np.abs(ra) <= 2.0 * np.pi)
+    is_possible = np.all(small | np.isnan(ra) | np.isnan(dec))
+    in_radians = np.degrees(ra), np.degrees(dec)
+    up, up_in_radians = (
+        np.nanmean(np.append(_altitude(mjd, *where, profile.site) > 0, False))
+        for where in ((ra, dec), in_radians)
+    )
+    if is_possible and up_in_radians > up:
+        notes.append(f"{names[0]} and {names[1]} are in radians, converted to degrees.")
+        ra, dec = in_radians
+    ra, dec = known_values("ra_deg", ra), known_values("dec_deg", dec)
+    for name, quantity, values in zip(names, ("ra_deg", "dec_deg"), (ra, dec), strict=True):
+        if np.isnan(values).all():
+            table.known(name, quantity)
+    return {"ra_deg": ra % 360.0, "dec_deg": dec}
+
+
+def _altitude(mjd, ra_deg, dec_deg, site):
+    hour = ephemeris.hour_angle_h(mjd, ra_deg, site.longitude_deg)
+    return ephemeris.altitude_deg(hour, dec_deg, site.latitude_deg)
+
+
+def _airmass(given, columns, profile, notes):
+    if "airmass" in given:
+        return given["airmass"]
+    notes.append("airmass follows from position, time and site.")
+    middle = columns["mjd"] + 0.5 * columns["exposure_time_s"] / _S_PER_DAY
+    where = columns["ra_deg"], columns["dec_deg"]
+    return known_values("airmass", ephemeris.airmass(_altitude(middle, *where, profile.site)))
+
+
+def _in_deep_drilling(table):
+    present = [table.names[name] for name in _PROGRAMMES if name in table.names]
+    if not present:
+        return None
+    found = np.zeros(table.n_rows, dtype=bool)
+    for values, codes in present:
+        of_value = np.array([*map(is_deep_drilling, values), False], dtype=bool)
+        found |= of_value[codes]
+    return found

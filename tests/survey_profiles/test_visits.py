@@ -1,0 +1,319 @@
+"""Schedules and visit tables: any names and units, what they lack, and which visits are used."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.coordinates import AltAz, EarthLocation, SkyCoord, get_sun
+from astropy.time import Time
+
+from skyreel.errors import ExposureTableError, UserError
+from survey_profiles import VisitSelection, load_profile, read_exposures, read_visits
+from survey_profiles.depth import effective_fwhm_arcsec
+from survey_profiles.observing_conditions import BandValues, limiting_mag
+from survey_profiles.visit_selection import season_numbers
+from tests.helpers.opsim import schedule_columns, visit_table
+
+LSST = load_profile("lsst")
+KINDS = ["visits.db", "visits.json", "visits.csv", "visits.ecsv", "visits.parquet"]
+
+
+def visits_of(folder, columns, name="visits.parquet", **selection):
+    return read_visits(visit_table(folder, columns, name), LSST, VisitSelection(**selection))
+
+
+def without(columns, *names):
+    return {key: values for key, values in columns.items() if key not in names}
+
+
+def renamed(columns, **names):
+    return {names.get(key, key): values for key, values in columns.items()}
+
+
+# --- Names, units, formats ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_format_gives_the_same_visits(tmp_path, name):
+    columns = schedule_columns()
+    got, expected = visits_of(tmp_path, columns, name), visits_of(tmp_path, columns, "a.parquet")
+    for column, values in expected.columns.items():
+        np.testing.assert_allclose(got.columns[column], values, rtol=1e-12)
+
+
+def test_positions_in_radians_are_those_in_degrees(tmp_path):
+    columns = schedule_columns()
+    in_radians = {n: np.radians(columns[n]) for n in ("fieldRA", "fieldDec")}
+    got = visits_of(tmp_path, columns | in_radians)
+    np.testing.assert_allclose(got.columns["ra_deg"], columns["fieldRA"])
+    np.testing.assert_allclose(got.columns["dec_deg"], columns["fieldDec"])
+    assert "radians" in got.notes[0]
+
+
+def test_a_field_at_a_small_right_ascension_is_in_degrees(tmp_path):
+    columns = schedule_columns()
+    n = len(columns["fieldRA"])
+    # RA 3, Dec 1 degrees culminate at sidereal time 0.2 h; as radians (172, 57) they never rise.
+    sidereal_deg = 280.46 + 360.98564737 * (columns["observationStartMJD"] - 51544.5) - 70.7494
+    columns["observationStartMJD"] += ((3.0 - sidereal_deg) % 360.0) / 360.98564737
+    columns |= {"fieldRA": np.full(n, 3.0), "fieldDec": np.full(n, 1.0)}
+    got = visits_of(tmp_path, columns)
+    assert got.columns["ra_deg"].tolist() == [3.0] * n
+
+
+def test_times_of_the_middle_become_starts(tmp_path):
+    columns = schedule_columns()
+    middle = columns["observationStartMJD"] + 15.0 / 86400
+    table = without(columns, "observationStartMJD") | {"exp_midpt_mjd": middle}
+    got = visits_of(tmp_path, table)
+    np.testing.assert_allclose(got.columns["mjd"], columns["observationStartMJD"], atol=1e-9)
+
+
+@pytest.mark.parametrize("form", ["{}_57", "lsst{}", "{} LSST"])
+def test_filters_are_bands(tmp_path, form):
+    columns = schedule_columns()
+    filters = [form.format(band) for band in columns["band"]]
+    got = visits_of(tmp_path, without(columns, "band") | {"filter": filters})
+    assert got.columns["band"].tolist() == ["ugrizy".index(band) for band in columns["band"]]
+
+
+def test_measured_skies_and_zero_points_are_in_electrons(tmp_path):
+    columns = schedule_columns()
+    n = len(columns["band"])
+    measured = {"sky_bg_median": np.full(n, 785.0), "zero_point_median": np.full(n, 31.5)}
+    got = visits_of(tmp_path, without(columns, "skyBrightness") | measured)
+    dark_adu = LSST.camera.dark_current_e_per_s * 30 / LSST.camera.gain_e_per_adu
+    assert got.columns["sky_adu"] == pytest.approx(785.0 / 1.57 + dark_adu)
+    expected = 31.5 - 2.5 * np.log10(30.0 * LSST.camera.gain_e_per_adu)
+    assert got.columns["zero_point_mag"] == pytest.approx(expected)
+    np.testing.assert_array_equal(got.columns["limiting_mag"], columns["fiveSigmaDepth"])
+
+
+def test_rows_of_ccds_cover_a_ccd(tmp_path):
+    columns = schedule_columns()
+    got = visits_of(tmp_path, columns | {"detector": np.arange(len(columns["band"]))})
+    # The circle of 4000 x 4000 pixels of 0.2 arcsec.
+    assert np.pi * got.radius_deg**2 == pytest.approx((4000 * 0.2 / 3600) ** 2)
+
+
+# --- What a table lacks -------------------------------------------------------------------------
+
+
+def test_the_sky_follows_from_depth_and_seeing(tmp_path):
+    columns = schedule_columns()
+    whole = visits_of(tmp_path, columns).columns
+    got = visits_of(tmp_path, without(columns, "skyBrightness"))
+    dark = np.array([b.dark_sky_mag_per_arcsec2 for b in LSST.bands.values()])[whole["band"]]
+    possible = columns["skyBrightness"] < dark + 0.29  # fainter skies are not believed
+    assert 0.4 < possible.mean() < 1.0
+    np.testing.assert_allclose(
+        got.columns["sky_adu"][possible], whole["sky_adu"][possible], rtol=1e-9
+    )
+    implied = limiting_mag(
+        LSST,
+        {**got.columns, "sky_adu": got.columns["sky_adu"] - 0.022 * 30 / 1.57},
+        BandValues(LSST, whole["band"]),
+    )
+    np.testing.assert_allclose(implied, columns["fiveSigmaDepth"], atol=1e-9)
+    assert got.notes == ["the sky follows from the depth and the seeing."]
+
+
+def test_the_seeing_follows_from_the_depth(tmp_path):
+    columns = schedule_columns()
+    got = visits_of(tmp_path, without(columns, "seeingFwhmEff"))
+    width = effective_fwhm_arcsec(got.columns["seeing_fwhm_arcsec"])
+    np.testing.assert_allclose(width, columns["seeingFwhmEff"], rtol=1e-9)
+
+
+def test_the_depth_follows_from_the_rest(tmp_path):
+    columns = schedule_columns()
+    got = visits_of(tmp_path, without(columns, "fiveSigmaDepth"))
+    np.testing.assert_allclose(got.columns["limiting_mag"], columns["fiveSigmaDepth"], atol=1e-9)
+
+
+def test_a_table_of_depths_alone_has_the_sky_of_the_profile(tmp_path):
+    columns = without(schedule_columns(), "skyBrightness", "seeingFwhmEff")
+    got = visits_of(tmp_path, columns).columns
+    implied = limiting_mag(
+        LSST,
+        {**got, "sky_adu": got["sky_adu"] - 0.022 * 30 / 1.57},
+        BandValues(LSST, got["band"]),
+    )
+    np.testing.assert_allclose(implied, columns["fiveSigmaDepth"], atol=1e-9)
+
+
+def test_exposure_times_are_those_of_the_bands(tmp_path):
+    got = visits_of(tmp_path, without(schedule_columns(), "visitExposureTime")).columns
+    assert set(got["exposure_time_s"][got["band"] == 0]) == {38.0}
+    assert set(got["exposure_time_s"][got["band"] > 0]) == {30.0}
+
+
+def test_airmass_follows_from_position_time_and_site(tmp_path):
+    rng = np.random.default_rng(1)
+    columns = without(schedule_columns(), "airmass")
+    mjd = columns["observationStartMJD"] - 2000.0  # leap seconds of later times are unknown
+    columns["observationStartMJD"] = mjd
+    columns["fieldRA"] = rng.uniform(0, 360, len(mjd))
+    columns["fieldDec"] = rng.uniform(-70, 0, len(mjd))
+    table = read_visits(visit_table(tmp_path, columns), LSST)
+    place = EarthLocation(lon=-70.7494 * u.deg, lat=-30.2446 * u.deg)
+    frame = AltAz(obstime=Time(mjd + 15 / 86400, format="mjd"), location=place)
+    sky = SkyCoord(columns["fieldRA"] * u.deg, columns["fieldDec"] * u.deg)
+    altitude = sky.transform_to(frame).alt.deg
+    up = altitude > 30
+    assert 100 < up.sum() < len(mjd)
+    # Precession since J2000 moves positions by up to 0.3 degrees, which is 0.9 % at 30 degrees.
+    expected = 1 / np.sin(np.radians(altitude[up]))
+    np.testing.assert_allclose(table.columns["airmass"][up], expected, rtol=0.01)
+    left_out = table.rows.left_out["airmass unknown"]
+    assert abs(left_out - (altitude < np.degrees(np.arcsin(0.1))).sum()) <= 10
+
+
+# --- Selection ----------------------------------------------------------------------------------
+
+
+def test_a_position_chooses_the_visits_that_cover_it(tmp_path):
+    path = visit_table(tmp_path, schedule_columns())
+    got = read_exposures(path, LSST, 1, VisitSelection(position="150,-20"))
+    assert set(got.ra_deg) == {150.0} and np.allclose(got.dec_deg, -20.0)
+    drawn = read_exposures(path, LSST, 1)
+    assert len(set(drawn.ra_deg)) == len(drawn)
+    with pytest.raises(ExposureTableError, match=r"the nearest is [\d.]+ degrees away"):
+        read_exposures(path, LSST, 1, VisitSelection(position="150,10"))
+
+
+def test_programmes_follow_from_target_or_note(tmp_path):
+    columns = schedule_columns()
+    n = len(columns["band"])
+    notes = np.where(np.arange(n) % 3 == 0, "DD:COSMOS, 3", "pair_33, ri, a")
+    columns |= {"scheduler_note": notes, "target_name": ["lowdust"] * n}
+    counts = {p: visits_of(tmp_path, columns, programme=p).rows.mask.sum() for p in ("wfd", "ddf")}
+    assert counts == {"wfd": n - n // 3, "ddf": n // 3}
+    profile = load_profile("lsst", {"cadence.min_epochs": "10"})
+    path = visit_table(tmp_path, columns)
+    assert set(read_exposures(path, profile, 1).programme) == {"wfd"}
+    deep = read_exposures(path, profile, 1, VisitSelection(programme="ddf"))
+    assert set(deep.programme) == {"ddf"}
+
+
+def test_a_programme_that_a_table_does_not_name_is_refused(tmp_path):
+    with pytest.raises(ExposureTableError, match="no column names the programme"):
+        visits_of(tmp_path, schedule_columns(), programme="ddf")
+
+
+def test_dates_include_the_last_day(tmp_path):
+    columns = schedule_columns()  # from MJD 61000.2 (2025-11-21), six visits a night
+    got = visits_of(tmp_path, columns, dates="2025-11-22,2025-11-23")
+    assert got.rows.mask.sum() == 12 and got.rows.left_out == {"other dates": 708}
+    assert visits_of(tmp_path, columns, dates="61001,61003").rows.mask.sum() == 12
+    with pytest.raises(ExposureTableError, match="no visit can be used"):
+        visits_of(tmp_path, columns, dates="2031-01-01,2031-02-01")
+
+
+def test_seasons_end_when_the_sun_passes(tmp_path):
+    mjd = np.arange(57000.0, 60000.0, 7.0)
+    for ra in (10.0, 150.0, 355.0):
+        number = season_numbers(mjd, np.full_like(mjd, ra), mjd[0])
+        sun = get_sun(Time(mjd, format="mjd")).ra.deg
+        passed = np.cumsum(np.diff((sun - ra) % 360.0, prepend=(sun[0] - ra) % 360.0) < -180)
+        # Within a degree of the passage, the mean equinox of date and J2000 differ.
+        clear = np.abs((sun - ra + 180) % 360 - 180) > 2
+        np.testing.assert_array_equal(number[clear], 1 + passed[clear])
+
+
+@pytest.mark.parametrize(
+    ("selection", "message"),
+    [
+        ({"position": "150"}, "right ascension and declination"),
+        ({"position": "150,100"}, "right ascension and declination"),
+        ({"position": "a,b"}, "right ascension and declination"),
+        ({"programme": "deep"}, "allowed: all, wfd, ddf"),
+        ({"dates": "2026-01-01"}, "the first and the last date"),
+        ({"dates": "2026-02-01,2026-01-01"}, "the first and the last date"),
+        ({"dates": "2026-13-01,2027-01-01"}, "the first and the last date"),
+        ({"dates": "1,2"}, "the first and the last date"),
+        ({"season": 0}, "1 .the first."),
+    ],
+)
+def test_selections_that_mean_nothing_are_refused(selection, message):
+    with pytest.raises(UserError, match=message):
+        VisitSelection(**selection)
+
+
+# --- Bad tables ---------------------------------------------------------------------------------
+
+
+def test_absent_bands_are_dropped_with_a_note(tmp_path):
+    columns = schedule_columns()
+    some = np.isin(columns["band"], ["g", "r"])
+    path = visit_table(tmp_path, {n: v[some] for n, v in columns.items()})
+    got = read_exposures(path, load_profile("lsst", {"cadence.min_epochs": "5"}), 1)
+    assert got.notes == ("no exposure in bands u, i, z, y.",)
+
+
+def test_missing_columns_are_named(tmp_path):
+    columns = schedule_columns()
+    with pytest.raises(ExposureTableError, match="no column fieldRA"):
+        visits_of(tmp_path, renamed(columns, fieldRA="right_asc"))
+    with pytest.raises(ExposureTableError, match=r"no columns seeingFwhmEff .*fiveSigmaDepth"):
+        visits_of(tmp_path, without(columns, "seeingFwhmEff", "fiveSigmaDepth"))
+
+
+def test_a_short_schedule_says_how_many_visits_it_has(tmp_path):
+    path = visit_table(tmp_path, schedule_columns(nights=2))
+    with pytest.raises(ExposureTableError, match=r"most found is \d+\. .*min_epochs=\d+"):
+        read_exposures(path, LSST, 1)
+
+
+def test_a_selection_of_a_table_without_positions_is_refused(tmp_path):
+    names = ("exposure_time_s", "airmass", "seeing_fwhm_arcsec", "sky_adu", "zero_point_mag")
+    columns = {name: np.ones(3) for name in names}
+    path = visit_table(tmp_path, columns | {"mjd": np.arange(3), "band": ["g"] * 3})
+    with pytest.raises(ExposureTableError, match="only in tables with positions"):
+        read_exposures(path, LSST, 1, VisitSelection(season=1))
+
+
+@pytest.mark.parametrize(
+    "text", ["[1, 2]", "{}", '{"a": 1}', '{"a": [1], "b": []}', "[", "[" * 9999]
+)
+def test_json_that_is_no_table_is_refused(tmp_path, text):
+    path = tmp_path / "visits.json"
+    path.write_text(text)
+    with pytest.raises(ExposureTableError):
+        read_visits(path, LSST)
+
+
+# --- Files that others made ---------------------------------------------------------------------
+
+REAL = {  # file: visits in use, visits left out
+    "schedules/baseline_v2.0_1yr.db": (216_233, 0),
+    "schedules/opsim_v5_47columns_100visits.db": (100, 0),
+    "schedules/rubin_baseline_v3.0_10yrs_13positions.parquet": (97_975, 0),
+    "visits/lsstcam_sv_2025.db": (4_045, 0),
+    "visits/lsstcam_2026-07-05.json": (868, 48),
+}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", REAL)
+def test_real_schedules_and_visits_are_read(real_data, name):
+    visits = read_visits(real_data / "lsst" / name, LSST)
+    used = visits.rows.mask
+    assert (used.sum(), sum(visits.rows.left_out.values())) == REAL[name]
+    for column in ("airmass", "seeing_fwhm_arcsec", "sky_adu", "zero_point_mag"):
+        assert np.isfinite(visits.columns[column][used]).all()
+    if "schedules" in name:
+        implied = limiting_mag(
+            LSST,
+            {**visits.columns, "sky_adu": visits.columns["sky_adu"]},
+            BandValues(LSST, visits.columns["band"]),
+        )
+        off = np.abs(implied - visits.columns["limiting_mag"])[used]
+        assert np.median(off) < 0.005
+
+
+@pytest.mark.real
+def test_the_log_of_ztf_is_read(real_data):
+    path = real_data / "ztf" / "survey" / "exposure_log_2018_2022.csv.gz"
+    visits = read_visits(path, load_profile("ztf"))
+    assert visits.rows.mask.sum() > 750_000
+    assert any("radians" in note for note in visits.notes)
