@@ -1,9 +1,9 @@
 """Drawn LSST conditions against a schedule: ``python -m benchmarks.conditions --data DATA``.
 
 Percentiles (5, 50, 95) of depth, FWHM_eff, sky and airmass by band, drawn from the profile and of
-Rubin schedule baseline v2.0, and medians of the conditions as delivered. The airmass of the schedule
-follows from place and time, its sky from ``fiveSigmaDepth`` with the throughputs it was made with, and
-its depth from these with the throughputs of the profile.
+Rubin schedule baseline v2.0, and medians of the conditions as delivered. The airmass of the
+schedule follows from place and time, its sky from ``fiveSigmaDepth`` with the throughputs it was
+made with, and its depth from these with the throughputs of the profile.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe_machine
-from survey_profiles import draw_pointings, ephemeris, load_profile
 from survey_profiles import depth as depths
+from survey_profiles import draw_pointings, ephemeris, load_profile
 from survey_profiles.profile import Band, Profile
 
 PERCENT = [5, 50, 95]

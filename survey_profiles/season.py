@@ -139,7 +139,7 @@ def _block_tables(profile):
 
 
 def _choose_blocks(season, pick, midnight, weights):
-    """Index of the block of each night from its weights (night, block); -1 if the Moon allows none."""
+    """Index of the block of each night from its weights (night, block); -1 where none may be."""
     lit = ephemeris.moon_lit_fraction(midnight)[..., None]
     allowed = lit >= np.array([b.min_moon_fraction for b in season.blocks])
     allowed &= lit <= np.array([b.max_moon_fraction for b in season.blocks])
