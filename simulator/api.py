@@ -194,10 +194,7 @@ def _exposures_used(simulator: Simulator) -> str:
     """How a table of exposures is used, in a few lines."""
     path, cadence = simulator.options.exposures, simulator.profile.cadence
     in_use = "[" + ",".join(f'"{band}"' for band in cadence.bands) + "]"
-    lines = [
-        f"{path}: {simulator.n_pointings:,} pointings; longer ones were cut into consecutive "
-        f"ones of cadence.max_epochs = {cadence.max_epochs}."
-    ]
+    lines = [f"{path}: {simulator.n_pointings:,} pointings."]
     for reason, count in simulator.unused_exposures.items():
         unused = reason == "band not in use"
         hint = f" (in use: --profile-set 'cadence.bands={in_use}')" if unused else ""

@@ -16,6 +16,8 @@ _Days = Annotated[within(0, 366), Field(gt=0)]
 _Minutes = Annotated[within(0, 1440), Field(gt=0)]
 _Weight = within(0, 1e9)
 
+MOST_EPOCHS = 1000  # of a sequence
+
 
 class Footprint(Table):
     """Fields are spread evenly on the sky between these limits."""
@@ -168,7 +170,7 @@ class Cadence(Table):
 
     bands: Annotated[tuple[str, ...], Field(min_length=1)]
     """Bands in use, of those in ``bands`` of the profile."""
-    max_epochs: Annotated[int, Field(ge=1, le=1000)] = 60
+    max_epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] = 60
     """Longest sequence; longer ones are cut. Default chosen."""
     min_epochs: Annotated[int, Field(ge=1)] = 5
     """Shortest sequence; fields with fewer exposures are drawn again. Default chosen."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skyreel.errors import ExposureTableError
+from survey_profiles.cadence_schema import MOST_EPOCHS
 from survey_profiles.exposure_tables.columns import MEASURED, SHAPES
 from survey_profiles.exposure_tables.plain import plain_pointings
 from survey_profiles.exposure_tables.sky_positions import (
@@ -117,8 +118,20 @@ def _visit_pointings(table, profile, seed, selection):
         dec_deg=np.array([sequence.dec_deg for sequence in sequences]),
         programme=_programmes(visits, windows),
         unused_rows=visits.rows.left_out,
-        notes=(*visits.notes, *notes),
+        notes=(*visits.notes, *notes, *_cut_short(sequences, profile.cadence.max_epochs)),
     )
+
+
+def _cut_short(sequences, limit):
+    """A sentence, where season windows have more visits than sequences may have."""
+    most = [sequence.n_visits for sequence in sequences if sequence.n_visits > limit]
+    if not most:
+        return []
+    return [
+        f"{len(most):,} of {len(sequences):,} sequences are the first cadence.max_epochs = {limit} "
+        f"of up to {max(most):,} visits in their season window; for longer ones: "
+        f"--profile-set cadence.max_epochs={min(max(most), MOST_EPOCHS)}."
+    ]
 
 
 def _programmes(visits, windows):

@@ -42,6 +42,12 @@ def plain_pointings(table: InputTable, profile: Profile, seed: int) -> Pointings
     n_julian = as_mjd(table.numbers["mjd"])[1]
     if n_julian:
         notes.append(f"{n_julian:,} times are Julian dates, converted to MJD.")
+    long = sum(len(rows) > profile.cadence.max_epochs for rows in pointings)
+    if long:
+        notes.append(
+            f"{long:,} of {len(pointings):,} pointings were cut into consecutive ones of at most "
+            f"cadence.max_epochs = {profile.cadence.max_epochs}."
+        )
     pointings = pack_windows(columns, windows, ccd, profile, seed)
     return replace(pointings, unused_rows=rows.left_out, notes=tuple(notes))
 

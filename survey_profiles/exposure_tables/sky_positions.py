@@ -25,9 +25,14 @@ _POSITION_STREAM = 1001
 
 
 class Sequence(NamedTuple):
-    """Rows of the visits of one sequence, in order of time, and where it is."""
+    """Rows of the visits of one sequence, in order of time, and where it is.
+
+    ``n_visits`` counts those in the season window; rows are at most the first
+    ``cadence.max_epochs`` of them.
+    """
 
     rows: NDArray[np.int64]
+    n_visits: int
     ra_deg: float
     dec_deg: float
 
@@ -133,7 +138,8 @@ class _Sky:
         shares = rng.random(count)
         for anchor, place, share in zip(anchors, places, shares, strict=True):
             rows = self._one_window(self._covering(place), anchor, share, profile.cadence)
-            yield Sequence(self._used[rows], *_angles(place))
+            first = rows[: profile.cadence.max_epochs]
+            yield Sequence(self._used[first], len(rows), *_angles(place))
 
     def all_at_drawn(self, rng, count):
         """Rows at positions around random visits."""
@@ -151,8 +157,7 @@ class _Sky:
         start = self._mjd[anchor] - share * length
         mjd = self._mjd[visits]
         rows = visits[(mjd >= start) & (mjd < start + length)]
-        rows = rows[np.diff(self._mjd[rows], prepend=-np.inf) > 0]
-        return rows[: cadence.max_epochs]
+        return rows[np.diff(self._mjd[rows], prepend=-np.inf) > 0]
 
     def _nothing_at(self, place):
         distance, _ = self._tree.query(_directions(*place))

@@ -1,5 +1,7 @@
 """Schedules and visit tables: any names and units, what they lack, and which visits are used."""
 
+import re
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -237,6 +239,16 @@ def test_seasons_end_when_the_sun_passes(tmp_path):
 def test_selections_that_mean_nothing_are_refused(selection, message):
     with pytest.raises(UserError, match=message):
         VisitSelection(**selection)
+
+
+def test_sequences_cut_short_are_said(tmp_path):
+    path = visit_table(tmp_path, schedule_columns())
+    profile = load_profile("lsst", {"cadence.max_epochs": "30"})
+    got = read_exposures(path, profile, 1)
+    assert got.n_epochs.max() == 30
+    (note,) = got.notes
+    found = re.search(r"(\d+) of (\d+) sequences are the first .* = 30 of up to (\d+) visits", note)
+    assert 0 < int(found[1]) <= int(found[2]) == len(got) and int(found[3]) > 30
 
 
 # --- Bad tables ---------------------------------------------------------------------------------
