@@ -77,6 +77,8 @@ def load_profile(
     --------
     >>> load_profile("hits", {"camera.read_noise_e": 5}).camera.read_noise_e
     5.0
+    >>> load_profile("lsst", conditions="delivered").weather.cloudy_night_fraction
+    0.22
     """
     where, raw = _read(name_or_path)
     overrides = dict(overrides or {})
