@@ -6,7 +6,7 @@ order is (object, epoch, row, column).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -206,6 +206,12 @@ class DatasetSplit:
     def values(self, name: str) -> np.ndarray | None:
         """An array of the split, whole; None where it has no such array."""
         return self._group[name][:] if name in self._group else None
+
+    def n_images(self, bands: Sequence[str]) -> np.ndarray:
+        """Epochs of every object in these bands, int (object,)."""
+        wanted = [k for k, name in enumerate(self.bands) if name in bands]
+        found = np.isin(self._group["band"][:], wanted)
+        return (found & (np.arange(self.longest) < self.n_epochs[:, None])).sum(axis=1)
 
     def refuse_empty(self) -> None:
         """Check that there is an object.

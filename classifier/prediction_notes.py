@@ -53,6 +53,20 @@ def without_prediction(n_images: np.ndarray, object_id: np.ndarray, model: Model
     ]
 
 
+def beyond_the_longest(model: Model, split: DatasetSplit) -> list[str]:
+    """One sentence about sequences of more images than a model is given, or none."""
+    longest = model.selection.images
+    counts = split.n_images(model.bands)
+    rows = np.flatnonzero(counts > longest)
+    if not rows.size:
+        return []
+    return [
+        f"{rows.size:,} of {len(split):,} objects have more than {longest} images in "
+        f"{', '.join(model.bands)} (up to {counts.max():,}); {model.name} is given {longest}, as "
+        "in its training."
+    ]
+
+
 def trained_on_these(model: Model, split: DatasetSplit) -> list[str]:
     """One sentence if the card of a model says that it was trained on these objects, or none."""
     card, now = model.card, _compared(dataset_identity(split))

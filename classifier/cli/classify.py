@@ -143,7 +143,8 @@ def predict_split(
     def notes(predicted):
         prediction_notes.refuse_unusable(predicted.n_images, split, model)
         unused = prediction_notes.without_prediction(predicted.n_images, predicted.object_id, model)
-        return [*split.notes(), *unused, *prediction_notes.trained_on_these(model, split)]
+        longer = prediction_notes.beyond_the_longest(model, split)
+        return [*split.notes(), *unused, *longer, *prediction_notes.trained_on_these(model, split)]
 
     with Bars(console) as bars:
         advance = bars.add("classifying", len(split), unit="seq")

@@ -160,13 +160,18 @@ def _report(folder, found, split, threads, bars):
 
 def _notes(found, split, predictions):
     """What a reader must know of data and models, each sentence once."""
-    from classifier.prediction_notes import trained_on_these, without_prediction
+    from classifier.prediction_notes import (
+        beyond_the_longest,
+        trained_on_these,
+        without_prediction,
+    )
 
     notes = split.notes()
     for compared in found:
         notes += compared.notes
         made = predictions[compared.name]
         notes += without_prediction(made.n_images, made.object_id, compared.model)
+        notes += beyond_the_longest(compared.model, split)
         notes += trained_on_these(compared.model, split)
     return list(dict.fromkeys(notes))
 

@@ -8,7 +8,7 @@ import pytest
 from classifier.dataset import DatasetSplit
 from classifier.evaluation.predictions import sound_only
 from classifier.features.feature_table import dataset_identity
-from classifier.prediction_notes import trained_on_these
+from classifier.prediction_notes import beyond_the_longest, trained_on_these
 
 
 def model_of(**card):
@@ -40,3 +40,15 @@ def test_an_object_with_a_probability_that_is_no_number_has_no_images():
     assert n_images.tolist() == [3, 2, 0]
     np.testing.assert_array_equal(found[:2], probabilities[:2])
     assert np.isnan(found[2]).all()
+
+
+def test_sequences_longer_than_those_of_the_training_are_counted(small_dataset):
+    split = DatasetSplit(small_dataset, "test")
+    counts = split.n_images(("g",))
+    limit = int(np.median(counts)) - 1
+    model = SimpleNamespace(name="short", bands=("g",), selection=SimpleNamespace(images=limit))
+    (note,) = beyond_the_longest(model, split)
+    assert note.startswith(f"{(counts > limit).sum()} of {len(split)} objects have more than")
+    assert f"up to {counts.max()}" in note
+    model.selection.images = int(counts.max())
+    assert beyond_the_longest(model, split) == []
