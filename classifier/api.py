@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skyreel.commands import check_file, check_folder, n_cores
+from skyreel.commands import PLANNED, check_file, check_folder, n_cores, named_conditions
 from skyreel.console import new_console
 from skyreel.errors import ClassifierError
 
@@ -26,6 +26,7 @@ def train(
     exposures: str | Path | None = None,
     classes: str | None = None,
     profile_overrides: Mapping[str, object] | None = None,
+    conditions: str = PLANNED,
     plugins: Iterable[str | Path] = (),
     images: int | None = None,
     start: str = "first",
@@ -45,7 +46,7 @@ def train(
         Data set with the splits train, validation and test; or:
     survey : str or path, optional
         Survey to simulate during the training, which ``exposures``, ``classes``,
-        ``profile_overrides`` and ``plugins`` change as in `skyreel.simulate`.
+        ``profile_overrides``, ``conditions`` and ``plugins`` change as in `skyreel.simulate`.
     model : str
         "compact", "multiband", "rcnn" (networks) or "forest".
     images : int, optional
@@ -83,7 +84,7 @@ def train(
     simulated = {
         "exposures": None if exposures is None else str(exposures),
         "classes": classes,
-        "profile_set": profile_overrides or None,
+        "profile_set": {**(profile_overrides or {}), **named_conditions(conditions)} or None,
     }
     check_model(model, {}, {})
     check_source(model, data, survey, simulated)

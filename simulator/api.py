@@ -17,7 +17,7 @@ from simulator.plugins import load_plugins
 from simulator.preview import SUFFIXES, preview
 from simulator.scene.render import render
 from simulator.simulator import Simulator
-from skyreel.commands import check_file, check_folder, n_cores
+from skyreel.commands import PLANNED, check_file, check_folder, n_cores, named_conditions
 from skyreel.console import Bars, new_console, status
 
 
@@ -37,6 +37,7 @@ def simulate(
     season: int | None = None,
     templates: str | Path | None = None,
     profile_overrides: Mapping[str, object] | None = None,
+    conditions: str = PLANNED,
     plugins: Iterable[str | Path] = (),
     stamp_size_pix: int = 21,
     seed: int = 0,
@@ -67,6 +68,8 @@ def simulate(
         Folder of published light-curve templates.
     profile_overrides : mapping, optional
         Replaced numbers of the profile, by dotted key.
+    conditions : str
+        Conditions that the profile has beside "planned": "delivered" for LSST.
     plugins : iterable of path
         Python files that register light-curve classes.
     stamp_size_pix : int
@@ -119,7 +122,8 @@ def simulate(
             seed=seed,
         )
         counts = {"n": n, "validation": validation, "test": test}
-        plan = make_plan(survey, options, out, **counts, overrides=profile_overrides)
+        overrides = {**(profile_overrides or {}), **named_conditions(conditions)}
+        plan = make_plan(survey, options, out, **counts, overrides=overrides)
         other_versions = refuse_other_settings(plan.path, plan.settings())
     if is_complete(out) and not (dry_run or previews):
         console.print(_already_complete(plan, other_versions))

@@ -44,6 +44,7 @@ def simulate(
     templates: Annotated[
         str | None, typer.Option(help="Folder of published light-curve templates.")
     ] = None,
+    conditions: commands.Conditions = commands.PLANNED,
     profile_set: commands.ProfileSet = None,
     plugin: commands.Plugin = None,
     stamp_size: Annotated[int, typer.Option(help="Rows and columns of a stamp, odd.")] = 21,
@@ -84,7 +85,7 @@ def simulate(
         dates=dates,
         season=season,
         templates=templates,
-        profile_overrides=commands.profile_overrides(profile_set),
+        profile_overrides=commands.profile_overrides(profile_set, conditions),
         plugins=plugin or (),
         stamp_size_pix=stamp_size,
         seed=seed,

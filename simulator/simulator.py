@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from survey_profiles.pointings import Pointings
 
 VALUES_VERSION = 2
-"""Increased when simulated values change: 2 corrected positions in bulges and chance hosts."""
+"""Increased when simulated values change: 2 corrected positions in bulges and chance hosts, and
+changed how the visits of a season are drawn."""
 DRAWN_POINTINGS = 2048
 _MOST_ELECTRONS = 1e30  # far above any full well, and far below the limit of single precision
 

@@ -252,6 +252,11 @@ ProfileSet = Annotated[
         metavar="KEY=VALUE", help="Replace a number of the profile, as camera.gain_e_per_adu=4.1."
     ),
 ]
+PLANNED = "planned"  # the conditions of a profile as it stands
+Conditions = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="Conditions of the profile: planned, or for LSST delivered."),
+]
 Plugin = Annotated[
     list[Path] | None,
     typer.Option(metavar="FILE.py", help="Python file that registers light-curve classes."),
@@ -278,14 +283,19 @@ def split_list(text: str | None) -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, (text or "").split(","))))
 
 
-def profile_overrides(settings: Iterable[str] | None) -> dict[str, str]:
-    """Values of ``--profile-set`` by dotted key.
+def named_conditions(name: str) -> dict[str, str]:
+    """The override of a profile that ``--conditions`` stands for; none for "planned"."""
+    return {} if name == PLANNED else {"conditions": name}
+
+
+def profile_overrides(settings: Iterable[str] | None, conditions: str = PLANNED) -> dict[str, str]:
+    """Values of ``--profile-set`` by dotted key, and of ``--conditions`` unless "planned".
 
     Raises
     ------
     UserError
     """
-    overrides = {}
+    overrides = named_conditions(conditions)
     for setting in settings or ():
         key, sign, value = setting.partition("=")
         if not sign or not key.strip():

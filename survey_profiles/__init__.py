@@ -10,6 +10,7 @@ _HOMES = {
     "Profile": "survey_profiles.profile",
     "ProfileError": "skyreel.errors",
     "VisitSelection": "survey_profiles.visit_selection",
+    "condition_names": "survey_profiles.loading",
     "draw_pointings": "survey_profiles.observing_conditions",
     "load_profile": "survey_profiles.loading",
     "profile_names": "survey_profiles.loading",

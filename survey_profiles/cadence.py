@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from survey_profiles import ephemeris
+from survey_profiles.pointings import pack_left
 from survey_profiles.season import midnight_mjd, season_visits, time_of
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ def draw_visits(profile: Profile, rng: np.random.Generator, count: int) -> Visit
     plan = _fixed_nights if profile.cadence.nights else season_visits
     mjd, band, night, exposure_time_s = plan(profile, rng, ra_deg, dec_deg)
     mjd = _in_time_order(mjd)
+    planned = {"mjd": mjd, "band": band, "night": night, "exposure_time_s": exposure_time_s}
+    planned, _ = pack_left(np.isfinite(mjd), planned)
+    mjd = planned["mjd"]
     hour = ephemeris.hour_angle_h(mjd, ra_deg, profile.site.longitude_deg)
     altitude = ephemeris.altitude_deg(hour, dec_deg, profile.site.latitude_deg)
     airmass = ephemeris.airmass(altitude)
@@ -47,8 +51,8 @@ def draw_visits(profile: Profile, rng: np.random.Generator, count: int) -> Visit
         refused |= _close_to_moon(
             mjd, ra_deg, dec_deg, profile.cadence.season.min_moon_separation_deg
         )
-    mjd, airmass = (np.where(refused, np.nan, a) for a in (mjd, airmass))
-    return Visits(mjd, band, night, exposure_time_s, airmass, ra_deg, dec_deg)
+    planned["mjd"], airmass = (np.where(refused, np.nan, a) for a in (mjd, airmass))
+    return Visits(**planned, airmass=airmass, ra_deg=ra_deg, dec_deg=dec_deg)
 
 
 def _close_to_moon(mjd, ra_deg, dec_deg, limit_deg):

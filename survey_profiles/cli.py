@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skyreel.commands import (
+    PLANNED,
     SURVEY,
+    Conditions,
     Dates,
     Position,
     Programme,
@@ -33,10 +35,12 @@ Name = Annotated[str, typer.Argument(help="Survey: a name (see `survey list`), o
 @command(app, "list")
 def list_profiles() -> None:
     """List the surveys that come with the package."""
-    from survey_profiles.loading import load_profile, profile_names
+    from survey_profiles.loading import condition_names, load_profile, profile_names
 
     for name in profile_names():
-        typer.echo(f"{name:<8}{load_profile(name).title}")
+        others = ", ".join(condition_names(name)[1:])
+        hint = f"  (--conditions {others})" if others else ""
+        typer.echo(f"{name:<8}{load_profile(name).title}{hint}")
 
 
 @command(app)
@@ -52,6 +56,7 @@ def show(
     ] = None,
     seed: Seed = 0,
     pointings: Annotated[int, typer.Option(min=1, max=100_000, help="Pointings to draw.")] = 512,
+    conditions: Conditions = PLANNED,
     toml: Annotated[
         bool, typer.Option("--toml", help="Print the profile's TOML file, to start a new one from.")
     ] = False,
@@ -62,7 +67,7 @@ def show(
     if toml and out is not None:
         raise UserError("--toml prints the profile; give it without --out, as in --toml > FILE.")
     check_file(out, suffixes=PLOT_SUFFIXES, in_folder=True)
-    profile = load_profile(name)
+    profile = load_profile(name, conditions=conditions)
     if toml:
         typer.echo(profile_text(name), nl=False)
         return
@@ -74,9 +79,11 @@ def show(
 @command(app)
 def check(name: Name) -> None:
     """Check a profile: every problem at once, each with what was found and what is allowed."""
-    from survey_profiles.loading import load_profile
+    from survey_profiles.loading import condition_names, load_profile
 
     profile = load_profile(name)
+    for conditions in condition_names(name):
+        load_profile(name, conditions=conditions)
     typer.echo(f"{name}: OK ({profile.title}; bands {', '.join(profile.band_names)})")
 
 

@@ -148,15 +148,16 @@ class Psf(Table):
 
 
 # Of the last letter of a filter's name: extinction and dark sky of Ivezic et al. 2019 (ApJ 873,
-# 111, table 2); moonlight from the solar spectrum (Willmer 2018, ApJS 236, 47) scattered as
-# wavelength^-4, relative to V.
+# 111, table 2); moonlight relative to V as in the skies of Rubin schedule baseline v2.0 (ESO
+# SkyCalc), with which real LSSTCam skies agree. Scattering as wavelength^-4 alone would give a
+# third in i and a quarter in z and y: aerosols scatter red light, too.
 _TYPICAL = {
-    "u": (0.491, 22.99, 1.3),
-    "g": (0.213, 22.26, 1.33),
-    "r": (0.126, 21.20, 0.71),
-    "i": (0.096, 20.48, 0.37),
-    "z": (0.069, 19.60, 0.21),
-    "y": (0.17, 18.61, 0.14),
+    "u": (0.491, 22.99, 0.28),
+    "g": (0.213, 22.26, 0.77),
+    "r": (0.126, 21.20, 0.90),
+    "i": (0.096, 20.48, 1.00),
+    "z": (0.069, 19.60, 0.79),
+    "y": (0.17, 18.61, 0.60),
 }
 
 
@@ -206,8 +207,8 @@ class Band(Table):
     """[mag/arcsec^2] Sky at the zenith without Moon; by default 22.99, 22.26, 21.20, 20.48,
     19.60, 18.61 in u, g, r, i, z, y."""
     moonlight_factor: within(0, 100)
-    """Scattered moonlight relative to V; by default 1.3, 1.33, 0.71, 0.37, 0.21, 0.14 in u, g, r,
-    i, z, y (solar spectrum scattered as wavelength^-4)."""
+    """Scattered moonlight relative to V; by default 0.28, 0.77, 0.90, 1.00, 0.79, 0.60 in u, g, r,
+    i, z, y (skies of a Rubin schedule)."""
     zenith_sky_mag_per_arcsec2: physical("sky_mag_per_arcsec2") | None = None
     """[mag/arcsec^2] Median sky at the zenith without Moon and twilight; by default
     ``dark_sky_mag_per_arcsec2``, which stays the reference of ``m5_noise_loss_mag``."""

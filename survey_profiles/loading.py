@@ -16,6 +16,7 @@ from survey_profiles.profile import Profile
 from survey_profiles.sources import covers, flat_items, holds_number, unsourced_keys
 
 USER_SOURCE = "set by the user"
+PLANNED = "planned"  # conditions: the profile as it stands
 _ENCODING = "utf-8-sig"  # with or without the byte-order mark of Windows programs
 _MOST_BYTES = 2**22
 
@@ -34,7 +35,24 @@ def profile_text(name_or_path: str | Path) -> str:
     return Path(name_or_path).read_text(encoding=_ENCODING)
 
 
-def load_profile(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Profile:
+def condition_names(name_or_path: str | Path) -> tuple[str, ...]:
+    """Names of the conditions of a profile: "planned", and the tables in ``[conditions]``.
+
+    Raises
+    ------
+    ProfileError
+        Unknown name or unreadable file.
+    """
+    _, raw = _read(name_or_path)
+    tables = raw.get("conditions")
+    return (PLANNED, *(tables if isinstance(tables, dict) else ()))
+
+
+def load_profile(
+    name_or_path: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    conditions: str | None = None,
+) -> Profile:
     """A validated profile.
 
     Parameters
@@ -44,7 +62,11 @@ def load_profile(name_or_path: str | Path, overrides: Mapping[str, Any] | None =
         out of a file; a file without a table ``sources`` has its numbers from the user.
     overrides : mapping of dotted key to value, optional
         Strings are read as TOML values (``"4.1"``, ``'["g", "r"]'``), or taken as they are
-        where they are not TOML. A key of ``camera`` that CCDs have too is set for all CCDs.
+        where they are not TOML. A key of ``camera`` that CCDs have too is set for all CCDs. The
+        key ``conditions`` stands for the next argument.
+    conditions : str, optional
+        One of ``condition_names(name_or_path)``; by default "planned". Replaces the keys that the
+        table ``conditions`` of the file has under this name, before ``overrides`` do.
 
     Raises
     ------
@@ -55,9 +77,14 @@ def load_profile(name_or_path: str | Path, overrides: Mapping[str, Any] | None =
     --------
     >>> load_profile("hits", {"camera.read_noise_e": 5}).camera.read_noise_e
     5.0
+    >>> load_profile("lsst", conditions="delivered").weather.cloudy_night_fraction
+    0.22
     """
     where, raw = _read(name_or_path)
-    problems = [p for item in (overrides or {}).items() for p in _override(raw, *item)]
+    overrides = dict(overrides or {})
+    named = overrides.pop("conditions", PLANNED)
+    problems = _set_conditions(raw, conditions or named)
+    problems += [p for item in overrides.items() for p in _override(raw, *item)]
     if "sources" not in raw:
         numbers = [key for key, value in flat_items(raw) if holds_number(value)]
         raw["sources"] = dict.fromkeys(numbers, USER_SOURCE)
@@ -96,7 +123,36 @@ def _parse(where, source):
     raise ProfileError(where, [problem])
 
 
-def _override(raw, key, value):
+def _set_conditions(raw, name):
+    """Set the keys of one table of ``[conditions]``, and leave the tables out of the profile."""
+    tables = raw.pop("conditions", {})
+    if not (isinstance(tables, dict) and all(isinstance(t, dict) for t in tables.values())):
+        return [Problem("conditions", _in_words(tables), "allowed: a table of tables.")]
+    if PLANNED in tables:
+        return [Problem("conditions", repr(PLANNED), "that name stands for the other tables.")]
+    if name != PLANNED and name not in tables:
+        allowed = ", ".join((PLANNED, *tables))
+        return [Problem("conditions", _in_words(name), f"allowed: {allowed}.")]
+    changed = dict(tables.get(name, {}))
+    sources = changed.pop("sources", {})
+    sources = sources if isinstance(sources, dict) else {}
+    prefix = f"conditions.{name}."
+    missing = [k for k in changed if k not in sources] if "sources" in raw else []
+    problems = [
+        Problem(f"{prefix}{key}", "a number without a source", f"allowed: in [{prefix}sources].")
+        for key in missing
+    ]
+    problems += [
+        Problem(f"{prefix}sources.{key}", "source of an unknown key", nearest(key, changed))
+        for key in sources
+        if key not in changed
+    ]
+    for key, value in changed.items():
+        problems += _override(raw, key, value, str(sources.get(key, USER_SOURCE)))
+    return problems
+
+
+def _override(raw, key, value, source=USER_SOURCE):
     """Set one dotted key in the raw tables; problems where the path does not exist."""
     *path, last = key.split(".")
     table = raw
@@ -111,7 +167,7 @@ def _override(raw, key, value):
         for ccd in _dicts(table.get("ccds")):
             ccd[last] = table[last]
     if isinstance(raw.get("sources"), dict) and path[:1] != ["sources"]:
-        raw["sources"][key] = USER_SOURCE
+        raw["sources"][key] = source
     return []
 
 

@@ -59,9 +59,12 @@ def season_visits(
     offset_h = np.cumsum(gap_h, axis=2)
     part = rng.random(midnight.shape)
     low, high = _observable_hours(season, site, midnight, at_midnight)
-    times = time_of(low + part * (high - low), midnight, at_midnight)
-    weights = weights[:, _light(times, ra_deg, dec_deg, site)]
-    block = _choose_blocks(season, pick, midnight, np.moveaxis(weights, 0, -1))
+    observed &= high > low
+    times = time_of(low + part * (high - low), midnight, at_midnight)[observed]
+    where = (np.broadcast_to(values, observed.shape)[observed] for values in (ra_deg, dec_deg))
+    chosen = weights[:, _light(times, *where, site)].T
+    block = np.full(observed.shape, -1)
+    block[observed] = _choose_blocks(season, pick[observed], midnight[observed], chosen)
     offset_h, band = _with_overlaps(season, rng, offset_h, bands[block])
     offset_h = offset_h * ephemeris.SIDEREAL_PER_SOLAR
     latest = high - np.where(band >= 0, offset_h, 0.0).max(axis=2)
@@ -136,13 +139,13 @@ def _block_tables(profile):
 
 
 def _choose_blocks(season, pick, midnight, weights):
-    """Index of the block of each night, -1 where the Moon allows none."""
+    """Index of the block of each night from its weights (night, block); -1 where none may be."""
     lit = ephemeris.moon_lit_fraction(midnight)[..., None]
     allowed = lit >= np.array([b.min_moon_fraction for b in season.blocks])
     allowed &= lit <= np.array([b.max_moon_fraction for b in season.blocks])
-    edges = np.cumsum(weights * allowed, axis=2)
-    block = (pick[..., None] * edges[..., -1:] >= edges).sum(axis=2)
-    return np.where(edges[..., -1] > 0, np.minimum(block, weights.shape[2] - 1), -1)
+    edges = np.cumsum(weights * allowed, axis=1)
+    block = (pick[:, None] * edges[:, -1:] >= edges).sum(axis=1)
+    return np.where(edges[:, -1] > 0, np.minimum(block, weights.shape[1] - 1), -1)
 
 
 def _with_overlaps(season, rng, offset_h, band):

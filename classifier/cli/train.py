@@ -43,6 +43,7 @@ def train(
     ] = None,
     exposures: Annotated[str | None, commands.EXPOSURES] = None,
     classes: Annotated[str | None, commands.CLASSES] = None,
+    conditions: commands.Conditions = commands.PLANNED,
     profile_set: commands.ProfileSet = None,
     plugin: commands.Plugin = None,
     model: Annotated[
@@ -169,12 +170,12 @@ def train(
         "keep_features": keep_features,
     }
     common = {"images": images, "start": start, "band": band, "seed": seed}
-    simulated = {"exposures": exposures, "classes": classes, "profile_set": profile_set or None}
+    overrides = commands.profile_overrides(profile_set, conditions) or None
+    simulated = {"exposures": exposures, "classes": classes, "profile_set": overrides}
     check_model(model, of_networks, of_forests)
     check_source(model, data, survey, simulated)
     check_folder(out)
     given = {**common, **(of_forests if model == "forest" else of_networks)}
-    simulated["profile_set"] = commands.profile_overrides(profile_set)
     train_model(
         model,
         out,
@@ -275,6 +276,8 @@ def check_source(
     if (data is None) == (survey is None):
         what = "--data or --survey" if survey is None else "--data or --survey, not both"
         raise ClassifierError(f"give {what}.")
+    if set(simulated.get("profile_set") or ()) == {"conditions"}:
+        simulated = {**simulated, "profile_set": None, "conditions": True}
     if survey is None and _flags(simulated):
         raise ClassifierError(f"{_flags(simulated)}: only with --survey.")
     if survey is not None and model == "forest":

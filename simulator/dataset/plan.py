@@ -24,7 +24,7 @@ from simulator.simulator import VALUES_VERSION, Simulator
 from skyreel.console import size_text
 from skyreel.errors import SimulationError
 from skyreel.provenance import versions
-from survey_profiles import load_profile
+from survey_profiles.loading import PLANNED, load_profile
 
 PACKAGES = (
     "skyreel",
@@ -178,6 +178,8 @@ def make_plan(
             raise SimulationError(
                 f"{count:,} sequences for {split}; allowed are {low} to {MAX_OBJECTS:,}."
             )
+    if options.exposures and (overrides or {}).get("conditions", PLANNED) != PLANNED:
+        raise SimulationError("conditions of the profile and of exposures: choose one of the two.")
     profile = load_profile(survey, overrides)
     simulator = Simulator(profile, options)
     depth, field = simulator.depth_mag(), profile.field

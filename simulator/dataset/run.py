@@ -150,7 +150,8 @@ def command_line(plan: Plan) -> str:
     for plugin in plugins_of(plan.simulator.classes):
         parts += ["--plugin", plugin["path"]]
     for key, value in sorted(plan.overrides.items()):
-        parts += ["--profile-set", f"{key}={value}"]
+        named = key == "conditions"
+        parts += ["--conditions", value] if named else ["--profile-set", f"{key}={value}"]
     return shlex.join(parts)
 
 

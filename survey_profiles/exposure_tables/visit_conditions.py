@@ -54,9 +54,9 @@ def visit_conditions(
     bands = BandValues(profile, band)
     seeing, depth = _seeing(given), given.get("limiting_mag")
     if seeing is None and depth is None:
-        table.require(("seeingFwhmEff", "fiveSigmaDepth"))
         raise table.error(
-            f"{table.path}: no known value of seeing or of depth; one of them is needed."
+            f"{table.path}: no known value of seeing or of depth (seeingFwhmEff, fiveSigmaDepth); "
+            "one of them is needed."
         )
     camera, seconds = profile.camera, given["exposure_time_s"]
     clear = clear_zero_point_mag(given, bands)

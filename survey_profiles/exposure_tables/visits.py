@@ -114,6 +114,9 @@ def as_visits(table: InputTable, profile: Profile) -> Visits:
     columns |= _positions(table, profile, columns["mjd"], notes)
     given = {q: found for q in _COLUMNS if (found := _given(table, q)) is not None}
     columns["airmass"] = _airmass(given, columns, profile, notes)
+    rows.leave_out_unknown(columns, ("mjd", "ra_deg", "dec_deg"))
+    if "airmass" not in given:
+        rows.leave_out(np.isnan(columns["airmass"]), "below the horizon, or airmass above 10")
     _leave_out_unknown(table, given, rows)
     columns |= visit_conditions(table, profile, band, {**given, **columns}, notes)
     known = {name: columns[name] for name in ("ra_deg", "dec_deg", *MEASURED)}
@@ -194,7 +197,7 @@ def _times(table, bands, notes):
 def _positions(table, profile, mjd, notes):
     """Positions in degrees: those of radians where more of the visits are up that way."""
     names = [_name_of(table, quantity) for quantity in ("ra_deg", "dec_deg")]
-    ra, dec = (table.numbers[name] for name in names)
+    ra, dec = (np.where(np.isfinite(v), v, np.nan) for v in map(table.numbers.get, names))
     with np.errstate(invalid="ignore"):
         small = (np.abs(dec) <= 0.5 * np.pi) & (np.abs(ra) <= 2.0 * np.pi)
     is_possible = np.all(small | np.isnan(ra) | np.isnan(dec))

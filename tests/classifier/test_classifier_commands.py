@@ -326,6 +326,7 @@ def test_a_forest_of_given_size_needs_no_validation_split(small_dataset, monkeyp
         ({"model": "forest", "iterations": 5}, "iterations: not an option of the model 'forest'"),
         ({"treees": 5}, "treees: not an option"),
         ({"profile_overrides": {"a": 1}}, "only with --survey"),
+        ({"conditions": "delivered"}, "--conditions: only with --survey"),
     ],
 )
 def test_wrong_options_from_python_are_user_errors(options, sentence, small_dataset, tmp_path):

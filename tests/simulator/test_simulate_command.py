@@ -12,8 +12,9 @@ import pytest
 from astropy.table import Table
 from pyarrow import parquet
 
-from simulator.dataset.reader import open_dataset
+from simulator.dataset.reader import open_dataset, stored_profile
 from simulator.lightcurves import DEFAULT_CLASSES
+from survey_profiles import load_profile
 from tests.helpers.opsim import opsim, schedule
 from tests.helpers.running import run
 
@@ -89,6 +90,11 @@ def test_a_dry_run_writes_nothing(monkeypatch, tmp_path, capsys):
         (["--survey", "hits", "--classes", "SN:1e10,NV"], "too rare"),
         (["--survey", "hits", "--profile-set", "bands.g.zero_point_mag=5"], "exposures reach"),
         (["--survey", "hits", "--profile-set", "camera.saturation_adu=1e9"], "65535"),
+        (["--survey", "hits", "--conditions", "delivered"], "'delivered'; allowed: planned."),
+        (
+            ["--survey", "lsst", "--conditions", "delivered", "--exposures", "x.db"],
+            "conditions of the profile and of exposures: choose one",
+        ),
     ],
 )
 def test_bad_requests_get_one_sentence_and_exit_code_2(
@@ -140,6 +146,22 @@ def test_an_opsim_schedule_is_used_from_the_command(monkeypatch, tmp_path, capsy
     assert simulate(monkeypatch, *arguments) == 0
     assert "480 rows left out: band not in use" in " ".join(capsys.readouterr().out.split())
     assert open_dataset(tmp_path / "x.zarr")["train"]["n_epochs"][:].min() >= 5
+
+
+def test_conditions_belong_to_the_data_set(monkeypatch, tmp_path, capsys):
+    out = tmp_path / "x.zarr"
+    arguments = ["--survey", "lsst", "--out", out, "--n", "4", "--stamp-size", "9"]
+    delivered = [*arguments, "--conditions", "delivered"]
+    assert simulate(monkeypatch, *delivered, "--threads", "1", "--quiet") == 0
+    profile = stored_profile(open_dataset(out))
+    assert profile == load_profile("lsst", conditions="delivered")
+    assert profile.weather.cloud_loss_mean_mag > 0
+    (run,) = json.loads((tmp_path / "x.zarr.json").read_text())["runs"]
+    assert "--conditions delivered" in run["command"]
+    assert simulate(monkeypatch, *delivered) == 0
+    capsys.readouterr()
+    assert simulate(monkeypatch, *arguments) == 2
+    assert "profile" in capsys.readouterr().err
 
 
 def test_a_table_of_magnitudes_sets_the_brightness(monkeypatch, tmp_path):

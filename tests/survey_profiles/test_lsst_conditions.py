@@ -209,3 +209,55 @@ def test_lsst_observes_between_twilights_and_off_the_zenith(lsst):
     sun = sky.sun_altitude_deg(seen(lsst, "mjd"), site.latitude_deg, site.longitude_deg)
     assert -13 < sun.max() < -12 + 1e-3
     assert seen(lsst, "airmass").min() >= 1.024 - 1e-6
+
+
+# Medians of FWHM_eff [arcsec] and m5 [mag] forecast by baseline v5.3.0 and of what was observed in
+# April to June 2026 (survey-strategy progress report of 2026-06-19).
+FORECAST_AND_DELIVERED = {
+    "u": ((1.10, 1.14), (23.35, 23.79)),
+    "g": ((1.04, 1.00), (24.52, 24.54)),
+    "r": ((0.98, 1.02), (23.98, 24.00)),
+    "i": ((0.92, 0.96), (23.51, 23.52)),
+    "z": ((0.90, 0.99), (22.96, 22.84)),
+    "y": ((0.91, 0.92), (21.98, 21.83)),
+}
+MEAN_CLOUD_MAG = 0.44  # of the six bands in the same table: 0.69, 0.49, 0.46, 0.38, 0.39, 0.24
+
+
+def test_delivered_conditions_differ_from_planned_ones_as_the_survey_found(planned):
+    delivered = conditions_of(load_profile("lsst", conditions="delivered"))
+    for band, (fwhm, m5) in FORECAST_AND_DELIVERED.items():
+        deeper = delivered[band][0][1] - planned[band][0][1]
+        # 0.1 mag and 5 %, and the sampling error of two medians of 512 fields.
+        assert abs(deeper - (m5[1] - m5[0])) < 0.12, band
+        assert abs(delivered[band][1][1] / fwhm[1] - 1) < 0.06, band
+
+
+def test_delivered_clouds_have_the_mean_extinction_of_the_survey():
+    profile = load_profile("lsst", conditions="delivered")
+    drawn = draw_pointings(profile, 7, 512)
+    used = np.isfinite(drawn.mjd)
+    zero, slope = (
+        np.array([getattr(b, name) for b in profile.bands.values()])[drawn.band[used]]
+        for name in ("zero_point_mag", "extinction_mag_per_airmass")
+    )
+    loss = zero - slope * (drawn.airmass[used] - 1.0) - drawn.zero_point_mag[used]
+    # Losses of 2 mag (their scatter, too) in 0.22 of 12,000 nights: 0.9 / sqrt(12,000) is 0.008.
+    assert abs(loss.mean() - MEAN_CLOUD_MAG) < 5 * 0.008
+
+
+@pytest.mark.real
+def test_clouds_lower_the_depth_of_real_visits_by_as_much_as_the_zero_point(real_data):
+    path = real_data / "lsst/visits/lsstcam_sv_2025.db"
+    columns = "sky_bg_median, zero_point_median, seeingFwhmEff, fiveSigmaDepth"
+    query = f"SELECT {columns} FROM observations WHERE band = ? AND visitExposureTime = 30"
+    for band in "rizy":
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+            rows = database.execute(query, (band,)).fetchall()
+        values = np.array([row for row in rows if None not in row], dtype=float)
+        sky_e, zero_point, fwhm, depth = values[(values > 0).all(axis=1)].T
+        without_sky = depth + 2.5 * np.log10(fwhm * np.sqrt(sky_e))
+        slope, offset = np.polyfit(zero_point, without_sky, 1)
+        assert len(depth) > 500
+        assert abs(slope - 1) < 0.03, band  # not 1.1 a magnitude of extinction
+        assert (without_sky - slope * zero_point - offset).std() < 0.02, band

@@ -22,7 +22,17 @@ def run(*arguments):
 def test_list_names_every_survey():
     result = run("list")
     assert result.exit_code == 0
-    assert [line.split()[0] for line in result.stdout.splitlines()] == ["hits", "lsst", "ztf"]
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["hits", "lsst", "ztf"]
+    assert ["--conditions delivered" in line for line in lines] == [False, True, False]
+
+
+def test_show_prints_the_conditions_that_are_asked_for():
+    planned, delivered = run("show", "lsst"), run("show", "lsst", "--conditions", "delivered")
+    assert planned.exit_code == delivered.exit_code == 0
+    assert "progress report" in delivered.stdout and "progress report" not in planned.stdout
+    refused = run("show", "ztf", "--conditions", "delivered")
+    assert refused.exit_code == 2 and "allowed: planned" in refused.stderr
 
 
 @pytest.mark.parametrize("survey", ["hits", "ztf", "lsst"])
