@@ -48,7 +48,9 @@ def forecast(
     season: commands.Season = None,
     against: Annotated[
         str | None,
-        typer.Option(help="Another schedule, 'drawn', or another survey profile to compare with."),
+        typer.Option(
+            help="Compared with: another schedule, 'drawn', other conditions, or another survey."
+        ),
     ] = None,
     against_model: Annotated[
         str | None,
@@ -68,6 +70,7 @@ def forecast(
             show_default="the profile's footprint",
         ),
     ] = None,
+    conditions: commands.Conditions = commands.PLANNED,
     profile_set: commands.ProfileSet = None,
     plugin: commands.Plugin = None,
     any_survey: commands.AnySurvey = False,
@@ -87,7 +90,7 @@ def forecast(
         "against_models": split_list(against_model),
         "n": n,
         "area_deg2": area_deg2,
-        "overrides": commands.profile_overrides(profile_set),
+        "overrides": commands.profile_overrides(profile_set, conditions),
         "visits": visits(position, programme, dates, season),
         "any_survey": any_survey,
         "seed": seed,
@@ -178,31 +181,36 @@ def open_schedules(asked: Mapping[str, Any], threads: int) -> list[Schedule]:
     options["choices"] = asked["visits"]
     found = [open_schedule(asked["survey"], asked["schedule"], models, **options)]
     if asked["against"] is not None:
-        survey, schedule = against(asked["survey"], asked["against"])
+        survey, schedule, conditions = against(asked["survey"], asked["against"])
         if survey != asked["survey"]:
             options |= {"overrides": None, "area_deg2": None}
+        elif conditions:
+            options["overrides"] = {**asked["overrides"], "conditions": conditions}
         found.append(open_schedule(survey, schedule, others, **options))
     return of_one_population(found)
 
 
-def against(survey: str, asked: str) -> tuple[str, str]:
-    """Survey and schedule of ``--against``: a file, "drawn", or the name of a survey.
+def against(survey: str, asked: str) -> tuple[str, str, str | None]:
+    """Survey, schedule and conditions of ``--against``, which names one of them.
 
     Raises
     ------
     ClassifierError
         It is none of these.
     """
-    from survey_profiles.loading import profile_names
+    from survey_profiles.loading import condition_names, profile_names
 
     if asked in profile_names() or Path(asked).suffix == ".toml":
-        return asked, "drawn"
+        return asked, "drawn", None
+    named = condition_names(survey)
+    if asked in named:
+        return survey, "drawn", asked
     if asked != "drawn" and not Path(asked).exists():
         raise ClassifierError(
-            f"--against {asked}: there is no such file, and no such survey profile "
-            f"({', '.join(profile_names())}, or 'drawn')."
+            f"--against {asked}: there is no such file, no such survey profile "
+            f"({', '.join(profile_names())}), and no such conditions ({', '.join(named)})."
         )
-    return survey, asked
+    return survey, asked, None
 
 
 def _opened(names: Sequence[str], threads: int) -> list[Model]:

@@ -112,10 +112,16 @@ def open_schedule(
     ]
     notes += [f"{asked}: {note}" for note in simulator.exposure_notes]
     notes += [note for model in models for note in _length_notes(model, simulator)]
-    name = f"{profile.name}, drawn" if drawn else Path(asked).name
+    name = f"{profile.name}, {_drawn_name(overrides)}" if drawn else Path(asked).name
     area = _area_deg2(profile) if area_deg2 is None else area_deg2
     settings = {"options": options.as_dict(), "profile": profile.model_dump(mode="json")}
     return Schedule(name, str(asked), simulator, area, tuple(models), tuple(notes), settings)
+
+
+def _drawn_name(overrides):
+    """The name of exposures drawn from a profile: under which conditions."""
+    conditions = (overrides or {}).get("conditions")
+    return f"{DRAWN}, {conditions}" if conditions else DRAWN
 
 
 def _band_notes(model, profile):

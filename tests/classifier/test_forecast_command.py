@@ -188,7 +188,7 @@ BAD = {
     ("--against-model", "x"): "--against-model needs --against",
     ("--schedule", "nosuch.csv"): "does not exist",
     ("--seed", -1): "--seed -1",
-    ("--against", "lsstt"): "no such survey profile",
+    ("--against", "lsstt"): "no such conditions",
     ("--position", "1,2"): "give --schedule",
     ("--threads", 0): "--threads 0",
 }
@@ -251,3 +251,12 @@ def test_models_of_other_classes_are_refused(models, tmp_path, monkeypatch, caps
     asked = ["--model", models / "seed1", other, "--out", tmp_path / "out", *ASKED]
     assert run(monkeypatch, "forecast", *asked) == 2
     assert "the same classes in the same order" in capsys.readouterr().err
+
+
+def test_a_comparison_is_with_a_file_conditions_or_a_survey(tmp_path):
+    table = tmp_path / "exposures.csv"
+    table.touch()
+    assert command.against("lsst", "delivered") == ("lsst", "drawn", "delivered")
+    assert command.against("lsst", "hits") == ("hits", "drawn", None)
+    assert command.against("lsst", "drawn") == ("lsst", "drawn", None)
+    assert command.against("lsst", str(table)) == ("lsst", str(table), None)
