@@ -13,6 +13,7 @@ from skyreel.errors import ClassifierError
 if TYPE_CHECKING:
     from classifier.evaluation import Predictions
     from classifier.evaluation.comparison import Comparison
+    from classifier.forecast.results import Results
     from classifier.models.protocol import Model
 
 
@@ -226,3 +227,88 @@ def compare(
         threads=cores,
     )
     return compare_models(found, chosen, Path(out), cores, new_console(quiet))
+
+
+def forecast(
+    survey: str | Path,
+    models: str | Path | Iterable[str | Path],
+    *,
+    out: str | Path,
+    schedule: str | Path = "drawn",
+    position: str | None = None,
+    programme: str = "all",
+    dates: str | None = None,
+    season: int | None = None,
+    against: str | Path | None = None,
+    against_models: Iterable[str | Path] = (),
+    n: int = 20_000,
+    area_deg2: float | None = None,
+    profile_overrides: Mapping[str, object] | None = None,
+    plugins: Iterable[str | Path] = (),
+    any_survey: bool = False,
+    seed: int = 0,
+    threads: int | None = None,
+    quiet: bool = False,
+) -> Results:
+    """How well and how soon trained models classify what a survey observes.
+
+    Parameters
+    ----------
+    survey : str or path
+        Survey profile, by name or TOML file.
+    models : str, path, or iterable of them
+        Shipped models by name, or folders; several, as training seeds, with equal classes.
+    out : path
+        Folder of the page, the JSON and the tables.
+    schedule : str or path
+        Table of exposures or visits, as of Rubin's OpSim; "drawn": from the profile.
+    position, programme, dates, season : optional
+        Visits of a table to use, as in `survey_profiles.VisitSelection`.
+    against : str or path, optional
+        Another schedule, "drawn", or another survey profile to compare with.
+    against_models : iterable of str or path
+        Models for ``against``; by default ``models``.
+    n : int
+        Objects with images: those that a schedule detects.
+    area_deg2 : float, optional
+        Area of the survey, for the numbers a year; by default the profile's footprint.
+    profile_overrides : mapping, optional
+        Replaced numbers of the profile, by dotted key.
+    plugins : iterable of path
+        Python files that register light-curve classes.
+    any_survey : bool
+        Whether models may be of another survey.
+    seed : int
+    threads : int, optional
+        By default the number of CPU cores.
+    quiet : bool
+        Whether nothing is printed.
+
+    Returns
+    -------
+    Results
+
+    Raises
+    ------
+    UserError, RunError
+    """
+    from classifier.cli.forecast import make_forecast, visits
+
+    several = [models] if isinstance(models, str | Path) else models
+    asked = {
+        "survey": str(survey),
+        "schedule": str(schedule),
+        "against": None if against is None else str(against),
+        "models": tuple(map(str, several)),
+        "against_models": tuple(map(str, against_models)),
+        "n": n,
+        "area_deg2": area_deg2,
+        "overrides": dict(profile_overrides or {}),
+        "visits": visits(position, programme, dates, season),
+        "any_survey": any_survey,
+        "seed": seed,
+    }
+    called = f"skyreel.forecast({str(survey)!r}, ..., out={str(out)!r})"
+    return make_forecast(
+        Path(out), asked, [Path(path) for path in plugins], n_cores(threads), quiet, called
+    )

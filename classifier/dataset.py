@@ -126,6 +126,11 @@ class DatasetSplit:
         There is no such data set or split, it was not finished, or it is damaged.
     """
 
+    measures_magnitudes: bool = True
+    """Whether networks measure the magnitudes of its objects beside their predictions."""
+    numbers: np.ndarray | None = None
+    """Increasing numbers of the objects, (object,); None: 0, 1, 2, ..."""
+
     def __init__(self, path: str | Path, name: str):
         self.path, self.name = path, name
         self._assumed_fwhm_pix: float | None = None

@@ -137,7 +137,7 @@ class SelectedSplit:
         _check_bands(split, selection.bands)
         self.split, self.selection = split, selection
         starts = SequenceStartDistribution(selection.start_fractions)
-        self._starts = starts.starts(split.first_alert_epoch, split.n_epochs)
+        self._starts = starts.starts(split.first_alert_epoch, split.n_epochs, split.numbers)
 
     def __len__(self) -> int:
         return len(self.split)

@@ -7,8 +7,9 @@ object can be regenerated alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -30,12 +31,22 @@ from survey_profiles.instrument_schema import MOST_RESAMPLED_PIX
 
 if TYPE_CHECKING:
     from survey_profiles import Profile
+    from survey_profiles.pointings import Pointings
 
 VALUES_VERSION = 2
 """Increased when simulated values change: 2 corrected positions in bulges and chance hosts, and
 changed how the visits of a season are drawn."""
 DRAWN_POINTINGS = 2048
 _MOST_ELECTRONS = 1e30  # far above any full well, and far below the limit of single precision
+
+
+class Drawn(NamedTuple):
+    """A batch of objects and their exposures before any image is drawn."""
+
+    address: np.ndarray  # uint64 (object,)
+    label: np.ndarray  # (object,)
+    conditions: Conditions
+    objects: DrawnObjects
 
 
 class Simulator:
@@ -67,6 +78,20 @@ class Simulator:
         self._hosts = Hosts(profile, self.bands)
         self._neighbours = Neighbours(profile, self.bands, self.options.stamp_size_pix)
         self._cycle = self.options.cycle()
+        self._population_depth_mag: np.ndarray | None = None
+
+    def of_population(self, depth_mag: np.ndarray) -> Simulator:
+        """The same survey and options, for objects whether or not an exposure detects them.
+
+        Parameters
+        ----------
+        depth_mag : array, shape (band,)
+            Supernovae fill the volume in which the brightest of them reach this depth; -inf for
+            a band that is not used. See `simulator.lightcurves.protocol.Context`.
+        """
+        other = copy(self)
+        other._population_depth_mag = np.asarray(depth_mag, dtype=float)
+        return other
 
     def _pointings(self):
         seed = self.options.seed
@@ -83,6 +108,15 @@ class Simulator:
     def exposure_notes(self) -> tuple[str, ...]:
         """What of the exposure table was converted or follows from other columns."""
         return self._bank.pointings.notes
+
+    @property
+    def pointings(self) -> Pointings:
+        """The sequences of exposures that objects are given."""
+        return self._bank.pointings
+
+    def pointing_numbers(self, split: str, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Which of the ``pointings`` objects of a split are given, int (object,)."""
+        return self._bank.numbers(self.options.seed, addresses(split, indices))
 
     @property
     def n_pointings(self) -> int:
@@ -127,6 +161,16 @@ class Simulator:
         SimulationError
             An unknown split, or an index that is not a whole number from 0 on.
         """
+        return self._expose(self.drawn(split, indices))
+
+    def drawn(self, split: str, indices: Sequence[int] | np.ndarray) -> Drawn:
+        """The same objects without their images: conditions, parameters, true magnitudes.
+
+        Raises
+        ------
+        SimulationError
+            As `batch`.
+        """
         address = addresses(split, indices)
         indices = np.asarray(indices, dtype=np.int64)
         label = self.labels(split, indices)
@@ -137,11 +181,11 @@ class Simulator:
         for number, rows in enumerate(groups):
             if rows.size:
                 self._sample_class(self.classes[number], rows, address[rows], conditions, drawn)
-        return self._expose(address, label, conditions, drawn)
+        return Drawn(address, label, conditions, drawn)
 
     def _sample_class(self, name, rows, address, conditions, drawn):
         seed, schedule = self.options.seed, conditions.schedule.rows(rows)
-        context = Context(schedule, self.bands, self._law)
+        context = Context(schedule, self.bands, self._law, self._population_depth_mag)
         model = self.models[name]
         found = model.sample(Draws(seed, address, Purpose.PHYSICS), context)
         drawn.magnitude[rows] = model.magnitudes(found, schedule.mjd, schedule.band)
@@ -157,7 +201,8 @@ class Simulator:
             redshift = np.where(hosts.has_host, hosts.redshift, np.nan)
             drawn.parameters["redshift"][rows] = redshift
 
-    def _expose(self, address, label, conditions: Conditions, drawn) -> Sequences:
+    def _expose(self, made: Drawn) -> Sequences:
+        address, label, conditions, drawn = made
         size, n_epochs = self.options.stamp_size_pix, conditions.schedule.mjd.shape[1]
         scene, n_neighbours = self._scene(address, conditions, drawn)
         images = np.zeros((address.size, n_epochs, size, size), dtype=np.uint16)

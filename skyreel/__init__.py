@@ -25,6 +25,7 @@ _HOMES = {
     "domain_gap": "finetune.api",
     "evaluate": "classifier.evaluation",
     "finetune": "finetune.api",
+    "forecast": "classifier.api",
     "ingest": "finetune.api",
     "load_profile": "survey_profiles.loading",
     "open_dataset": "simulator.dataset.reader",

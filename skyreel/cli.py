@@ -25,6 +25,7 @@ MODULES = {
     "train": "classifier.cli.train",
     "classify": "classifier.cli.classify",
     "compare": "classifier.cli.compare",
+    "forecast": "classifier.cli.forecast",
     "features": "classifier.cli.features",
     "ingest": "finetune.cli.ingest",
     "finetune": "finetune.cli.finetune",
@@ -98,6 +99,7 @@ train = partial(run, "train")
 classify = partial(run, "classify")
 compare = partial(run, "compare")
 features = partial(run, "features")
+forecast = partial(run, "forecast")
 ingest = partial(run, "ingest")
 finetune = partial(run, "finetune")
 

@@ -227,19 +227,21 @@ EXPOSURES = typer.Option(
 )
 Position = Annotated[
     str | None,
-    typer.Option(metavar="RA,DEC", help="Position in degrees, of visits of --exposures."),
+    typer.Option(metavar="RA,DEC", help="Position in degrees, where a table of visits is used."),
 ]
 Programme = Annotated[
     str,
-    typer.Option(help="Visits of --exposures to use: wfd (wide), ddf (deep drilling) or all."),
+    typer.Option(help="Visits of a table to use: wfd (wide), ddf (deep drilling) or all."),
 ]
 Dates = Annotated[
     str | None,
-    typer.Option(metavar="FIRST,LAST", help="Dates or MJD of visits of --exposures to use."),
+    typer.Option(metavar="FIRST,LAST", help="Dates or MJD of the visits of a table to use."),
 ]
 Season = Annotated[
     int | None,
-    typer.Option(min=1, help="Observing season of a position, from 1 on, of visits to use."),
+    typer.Option(
+        min=1, help="Observing season of a position, from 1 on, of the visits of a table to use."
+    ),
 ]
 CLASSES = typer.Option(
     metavar="CLASS,CLASS", help="Classes by comma; in simulations with weights: SN:2,RRL,NV."

@@ -31,7 +31,10 @@ def opposition_rate_arcsec_per_h(axis_au: np.ndarray) -> np.ndarray:
 
 
 class Asteroid(LightCurveModel):
-    """Visible in one exposure, drawn from those whose limiting magnitude allows a detection."""
+    """Visible in one exposure, drawn from those whose limiting magnitude allows a detection.
+
+    With ``Context.population_depth_mag`` the exposure is any.
+    """
 
     name = "AST"
     alerts = True
@@ -79,7 +82,7 @@ class Asteroid(LightCurveModel):
             epoch = d.integers(n_epochs)
             band = schedule.band[open_rows, epoch]
             apparent = magnitude + found["_offset"][open_rows, band]
-            accepted = apparent < limit[open_rows, epoch]
+            accepted = (apparent < limit[open_rows, epoch]) | (not context.detected_only)
             rows = open_rows[accepted]
             found["mean_mag"][rows] = magnitude[accepted]
             found["appearance_mjd"][rows] = schedule.mjd[rows, epoch[accepted]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
@@ -53,15 +53,26 @@ class Bands:
 
 @dataclass(frozen=True)
 class Context:
-    """The schedule, bands and magnitudes that a class draws its objects for."""
+    """The schedule, bands and magnitudes that a class draws its objects for.
+
+    Without ``population_depth_mag`` an object that no exposure detects is drawn again. With it
+    (AB, shape (band,)) nothing is drawn again: objects are those of the sky, detected or not, and
+    supernovae fill the volume in which the brightest of them reach this depth.
+    """
 
     schedule: Schedule
     bands: Bands
     magnitude_law: MagnitudeLaw | ObservedMagnitudes
+    population_depth_mag: np.ndarray | None = None
+
+    @property
+    def detected_only(self) -> bool:
+        """Whether an object that no exposure detects is drawn again."""
+        return self.population_depth_mag is None
 
     def rows(self, rows: np.ndarray) -> Context:
         """The context of some of the objects."""
-        return Context(self.schedule.rows(rows), self.bands, self.magnitude_law)
+        return replace(self, schedule=self.schedule.rows(rows))
 
 
 class HostPlacement(Enum):

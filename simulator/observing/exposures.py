@@ -54,7 +54,7 @@ class PointingBank:
     def draw(self, seed: int, objects: np.ndarray) -> Conditions:
         """Conditions of the objects at these addresses, shape (object,)."""
         draws = Draws(seed, objects, Purpose.POINTING)
-        number = draws.integers(len(self.pointings))
+        number = self._numbers(draws)
         rows = self.pointings.rows(number)
         ccd = self._ccd(draws, rows)
         gain, read_noise, saturation = self._amplifiers(ccd)
@@ -82,6 +82,13 @@ class PointingBank:
                 **self._common,
             ),
         )
+
+    def numbers(self, seed: int, objects: np.ndarray) -> np.ndarray:
+        """Which pointing the objects at these addresses are given, int (object,)."""
+        return self._numbers(Draws(seed, objects, Purpose.POINTING))
+
+    def _numbers(self, draws):
+        return draws.integers(len(self.pointings))
 
     def _ccd(self, draws, rows):
         n_ccds = len(self._profile.camera.ccds)

@@ -23,6 +23,7 @@ SMALLER = (  # pattern and replacement, applied to shell blocks in this order
     (r"--n \d+", "--n 210 --validation 35 --test 35"),
     (r"--trees 50 --depth 30", "--trees 4 --depth 4"),
     (r"(--model forest --data \S+) (?!--trees)", r"\1 --trees 4 --depth 4 "),
+    (r"(forecast .*)--n 210 --validation 35 --test 35", r"\1--n 70"),
     (r"(finetune .*)--per-class 2 --trials 2", r"\1--per-class 1 --trials 1"),
 )
 FILES = {  # made once, by the commands of the pages themselves, and put into a page's folder

@@ -15,6 +15,8 @@ train --model forest --data hits.zarr --trees 4 --depth 4 --out forest/ --quiet
 classify --model hits-compact --data hits.zarr --out p.parquet --report report/ --quiet
 compare hits-compact forest/ --data hits.zarr --out comparison/ --quiet
 ingest hits.zarr --from zarr --classes SN,RRL,EB,NV --out real.zarr --quiet
+forecast --survey hits --model hits-compact,forest/ --against drawn --n 70 --out forecast/ \
+    --area-deg2 150 --quiet
 finetune --model hits-compact --real real.zarr --per-class 1 --trials 1 --out tuned/ --quiet
 """
 FILES = {  # files and the sections that describe them
@@ -28,6 +30,7 @@ FILES = {  # files and the sections that describe them
     "report/evaluation.json": "`evaluation.json` of `train`, `classify --report` and "
     "`skyreel.evaluate`",
     "comparison/comparison.json": "`comparison.json` of `compare`",
+    "forecast/forecast.json": "`forecast.json` of `forecast`",
     "tuned/report.json": "`report.json`, `run.json` and `draws.json` of `finetune`",
     "tuned/run.json": "`report.json`, `run.json` and `draws.json` of `finetune`",
     "tuned/draws.json": "`report.json`, `run.json` and `draws.json` of `finetune`",

@@ -80,6 +80,7 @@ def test_survey_gap_comes_after_the_commands_of_survey(monkeypatch, capsys):
 def test_one_flag_means_the_same_in_every_command():
     meanings = {}
     free = {"--out", "--model", "--plot", "--validation", "--survey", "--iterations"}
+    free |= {"--n", "--schedule"}  # forecast: objects that are detected; schedule of a survey
     for where, parameter in parameters():
         if getattr(parameter, "hidden", False):
             continue

@@ -183,7 +183,9 @@ class Network(ShowsCard):
             stamps = selected.stamps(first, end)
             inputs = inputs_of(stamps, multiband=self.selection.multiband)
             scores, n_images = sound_only(self.probabilities(inputs), inputs.n_images)
-            magnitude = observed_magnitudes(stamps, psf)
+            magnitude = np.full(end - first, np.nan)
+            if split.measures_magnitudes:
+                magnitude = observed_magnitudes(stamps, psf)
             on_progress(end - first)
             known = labels[first:end], n_images, magnitude, names[first:end]
             yield Predictions(self.classes, scores, *known)

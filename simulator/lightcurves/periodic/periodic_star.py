@@ -132,8 +132,11 @@ class PeriodicStar(LightCurveModel):
         """Parameters of a batch; objects that are not detected are redrawn whole.
 
         After ``MAX_ATTEMPTS`` draws the last one is kept and made brighter (``_brightened``).
+        With ``Context.population_depth_mag`` nothing is redrawn.
         """
         parameters = self._draw(draws, context)
+        if not context.detected_only:
+            return parameters
         still = np.flatnonzero(~self._accepts(parameters, context))
         for number in range(1, MAX_ATTEMPTS):
             if not still.size:

@@ -57,6 +57,28 @@ class DetectableVolume:
         span = np.searchsorted(AGES_DAY, last_mjd - first_explosion_mjd)
         age = np.minimum(span, AGES_DAY.size - 1)
         node = farthest_nodes(depth_mag, age, self._brightest)
+        return self._cells(node)
+
+    def cells_within(self, depth_mag: np.ndarray, n: int) -> Cells:
+        """Cells of ``n`` objects, each subtype out to one redshift whatever its luminosity.
+
+        It is the redshift at which the brightest supernova of the subtype reaches ``depth_mag``
+        (band,) at some age: `limits`.
+        """
+        node = np.broadcast_to(self._limit_nodes(depth_mag), (n, self._prior.size))
+        return self._cells(node)
+
+    def limits(self, depth_mag: np.ndarray) -> np.ndarray:
+        """Redshift at which the brightest supernova reaches a depth (band,), shape (subtype,)."""
+        return NODES[self._limit_nodes(depth_mag)[::N_BINS]]
+
+    def _limit_nodes(self, depth_mag):
+        oldest = np.array([AGES_DAY.size - 1])
+        depth = np.asarray(depth_mag, dtype=float)[None]
+        node = farthest_nodes(depth, oldest, self._brightest)[0]
+        return np.repeat(node.reshape(-1, N_BINS).max(axis=1), N_BINS)
+
+    def _cells(self, node):
         weight = self._prior * self._explosions[np.arange(node.shape[1]), node]
         return Cells(np.cumsum(weight, axis=1), node, self._edges, self._explosions)
 

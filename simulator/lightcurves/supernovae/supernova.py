@@ -84,9 +84,16 @@ class Supernova(LightCurveModel):
         self._volume = DetectableVolume(self._subtypes, self._grids, len(bands.filters))
 
     def sample(self, draws: Draws, context: Context) -> dict[str, np.ndarray]:
-        """Parameters of a batch; every supernova is detected at one epoch or more."""
+        """Parameters of a batch; every supernova is detected at one epoch or more.
+
+        With ``Context.population_depth_mag`` none is redrawn: subtype, redshift and luminosity
+        follow the rates in a volume that does not depend on the schedule.
+        """
         batch = _Batch(self, draws, context)
         still_open = np.arange(len(draws))
+        if not context.detected_only:
+            batch.attempt(1, still_open)
+            return batch.parameters()
         for number in range(1, MAX_ATTEMPTS + 1):
             still_open = batch.attempt(number, still_open)
             if still_open.size == 0:
@@ -119,7 +126,10 @@ class _Batch:
         mjd = self._exposures[0]
         self._first_mjd = np.fmin.reduce(mjd, axis=1) - EARLY_EXPLOSION_DAY
         self._last_mjd = np.fmax.reduce(mjd, axis=1)
-        self._cells = model._volume.cells(context.schedule, self._first_mjd, self._last_mjd)
+        if context.detected_only:
+            self._cells = model._volume.cells(context.schedule, self._first_mjd, self._last_mjd)
+        else:
+            self._cells = model._volume.cells_within(context.population_depth_mag, len(draws))
         self._physics = np.zeros((len(draws), len(COLUMNS)))
         names = [
             name for name in Supernova.parameters if name not in ("subtype", "peak_mjd", "peak_mag")
