@@ -39,7 +39,8 @@ def forecast(
     schedule: Annotated[
         str,
         typer.Option(
-            help="Table of exposures or visits, as of Rubin's OpSim; 'drawn': from the profile."
+            help="Table of exposures or visits, as of Rubin's OpSim; 'drawn': from the profile; "
+            "or conditions of the profile, for LSST 'delivered'."
         ),
     ] = "drawn",
     position: commands.Position = None,
@@ -149,7 +150,7 @@ def check_numbers(asked: Mapping[str, Any]) -> None:
     if not asked["models"]:
         raise ClassifierError("--model names no model; give a shipped one by name, or a folder.")
     schedules = {asked["schedule"], asked["against"]} - {None, "drawn"}
-    if asked["visits"] and not schedules:
+    if asked["visits"] and not any(Path(each).is_file() for each in schedules):
         raise ClassifierError(
             f"--{', --'.join(asked['visits'])}: visits are chosen from a table; give --schedule."
         )
@@ -193,14 +194,16 @@ def against(survey: str, asked: str) -> tuple[str, str]:
     ClassifierError
         It is none of these.
     """
-    from survey_profiles.loading import profile_names
+    from classifier.forecast.schedules import is_drawn
+    from survey_profiles.loading import condition_names, profile_names
 
     if asked in profile_names() or Path(asked).suffix == ".toml":
         return asked, "drawn"
-    if asked != "drawn" and not Path(asked).exists():
+    if not (is_drawn(survey, asked) or Path(asked).exists()):
         raise ClassifierError(
             f"--against {asked}: there is no such file, and no such survey profile "
-            f"({', '.join(profile_names())}, or 'drawn')."
+            f"({', '.join(profile_names())}), and {survey} has no such conditions "
+            f"({', '.join(('drawn', *condition_names(survey)))})."
         )
     return survey, asked
 
@@ -249,7 +252,7 @@ def _settings(schedules, asked):
         "schedules": [
             {
                 **each.settings,
-                "file": None if each.asked == "drawn" else file_digest(each.asked),
+                "file": file_digest(each.asked) if each.simulator.options.exposures else None,
                 "models": [model_identity(model.folder, model.card) for model in each.models],
                 "plugins": plugins_of(each.simulator.classes),
             }

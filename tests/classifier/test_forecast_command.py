@@ -9,6 +9,8 @@ import pytest
 
 from classifier.cli import forecast as command
 from classifier.forecast import forecast as steps
+from classifier.forecast.schedules import open_schedule
+from classifier.models.registry import open_model
 from simulator.lightcurves import DEFAULT_CLASSES
 from survey_profiles import load_profile
 from tests.helpers.datasets import SMALL
@@ -16,6 +18,7 @@ from tests.helpers.running import run, untrained
 
 SETTINGS = [part for key, value in SMALL.items() for part in ("--profile-set", f"{key}={value}")]
 ASKED = ["--survey", "hits", "--n", 70, "--threads", 1, *SETTINGS, "--quiet"]
+LSST = {"cadence.max_epochs": "20"}
 SECONDARY = ("scores", "stable_times", "groups", "selection_function", "objects")
 
 
@@ -189,6 +192,7 @@ BAD = {
     ("--schedule", "nosuch.csv"): "does not exist",
     ("--seed", -1): "--seed -1",
     ("--against", "lsstt"): "no such survey profile",
+    ("--against", "delivered"): "hits has no such conditions (drawn, planned)",
     ("--position", "1,2"): "give --schedule",
     ("--threads", 0): "--threads 0",
 }
@@ -219,6 +223,21 @@ def test_models_of_other_stamps_are_refused(models, tmp_path, monkeypatch, capsy
     asked = ["--model", models / "seed1", tmp_path / "larger", "--out", tmp_path / "out", *ASKED]
     assert run(monkeypatch, "forecast", *asked) == 2
     assert "stamps of 9 and 11 pixels" in capsys.readouterr().err
+
+
+def test_conditions_of_a_profile_are_a_schedule(tmp_path):
+    profile = load_profile("lsst")
+    untrained(tmp_path / "m", profile, size_pix=9)
+    models = [open_model(tmp_path / "m")]
+    found = [
+        open_schedule("lsst", asked, models, seed=1, overrides=LSST)
+        for asked in ("planned", "delivered")
+    ]
+    assert [each.name for each in found] == ["lsst, planned", "lsst, delivered"]
+    planned, delivered = (each.simulator.profile for each in found)
+    assert planned == load_profile("lsst", LSST)
+    assert delivered == load_profile("lsst", LSST, "delivered") != planned
+    assert command.against("lsst", "delivered") == ("lsst", "delivered")
 
 
 def test_a_model_of_another_survey_is_refused(models, tmp_path, monkeypatch, capsys):
