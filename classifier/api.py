@@ -243,7 +243,6 @@ def forecast(
     against_models: Iterable[str | Path] = (),
     n: int = 20_000,
     area_deg2: float | None = None,
-    conditions: str = PLANNED,
     profile_overrides: Mapping[str, object] | None = None,
     plugins: Iterable[str | Path] = (),
     any_survey: bool = False,
@@ -266,15 +265,13 @@ def forecast(
     position, programme, dates, season : optional
         Visits of a table to use, as in `survey_profiles.VisitSelection`.
     against : str or path, optional
-        Another schedule, "drawn", other conditions or another survey to compare with.
+        Another schedule, "drawn", or another survey profile to compare with.
     against_models : iterable of str or path
         Models for ``against``; by default ``models``.
     n : int
         Objects with images: those that a schedule detects.
     area_deg2 : float, optional
         Area of the survey, for the numbers a year; by default the profile's footprint.
-    conditions : str
-        Conditions of the profile, as in `skyreel.simulate`.
     profile_overrides : mapping, optional
         Replaced numbers of the profile, by dotted key.
     plugins : iterable of path
@@ -306,7 +303,7 @@ def forecast(
         "against_models": tuple(map(str, against_models)),
         "n": n,
         "area_deg2": area_deg2,
-        "overrides": {**(profile_overrides or {}), **named_conditions(conditions)},
+        "overrides": dict(profile_overrides or {}),
         "visits": visits(position, programme, dates, season),
         "any_survey": any_survey,
         "seed": seed,

@@ -39,7 +39,8 @@ def forecast(
     schedule: Annotated[
         str,
         typer.Option(
-            help="Table of exposures or visits, as of Rubin's OpSim; 'drawn': from the profile."
+            help="Table of exposures or visits, as of Rubin's OpSim; 'drawn': from the profile; "
+            "or conditions of the profile, for LSST 'delivered'."
         ),
     ] = "drawn",
     position: commands.Position = None,
@@ -48,9 +49,7 @@ def forecast(
     season: commands.Season = None,
     against: Annotated[
         str | None,
-        typer.Option(
-            help="Compared with: another schedule, 'drawn', other conditions, or another survey."
-        ),
+        typer.Option(help="Another schedule, 'drawn', or another survey profile to compare with."),
     ] = None,
     against_model: Annotated[
         str | None,
@@ -70,7 +69,6 @@ def forecast(
             show_default="the profile's footprint",
         ),
     ] = None,
-    conditions: commands.Conditions = commands.PLANNED,
     profile_set: commands.ProfileSet = None,
     plugin: commands.Plugin = None,
     any_survey: commands.AnySurvey = False,
@@ -90,7 +88,7 @@ def forecast(
         "against_models": split_list(against_model),
         "n": n,
         "area_deg2": area_deg2,
-        "overrides": commands.profile_overrides(profile_set, conditions),
+        "overrides": commands.profile_overrides(profile_set),
         "visits": visits(position, programme, dates, season),
         "any_survey": any_survey,
         "seed": seed,
@@ -152,7 +150,7 @@ def check_numbers(asked: Mapping[str, Any]) -> None:
     if not asked["models"]:
         raise ClassifierError("--model names no model; give a shipped one by name, or a folder.")
     schedules = {asked["schedule"], asked["against"]} - {None, "drawn"}
-    if asked["visits"] and not schedules:
+    if asked["visits"] and not any(Path(each).is_file() for each in schedules):
         raise ClassifierError(
             f"--{', --'.join(asked['visits'])}: visits are chosen from a table; give --schedule."
         )
@@ -181,36 +179,33 @@ def open_schedules(asked: Mapping[str, Any], threads: int) -> list[Schedule]:
     options["choices"] = asked["visits"]
     found = [open_schedule(asked["survey"], asked["schedule"], models, **options)]
     if asked["against"] is not None:
-        survey, schedule, conditions = against(asked["survey"], asked["against"])
+        survey, schedule = against(asked["survey"], asked["against"])
         if survey != asked["survey"]:
             options |= {"overrides": None, "area_deg2": None}
-        elif conditions:
-            options["overrides"] = {**asked["overrides"], "conditions": conditions}
         found.append(open_schedule(survey, schedule, others, **options))
     return of_one_population(found)
 
 
-def against(survey: str, asked: str) -> tuple[str, str, str | None]:
-    """Survey, schedule and conditions of ``--against``, which names one of them.
+def against(survey: str, asked: str) -> tuple[str, str]:
+    """Survey and schedule of ``--against``: a file, "drawn", or the name of a survey.
 
     Raises
     ------
     ClassifierError
         It is none of these.
     """
+    from classifier.forecast.schedules import is_drawn
     from survey_profiles.loading import condition_names, profile_names
 
     if asked in profile_names() or Path(asked).suffix == ".toml":
-        return asked, "drawn", None
-    named = condition_names(survey)
-    if asked in named:
-        return survey, "drawn", asked
-    if asked != "drawn" and not Path(asked).exists():
+        return asked, "drawn"
+    if not (is_drawn(survey, asked) or Path(asked).exists()):
         raise ClassifierError(
-            f"--against {asked}: there is no such file, no such survey profile "
-            f"({', '.join(profile_names())}), and no such conditions ({', '.join(named)})."
+            f"--against {asked}: there is no such file, and no such survey profile "
+            f"({', '.join(profile_names())}), and {survey} has no such conditions "
+            f"({', '.join(('drawn', *condition_names(survey)))})."
         )
-    return survey, asked, None
+    return survey, asked
 
 
 def _opened(names: Sequence[str], threads: int) -> list[Model]:
@@ -257,7 +252,7 @@ def _settings(schedules, asked):
         "schedules": [
             {
                 **each.settings,
-                "file": None if each.asked == "drawn" else file_digest(each.asked),
+                "file": file_digest(each.asked) if each.simulator.options.exposures else None,
                 "models": [model_identity(model.folder, model.card) for model in each.models],
                 "plugins": plugins_of(each.simulator.classes),
             }

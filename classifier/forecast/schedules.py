@@ -16,7 +16,7 @@ from classifier.same_survey import SurveyInput, check_same_survey
 from simulator.options import Options
 from simulator.simulator import Simulator
 from skyreel.errors import ClassifierError, UserError
-from survey_profiles.loading import load_profile
+from survey_profiles.loading import condition_names, load_profile
 
 if TYPE_CHECKING:
     from classifier.models.protocol import Model
@@ -78,7 +78,7 @@ def open_schedule(
     survey : str or path
         Survey profile.
     asked : str or path
-        File of exposures, or "drawn".
+        File of exposures, "drawn", or a name of the profile's conditions ("delivered").
     models : sequence of Model
         With equal classes.
     choices : mapping, optional
@@ -88,7 +88,9 @@ def open_schedule(
     ------
     UserError
     """
-    profile = load_profile(survey, overrides)
+    drawn = is_drawn(survey, asked)
+    named = {"conditions": str(asked)} if drawn and str(asked) != DRAWN else {}
+    profile = load_profile(survey, {**(overrides or {}), **named})
     notes = []
     for model in models:
         notes += check_same_survey(
@@ -97,7 +99,6 @@ def open_schedule(
             any_survey=any_survey,
         )
         notes += _band_notes(model, profile)
-    drawn = str(asked) == DRAWN
     options = Options(
         classes=dict.fromkeys(models[0].classes, 1),
         exposures=None if drawn else str(asked),
@@ -112,16 +113,15 @@ def open_schedule(
     ]
     notes += [f"{asked}: {note}" for note in simulator.exposure_notes]
     notes += [note for model in models for note in _length_notes(model, simulator)]
-    name = f"{profile.name}, {_drawn_name(overrides)}" if drawn else Path(asked).name
+    name = f"{profile.name}, {asked}" if drawn else Path(asked).name
     area = _area_deg2(profile) if area_deg2 is None else area_deg2
     settings = {"options": options.as_dict(), "profile": profile.model_dump(mode="json")}
     return Schedule(name, str(asked), simulator, area, tuple(models), tuple(notes), settings)
 
 
-def _drawn_name(overrides):
-    """The name of exposures drawn from a profile: under which conditions."""
-    conditions = (overrides or {}).get("conditions")
-    return f"{DRAWN}, {conditions}" if conditions else DRAWN
+def is_drawn(survey: str | Path, asked: str | Path) -> bool:
+    """Whether a schedule is drawn from the profile, as planned or under its other conditions."""
+    return str(asked) == DRAWN or str(asked) in condition_names(survey)
 
 
 def _band_notes(model, profile):

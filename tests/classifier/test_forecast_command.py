@@ -9,6 +9,8 @@ import pytest
 
 from classifier.cli import forecast as command
 from classifier.forecast import forecast as steps
+from classifier.forecast.schedules import open_schedule
+from classifier.models.registry import open_model
 from simulator.lightcurves import DEFAULT_CLASSES
 from survey_profiles import load_profile
 from tests.helpers.datasets import SMALL
@@ -16,6 +18,7 @@ from tests.helpers.running import run, untrained
 
 SETTINGS = [part for key, value in SMALL.items() for part in ("--profile-set", f"{key}={value}")]
 ASKED = ["--survey", "hits", "--n", 70, "--threads", 1, *SETTINGS, "--quiet"]
+LSST = {"cadence.max_epochs": "20"}
 SECONDARY = ("scores", "stable_times", "groups", "selection_function", "objects")
 
 
@@ -188,7 +191,8 @@ BAD = {
     ("--against-model", "x"): "--against-model needs --against",
     ("--schedule", "nosuch.csv"): "does not exist",
     ("--seed", -1): "--seed -1",
-    ("--against", "lsstt"): "no such conditions",
+    ("--against", "lsstt"): "no such survey profile",
+    ("--against", "delivered"): "hits has no such conditions (drawn, planned)",
     ("--position", "1,2"): "give --schedule",
     ("--threads", 0): "--threads 0",
 }
@@ -221,6 +225,21 @@ def test_models_of_other_stamps_are_refused(models, tmp_path, monkeypatch, capsy
     assert "stamps of 9 and 11 pixels" in capsys.readouterr().err
 
 
+def test_conditions_of_a_profile_are_a_schedule(tmp_path):
+    profile = load_profile("lsst")
+    untrained(tmp_path / "m", profile, size_pix=9)
+    models = [open_model(tmp_path / "m")]
+    found = [
+        open_schedule("lsst", asked, models, seed=1, overrides=LSST)
+        for asked in ("planned", "delivered")
+    ]
+    assert [each.name for each in found] == ["lsst, planned", "lsst, delivered"]
+    planned, delivered = (each.simulator.profile for each in found)
+    assert planned == load_profile("lsst", LSST)
+    assert delivered == load_profile("lsst", LSST, "delivered") != planned
+    assert command.against("lsst", "delivered") == ("lsst", "delivered")
+
+
 def test_a_model_of_another_survey_is_refused(models, tmp_path, monkeypatch, capsys):
     asked = ["--survey", "ztf", "--n", 70, "--quiet"]
     model = models / "seed1"
@@ -251,12 +270,3 @@ def test_models_of_other_classes_are_refused(models, tmp_path, monkeypatch, caps
     asked = ["--model", models / "seed1", other, "--out", tmp_path / "out", *ASKED]
     assert run(monkeypatch, "forecast", *asked) == 2
     assert "the same classes in the same order" in capsys.readouterr().err
-
-
-def test_a_comparison_is_with_a_file_conditions_or_a_survey(tmp_path):
-    table = tmp_path / "exposures.csv"
-    table.touch()
-    assert command.against("lsst", "delivered") == ("lsst", "drawn", "delivered")
-    assert command.against("lsst", "hits") == ("hits", "drawn", None)
-    assert command.against("lsst", "drawn") == ("lsst", "drawn", None)
-    assert command.against("lsst", str(table)) == ("lsst", str(table), None)

@@ -1,5 +1,6 @@
 """Exposure tables and Rubin schedules: what is read is finite, physical and in order of time."""
 
+import json
 import sqlite3
 
 import numpy as np
@@ -30,25 +31,31 @@ def prepare(folder):
 
 
 def make(base, rng, folder):
-    kind = rng.choice(["csv", "csv", "ecsv", "parquet", "parquet", "db", "db"])
-    path = folder / f"table.{kind}"
-    rows = [
-        visit(rng, k) if kind == "db" else exposure(rng, k) for k in range(rng.randrange(1, 40))
-    ]
+    kind = rng.choice(["csv", "csv", "ecsv", "parquet", "parquet", "db", "db", "json"])
+    is_visits = kind in ("db", "json") or rng.random() < 0.3
+    path = folder / f"{'visits' if is_visits else 'table'}.{kind}"
+    rows = [visit(rng, k) if is_visits else exposure(rng, k) for k in range(rng.randrange(1, 40))]
     for _ in range(rng.choice([0, 1, 1, 3])):
         row = rng.choice(rows)
         row[rng.randrange(len(row))] = rng.choice(ODD_CELLS)
-    names = [*OPSIM_COLUMNS, "band"] if kind == "db" else [*REQUIRED, "field", "ccd"]
+    names = [*OPSIM_COLUMNS, "band"] if is_visits else [*REQUIRED, "field", "ccd"]
+    if is_visits:
+        for _ in range(rng.choice([0, 0, 1, 2, 4])):  # what a table lacks follows from the rest
+            gone = rng.randrange(len(names))
+            names, rows = without(names, gone), [without(row, gone) for row in rows]
     if rng.random() < 0.1:
         names[rng.randrange(len(names))] = rng.choice([" ", "x", "é", "f"])
-    {"csv": as_csv, "ecsv": as_ecsv, "parquet": as_parquet, "db": as_sqlite}[kind](
-        path, names, rows
-    )
+    writers = {"csv": as_csv, "ecsv": as_ecsv, "parquet": as_parquet, "db": as_sqlite}
+    {**writers, "json": as_json}[kind](path, names, rows)
     how = "cells"
     if rng.random() < 0.3:
         how, data = mutated(rng, path.read_bytes())
         path.write_bytes(data)
     return f"{kind} {how}", path
+
+
+def without(values, place):
+    return [value for k, value in enumerate(values) if k != place]
 
 
 def exposure(rng, k):
@@ -89,6 +96,11 @@ def as_parquet(path, names, rows):
     parquet.write_table(pa.table(columns), path)
 
 
+def as_json(path, names, rows):
+    table = [dict(zip(names, row, strict=True)) for row in rows]
+    path.write_text(json.dumps(table), encoding="utf-8", errors="replace")
+
+
 def as_sqlite(path, names, rows):
     declared = ", ".join(f'"{name}"' for name in names)
     with sqlite3.connect(path) as database:
@@ -103,7 +115,7 @@ def as_sqlite(path, names, rows):
 
 
 def check(base, path, folder):
-    profile = base["lsst" if path.suffix == ".db" else "hits"]
+    profile = base["lsst" if path.stem == "visits" else "hits"]
     found = read_exposures(path, profile, 1)
     used = np.arange(found.mjd.shape[1]) < found.n_epochs[:, None]
     if found.n_epochs.min() < 1 or (np.diff(found.mjd, axis=1)[used[:, 1:]] <= 0).any():
