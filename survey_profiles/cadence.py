@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Visits:
+class PlannedVisits:
     """Planned visits of many fields; ``night`` counts the nights of a field from 0."""
 
     mjd: np.ndarray
@@ -34,7 +34,7 @@ class Visits:
     dec_deg: np.ndarray  # (pointing, 1)
 
 
-def draw_visits(profile: Profile, rng: np.random.Generator, count: int) -> Visits:
+def draw_visits(profile: Profile, rng: np.random.Generator, count: int) -> PlannedVisits:
     """The visits of ``count`` random fields in the bands in use."""
     ra_deg, dec_deg = draw_fields(profile.cadence.footprint, rng, count)
     plan = _fixed_nights if profile.cadence.nights else season_visits
@@ -52,7 +52,7 @@ def draw_visits(profile: Profile, rng: np.random.Generator, count: int) -> Visit
             mjd, ra_deg, dec_deg, profile.cadence.season.min_moon_separation_deg
         )
     planned["mjd"], airmass = (np.where(refused, np.nan, a) for a in (mjd, airmass))
-    return Visits(**planned, airmass=airmass, ra_deg=ra_deg, dec_deg=dec_deg)
+    return PlannedVisits(**planned, airmass=airmass, ra_deg=ra_deg, dec_deg=dec_deg)
 
 
 def _close_to_moon(mjd, ra_deg, dec_deg, limit_deg):

@@ -6,8 +6,9 @@ the file; spaces around it do not count. Row numbers in messages count from 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +114,12 @@ class UsableRows:
 
 
 def read_table(
-    path: Path, quantities: Mapping[str, str], names: Iterable[str], error: type[UserError]
+    path: Path,
+    quantities: Mapping[str, str],
+    names: Iterable[str],
+    error: type[UserError],
+    *,
+    optional: Collection[str] = (),
 ) -> InputTable:
     """Read the wanted columns of a table, those of them that it has.
 
@@ -128,14 +134,30 @@ def read_table(
         Columns of names. All columns are found in upper and lower case.
     error : type of UserError
         Raised for a table that cannot be read.
+    optional : collection of str
+        Columns that count as absent where they hold something else.
     """
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "does not exist"
         raise error(f"{path}: the table {found}; give a file.")
     try:
         raw = read_columns(path, tuple(quantities), tuple(names))
-        numbers = {n: as_numbers(n, raw.columns[n], q) for n, q in quantities.items() if n in raw}
-        texts = {n: as_names(n, raw.columns[n]) for n in names if n in raw}
+        number = {n: partial(as_numbers, n, quantity=q) for n, q in quantities.items()}
+        numbers = _converted(raw, number, optional)
+        texts = _converted(raw, {n: partial(as_names, n) for n in names}, optional)
     except UserError as problem:
         raise error(f"{path}: {problem}") from None
     return InputTable(path, numbers, texts, raw.present, raw.n_rows, raw.malformed_rows, error)
+
+
+def _converted(raw, conversions, optional):
+    """The columns that are there, each by its conversion."""
+    found = {}
+    for name, convert in conversions.items():
+        if name in raw:
+            try:
+                found[name] = convert(column=raw.columns[name])
+            except UserError:
+                if name not in optional:
+                    raise
+    return found

@@ -35,7 +35,7 @@ PHYSICAL_RANGES = {
     "seeing_fwhm_arcsec": PhysicalRange(0.01, 60, "arcsec"),
     "seeing_fwhm_pix": PhysicalRange(0.1, 200, "pixels"),
     "sky_adu": PhysicalRange(0, 1e7, "ADU"),
-    "sky_e": PhysicalRange(0, 1e7, "electrons"),
+    "sky_e": PhysicalRange(1e-3, 1e7, "electrons"),
     "zero_point_mag": PhysicalRange(5, 40, "mag"),
     "limiting_mag": PhysicalRange(0, 40, "mag"),
     "sky_mag_per_arcsec2": PhysicalRange(0, 40, "mag"),

@@ -74,6 +74,7 @@ def _draw_histogram(axes, values, used, label, *, logarithmic=False):
     """One outline per band between the 0.5 and 99.5 percentiles, medians marked."""
     observed = np.concatenate([values[mask] for _, _, mask in used])
     low, high = np.percentile(observed, [0.5, 99.5])
+    high = max(high, 1.001 * low)
     edges = np.geomspace(low, high, 50) if logarithmic else np.linspace(low, high, 50)
     for name, colour, mask in used:
         weight = np.full(mask.sum(), 100.0 / mask.sum())

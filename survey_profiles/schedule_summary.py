@@ -55,16 +55,15 @@ def read_schedule(
     used = np.flatnonzero(visits.rows.mask)
     columns = {name: values[used] for name, values in visits.columns.items()}
     night = np.unique(np.round(columns["mjd"] + profile.site.longitude_deg / 360.0))
-    first = float(columns["mjd"].min())
     summary = {
         "schedule": str(path),
         "survey": profile.name,
         "visits": len(used),
-        "first_mjd": first,
+        "first_mjd": float(columns["mjd"].min()),
         "last_mjd": float(columns["mjd"].max()),
         "nights": len(night),
         "bands": _by_band(profile, columns),
-        "seasons": _by_season(profile, columns, first),
+        "seasons": _by_season(profile, columns, visits.first_mjd),
         "programmes": _by_programme(visits, used),
         "positions": _at_positions(visits, seed),
         "left_out": dict(visits.rows.left_out),

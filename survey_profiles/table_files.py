@@ -262,9 +262,10 @@ def _arrow_column(cells, is_number):
 
 def _floats(cells):
     try:
-        return np.array(cells, dtype=np.float64)
+        found = np.array(cells, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         return parsed_numbers(cells)
+    return found if found.ndim == 1 else parsed_numbers(cells)
 
 
 def _cell_text(cell):

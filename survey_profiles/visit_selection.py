@@ -15,6 +15,7 @@ from survey_profiles.physical_ranges import known
 
 PROGRAMMES = ("all", "wfd", "ddf")
 _MJD_OF_ORDINAL_ZERO = -678576  # MJD = proleptic Gregorian ordinal - 678576
+_IS_DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}")
 _DEEP_DRILLING = re.compile(r"\bddf|\bdd:|deep[ _-]?drilling", re.IGNORECASE)
 
 
@@ -24,12 +25,12 @@ class VisitSelection:
 
     Parameters
     ----------
-    position : str, optional
+    position : str or two float, optional
         Right ascension and declination in degrees, ``"150.1,2.2"``; else positions are drawn.
     programme : str
         "ddf": visits of deep drilling fields; "wfd": all others; "all".
-    dates : str, optional
-        First and last date, ``"2026-07-01,2026-12-31"`` (the last day included), or two MJD.
+    dates : str or pair, optional
+        First and last date (UTC), ``"2026-07-01,2026-12-31"`` (the last day included), or two MJD.
     season : int, optional
         Observing season of every position, from 1 on. A season ends when the Sun has the right
         ascension of the position; the first begins with the table.
@@ -46,6 +47,14 @@ class VisitSelection:
     season: int | None = None
 
     def __post_init__(self):
+        for name in ("position", "dates"):
+            value = getattr(self, name)
+            if isinstance(value, list | tuple):
+                object.__setattr__(self, name, ",".join(map(str, value)))
+            elif not isinstance(value, str | None):
+                raise UserError(f"{name} {value!r}; allowed: text, or two values.")
+        if isinstance(self.season, bool) or not isinstance(self.season, int | None):
+            raise UserError(f"season {self.season!r}; allowed: whole numbers from 1 on.")
         if self.programme not in PROGRAMMES:
             raise UserError(f"programme {self.programme!r}; allowed: {', '.join(PROGRAMMES)}.")
         if self.season is not None and self.season < 1:
@@ -80,7 +89,7 @@ class VisitSelection:
             first, last = (_mjd(part) for part in parts)
         except ValueError:
             first = last = np.nan
-        last += 1.0 if "-" in parts[-1] and "T" not in parts[-1] else 0.0
+        last += 1.0 if _IS_DATE.fullmatch(parts[-1]) else 0.0
         if not first < last or np.isnan(known("mjd", [first, last])).any():
             raise UserError(
                 f"dates {self.dates!r}; allowed: the first and the last date, as "
@@ -93,6 +102,8 @@ def _mjd(text):
     if "-" not in text:
         return float(text)
     moment = datetime.fromisoformat(text)
+    if moment.tzinfo is not None:
+        raise ValueError("a time zone")
     seconds = moment.hour * 3600 + moment.minute * 60 + moment.second
     return moment.toordinal() + _MJD_OF_ORDINAL_ZERO + seconds / 86400
 

@@ -102,7 +102,8 @@ def _read(path) -> InputTable:
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "does not exist"
         raise ExposureTableError(f"{path}: the exposure table {found}; give a file.")
-    return read_table(path, _QUANTITIES, _NAMES, ExposureTableError)
+    optional = {*VISIT_QUANTITIES, *VISIT_NAMES} - {*MEASURED, "band"}
+    return read_table(path, _QUANTITIES, _NAMES, ExposureTableError, optional=optional)
 
 
 def _visit_pointings(table, profile, seed, selection):

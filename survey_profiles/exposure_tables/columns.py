@@ -27,6 +27,11 @@ MEASURED = (
     "zero_point_mag",
     "limiting_mag",
 )
+POSITIONS = {
+    "ra_deg": ("fieldRA", "ra_deg", "ra", "_ra", "s_ra"),
+    "dec_deg": ("fieldDec", "dec_deg", "dec", "decl", "_dec", "s_dec"),
+}
+_POSITION_DIGITS = 3  # of degrees or radians
 REQUIRED = (*MEASURED, "band")
 SHAPES = ("psf_beta", "psf_e1", "psf_e2")
 
@@ -52,10 +57,21 @@ def checked_columns(
     if "field" in table:
         columns["field"] = table.names["field"].codes
         rows.leave_out(columns["field"] < 0, "field unknown")
+    elif (positions := _positions(table)) is not None:
+        columns["field"] = positions
     if "ccd" in table:
         columns["ccd"] = _ccd_indices(table, profile)
         rows.leave_out(columns["ccd"] < 0, "ccd not in the profile")
     return columns, rows
+
+
+def _positions(table):
+    """Rows of one position have one number; None without positions."""
+    names = [next((n for n in names if n in table.numbers), None) for names in POSITIONS.values()]
+    if None in names:
+        return None
+    rounded = np.round([table.numbers[name] for name in names], _POSITION_DIGITS)
+    return np.unique(rounded, axis=1, return_inverse=True)[1].reshape(-1)
 
 
 def row_list(rows: np.ndarray, most: int = 5) -> str:

@@ -46,7 +46,6 @@ def leave_out_unselected(visits: Visits, selection: VisitSelection) -> None:
         A programme is selected that the table does not name, or nothing is left.
     """
     rows, columns = visits.rows, visits.columns
-    first_mjd = columns["mjd"][rows.mask].min(initial=np.inf)
     if selection.programme != "all":
         if visits.in_deep_drilling is None:
             raise visits.table.error(
@@ -60,13 +59,29 @@ def leave_out_unselected(visits: Visits, selection: VisitSelection) -> None:
         rows.leave_out((columns["mjd"] < dates[0]) | (columns["mjd"] >= dates[1]), "other dates")
     if selection.season is not None and rows.mask.any():
         used = np.flatnonzero(rows.mask)
-        number = season_numbers(columns["mjd"][used], columns["ra_deg"][used], first_mjd)
+        number = season_numbers(columns["mjd"][used], columns["ra_deg"][used], visits.first_mjd)
         other = np.zeros(len(rows.mask), dtype=bool)
         other[used] = number != selection.season
         rows.leave_out(other, f"not in season {selection.season}")
+    if (position := selection.position_deg()) is not None:
+        _leave_out_others(visits, position)
     if not rows.mask.any():
         reasons = "; ".join(f"{count:,} {why}" for why, count in rows.left_out.items())
         raise visits.table.error(f"{visits.table.path}: no visit can be used ({reasons}).")
+
+
+def _leave_out_others(visits, position):
+    """Leave out visits that do not cover a position."""
+    where = _directions(visits.columns["ra_deg"], visits.columns["dec_deg"])
+    cosine = np.clip(where @ _directions(*position), -1.0, 1.0)
+    distance_deg = np.degrees(np.arccos(cosine))
+    nearest_deg = distance_deg[visits.rows.mask].min(initial=180.0)
+    if nearest_deg > visits.radius_deg:
+        raise visits.table.error(
+            f"{visits.table.path}: no visit in use within {visits.radius_deg:.3g} degrees of RA "
+            f"{position[0]:g}, Dec {position[1]:g}; the nearest is {nearest_deg:.1f} degrees away."
+        )
+    visits.rows.leave_out(distance_deg > visits.radius_deg, "elsewhere")
 
 
 def sequences_at_positions(
@@ -121,7 +136,6 @@ class _Sky:
         self._directions = _directions(*where)
         self._tree = KDTree(self._directions)
         self._radius_deg = visits.radius_deg
-        self._visits = visits
 
     def draw(self, rng, profile, selection, count):
         """Sequences around random visits, at positions near them or at the given one."""
@@ -130,10 +144,7 @@ class _Sky:
             anchors = rng.integers(len(self._used), size=count)
             places = _scattered(rng, self._directions[anchors], self._radius_deg)
         else:
-            near = self._covering(_directions(*given))
-            if not len(near):
-                raise self._nothing_at(given)
-            anchors = rng.choice(near, size=count)
+            anchors = rng.integers(len(self._used), size=count)
             places = np.tile(_directions(*given), (count, 1))
         shares = rng.random(count)
         for anchor, place, share in zip(anchors, places, shares, strict=True):
@@ -145,7 +156,8 @@ class _Sky:
         """Rows at positions around random visits."""
         anchors = rng.integers(len(self._used), size=count)
         for place in _scattered(rng, self._directions[anchors], self._radius_deg):
-            yield self._used[self._covering(place)]
+            rows = self._covering(place)
+            yield self._used[rows[np.diff(self._mjd[rows], prepend=-np.inf) > 0]]
 
     def _covering(self, place):
         reach = 2.0 * np.sin(np.radians(self._radius_deg) / 2.0)
@@ -158,14 +170,6 @@ class _Sky:
         mjd = self._mjd[visits]
         rows = visits[(mjd >= start) & (mjd < start + length)]
         return rows[np.diff(self._mjd[rows], prepend=-np.inf) > 0]
-
-    def _nothing_at(self, place):
-        distance, _ = self._tree.query(_directions(*place))
-        degrees = np.degrees(2.0 * np.arcsin(min(distance / 2.0, 1.0)))
-        return self._visits.table.error(
-            f"{self._visits.table.path}: no visit in use within {self._radius_deg:.3g} degrees of "
-            f"RA {place[0]:g}, Dec {place[1]:g}; the nearest is {degrees:.1f} degrees away."
-        )
 
 
 def _directions(ra_deg, dec_deg):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from survey_profiles.profile import Profile
 
 _TRIAL_FWHM_ARCSEC = 1.0
+_GAUSSIAN_PER_HALF_MAXIMUM = 1.054  # width of a Gaussian with the moments of Kolmogorov's PSF
+_BRIGHTER_THAN_EXPECTED_MAG = 1.0  # shallower visits have clouds
 _DARKER_THAN_DARK_MAG = 0.3  # deeper visits than such a sky allows have a better throughput
 
 
@@ -52,7 +54,8 @@ def visit_conditions(
         Neither seeing nor depth is known.
     """
     bands = BandValues(profile, band)
-    seeing, depth = _seeing(given), given.get("limiting_mag")
+    depth = given.get("limiting_mag")
+    seeing = _seeing(profile, given, notes)
     if seeing is None and depth is None:
         raise table.error(
             f"{table.path}: no known value of seeing or of depth (seeingFwhmEff, fiveSigmaDepth); "
@@ -82,14 +85,30 @@ def visit_conditions(
     return {name: columns[name] for name in MEASURED}
 
 
-def _seeing(given):
+def _seeing(profile, given, notes):
+    """Half-maximum widths; of measured depths, that of the area in which they have the noise."""
+    zero_point = _measured_zero_point(given, profile.camera)
+    if zero_point is not None and "sky_e" in given and "limiting_mag" in given:
+        notes.append("the seeing follows from depth, sky and zero point, which are measured.")
+        exposure = {
+            "sky_adu": given["sky_e"] / profile.camera.gain_e_per_adu,
+            "zero_point_mag": zero_point,
+            "exposure_time_s": given["exposure_time_s"],
+        }
+        trial = depths.noise_depth_mag(profile.camera, seeing_fwhm_arcsec=1.0, **exposure)
+        effective = 10.0 ** (0.4 * (trial - given["limiting_mag"]))
+        return known_values("seeing_fwhm_arcsec", depths.geometric_fwhm_arcsec(effective))
     if "effective_fwhm_arcsec" in given:
         return depths.geometric_fwhm_arcsec(given["effective_fwhm_arcsec"])
+    if "seeing_fwhm_arcsec" not in given and "gaussian_fwhm_arcsec" in given:
+        return given["gaussian_fwhm_arcsec"] / _GAUSSIAN_PER_HALF_MAXIMUM
     return given.get("seeing_fwhm_arcsec")
 
 
 def _measured_zero_point(given, camera):
-    """Zero points of 1 ADU/s, from those of 1 electron in the exposure."""
+    """Zero points of 1 ADU/s, also from those of 1 electron in the exposure."""
+    if "zero_point_mag" in given:
+        return given["zero_point_mag"]
     measured = given.get("zero_point_of_exposure_mag")
     if measured is None:
         return None
@@ -111,7 +130,8 @@ def _sky(profile, band, columns, notes):
     notes.append("the sky follows from the depth and the seeing.")
     darkest = bands["dark_sky_mag_per_arcsec2"] + _DARKER_THAN_DARK_MAG
     least = depths.sky_adu(profile.camera, darkest, seconds, bands["zero_point_mag"])
-    return np.fmax(_sky_of_depth(profile, columns, bands), least)
+    most = 10.0 ** (0.4 * _BRIGHTER_THAN_EXPECTED_MAG) * _expected_sky_adu(profile, columns, band)
+    return np.fmin(np.fmax(_sky_of_depth(profile, columns, bands), least), most)
 
 
 def _sky_of_depth(profile, columns, bands):

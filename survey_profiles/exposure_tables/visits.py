@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from survey_profiles import ephemeris
-from survey_profiles.exposure_tables.columns import MEASURED, band_indices
+from survey_profiles.exposure_tables.columns import MEASURED, POSITIONS, band_indices
 from survey_profiles.exposure_tables.visit_conditions import visit_conditions
 from survey_profiles.input_columns import Names
 from survey_profiles.input_tables import InputTable, UsableRows
@@ -33,26 +33,42 @@ from survey_profiles.visit_selection import is_deep_drilling
 if TYPE_CHECKING:
     from survey_profiles.profile import Profile
 
-_START = ("observationStartMJD", "obsStartMJD", "expMJD", "mjd")
+_START = ("observationStartMJD", "obsStartMJD", "obs_start_mjd", "expMJD", "mjd")
 _MIDDLE = ("exp_midpt_mjd", "expMidptMJD", "observationMidpointMJD", "midMJD")
-_COLUMNS = {  # quantity: names of columns, the first present counts
-    "ra_deg": ("fieldRA", "ra_deg", "ra", "_ra", "s_ra"),
-    "dec_deg": ("fieldDec", "dec_deg", "dec", "decl", "_dec", "s_dec"),
-    "exposure_time_s": ("visitExposureTime", "exposure_time_s", "expTime", "exposureTime"),
+_COLUMNS = {  # quantity: names of columns, the first with a known value counts
+    **POSITIONS,
+    "exposure_time_s": (
+        *("visitExposureTime", "exposure_time_s", "expTime", "exp_time"),
+        *("exposureTime", "visitExpTime"),
+    ),
     "airmass": ("airmass",),
-    "effective_fwhm_arcsec": ("seeingFwhmEff", "seeing_fwhm_eff"),
-    "seeing_fwhm_arcsec": ("seeingFwhmGeom", "seeing_fwhm_arcsec", "seeing"),
+    "effective_fwhm_arcsec": ("seeingFwhmEff", "seeing_fwhm_eff", "FWHMeff"),
+    "seeing_fwhm_arcsec": ("seeingFwhmGeom", "seeing_fwhm_arcsec", "FWHMgeom"),
+    "gaussian_fwhm_arcsec": ("seeing",),
     "sky_mag_per_arcsec2": ("skyBrightness", "filtSkyBrightness", "sky_mag_per_arcsec2"),
-    "sky_e": ("sky_bg_median", "skyBg"),
-    "zero_point_of_exposure_mag": ("zero_point_median", "zeroPoint"),
-    "limiting_mag": ("fiveSigmaDepth", "magLim", "limiting_mag"),
+    "sky_e": ("sky_bg_median", "skyBg", "sky_bg"),
+    "zero_point_mag": ("zero_point_mag",),
+    "zero_point_of_exposure_mag": ("zero_point_median", "zeroPoint", "zero_point"),
+    "limiting_mag": (
+        *("fiveSigmaDepth", "magLim", "limiting_mag"),
+        *("stats_mag_lim_median", "stats_mag_lim"),
+    ),
 }
 _RANGES = {
     "effective_fwhm_arcsec": "seeing_fwhm_arcsec",
+    "gaussian_fwhm_arcsec": "seeing_fwhm_arcsec",
     "zero_point_of_exposure_mag": "zero_point_mag",
 }
+_REPLACED_BY = {  # the first is not used where the table has the second
+    "seeing_fwhm_arcsec": "effective_fwhm_arcsec",
+    "sky_mag_per_arcsec2": "sky_e",
+}
+_ZERO_POINTS = _COLUMNS["zero_point_of_exposure_mag"]
 _BANDS = ("band", "filter", "physical_filter")
-_PROGRAMMES = ("target_name", "scheduler_note", "note", "target", "science_program")
+_PROGRAMMES = (  # a target may be named for a deep field nearby, so notes count before it
+    *("scheduler_note", "note", "observation_reason"),
+    *("target_name", "target", "science_program"),
+)
 _DETECTORS = ("detector", "ccdVisitId")
 VISIT_QUANTITIES = {
     **dict.fromkeys((*_START, *_MIDDLE), "mjd"),
@@ -77,6 +93,8 @@ class Visits:
         None where the table does not say it.
     radius_deg : float
         Within which of its position a visit covers the sky.
+    first_mjd : float
+        Of the table, whatever is selected: seasons are counted from it.
     notes : list of str
         What was converted, and what follows from other columns.
     """
@@ -86,6 +104,7 @@ class Visits:
     rows: UsableRows
     in_deep_drilling: NDArray[np.bool_] | None
     radius_deg: float
+    first_mjd: float
     notes: list[str] = field(default_factory=list)
 
 
@@ -114,18 +133,19 @@ def as_visits(table: InputTable, profile: Profile) -> Visits:
     columns |= _positions(table, profile, columns["mjd"], notes)
     given = {q: found for q in _COLUMNS if (found := _given(table, q)) is not None}
     columns["airmass"] = _airmass(given, columns, profile, notes)
-    rows.leave_out_unknown(columns, ("mjd", "ra_deg", "dec_deg"))
+    for name, aliases in {"mjd": (*_START, *_MIDDLE), **POSITIONS}.items():
+        rows.leave_out(np.isnan(columns[name]), f"{_first(table, aliases)} unknown")
     if "airmass" not in given:
         rows.leave_out(np.isnan(columns["airmass"]), "below the horizon, or airmass above 10")
     _leave_out_unknown(table, given, rows)
     columns |= visit_conditions(table, profile, band, {**given, **columns}, notes)
-    known = {name: columns[name] for name in ("ra_deg", "dec_deg", *MEASURED)}
-    rows.leave_out_unknown(known, known)
+    rows.leave_out_unknown(columns, MEASURED)
     radius = profile.cadence.field_radius_deg
     if any(name in table for name in _DETECTORS):
         radius = _CCD_PIX / np.sqrt(np.pi) * profile.camera.pixel_scale_arcsec / 3600.0
         notes.append(f"rows are CCDs: each covers a circle of {radius:.3f} degrees.")
-    return Visits(table, columns, rows, _in_deep_drilling(table), radius, notes)
+    first_mjd = float(columns["mjd"][rows.mask].min(initial=np.inf))
+    return Visits(table, columns, rows, _in_deep_drilling(table), radius, first_mjd, notes)
 
 
 def _require_columns(table):
@@ -134,36 +154,33 @@ def _require_columns(table):
     table.require(names[0] for names in needed if not any(name in table for name in names))
 
 
-def _name_of(table, quantity):
-    return next((name for name in _COLUMNS[quantity] if name in table.numbers), None)
+def _first(table, names):
+    """The first of these columns with a number, else the first that is there."""
+    present = [name for name in names if name in table.numbers]
+    with_number = (name for name in present if not np.isnan(table.numbers[name]).all())
+    return next(with_number, present[0] if present else None)
 
 
 def _given(table, quantity):
-    """Known values of the first column of a quantity that has any."""
-    for name in _COLUMNS[quantity]:
-        if name in table.numbers:
-            values = known_values(_RANGES.get(quantity, quantity), table.numbers[name])
-            if not np.isnan(values).all():
-                return values
-    return None
-
-
-_REPLACED_BY = {  # the first is not used where the table has the second
-    "seeing_fwhm_arcsec": "effective_fwhm_arcsec",
-    "sky_mag_per_arcsec2": "sky_e",
-}
+    """Known values of the column of a quantity; None where it has none."""
+    name = _first(table, _COLUMNS[quantity])
+    if name is None:
+        return None
+    values = known_values(_RANGES.get(quantity, quantity), table.numbers[name])
+    return None if np.isnan(values).all() else values
 
 
 def _leave_out_unknown(table, given, rows):
     """Leave out visits that lack a value which the table has for others."""
     for quantity, values in given.items():
         if _REPLACED_BY.get(quantity) not in given:
-            rows.leave_out(np.isnan(values), f"{_name_of(table, quantity)} unknown")
+            rows.leave_out(np.isnan(values), f"{_first(table, _COLUMNS[quantity])} unknown")
 
 
 def _bands(table, profile, rows):
     """Index into the bands of the profile, -1 for others; ``r_57`` and ``ztfr`` are r."""
-    values, codes = next(table.names[name] for name in _BANDS if name in table.names)
+    present = [table.names[name] for name in _BANDS if name in table.names]
+    values, codes = next((names for names in present if names.values.size), present[0])
     names = Names(np.array([_band(v, profile) for v in values], dtype=object), codes)
     band = band_indices(table, profile, names)
     rows.leave_out(band < 0, "band not in the profile")
@@ -179,10 +196,15 @@ def _band(text, profile):
 def _times(table, bands, notes):
     """Start of every exposure and its length."""
     length = _given(table, "exposure_time_s")
+    if length is None and _given(table, "zero_point_of_exposure_mag") is not None:
+        raise table.error(
+            f"{table.path}: zero points of exposures ({', '.join(_ZERO_POINTS)}) need the exposure "
+            "time (visitExposureTime)."
+        )
     if length is None:
         length = bands["exposure_time_s"]
         notes.append("exposure times are those of the bands of the profile.")
-    column = next(name for name in (*_START, *_MIDDLE) if name in table.numbers)
+    column = _first(table, (*_START, *_MIDDLE))
     mjd, n_julian = as_mjd(table.numbers[column])
     if np.isnan(mjd).all():
         table.known(column, "mjd")
@@ -196,7 +218,7 @@ def _times(table, bands, notes):
 
 def _positions(table, profile, mjd, notes):
     """Positions in degrees: those of radians where more of the visits are up that way."""
-    names = [_name_of(table, quantity) for quantity in ("ra_deg", "dec_deg")]
+    names = [_first(table, POSITIONS[quantity]) for quantity in ("ra_deg", "dec_deg")]
     ra, dec = (np.where(np.isfinite(v), v, np.nan) for v in map(table.numbers.get, names))
     with np.errstate(invalid="ignore"):
         small = (np.abs(dec) <= 0.5 * np.pi) & (np.abs(ra) <= 2.0 * np.pi)
@@ -232,10 +254,7 @@ def _airmass(given, columns, profile, notes):
 
 def _in_deep_drilling(table):
     present = [table.names[name] for name in _PROGRAMMES if name in table.names]
-    if not present:
+    named = next((names for names in present if names.values.size), None)
+    if named is None:
         return None
-    found = np.zeros(table.n_rows, dtype=bool)
-    for values, codes in present:
-        of_value = np.array([*map(is_deep_drilling, values), False], dtype=bool)
-        found |= of_value[codes]
-    return found
+    return np.array([*map(is_deep_drilling, named.values), False], dtype=bool)[named.codes]

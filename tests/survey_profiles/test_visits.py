@@ -1,8 +1,10 @@
 """Schedules and visit tables: any names and units, what they lack, and which visits are used."""
 
+import json
 import re
 
 import astropy.units as u
+import galsim
 import numpy as np
 import pytest
 from astropy.coordinates import AltAz, EarthLocation, SkyCoord, get_sun
@@ -10,8 +12,12 @@ from astropy.time import Time
 
 from skyreel.errors import ExposureTableError, UserError
 from survey_profiles import VisitSelection, load_profile, read_exposures, read_visits
-from survey_profiles.depth import effective_fwhm_arcsec
-from survey_profiles.observing_conditions import BandValues, limiting_mag
+from survey_profiles.depth import effective_fwhm_arcsec, noise_depth_mag
+from survey_profiles.observing_conditions import (
+    BandValues,
+    clear_zero_point_mag,
+    limiting_mag,
+)
 from survey_profiles.visit_selection import season_numbers
 from tests.helpers.opsim import schedule_columns, visit_table
 
@@ -82,12 +88,72 @@ def test_measured_skies_and_zero_points_are_in_electrons(tmp_path):
     columns = schedule_columns()
     n = len(columns["band"])
     measured = {"sky_bg_median": np.full(n, 785.0), "zero_point_median": np.full(n, 31.5)}
-    got = visits_of(tmp_path, without(columns, "skyBrightness") | measured)
+    given = without(columns, "skyBrightness", "fiveSigmaDepth") | measured
+    got = visits_of(tmp_path, given)
     dark_adu = LSST.camera.dark_current_e_per_s * 30 / LSST.camera.gain_e_per_adu
     assert got.columns["sky_adu"] == pytest.approx(785.0 / 1.57 + dark_adu)
     expected = 31.5 - 2.5 * np.log10(30.0 * LSST.camera.gain_e_per_adu)
     assert got.columns["zero_point_mag"] == pytest.approx(expected)
-    np.testing.assert_array_equal(got.columns["limiting_mag"], columns["fiveSigmaDepth"])
+    width = effective_fwhm_arcsec(got.columns["seeing_fwhm_arcsec"])
+    np.testing.assert_allclose(width, columns["seeingFwhmEff"])
+
+
+def test_widths_of_measured_depths_follow_from_the_noise(tmp_path):
+    columns = schedule_columns()
+    n = len(columns["band"])
+    depth = noise_depth_mag(
+        LSST.camera,
+        seeing_fwhm_arcsec=1.1,  # in the formula it is the effective one
+        sky_adu=500.0,
+        zero_point_mag=27.5,
+        exposure_time_s=30.0,
+    )
+    gain = LSST.camera.gain_e_per_adu
+    measured = {
+        "skyBg": np.full(n, 500.0 * gain),
+        "zeroPoint": np.full(n, 27.5 + 2.5 * np.log10(30.0 * gain)),
+        "magLim": np.full(n, depth),
+        "seeing": np.full(n, 3.0),
+    }
+    names = ("skyBrightness", "fiveSigmaDepth", "seeingFwhmEff")
+    got = visits_of(tmp_path, without(columns, *names) | measured)
+    width = effective_fwhm_arcsec(got.columns["seeing_fwhm_arcsec"])
+    np.testing.assert_allclose(width, 1.1, rtol=1e-6)
+
+
+def test_widths_of_second_moments_are_wider_than_half_maxima(tmp_path):
+    columns = renamed(schedule_columns(), seeingFwhmEff="seeing")
+    got = visits_of(tmp_path, columns)
+    psf = galsim.Kolmogorov(fwhm=0.8).drawImage(nx=101, ny=101, scale=0.05, method="no_pixel")
+    gaussian = galsim.hsm.FindAdaptiveMom(psf).moments_sigma * 0.05 * 2.3548
+    expected = columns["seeing"] * 0.8 / gaussian
+    np.testing.assert_allclose(got.columns["seeing_fwhm_arcsec"], expected, rtol=0.003)
+
+
+def test_a_measured_zero_point_needs_its_exposure_time(tmp_path):
+    columns = without(schedule_columns(), "visitExposureTime")
+    columns["zero_point_median"] = np.full(len(columns["band"]), 31.5)
+    with pytest.raises(ExposureTableError, match="need the exposure time"):
+        visits_of(tmp_path, columns)
+
+
+def test_zero_points_of_one_adu_a_second_are_kept(tmp_path):
+    columns = schedule_columns()
+    columns["zero_point_mag"] = np.full(len(columns["band"]), 27.0)
+    assert set(visits_of(tmp_path, columns).columns["zero_point_mag"]) == {27.0}
+
+
+def test_columns_that_are_empty_or_hold_something_else_are_passed_over(tmp_path):
+    columns = schedule_columns()
+    n = len(columns["band"])
+    odd = {
+        "ra": np.full(n, np.nan),
+        "note": np.full(n, 0.5, dtype=np.float32),
+        "seeing": [True] * n,
+    }
+    got = visits_of(tmp_path, renamed(columns, fieldRA="ra_deg") | odd)
+    np.testing.assert_allclose(got.columns["ra_deg"], columns["fieldRA"])
+    assert got.in_deep_drilling is None
 
 
 def test_rows_of_ccds_cover_a_ccd(tmp_path):
@@ -105,8 +171,9 @@ def test_the_sky_follows_from_depth_and_seeing(tmp_path):
     whole = visits_of(tmp_path, columns).columns
     got = visits_of(tmp_path, without(columns, "skyBrightness"))
     dark = np.array([b.dark_sky_mag_per_arcsec2 for b in LSST.bands.values()])[whole["band"]]
-    possible = columns["skyBrightness"] < dark + 0.29  # fainter skies are not believed
-    assert 0.4 < possible.mean() < 1.0
+    # Fainter skies are not believed, and brighter ones only where the profile expects them.
+    possible = np.abs(columns["skyBrightness"] - (dark - 0.2)) < 0.45
+    assert 0.1 < possible.mean() < 1.0
     np.testing.assert_allclose(
         got.columns["sky_adu"][possible], whole["sky_adu"][possible], rtol=1e-9
     )
@@ -179,15 +246,18 @@ def test_a_position_chooses_the_visits_that_cover_it(tmp_path):
     assert set(got.ra_deg) == {150.0} and np.allclose(got.dec_deg, -20.0)
     drawn = read_exposures(path, LSST, 1)
     assert len(set(drawn.ra_deg)) == len(drawn)
-    with pytest.raises(ExposureTableError, match=r"the nearest is [\d.]+ degrees away"):
+    with pytest.raises(ExposureTableError, match=r"the nearest is 30.0 degrees away"):
         read_exposures(path, LSST, 1, VisitSelection(position="150,10"))
+    here = visits_of(tmp_path, schedule_columns(), position=(152.0, -20.0))
+    assert here.rows.left_out == {"elsewhere": 240}  # fields at RA 150.0, 150.8 and 151.6
 
 
 def test_programmes_follow_from_target_or_note(tmp_path):
     columns = schedule_columns()
     n = len(columns["band"])
     notes = np.where(np.arange(n) % 3 == 0, "DD:COSMOS, 3", "pair_33, ri, a")
-    columns |= {"scheduler_note": notes, "target_name": ["lowdust"] * n}
+    # Targets are named for a deep field within 2 degrees, in wide visits too (rubin_scheduler).
+    columns |= {"scheduler_note": notes, "target_name": ["ddf_cosmos, lowdust"] * n}
     counts = {p: visits_of(tmp_path, columns, programme=p).rows.mask.sum() for p in ("wfd", "ddf")}
     assert counts == {"wfd": n - n // 3, "ddf": n // 3}
     profile = load_profile("lsst", {"cadence.min_epochs": "10"})
@@ -206,7 +276,10 @@ def test_dates_include_the_last_day(tmp_path):
     columns = schedule_columns()  # from MJD 61000.2 (2025-11-21), six visits a night
     got = visits_of(tmp_path, columns, dates="2025-11-22,2025-11-23")
     assert got.rows.mask.sum() == 12 and got.rows.left_out == {"other dates": 708}
-    assert visits_of(tmp_path, columns, dates="61001,61003").rows.mask.sum() == 12
+    assert visits_of(tmp_path, columns, dates=(61001, 61003)).rows.mask.sum() == 12
+    until_six = "2025-11-22,2025-11-23 06:00"  # visits are from 4:48 to 5:24
+    assert visits_of(tmp_path, columns, dates=until_six).rows.mask.sum() == 12
+    assert visits_of(tmp_path, columns, dates="2025-11-22,2025-11-23 03:00").rows.mask.sum() == 6
     with pytest.raises(ExposureTableError, match="no visit can be used"):
         visits_of(tmp_path, columns, dates="2031-01-01,2031-02-01")
 
@@ -233,7 +306,10 @@ def test_seasons_end_when_the_sun_passes(tmp_path):
         ({"dates": "2026-02-01,2026-01-01"}, "the first and the last date"),
         ({"dates": "2026-13-01,2027-01-01"}, "the first and the last date"),
         ({"dates": "1,2"}, "the first and the last date"),
+        ({"dates": "2026-01-01T00:00+05:00,2026-02-01"}, "the first and the last date"),
         ({"season": 0}, "1 .the first."),
+        ({"season": 1.5}, "whole numbers"),
+        ({"position": 7}, "text, or two values"),
     ],
 )
 def test_selections_that_mean_nothing_are_refused(selection, message):
@@ -291,6 +367,23 @@ def test_a_selection_of_a_table_without_positions_is_refused(tmp_path):
         read_exposures(path, LSST, 1, VisitSelection(season=1))
 
 
+def test_cells_that_are_lists_are_no_numbers(tmp_path):
+    columns = schedule_columns(nights=30)
+    path = visit_table(tmp_path, columns, "visits.json")
+    rows = json.loads(path.read_text())
+    path.write_text(json.dumps([row | {"airmass": [1.2, 1.3]} for row in rows]))
+    assert "airmass follows from position, time and site." in read_visits(path, LSST).notes
+
+
+def test_a_table_of_exposures_at_positions_has_a_pointing_at_each(tmp_path):
+    names = ("exposure_time_s", "airmass", "seeing_fwhm_arcsec", "sky_adu", "zero_point_mag")
+    columns = {name: np.full(80, 30.0 if name == "zero_point_mag" else 1.2) for name in names}
+    columns |= {"mjd": 61000 + np.arange(80) // 2, "limiting_mag": np.full(80, 24.0)}
+    columns |= {"ra": np.arange(80) % 2, "dec": np.zeros(80), "band": ["g"] * 80}
+    got = read_exposures(visit_table(tmp_path, columns), LSST, 1)
+    assert got.n_epochs.tolist() == [40, 40]
+
+
 @pytest.mark.parametrize(
     "text", ["[1, 2]", "{}", '{"a": 1}', '{"a": [1], "b": []}', "[", "[" * 9999]
 )
@@ -320,14 +413,31 @@ def test_real_schedules_and_visits_are_read(real_data, name):
     assert (used.sum(), sum(visits.rows.left_out.values())) == REAL[name]
     for column in ("airmass", "seeing_fwhm_arcsec", "sky_adu", "zero_point_mag"):
         assert np.isfinite(visits.columns[column][used]).all()
-    if "schedules" in name:
-        implied = limiting_mag(
-            LSST,
-            {**visits.columns, "sky_adu": visits.columns["sky_adu"]},
-            BandValues(LSST, visits.columns["band"]),
-        )
-        off = np.abs(implied - visits.columns["limiting_mag"])[used]
-        assert np.median(off) < 0.005
+
+
+@pytest.mark.real
+def test_depths_of_a_real_schedule_are_those_of_a_clear_sky(real_data):
+    path = real_data / "lsst" / "schedules" / "opsim_v5_47columns_100visits.db"
+    columns = read_visits(path, LSST).columns
+    bands = BandValues(LSST, columns["band"])
+    lost = clear_zero_point_mag(columns, bands) - columns["zero_point_mag"]
+    assert np.abs(lost).max() < 0.005
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "ratio"),
+    # Widths of the night are 2.355 psf_sigma (second moments); those of 2025 are effective.
+    [("lsstcam_sv_2025.db", 1.0), ("lsstcam_2026-07-05.json", 1.15)],
+)
+def test_widths_of_real_visits_follow_from_their_noise(real_data, name, ratio):
+    path = real_data / "lsst" / "visits" / name
+    visits = read_visits(path, LSST)
+    given = visits.table.numbers["seeingFwhmEff"]
+    implied = effective_fwhm_arcsec(visits.columns["seeing_fwhm_arcsec"])
+    # The depths of 2025 in u ignore the read noise.
+    red = visits.rows.mask & (visits.columns["band"] > 0)
+    assert np.median((implied / given)[red]) == pytest.approx(ratio, abs=0.01)
 
 
 @pytest.mark.real
