@@ -255,13 +255,20 @@ def model_m5_mag(profile: Profile, columns: Columns, bands: BandValues) -> np.nd
     return depths.m5_mag(
         bands["m5_coefficient_mag"],
         sky_mag_per_arcsec2=sky_mag,
-        effective_fwhm_arcsec=depths.effective_fwhm_arcsec(columns["seeing_fwhm_arcsec"]),
-        exposure_time_s=columns["exposure_time_s"],
-        extinction_mag_per_airmass=bands["extinction_mag_per_airmass"],
-        airmass=columns["airmass"],
-        noise_loss_mag=bands["m5_noise_loss_mag"],
-        dark_sky_mag_per_arcsec2=bands["dark_sky_mag_per_arcsec2"],
+        **m5_arguments(columns, bands),
     )
+
+
+def m5_arguments(columns: Columns, bands: BandValues) -> dict[str, np.ndarray]:
+    """Arguments that `depth.m5_mag` and its inverse share."""
+    return {
+        "effective_fwhm_arcsec": depths.effective_fwhm_arcsec(columns["seeing_fwhm_arcsec"]),
+        "exposure_time_s": columns["exposure_time_s"],
+        "extinction_mag_per_airmass": bands["extinction_mag_per_airmass"],
+        "airmass": columns["airmass"],
+        "noise_loss_mag": bands["m5_noise_loss_mag"],
+        "dark_sky_mag_per_arcsec2": bands["dark_sky_mag_per_arcsec2"],
+    }
 
 
 def draw_limiting_mag(

@@ -18,6 +18,7 @@ from survey_profiles.observing_conditions import (
     clear_zero_point_mag,
     draw_sky,
     limiting_mag,
+    m5_arguments,
     random_stream,
 )
 from survey_profiles.physical_ranges import known as known_values
@@ -146,12 +147,7 @@ def _sky_of_depth(profile, columns, bands):
     mag = depths.sky_of_m5_mag_per_arcsec2(
         columns["limiting_mag"] - clouds,
         bands["m5_coefficient_mag"],
-        effective_fwhm_arcsec=depths.effective_fwhm_arcsec(columns["seeing_fwhm_arcsec"]),
-        exposure_time_s=columns["exposure_time_s"],
-        extinction_mag_per_airmass=bands["extinction_mag_per_airmass"],
-        airmass=columns["airmass"],
-        noise_loss_mag=bands["m5_noise_loss_mag"],
-        dark_sky_mag_per_arcsec2=bands["dark_sky_mag_per_arcsec2"],
+        **m5_arguments(columns, bands),
     )
     seconds = columns["exposure_time_s"]
     return depths.sky_adu(profile.camera, mag, seconds, bands["zero_point_mag"])
