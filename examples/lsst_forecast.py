@@ -2,8 +2,7 @@
 
 Run:
 
-    train --survey lsst --model multiband --out lsst-multiband/
-    python examples/lsst_forecast.py lsst-multiband/ forecasts/
+    python examples/lsst_forecast.py lsst-multiband forecasts/
 """
 
 from __future__ import annotations
