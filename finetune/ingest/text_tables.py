@@ -261,12 +261,15 @@ def _not_parquet(path, error):
 def _text_columns(metadata, wanted):
     """Columns of text, kept as dictionaries; IngestError if one of ``wanted`` is too large."""
     texts = []
+    groups = [metadata.row_group(g) for g in range(metadata.num_row_groups)]
+    # Arrow 26 ends the process at damaged metadata of a column, so they are read only if needed.
+    is_large = sum(group.total_byte_size for group in groups) > _MOST_COLUMN_BYTES
     for i in range(metadata.num_columns):
         column = metadata.schema.column(i)
         if column.path not in wanted:
             continue
-        groups = (metadata.row_group(g).column(i) for g in range(metadata.num_row_groups))
-        if sum(group.total_uncompressed_size for group in groups) > _MOST_COLUMN_BYTES:
+        sizes = (group.column(i).total_uncompressed_size for group in groups if is_large)
+        if sum(sizes) > _MOST_COLUMN_BYTES:
             raise IngestError(f"column {column.path} has more than {_MOST_COLUMN_BYTES:,} bytes.")
         if column.physical_type == "BYTE_ARRAY":
             texts.append(column.path)

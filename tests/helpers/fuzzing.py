@@ -106,7 +106,7 @@ def _try_inputs(name, numbers, options, log):
         shared.mkdir()
         base = module.prepare(shared)
         for i in numbers:
-            folder = Path(work, "input")
+            folder = Path(work, f"input_{i}")
             folder.mkdir()
             rng = random.Random(f"{options.seed}/{i}")
             kind, case = module.make(base, rng, folder)
