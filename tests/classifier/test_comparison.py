@@ -327,6 +327,7 @@ class Recurrent:
     classes: tuple = ("SN", "RRL", "CEP", "EB", "NV", "GAL", "AST")
     calls: int = 0
     selection: ImageSelection = field(default_factory=ImageSelection)
+    bands: tuple = ("g",)
 
     @property
     def name(self):
