@@ -111,6 +111,7 @@ def test_the_area_of_a_list_of_nights_is_not_known(plain):
     assert "--area-deg2" in (plain / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_two_schedules_are_compared_object_by_object(paired):
     objects = pq.read_table(paired / "objects.parquet").to_pandas()
     one, two = (part.reset_index() for _, part in objects.groupby("schedule", sort=False))
@@ -132,6 +133,7 @@ def test_two_schedules_are_compared_object_by_object(paired):
     assert "Differences between the schedules" in (paired / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_the_spread_over_models_is_their_standard_deviation(paired):
     found = json.loads((paired / "forecast.json").read_text())["schedules"][0]
     scores = [model["final"]["macro_f1"]["value"] for model in found["models"]]
@@ -140,6 +142,7 @@ def test_the_spread_over_models_is_their_standard_deviation(paired):
     assert spread["error"] == pytest.approx(np.std(scores, ddof=1))
 
 
+@pytest.mark.slow
 def test_a_run_that_stopped_ends_as_one_that_did_not(models, plain, tmp_path, monkeypatch):
     monkeypatch.setattr(steps, "BLOCK_IMAGED", 30)
     made, whole = [], steps._block
@@ -164,6 +167,7 @@ def test_a_run_that_stopped_ends_as_one_that_did_not(models, plain, tmp_path, mo
     assert one.equals(two)
 
 
+@pytest.mark.slow
 def test_blocks_of_other_arguments_are_not_used(models, tmp_path, monkeypatch):
     out = tmp_path / "out"
     monkeypatch.setattr(command, "_made", interrupted_after(command._made))
@@ -213,6 +217,7 @@ def test_a_folder_with_files_is_refused(models, tmp_path, monkeypatch, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.slow
 def test_an_empty_folder_is_used(models, tmp_path, monkeypatch):
     assert forecast(monkeypatch, models, tmp_path) == 0
     assert (tmp_path / "forecast.json").is_file()
@@ -225,6 +230,7 @@ def test_models_of_other_stamps_are_refused(models, tmp_path, monkeypatch, capsy
     assert "stamps of 9 and 11 pixels" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_conditions_of_a_profile_are_a_schedule(tmp_path):
     profile = load_profile("lsst")
     untrained(tmp_path / "m", profile, size_pix=9)

@@ -461,6 +461,7 @@ def test_the_shipped_network_knows_its_classes_well(small_dataset):
     assert right.mean() > 0.94 - 4 * np.sqrt(0.94 * 0.06 / right.size)  # its card says 0.94
 
 
+@pytest.mark.slow
 def test_the_shipped_network_of_lsst_knows_its_classes():
     assert "lsst-multiband" in shipped_models()
     model = open_model("lsst-multiband")
