@@ -140,11 +140,10 @@ class _Sky:
     def draw(self, rng, profile, selection, count):
         """Sequences around random visits, at positions near them or at the given one."""
         given = selection.position_deg()
+        anchors = rng.integers(len(self._used), size=count)
         if given is None:
-            anchors = rng.integers(len(self._used), size=count)
             places = _scattered(rng, self._directions[anchors], self._radius_deg)
         else:
-            anchors = rng.integers(len(self._used), size=count)
             places = np.tile(_directions(*given), (count, 1))
         shares = rng.random(count)
         for anchor, place, share in zip(anchors, places, shares, strict=True):

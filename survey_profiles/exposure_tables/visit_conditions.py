@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 _TRIAL_FWHM_ARCSEC = 1.0
 _GAUSSIAN_PER_HALF_MAXIMUM = 1.054  # width of a Gaussian with the moments of Kolmogorov's PSF
-_BRIGHTER_THAN_EXPECTED_MAG = 1.0  # shallower visits have clouds
-_DARKER_THAN_DARK_MAG = 0.3  # deeper visits than such a sky allows have a better throughput
+_BRIGHTER_THAN_EXPECTED_MAG = 1.0  # chosen: shallower visits have clouds
+_DARKER_THAN_DARK_MAG = 0.3  # chosen: deeper visits have a better throughput
 
 
 def visit_conditions(
@@ -56,7 +56,7 @@ def visit_conditions(
     """
     bands = BandValues(profile, band)
     depth = given.get("limiting_mag")
-    seeing = _seeing(profile, given, notes)
+    seeing = _seeing(profile, given, bands, notes)
     if seeing is None and depth is None:
         raise table.error(
             f"{table.path}: no known value of seeing or of depth (seeingFwhmEff, fiveSigmaDepth); "
@@ -86,19 +86,21 @@ def visit_conditions(
     return {name: columns[name] for name in MEASURED}
 
 
-def _seeing(profile, given, notes):
+def _seeing(profile, given, bands, notes):
     """Half-maximum widths; of measured depths, that of the area in which they have the noise."""
     zero_point = _measured_zero_point(given, profile.camera)
     if zero_point is not None and "sky_e" in given and "limiting_mag" in given:
         notes.append("the seeing follows from depth, sky and zero point, which are measured.")
-        exposure = {
-            "sky_adu": given["sky_e"] / profile.camera.gain_e_per_adu,
-            "zero_point_mag": zero_point,
-            "exposure_time_s": given["exposure_time_s"],
-        }
-        trial = depths.noise_depth_mag(profile.camera, seeing_fwhm_arcsec=1.0, **exposure)
-        effective = 10.0 ** (0.4 * (trial - given["limiting_mag"]))
-        return known_values("seeing_fwhm_arcsec", depths.geometric_fwhm_arcsec(effective))
+        at_trial = depths.noise_depth_mag(
+            profile.camera,
+            seeing_fwhm_arcsec=_TRIAL_FWHM_ARCSEC,
+            sky_adu=given["sky_e"] / profile.camera.gain_e_per_adu,
+            zero_point_mag=zero_point,
+            exposure_time_s=given["exposure_time_s"],
+        )
+        if profile.depth.model == "noise":
+            at_trial = at_trial + bands["depth_offset_mag"]
+        return _widened(profile, _TRIAL_FWHM_ARCSEC, at_trial - given["limiting_mag"])
     if "effective_fwhm_arcsec" in given:
         return depths.geometric_fwhm_arcsec(given["effective_fwhm_arcsec"])
     if "seeing_fwhm_arcsec" not in given and "gaussian_fwhm_arcsec" in given:
@@ -168,8 +170,16 @@ def _seeing_of_depth(profile, columns, bands):
     """Half-maximum width at which the depth is that of the table: noise grows as the width."""
     trial = np.full_like(columns["mjd"], _TRIAL_FWHM_ARCSEC)
     deeper = limiting_mag(profile, {**columns, "seeing_fwhm_arcsec": trial}, bands)
-    ratio = 10.0 ** (0.4 * (deeper - columns["limiting_mag"]))
-    if profile.depth.model == "noise":
-        return known_values("seeing_fwhm_arcsec", trial * ratio)
-    effective = depths.effective_fwhm_arcsec(trial) * ratio
-    return known_values("seeing_fwhm_arcsec", depths.geometric_fwhm_arcsec(effective))
+    noise_fwhm = trial if profile.depth.model == "noise" else depths.effective_fwhm_arcsec(trial)
+    return _widened(profile, noise_fwhm, deeper - columns["limiting_mag"])
+
+
+def _widened(profile, noise_fwhm_arcsec, lost_mag):
+    """Half-maximum width where the width of the noise area grows until so much depth is lost.
+
+    In a profile of the depth model "noise" both widths are one; in "m5" it is Rubin's FWHM_eff.
+    """
+    width = noise_fwhm_arcsec * 10.0 ** (0.4 * lost_mag)
+    if profile.depth.model != "noise":
+        width = depths.geometric_fwhm_arcsec(width)
+    return known_values("seeing_fwhm_arcsec", width)

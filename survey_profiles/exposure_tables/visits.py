@@ -1,8 +1,8 @@
 """Visits of schedules and visit tables: where, when, and under which conditions.
 
-Rubin's OpSim schedules of every version, its nightly and science-validation visits, the visits
-and CCD visits of its data previews, and tables of other surveys have the same quantities under
-other names. What a table lacks follows from the rest:
+Rubin's OpSim schedules, its nightly and science-validation visits, the CCD visits of its data
+previews, and tables of other surveys have the same quantities under other names. What a table
+lacks follows from the rest:
 
 - airmass from position, time and site;
 - the exposure time and the zero point from the band;
@@ -59,9 +59,11 @@ _RANGES = {
     "gaussian_fwhm_arcsec": "seeing_fwhm_arcsec",
     "zero_point_of_exposure_mag": "zero_point_mag",
 }
-_REPLACED_BY = {  # the first is not used where the table has the second
-    "seeing_fwhm_arcsec": "effective_fwhm_arcsec",
-    "sky_mag_per_arcsec2": "sky_e",
+_REPLACED_BY = {  # the first is not used where the table has one of the others
+    "seeing_fwhm_arcsec": ("effective_fwhm_arcsec",),
+    "gaussian_fwhm_arcsec": ("effective_fwhm_arcsec", "seeing_fwhm_arcsec"),
+    "sky_mag_per_arcsec2": ("sky_e",),
+    "zero_point_of_exposure_mag": ("zero_point_mag",),
 }
 _ZERO_POINTS = _COLUMNS["zero_point_of_exposure_mag"]
 _BANDS = ("band", "filter", "physical_filter")
@@ -76,7 +78,7 @@ VISIT_QUANTITIES = {
 }
 VISIT_NAMES = (*_BANDS, *_PROGRAMMES, *_DETECTORS)
 _S_PER_DAY = 86400.0
-_CCD_PIX = 4000.0  # rows and columns of a large CCD; circles of its area cover a position
+_CCD_PIX = 4000.0  # those of LSSTCam have 4072 x 4000; circles of this area cover a position
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ def _given(table, quantity):
 def _leave_out_unknown(table, given, rows):
     """Leave out visits that lack a value which the table has for others."""
     for quantity, values in given.items():
-        if _REPLACED_BY.get(quantity) not in given:
+        if not any(other in given for other in _REPLACED_BY.get(quantity, ())):
             rows.leave_out(np.isnan(values), f"{_first(table, _COLUMNS[quantity])} unknown")
 
 
@@ -222,15 +224,15 @@ def _positions(table, profile, mjd, notes):
     ra, dec = (np.where(np.isfinite(v), v, np.nan) for v in map(table.numbers.get, names))
     with np.errstate(invalid="ignore"):
         small = (np.abs(dec) <= 0.5 * np.pi) & (np.abs(ra) <= 2.0 * np.pi)
-    is_possible = np.all(small | np.isnan(ra) | np.isnan(dec))
-    in_radians = np.degrees(ra), np.degrees(dec)
-    up, up_in_radians = (
-        np.nanmean(np.append(_altitude(mjd, *where, profile.site) > 0, False))
-        for where in ((ra, dec), in_radians)
-    )
-    if is_possible and up_in_radians > up:
-        notes.append(f"{names[0]} and {names[1]} are in radians, converted to degrees.")
-        ra, dec = in_radians
+    if np.all(small | np.isnan(ra) | np.isnan(dec)):
+        in_radians = np.degrees(ra), np.degrees(dec)
+        up, up_in_radians = (
+            np.count_nonzero(_altitude(mjd, *where, profile.site) > 0)
+            for where in ((ra, dec), in_radians)
+        )
+        if up_in_radians > up:
+            notes.append(f"{names[0]} and {names[1]} are in radians, converted to degrees.")
+            ra, dec = in_radians
     ra, dec = known_values("ra_deg", ra), known_values("dec_deg", dec)
     for name, quantity, values in zip(names, ("ra_deg", "dec_deg"), (ra, dec), strict=True):
         if np.isnan(values).all():

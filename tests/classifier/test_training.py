@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from classifier.dataset import DatasetSplit
-from classifier.forecast.predictions_in_time import SimulatedSplit
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.recurrent import build_network
 from classifier.models.recurrent.backend import keras
@@ -18,16 +17,13 @@ from classifier.models.recurrent.trained_network import (
     save_weights,
     softmax,
 )
-from classifier.models.registry import open_model, shipped_models
+from classifier.models.registry import open_model
 from classifier.network_inputs import AssumedPsf, inputs_of
 from classifier.training.history import read_history
 from classifier.training.options import NetworkOptions, parsed_choices
 from classifier.training.train import NetworkTraining, compile_for
 from classifier.training.validation import ValidationSet
-from simulator.options import Options
-from simulator.simulator import Simulator
 from skyreel.errors import ClassifierError
-from survey_profiles import load_profile
 
 SMALL = {"filters": [4, 6, 6, 8], "embedding": 8, "units": 12}
 QUICK = {
@@ -452,21 +448,3 @@ def test_stamps_of_another_size_are_refused(network, small_dataset, monkeypatch)
     monkeypatch.setattr(DatasetSplit, "size_pix", property(lambda self: 33))
     with pytest.raises(ClassifierError, match="stamps of 33 pixels"):
         network.predict(DatasetSplit(small_dataset, "test"))
-
-
-def test_the_shipped_network_knows_its_classes_well(small_dataset):
-    assert "hits-compact" in shipped_models()
-    predictions = open_model("hits-compact").predict(DatasetSplit(small_dataset, "train"))
-    right = predictions.after(22).argmax(axis=1) == predictions.label
-    assert right.mean() > 0.94 - 4 * np.sqrt(0.94 * 0.06 / right.size)  # its card says 0.94
-
-
-@pytest.mark.slow
-def test_the_shipped_network_of_lsst_knows_its_classes():
-    assert "lsst-multiband" in shipped_models()
-    model = open_model("lsst-multiband")
-    simulator = Simulator(load_profile("lsst"), Options(seed=5))
-    predictions = model.predict(SimulatedSplit(simulator, np.arange(210)))
-    last = predictions.probabilities[np.arange(210), predictions.n_images - 1]
-    right = last.argmax(axis=1) == predictions.label
-    assert right.mean() > 0.90 - 4 * np.sqrt(0.90 * 0.10 / right.size)  # its card says 0.90
