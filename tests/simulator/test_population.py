@@ -24,12 +24,25 @@ def supernovae():
     return simulator(classes={"SN": 1}).of_population(DEEP).drawn("test", np.arange(6000))
 
 
-@pytest.mark.parametrize("name", ["redshift", "subtype", "mean_mag", "period_d", "x1", "amplitude"])
-def test_physics_is_the_same_under_another_schedule(name):
-    indices = np.arange(300)
-    one = simulator().of_population(DEEP).drawn("test", indices).objects
+@pytest.fixture(scope="module")
+def usual():
+    return simulator()
+
+
+@pytest.fixture(scope="module")
+def population(usual):
+    return usual.of_population(DEEP).drawn("test", np.arange(700))
+
+
+@pytest.fixture(scope="module")
+def under_another_schedule():
     shorter = {"cadence.max_epochs": "20", "cadence.season.first_mjd": "61300"}
-    other = simulator(**shorter).of_population(DEEP).drawn("test", indices).objects
+    return simulator(**shorter).of_population(DEEP).drawn("test", np.arange(700))
+
+
+@pytest.mark.parametrize("name", ["redshift", "subtype", "mean_mag", "period_d", "x1", "amplitude"])
+def test_physics_is_the_same_under_another_schedule(population, under_another_schedule, name):
+    one, other = population.objects, under_another_schedule.objects
     name = next(known for known in one.parameters if known.startswith(name))
     np.testing.assert_array_equal(one.parameters[name], other.parameters[name])
     np.testing.assert_array_equal(one.host_magnitude, other.host_magnitude)
@@ -50,31 +63,29 @@ def test_detected_supernovae_are_those_of_a_data_set(supernovae):
     magnitude = supernovae.objects.magnitude
     seen = (magnitude < supernovae.conditions.schedule.limiting_mag).any(axis=1)
     assert 0.02 < seen.mean() < 0.5
-    usual = simulator(classes={"SN": 1}, seed=9).drawn("test", np.arange(1500)).objects
+    data_set = simulator(classes={"SN": 1}, seed=9).drawn("test", np.arange(1500)).objects
     for name in ("redshift", "peak_mag"):
         found = supernovae.objects.parameters[name][seen]
-        assert stats.ks_2samp(found, usual.parameters[name]).pvalue > 1e-3
+        assert stats.ks_2samp(found, data_set.parameters[name]).pvalue > 1e-3
 
 
-def test_a_simulator_keeps_its_own_population():
-    usual, indices = simulator(), np.arange(60)
+def test_a_simulator_keeps_its_own_population(usual):
+    indices = np.arange(60)
     before = usual.drawn("test", indices).objects.magnitude
     usual.of_population(DEEP).drawn("test", indices)
     np.testing.assert_array_equal(before, usual.drawn("test", indices).objects.magnitude)
 
 
-def test_some_stars_and_asteroids_are_not_detected():
-    found = simulator().of_population(DEEP).drawn("test", np.arange(700))
-    seen = (found.objects.magnitude < found.conditions.schedule.limiting_mag).any(axis=1)
-    names = simulator().classes
-    shares = {name: seen[found.label == k].mean() for k, name in enumerate(names)}
+def test_some_stars_and_asteroids_are_not_detected(usual, population):
+    depth = population.conditions.schedule.limiting_mag
+    seen = (population.objects.magnitude < depth).any(axis=1)
+    shares = {name: seen[population.label == k].mean() for k, name in enumerate(usual.classes)}
     assert 0 < shares["AST"] < 1 and 0 < shares["SN"] < 1
     assert shares["GAL"] == 0  # no point source
 
 
-def test_pointing_numbers_are_those_that_objects_are_given():
-    made = simulator()
-    number = made.pointing_numbers("test", np.arange(40))
-    drawn = made.drawn("test", np.arange(40))
-    np.testing.assert_array_equal(made.pointings.n_epochs[number], drawn.conditions.n_epochs)
-    np.testing.assert_array_equal(made.pointings.mjd[number], drawn.conditions.schedule.mjd)
+def test_pointing_numbers_are_those_that_objects_are_given(usual):
+    number = usual.pointing_numbers("test", np.arange(40))
+    drawn = usual.drawn("test", np.arange(40))
+    np.testing.assert_array_equal(usual.pointings.n_epochs[number], drawn.conditions.n_epochs)
+    np.testing.assert_array_equal(usual.pointings.mjd[number], drawn.conditions.schedule.mjd)
