@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager, suppress
 from functools import wraps
@@ -131,7 +132,7 @@ def _as_command(function, label, stopped):
     def run(version, **options):
         if not __debug__:
             _fail(f"{label}: {NO_ASSERTS}", BAD_ARGUMENT)
-        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of Zarr's reads that are given up
+        _silence_unfinished_reads()
         with _signals_as_interrupts() as received:
             try:
                 function(**options)
@@ -160,6 +161,12 @@ def _end(error, received, stopped):
         return stopped, TERMINATED if signal.SIGTERM in received else STOPPED
     codes = {UserError: BAD_ARGUMENT, RunError: FAILED_RUN}
     return str(error), next((code for kind, code in codes.items() if isinstance(error, kind)), None)
+
+
+def _silence_unfinished_reads():
+    """Keep asyncio and Python from reporting Zarr's reads that an interrupt left unfinished."""
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
 
 
 @contextmanager

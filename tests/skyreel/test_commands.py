@@ -342,3 +342,22 @@ def test_an_interrupt_while_a_command_is_loaded_is_one_sentence(monkeypatch, cap
         cli.run("features")
     assert stopped.value.code == 130
     assert capsys.readouterr().err == "features: stopped; nothing was written.\n"
+
+
+def test_an_interrupt_does_not_report_the_reads_it_left_unfinished():
+    code = """
+from skyreel.commands import command, new_app
+app = new_app("read")
+
+async def chunk():
+    pass
+
+@command(app, "chunks")
+def chunks():
+    raise KeyboardInterrupt(chunk())
+
+app()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 130
+    assert done.stderr == "read chunks: stopped. Run the same command again to finish.\n"
