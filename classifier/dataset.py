@@ -17,6 +17,7 @@ import numpy as np
 
 from simulator.dataset.metadata import NEEDED_BY_EPOCH, NEEDED_BY_OBJECT
 from simulator.dataset.reader import open_dataset, stored_profile
+from simulator.dataset.writer import CHUNK_OBJECTS
 from simulator.detector.defects import MASK_BITS
 from skyreel.console import first_names
 from skyreel.errors import ClassifierError, SimulationError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from survey_profiles.profile import Profile
 
 BLOCK_OBJECTS = 1024
+BLOCK_IMAGES = 65_536
+"""Images in memory at a time, padded ones too, if blocks of `CHUNK_OBJECTS` have no more."""
 SPLITS = ("train", "validation", "test")
 _MEASURED = (*NEEDED_BY_EPOCH[2:], *NEEDED_BY_OBJECT[3:])
 _UNTIMED = "left out, as their times are unknown or do not increase"
@@ -247,7 +250,12 @@ class DatasetSplit:
         return np.array([*place, -1])[self.labels]
 
     def blocks(self, size: int = BLOCK_OBJECTS) -> Iterator[tuple[int, int]]:
-        """(first, end) of consecutive blocks of objects."""
+        """(first, end) of consecutive blocks of objects.
+
+        Blocks have ``size`` objects, fewer where sequences are long (`BLOCK_IMAGES`).
+        """
+        chunks = BLOCK_IMAGES // (CHUNK_OBJECTS * max(self.longest, 1))
+        size = min(size, CHUNK_OBJECTS * max(chunks, 1))
         for first in range(0, len(self), size):
             yield first, min(first + size, len(self))
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from survey_profiles.profile import Profile
 
 IMAGES_BEFORE_ALERT = 5
+MOST_IMAGES = 32_767
+"""Images of a sequence where a model sets no limit: as many as a data set can count."""
 STARTS = ("first", "alert")
 _ROUNDING = 1.001
 _STREAM = 20190301  # keeps these draws apart from others
@@ -109,6 +111,10 @@ class ImageSelection:
             longest=self.images,
             widest_fwhm_pix=_ROUNDING * widest_fwhm_pix,
         )
+
+    def without_limit(self) -> Self:
+        """The same, however many images a sequence has."""
+        return replace(self, images=MOST_IMAGES)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -54,16 +54,22 @@ def without_prediction(n_images: np.ndarray, object_id: np.ndarray, model: Model
 
 
 def beyond_the_longest(model: Model, split: DatasetSplit) -> list[str]:
-    """One sentence about sequences of more images than a model is given, or none."""
-    longest = model.selection.images
-    counts = split.n_images(model.bands)
-    rows = np.flatnonzero(counts > longest)
-    if not rows.size:
+    """One sentence about sequences of more images than those of the training, or none."""
+    return longer_sequences(model, split.n_images(model.bands), "objects")
+
+
+def longer_sequences(model: Model, n_images: np.ndarray, what: str) -> list[str]:
+    """The same of sequences of so many images (sequence,), which are called ``what``."""
+    trained = model.selection.images
+    longer = int((n_images > trained).sum())
+    if not longer:
         return []
+    reads_on = model.prediction_selection.images > trained
+    used = "reads them all" if reads_on else f"is given the first {trained}"
     return [
-        f"{rows.size:,} of {len(split):,} objects have more than {longest} images in "
-        f"{', '.join(model.bands)} (up to {counts.max():,}); {model.name} is given {longest}, as "
-        "in its training."
+        f"{longer:,} of {n_images.size:,} {what} have more than the {trained} images in "
+        f"{', '.join(model.bands)} that {model.name} was trained with (up to "
+        f"{n_images.max():,}); it {used}."
     ]
 
 

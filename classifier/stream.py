@@ -74,8 +74,8 @@ class Stream:
 
     The prediction after an object's k-th image is the model's after the first k images of a
     sequence. Give it the images that the model was trained on: those in the bands of
-    ``model.selection``, and none of wider seeing than the survey uses. It predicts beyond the
-    number of images of ``model.selection``; ``n_images`` counts those of an object.
+    ``model.selection``, and none of wider seeing than the survey uses. Like `classify` it goes on
+    beyond the number of images of the training; ``n_images`` counts those of an object.
 
     Names of objects are text; 17 and "17" are one object. A stream belongs to one thread.
 

@@ -14,6 +14,7 @@ _MJD_LOW, _MJD_HIGH, _ = PHYSICAL_RANGES["mjd"]
 _Mjd = physical("mjd")
 _Days = Annotated[within(0, 366), Field(gt=0)]
 _Minutes = Annotated[within(0, 1440), Field(gt=0)]
+_ManyDays = Annotated[within(0, 18_300), Field(gt=0)]
 _Weight = within(0, 1e9)
 
 MOST_EPOCHS = 1000  # of a sequence
@@ -102,8 +103,9 @@ class Season(Table):
     season_day: _Days = 180.0
     """[d] Season of a field; the default is a field that crosses the meridian within 6 h of
     midnight."""
-    window_day: _Days = 120.0
-    """[d] Length of a sequence, within the season; default chosen."""
+    window_day: _ManyDays = 120.0
+    """[d] Length of a sequence; default chosen. Sequences that are drawn lie within one season;
+    those of a table of visits may be longer and cover several."""
     night_gaps_day: Annotated[tuple[Annotated[int, Field(ge=1, le=366)], ...], Field(min_length=1)]
     """[d] Gaps between the nights in which a field is observed."""
     night_gap_weights: Annotated[tuple[within(0, 1e9), ...], Field(min_length=1)]
@@ -145,16 +147,12 @@ class Season(Table):
     def _consistent(self):
         if len(self.night_gaps_day) != len(self.night_gap_weights):
             raise ValueError("night_gaps_day and night_gap_weights of one length")
-        if self.window_day > self.season_day:
-            raise ValueError(
-                f"window_day ({self.window_day:g}) at most season_day ({self.season_day:g})"
-            )
         if not sum(self.night_gap_weights) > 0:
             raise ValueError("at least one of night_gap_weights above zero")
         for name in ("pair_gap_min", "overlap_gap_min"):
             if getattr(self, name)[0] > getattr(self, name)[1]:
                 raise ValueError(f"{name} as [low, high]")
-        nights = self.window_day / min(self.night_gaps_day) + 1
+        nights = min(self.window_day, self.season_day) / min(self.night_gaps_day) + 1
         times = 2 if self.overlap_fraction else 1
         visits = int(nights) * times * max(len(block.bands) for block in self.blocks)
         if visits > MOST_VISITS:

@@ -40,7 +40,7 @@ def draw_pointings(profile: Profile, seed: int, count: int = 2048) -> Pointings:
     Raises
     ------
     skyreel.errors.ProfileError
-        Hardly any field gets so many exposures.
+        Hardly any field gets so many exposures, or sequences are longer than a season.
 
     Examples
     --------
@@ -49,6 +49,7 @@ def draw_pointings(profile: Profile, seed: int, count: int = 2048) -> Pointings:
     >>> len(pointings), pointings.mjd.shape == pointings.airmass.shape
     (4, True)
     """
+    _refuse_several_seasons(profile)
     kept, found = [], 0
     for attempt in range(MAX_ROUNDS):
         columns, length = _draw_round(profile, seed, attempt, count)
@@ -67,6 +68,18 @@ def draw_pointings(profile: Profile, seed: int, count: int = 2048) -> Pointings:
         "allowed: a timetable, airmass and seeing limits that leave enough of them.",
     )
     raise ProfileError(profile.name, [problem])
+
+
+def _refuse_several_seasons(profile):
+    season = profile.cadence.season
+    if season and season.window_day > season.season_day:
+        problem = Problem(
+            "cadence.season.window_day",
+            f"{season.window_day:g}",
+            f"allowed: at most season_day ({season.season_day:g}) where exposures are drawn; "
+            "sequences of several seasons need a table of visits.",
+        )
+        raise ProfileError(profile.name, [problem])
 
 
 def random_stream(seed: int, *purpose: int) -> np.random.Generator:

@@ -83,7 +83,7 @@ def _draw(out, split, model, objects, rows, predictions, console):
     from classifier.image_selection import SelectedSplit
     from classifier.reports.object_page import draw_object_summary, object_summary_path
 
-    selected = SelectedSplit(split, model.selection)
+    selected = SelectedSplit(split, model.prediction_selection)
     for row, name in zip(rows, objects, strict=True):
         picture = object_summary_path(out, name)
         try:
@@ -194,7 +194,7 @@ def _score(predictions, report, console, model, split, package_versions, notes):
             report,
             f"{model.name} on {Path(split.path).name}, {split.name}",
             predictions=predictions,
-            selected=SelectedSplit(split, model.selection),
+            selected=SelectedSplit(split, model.prediction_selection),
             facts={
                 "Model": str(model.folder),
                 "Data": str(split.path),

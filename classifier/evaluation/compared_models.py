@@ -124,6 +124,7 @@ def _identity(compared, split):
         "model_sha256": compared.identity,
         "trained_on": compared.model.card.get("trained_on"),
         "data": dataset_identity(split),
+        "images": compared.model.prediction_selection.images,
         "versions": {"skyreel": version("skyreel")},
     }
     return json.loads(json.dumps(about, default=str))

@@ -31,7 +31,11 @@ def feature_names(*, brightness: bool = True) -> tuple[str, ...]:
 
 
 def handcrafted_features(
-    selected: SelectedSplit, *, brightness: bool = True, beta: float | None = None
+    selected: SelectedSplit,
+    *,
+    brightness: bool = True,
+    beta: float | None = None,
+    images: int | None = None,
 ) -> np.ndarray:
     """Features (object, image, feature) after 1, 2, ... images, float32.
 
@@ -48,6 +52,8 @@ def handcrafted_features(
         chosen.
     beta : float or None
         Of the Moffat profile of a star; None: the survey's median.
+    images : int or None
+        Largest number of images that are used; None: all.
 
     Raises
     ------
@@ -58,7 +64,11 @@ def handcrafted_features(
     split.refuse_empty()
     psf, beta = psf_of(split), split.profile.psf.beta_median if beta is None else beta
     for first, end in split.blocks(_BLOCK_OBJECTS):
-        found.append(_after_every_image(countable(selected.stamps(first, end)), psf, beta))
+        stamps = countable(selected.stamps(first, end))
+        if images is not None and stamps.mjd.shape[1] > images:
+            first_ones = np.tile(np.arange(images), (len(stamps), 1))
+            stamps = stamps.rearranged(first_ones, np.minimum(stamps.n_epochs, images))
+        found.append(_after_every_image(stamps, psf, beta))
     values = np.concatenate(found)
     kept = [feature_names().index(name) for name in feature_names(brightness=brightness)]
     return values[..., kept]

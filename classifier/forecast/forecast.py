@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from classifier.models.protocol import Model
 
 BLOCK_IMAGED = 512
-"""Objects whose images are in memory at a time."""
+"""Objects whose images are in memory at a time, fewer where sequences are long: `BLOCK_IMAGES`."""
+BLOCK_IMAGES = 32_768
 BAND_OBJECTS = 1400
 """Objects, of all classes together, that are predicted again without each band."""
 
@@ -131,7 +132,10 @@ def run_forecast(
     objects, notes = draw_objects(schedules, n, partial(progress.reach, "drawing objects"))
     spans = [each["last_mjd"] - each["first_mjd"] for each in objects]
     longest = max(
-        min(each.simulator.n_epochs, max(model.selection.images for model in each.models))
+        min(
+            each.simulator.n_epochs,
+            max(model.prediction_selection.images for model in each.models),
+        )
         for each in schedules
     )
     grid = Grid.of(longest, max(float(np.nanmax(span)) for span in spans))
@@ -148,10 +152,8 @@ def _predicted_under(number, schedules, objects, grid, folder, threads, progress
     """Predictions of every model of a schedule."""
     schedule, rows = schedules[number], np.flatnonzero(objects["detected"])
     without = _first_of_each_class(objects["label"][rows], BAND_OBJECTS)
-    blocks = [
-        np.arange(first, min(first + BLOCK_IMAGED, rows.size))
-        for first in range(0, rows.size, BLOCK_IMAGED)
-    ]
+    size = max(min(BLOCK_IMAGED, BLOCK_IMAGES // schedule.simulator.n_epochs), 1)
+    blocks = [np.arange(first, min(first + size, rows.size)) for first in range(0, rows.size, size)]
     parts, total = [], rows.size
     for k, places in enumerate(blocks):
         make = partial(_block, schedule, objects, rows[places], without[places], grid, threads)

@@ -131,7 +131,7 @@ def image_times(model: Model, split: SimulatedSplit, n_images: np.ndarray) -> np
     They are the last ``n_images`` of those that count (`countable`): what a model leaves out
     besides are the first ones, of forests those without a measured flux.
     """
-    stamps = countable(SelectedSplit(split, model.selection).stamps(0, len(split)))
+    stamps = countable(SelectedSplit(split, model.prediction_selection).stamps(0, len(split)))
     counted, longest = stamps.n_epochs.astype(int), stamps.mjd.shape[1]
     place = np.arange(longest) + (counted - n_images)[:, None]
     mjd = np.take_along_axis(stamps.mjd, np.clip(place, 0, longest - 1), axis=1)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from classifier.prediction_notes import longer_sequences
 from classifier.same_survey import SurveyInput, check_same_survey
 from simulator.options import Options
 from simulator.simulator import Simulator
@@ -141,17 +142,11 @@ def _band_notes(model, profile):
 
 
 def _length_notes(model, simulator):
-    """One sentence about sequences of more images than a model is given, or none."""
+    """One sentence about sequences of more images than those of the training, or none."""
     wanted = [k for k, name in enumerate(simulator.band_names) if name in model.bands]
-    pointings, longest = simulator.pointings, model.selection.images
+    pointings = simulator.pointings
     counts = (np.isin(pointings.band, wanted) & np.isfinite(pointings.mjd)).sum(axis=1)
-    longer = int((counts > longest).sum())
-    if longer:
-        yield (
-            f"{longer:,} of {counts.size:,} sequences have more than {longest} images in "
-            f"{', '.join(model.bands)} (up to {counts.max():,}); {model.name} is given the first "
-            f"{longest}, as in its training."
-        )
+    return longer_sequences(model, counts, "sequences")
 
 
 def _size_pix(models):

@@ -133,6 +133,11 @@ class Ensemble(ShowsCard):
         """The PSF it assumes where it is not known."""
         return self.network.assumed_psf
 
+    @property
+    def prediction_selection(self) -> ImageSelection:
+        """The images of a sequence that it predicts from."""
+        return self.network.prediction_selection
+
     def selected(self, split: DatasetSplit) -> SelectedSplit:
         """The images of a split that it is given; errors as of `Network.selected`."""
         return self.network.selected(split)
@@ -146,20 +151,33 @@ class Ensemble(ShowsCard):
     ) -> Predictions:
         """Class probabilities of every object of a split after 1, 2, ... images.
 
+        Images beyond those of the training change the network's part alone.
+
         Raises
         ------
         ClassifierError
             As `Network.predict`.
         """
         found = self.network.predict(split, threads=threads, on_progress=on_progress)
-        features = handcrafted_features(self.selected(split), beta=self.assumed_psf.beta)
-        _, n_images = sound_only(features, found.n_images)
+        features = handcrafted_features(
+            self.network.selected(split, self.prediction_selection),
+            beta=self.assumed_psf.beta,
+            images=self.selection.images,
+        )
+        measured = np.minimum(found.n_images, features.shape[1])
+        _, n_images = sound_only(features, measured)
         trees = self.training.scores(features, n_images, self.classes)
+        last = np.minimum(np.arange(found.probabilities.shape[1]), features.shape[1] - 1)
+        scores = np.where(
+            (n_images > 0)[:, None, None],
+            joined(found.probabilities, trees[:, last], self.weight),
+            np.float32(np.nan),
+        )
         return Predictions(
             found.classes,
-            joined(found.probabilities, trees, self.weight),
+            scores,
             found.label,
-            n_images,
+            np.where(n_images > 0, found.n_images, 0),
             found.magnitude,
             found.object_id,
         )

@@ -57,7 +57,10 @@ class Model(Protocol):
     bands : tuple of str
         Bands whose images it uses.
     selection : classifier.image_selection.ImageSelection
-        Which images of a sequence it is given.
+        Which images of a sequence it is given in training.
+    prediction_selection : classifier.image_selection.ImageSelection
+        Which images of a sequence it predicts from; models that are `Steppable` read on beyond
+        the length of their training.
     size_pix : int or None
         Rows and columns of the stamps it takes; None: any.
     states : mapping of str to StateArray, or None
@@ -80,6 +83,8 @@ class Model(Protocol):
     def bands(self) -> tuple[str, ...]: ...
     @property
     def selection(self) -> ImageSelection: ...
+    @property
+    def prediction_selection(self) -> ImageSelection: ...
     @property
     def size_pix(self) -> int | None: ...
     @property

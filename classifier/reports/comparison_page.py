@@ -211,7 +211,7 @@ def _mistakes(report, folder):
     for compared in report.compared_models:
         name, selected = compared.name, None
         if report.split is not None:
-            selected = SelectedSplit(report.split, compared.model.selection)
+            selected = SelectedSplit(report.split, compared.model.prediction_selection)
         predictions, style = report.comparison.predictions[name], {"colour": styles[name][0]}
         parts.append(mistake_cards(predictions, selected, folder, model=name, **style))
     return Section("Most confident mistakes", parts)

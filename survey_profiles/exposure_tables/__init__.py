@@ -124,14 +124,15 @@ def _visit_pointings(table, profile, seed, selection):
 
 
 def _cut_short(sequences, limit):
-    """A sentence, where season windows have more visits than sequences may have."""
+    """A sentence, where windows have more visits than sequences may have."""
     most = [sequence.n_visits for sequence in sequences if sequence.n_visits > limit]
     if not most:
         return []
+    longer = f"for longer ones: --profile-set cadence.max_epochs={min(max(most), MOST_EPOCHS)}."
     return [
         f"{len(most):,} of {len(sequences):,} sequences are the first cadence.max_epochs = {limit} "
-        f"of up to {max(most):,} visits in their season window; for longer ones: "
-        f"--profile-set cadence.max_epochs={min(max(most), MOST_EPOCHS)}."
+        f"of up to {max(most):,} visits in their window of cadence.season.window_day; "
+        + (longer if limit < MOST_EPOCHS else "longer ones cannot be simulated.")
     ]
 
 

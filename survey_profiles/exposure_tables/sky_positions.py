@@ -1,7 +1,8 @@
 """Sequences of visits at positions of the sky, for tables whose visits have positions.
 
-A sequence is what falls on a position within one season window. Positions are given, or drawn
-around visits, in proportion to how often the sky there is observed.
+A sequence is what falls on a position within one window of ``cadence.season.window_day``. One
+longer than a season lies within the time of the table as far as that is long enough. Positions are
+given, or drawn around visits, in proportion to how often the sky there is observed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _POSITION_STREAM = 1001
 class Sequence(NamedTuple):
     """Rows of the visits of one sequence, in order of time, and where it is.
 
-    ``n_visits`` counts those in the season window; rows are at most the first
+    ``n_visits`` counts those in the window; rows are at most the first
     ``cadence.max_epochs`` of them.
     """
 
@@ -163,9 +164,11 @@ class _Sky:
         return np.sort(np.asarray(self._tree.query_ball_point(place, reach), dtype=np.int64))
 
     def _one_window(self, visits, anchor, share, cadence):
-        """Those of ``visits`` in one season window around the anchor visit, times increasing."""
+        """Those of ``visits`` in one window around the anchor visit, times increasing."""
         length = cadence.season.window_day if cadence.season else DEFAULT_WINDOW_DAY
         start = self._mjd[anchor] - share * length
+        if cadence.season and length > cadence.season.season_day:
+            start = max(min(start, self._mjd[-1] - length), self._mjd[0])
         mjd = self._mjd[visits]
         rows = visits[(mjd >= start) & (mjd < start + length)]
         return rows[np.diff(self._mjd[rows], prepend=-np.inf) > 0]

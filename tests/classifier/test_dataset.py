@@ -242,3 +242,21 @@ def test_infinite_counts_are_unmeasured_pixels(broken):
     )
     array[:] = values
     assert np.isnan(DatasetSplit(broken, "test").stamps(0, 1).images_adu[0, 0, 3, 3])
+
+
+@pytest.mark.parametrize(
+    ("longest", "size"), [(1, 1024), (60, 1024), (64, 1024), (65, 960), (200, 320), (900, 64)]
+)
+def test_blocks_of_long_sequences_hold_fewer_objects(longest, size):
+    class Long(DatasetSplit):
+        def __init__(self):
+            pass
+
+        def __len__(self):
+            return 3000
+
+    Long.longest = longest
+    blocks = list(Long().blocks())
+    assert blocks[0] == (0, size) and size * longest <= 65_536
+    assert [i for first, end in blocks for i in range(first, end)] == list(range(3000))
+    assert next(Long().blocks(50)) == (0, 50)

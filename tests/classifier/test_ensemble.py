@@ -99,10 +99,13 @@ def predictions(ensemble, split):
 def test_an_ensemble_is_opened_like_any_model_and_joins_both(ensemble, split, predictions):
     network = ensemble.network.predict(split)
     features = handcrafted_features(ensemble.selected(split), beta=ensemble.assumed_psf.beta)
-    trees = ensemble.training.scores(features, network.n_images, ensemble.classes)
+    measured = np.minimum(network.n_images, IMAGES)
+    trees = ensemble.training.scores(features, measured, ensemble.classes)
+    last = np.minimum(np.arange(split.longest), IMAGES - 1)  # further images leave the trees
     np.testing.assert_allclose(
-        predictions.probabilities, joined(network.probabilities, trees, 1.0), rtol=1e-5
+        predictions.probabilities, joined(network.probabilities, trees[:, last], 1.0), rtol=1e-5
     )
+    np.testing.assert_array_equal(predictions.n_images, network.n_images)
     assert (predictions.probabilities.argmax(-1) != network.probabilities.argmax(-1)).any()
     assert ensemble.name == "adapted" and ensemble.classes == split.classes
     assert ensemble.card["kind"] == "ensemble" and ensemble.bands == ("g",)
@@ -128,7 +131,7 @@ def test_a_stream_predicts_as_the_ensemble_does_for_the_split(
     ensemble, split, predictions, tmp_path
 ):
     stamps, stream = split.stamps(0, len(split)), Stream(ensemble)
-    for epoch in range(IMAGES):
+    for epoch in range(IMAGES + 4):
         conditions = list(alerts(split, stamps, epoch))
         found = stream.update_many(split.object_ids, stamps.images_adu[:, epoch], conditions)
         np.testing.assert_allclose(found, predictions.probabilities[:, epoch], atol=1e-6, rtol=0)

@@ -136,6 +136,7 @@ class Recording:
     """A model that numbers its predictions: after k images the first class has k / 100."""
 
     selection = ImageSelection(images=12, bands=tuple("ugrizy"))
+    prediction_selection = selection
 
     def predict(self, split, *, threads=1):
         n = split.n_epochs
@@ -207,10 +208,11 @@ def test_sequences_longer_than_a_model_reads_are_counted(population):
     class Short(Recording):
         bands, name = ("r", "i"), "short"
         selection = ImageSelection(images=2, bands=("r", "i"))
+        prediction_selection = selection
 
     pointings, names = population.pointings, list(population.simulator.band_names)
     chosen = np.isin(pointings.band, [names.index("r"), names.index("i")])
     counts = (chosen & np.isfinite(pointings.mjd)).sum(axis=1)
     (note,) = _length_notes(Short(), population.simulator)
     assert note.startswith(f"{(counts > 2).sum():,} of {len(counts):,} sequences")
-    assert f"up to {counts.max()}" in note
+    assert f"up to {counts.max()}" in note and "is given the first 2" in note

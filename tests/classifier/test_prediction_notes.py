@@ -8,6 +8,7 @@ import pytest
 from classifier.dataset import DatasetSplit
 from classifier.evaluation.predictions import sound_only
 from classifier.features.feature_table import dataset_identity
+from classifier.image_selection import ImageSelection
 from classifier.prediction_notes import beyond_the_longest, trained_on_these
 
 
@@ -46,9 +47,12 @@ def test_sequences_longer_than_those_of_the_training_are_counted(small_dataset):
     split = DatasetSplit(small_dataset, "test")
     counts = split.n_images(("g",))
     limit = int(np.median(counts)) - 1
-    model = SimpleNamespace(name="short", bands=("g",), selection=SimpleNamespace(images=limit))
-    (note,) = beyond_the_longest(model, split)
-    assert note.startswith(f"{(counts > limit).sum()} of {len(split)} objects have more than")
-    assert f"up to {counts.max()}" in note
-    model.selection.images = int(counts.max())
+    trained, all_images = ImageSelection(images=limit), ImageSelection(images=limit).without_limit()
+    model = SimpleNamespace(name="short", bands=("g",), selection=trained)
+    for used, words in ((trained, f"is given the first {limit}"), (all_images, "reads them all")):
+        model.prediction_selection = used
+        (note,) = beyond_the_longest(model, split)
+        assert note.startswith(f"{(counts > limit).sum()} of {len(split)} objects have more than")
+        assert f"up to {counts.max()}" in note and words in note
+    model.selection = ImageSelection(images=int(counts.max()))
     assert beyond_the_longest(model, split) == []

@@ -98,11 +98,34 @@ def one_by_one(stream, stamps, alerts):
 
 
 def test_a_stream_predicts_as_the_network_does_for_the_split(network, split, stamps):
-    rows = list(range(len(split)))
-    found = followed(Stream(network), stamps, rows, range(IMAGES))
+    """Also beyond the images of the training, which are read in windows of as many."""
+    rows, shortest = list(range(len(split))), int(split.n_epochs.min())
+    assert shortest > 2 * IMAGES
+    found = followed(Stream(network), stamps, rows, range(shortest))
     expected = network.predict(split, threads=1).probabilities
-    assert np.abs(np.diff(expected, axis=1)).max() > 1e-3  # else any order would do
-    np.testing.assert_allclose(found, expected, atol=TOLERANCE, rtol=0)
+    assert expected.shape[1] == split.longest
+    assert np.abs(np.diff(expected[:, :shortest], axis=1)).max(axis=(0, 2)).min() > 1e-4
+    np.testing.assert_allclose(found, expected[:, :shortest], atol=TOLERANCE, rtol=0)
+
+
+def test_further_images_change_no_bit_of_the_predictions_before_them(network, split):
+    first = network.selected(split).stamps(0, len(split))
+    expected = network.probabilities(inputs_of(first))
+    assert expected.shape[1] == IMAGES
+    found = network.predict(split, threads=1).probabilities
+    np.testing.assert_array_equal(found[:, :IMAGES], expected)
+
+
+def test_sequences_of_different_lengths_are_read_to_their_ends(compact, stamps):
+    n_images = np.array([0, 1, IMAGES, IMAGES + 1, 2 * IMAGES, 2 * IMAGES + 1])
+    places = np.tile(np.arange(15), (6, 1))
+    cut = stamps.of(np.arange(6)).rearranged(places, n_images)
+    found = compact.probabilities(inputs_of(cut))
+    known = np.isfinite(found).all(axis=2)
+    np.testing.assert_array_equal(known, np.arange(15) < n_images[:, None])
+    alone = stamps.of(np.arange(6)).rearranged(places, np.full(6, 15))
+    whole = compact.probabilities(inputs_of(alone))
+    np.testing.assert_array_equal(found[known], whole[known])
 
 
 def test_an_image_of_no_use_changes_nothing(network, stamps):

@@ -38,9 +38,12 @@ def opsim(folder, visits, name="baseline.db", columns=OPSIM_TYPES):
 
 
 def schedule(rng, nights=120, loss_mag=0.0):
-    """Visits of three overlapping fields, all six bands, depths by the published formula."""
+    """Visits of three overlapping fields, all six bands, depths by the published formula.
+
+    ``nights`` is a number of nights from the first on, or a sequence of whole nights.
+    """
     profile, visits = load_profile("lsst"), []
-    for night in range(nights):
+    for night in range(nights) if isinstance(nights, int) else nights:
         for k, band in enumerate("ugrizy"):
             airmass, eff, sky = rng.uniform(1, 1.4), rng.uniform(0.7, 1.2), rng.uniform(19, 22)
             numbers = profile.bands[band]
@@ -65,6 +68,12 @@ def schedule_columns(seed=0, **options):
     """The visits of `schedule` as columns by name."""
     visits = schedule(np.random.default_rng(seed), **options)
     return {n: np.array(v) for n, v in zip(OPSIM_TYPES, zip(*visits, strict=True), strict=True)}
+
+
+def ten_years(folder):
+    """A schedule of ten seasons of 13 nights, 16 d apart: 780 visits; its path."""
+    nights = [365 * year + night for year in range(10) for night in range(0, 200, 16)]
+    return opsim(folder, schedule(np.random.default_rng(3), nights))
 
 
 def visit_table(folder, columns, name="visits.parquet"):

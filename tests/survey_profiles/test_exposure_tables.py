@@ -10,9 +10,10 @@ from astropy.table import Table
 from astropy.time import Time
 from pyarrow import parquet
 
-from survey_profiles import ExposureTableError, load_profile, read_exposures
+from skyreel.errors import ProfileError
+from survey_profiles import ExposureTableError, draw_pointings, load_profile, read_exposures
 from survey_profiles.depth import effective_fwhm_arcsec
-from tests.helpers.opsim import OPSIM_TYPES, opsim, schedule
+from tests.helpers.opsim import OPSIM_TYPES, opsim, schedule, ten_years
 
 HITS = load_profile("hits", {"cadence.min_epochs": 1})
 COLUMNS = ("exposure_time_s", "airmass", "seeing_fwhm_arcsec", "sky_adu", "limiting_mag")
@@ -294,6 +295,37 @@ def test_an_opsim_schedule_becomes_sequences_within_a_season(tmp_path):
     assert (np.diff(got.mjd, axis=1)[there[:, 1:]] > 0).all()
     assert np.nanmax(got.mjd - got.mjd[:, :1]) < profile.cadence.season.window_day
     assert set(got.band[there].tolist()) == set(range(6))
+
+
+TEN_YEARS = {"cadence.season.window_day": "3653", "cadence.max_epochs": "1000"}
+
+
+def test_a_window_of_ten_years_holds_all_seasons_of_a_position(tmp_path):
+    path, profile = ten_years(tmp_path), load_profile("lsst", TEN_YEARS)
+    got = read_exposures(path, profile, 3)
+    there = np.isfinite(got.mjd)
+    assert got.n_epochs.max() == 10 * 13 * 6  # where all three fields cover the position
+    assert got.n_epochs.min() > 200
+    assert (np.diff(got.mjd, axis=1)[there[:, 1:]] > 0).all()
+    first = np.nanmin(got.mjd, axis=1)
+    assert (np.nanmax(got.mjd, axis=1) - first > 9 * 365 + 140).all()
+    gaps = (np.diff(got.mjd, axis=1) > 150).sum(axis=1)
+    np.testing.assert_array_equal(gaps, 9)
+
+
+def test_a_window_of_two_years_lies_within_the_table(tmp_path):
+    profile = load_profile("lsst", TEN_YEARS | {"cadence.season.window_day": "730"})
+    got = read_exposures(ten_years(tmp_path), profile, 3)
+    first, last = np.nanmin(got.mjd, axis=1), np.nanmax(got.mjd, axis=1)
+    # two whole seasons, or parts of three, wherever the window begins
+    assert (last - first).max() < 730 and (last - first).min() > 365
+    years = np.floor((first - first.min()) / 365)
+    assert set(years.tolist()) == set(range(9))
+
+
+def test_exposures_of_several_seasons_are_not_drawn():
+    with pytest.raises(ProfileError, match="sequences of several seasons need a table of visits"):
+        draw_pointings(load_profile("lsst", TEN_YEARS), 0, 8)
 
 
 def test_visits_of_a_schedule_that_are_not_used_are_counted(tmp_path):

@@ -136,6 +136,11 @@ class Forest(ShowsCard):
         return self.folder.name
 
     @property
+    def prediction_selection(self) -> ImageSelection:
+        """The images of a sequence that it predicts from."""
+        return self.selection
+
+    @property
     def selection(self) -> ImageSelection:
         """Which images of a sequence it is given."""
         return self.config

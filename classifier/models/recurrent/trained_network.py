@@ -36,6 +36,7 @@ FORMAT_VERSION = 1
 WEIGHTS = "weights.npz"
 _CARD_KEYS = ("network", "choices", "size_pix", "selection", "assumed_psf", "trained_on")
 _BATCH = 256
+_LEAST_BATCH = 64
 
 
 def save_weights(model: keras.Model, path: Path) -> None:
@@ -135,8 +136,15 @@ class Network(ShowsCard):
         """The bands whose images it uses."""
         return self.selection.bands
 
-    def selected(self, split: DatasetSplit) -> SelectedSplit:
-        """The images of a split that this network is given.
+    @property
+    def prediction_selection(self) -> ImageSelection:
+        """The images that it predicts from: as ``selection``, however many there are."""
+        return self.selection.without_limit()
+
+    def selected(
+        self, split: DatasetSplit, selection: ImageSelection | None = None
+    ) -> SelectedSplit:
+        """The images of a split by ``selection``, by default by that of the training.
 
         Raises
         ------
@@ -149,7 +157,8 @@ class Network(ShowsCard):
                 f"{split.path} has stamps of {split.size_pix} pixels; {self.folder} takes "
                 f"{self.size_pix}."
             )
-        return SelectedSplit(split.assuming(self.assumed_psf.fwhm_pix), self.selection)
+        selection = selection or self.selection
+        return SelectedSplit(split.assuming(self.assumed_psf.fwhm_pix), selection)
 
     def predict(
         self,
@@ -160,7 +169,9 @@ class Network(ShowsCard):
     ) -> Predictions:
         """Class probabilities of every object of a split after 1, 2, ... images.
 
-        Keras uses its own threads, whatever ``threads`` says.
+        Sequences that are longer than those of the training are read in windows of that length,
+        with the states of one window at the start of the next; all predictions follow from all
+        images so far. Keras uses its own threads, whatever ``threads`` says.
 
         Raises
         ------
@@ -177,7 +188,8 @@ class Network(ShowsCard):
         on_progress: Callable[[int], None] = lambda _: None,
     ) -> Iterator[Predictions]:
         """The same, of one block of objects after another."""
-        selected, labels = self.selected(split), split.labels_among(self.classes)
+        selected = self.selected(split, self.prediction_selection)
+        labels = split.labels_among(self.classes)
         psf, names = psf_of(split), split.object_ids
         for first, end in split.blocks():
             stamps = selected.stamps(first, end)
@@ -192,13 +204,17 @@ class Network(ShowsCard):
 
     def probabilities(self, inputs: Inputs) -> np.ndarray:
         """Class probabilities (object, image, class), NaN where an object has no image."""
-        logits = self._applied(self.variants.whole, inputs)
+        if inputs.images.shape[1] > self.selection.images:
+            logits = self._in_windows(inputs)
+        else:
+            logits = self._applied(self.variants.whole, inputs)
         return np.where(inputs.present[..., None] > 0, softmax(logits), np.nan).astype(np.float32)
 
     def embedding(self, split: DatasetSplit, rows: np.ndarray, *, threads: int = 1) -> Embedding:
         """Hidden states of some objects after their last image, (object, unit).
 
-        Keras uses its own threads, whatever ``threads`` says.
+        Images beyond the number of ``selection`` are not used. Keras uses its own threads,
+        whatever ``threads`` says.
         """
         selected, rows = self.selected(split), np.asarray(rows)
         n_units = self.variants.hidden_states.output_shape[-1]
@@ -226,6 +242,24 @@ class Network(ShowsCard):
             part = inputs.of(rows if rows is not None else slice(first, first + _BATCH))
             found.append(model.predict_on_batch(part.arrays())[: min(_BATCH, n - first)])
         return np.concatenate(found)
+
+    @own_settings()
+    def _in_windows(self, inputs):
+        """Logits (object, image, class) of sequences longer than those of the training."""
+        n, longest, size = len(inputs), inputs.images.shape[1], self.selection.images
+        found = np.zeros((n, longest, len(self.classes)), dtype=np.float32)
+        batch = min(_BATCH, -(-n // _LEAST_BATCH) * _LEAST_BATCH)  # few sizes, compiled once each
+        for first in range(0, n, batch):
+            part = inputs.of(np.arange(first, first + batch) % n)
+            states = {k: np.zeros((batch, *s.shape), s.dtype) for k, s in self.states.items()}
+            for begin in range(0, int(part.n_images.max()), size):
+                images = {k: v[:, begin : begin + size] for k, v in part.arrays().items()}
+                named = {f"state_{name}": states[name] for name in self.states}
+                logits, states = self.variants.window.predict_on_batch({**images, **named})
+                found[first : first + batch, begin : begin + size] = logits[: n - first]
+        if batch < _BATCH:  # the last bits of a prediction depend on the size of its batch
+            found[:, :size] = self._applied(self.variants.whole, inputs.of(slice(None), size))
+        return found
 
     @cached_property
     def states(self) -> dict[str, StateArray]:

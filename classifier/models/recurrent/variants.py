@@ -50,6 +50,9 @@ class ModelVariants:
     step : keras.Model
         One image (the image axis has length 1) and the states to logits (object, class) and the
         new states by name.
+    window : keras.Model
+        Some consecutive images and the states before them to logits (object, image, class) and
+        the states after the last image by name.
     states : dict of str to tuple
         Shape of every state without the object axis.
     """
@@ -59,6 +62,7 @@ class ModelVariants:
     encoder: keras.Model
     reader: keras.Model
     step: keras.Model
+    window: keras.Model
     states: dict[str, tuple[int, ...]]
 
 
@@ -111,28 +115,31 @@ def build_variants(
         for key, part in parts.items()
     }
     read_logits, _, _ = read([*part_inputs.values()], None)
+    images = {n: sequence_inputs(size_pix, n, multiband=multiband) for n in (1, None)}
     return ModelVariants(
         whole=keras.Model(inputs, logits, name=name),
         hidden_states=keras.Model(inputs, hidden_states, name=f"{name}_hidden_states"),
         encoder=keras.Model(inputs, parts, name=f"{name}_encoder"),
         reader=keras.Model(part_inputs, read_logits, name=f"{name}_reader"),
-        step=_step_model(
-            name, encode, read, states, sequence_inputs(size_pix, 1, multiband=multiband)
-        ),
+        step=_model_with_states(f"{name}_step", encode, read, states, images[1], one_image=True),
+        window=_model_with_states(f"{name}_window", encode, read, states, images[None]),
         states=dict(states),
     )
 
 
-def _step_model(name, encode, read, states, image):
+def _model_with_states(name, encode, read, states, images, one_image=False):
+    """A model that also takes the states before its images and gives those after the last one."""
     before = {
         key: keras.Input(shape, name=f"state_{key}", dtype="float32")
         for key, shape in states.items()
     }
-    encoded, encoder_states = encode(image, before)
+    encoded, encoder_states = encode(images, before)
     logits, _, reader_states = read(encoded, before)
-    last = keras.layers.Reshape((logits.shape[-1],), dtype="float32", name=f"{name}_last_logits")
+    if one_image:
+        last = keras.layers.Reshape((logits.shape[-1],), dtype="float32", name=f"{name}_last")
+        logits = last(logits)
     return keras.Model(
-        {**image, **{f"state_{key}": tensor for key, tensor in before.items()}},
-        (last(logits), {**encoder_states, **reader_states}),
-        name=f"{name}_step",
+        {**images, **{f"state_{key}": tensor for key, tensor in before.items()}},
+        (logits, {**encoder_states, **reader_states}),
+        name=name,
     )
