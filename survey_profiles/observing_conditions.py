@@ -58,7 +58,9 @@ def draw_pointings(profile: Profile, seed: int, count: int = 2048) -> Pointings:
         found += int(enough.sum())
         if found >= count:
             columns, length = _joined(kept, count)
-            return as_pointings(columns, length, np.full(count, -1))
+            season = profile.cadence.season
+            first_mjd = season.first_mjd if season else None
+            return as_pointings(columns, length, np.full(count, -1), first_mjd=first_mjd)
         if attempt + 1 >= _ROUNDS_BEFORE_GIVING_UP and found * MAX_ROUNDS < attempt * count // 4:
             break  # far too few for all rounds
     drawn = (attempt + 1) * count

@@ -58,6 +58,9 @@ class Pointings:
     programme : text array, shape (pointing,)
         "ddf" where most visits are of deep drilling, "wfd" where most are not, "" where a table
         does not say it.
+    first_mjd : float
+        Time from which seasons and years are counted: of the first visit of a table, whatever is
+        selected, or the start of a drawn survey.
     unused_rows : mapping of str to int
         Rows of the table that are left out, by reason; empty for drawn pointings.
     notes : tuple of str
@@ -80,6 +83,7 @@ class Pointings:
     ra_deg: np.ndarray
     dec_deg: np.ndarray
     programme: np.ndarray
+    first_mjd: float
     unused_rows: Mapping[str, int] = field(default_factory=dict, compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
 
@@ -125,8 +129,14 @@ def as_pointings(
     ra_deg: ArrayLike = np.nan,
     dec_deg: ArrayLike = np.nan,
     programme: ArrayLike = "",
+    first_mjd: float | None = None,
 ) -> Pointings:
-    """A ``Pointings`` of packed columns (pointing, epoch), in its data types."""
+    """A ``Pointings`` of packed columns (pointing, epoch), in its data types.
+
+    Seasons are counted from ``first_mjd``, by default the first exposure.
+    """
+    if first_mjd is None:
+        first_mjd = float(np.nanmin(columns["mjd"]))
     n_epochs = np.asarray(n_epochs, dtype=np.int16)
 
     def of_each(value, dtype):
@@ -140,6 +150,7 @@ def as_pointings(
         ra_deg=of_each(ra_deg, np.float64),
         dec_deg=of_each(dec_deg, np.float64),
         programme=of_each(programme, "<U3"),
+        first_mjd=first_mjd,
         **{name: columns[name].astype(np.float32) for name in _FLOAT_COLUMNS},
     )
 

@@ -203,7 +203,7 @@ def _model(run, number, m, label, weights, draw):
         images=_stable(made.arrays["images_to_stable"], label, weights, n),
         bins=selection_function(objects, correct, classes),
         numbers=numbers,
-        groups=list(_groups(objects, made, n, draw)),
+        groups=list(_groups(objects, made, n, draw, run.schedules[number].pointings.first_mjd)),
         bands=list(_band_losses(made, label, n, draw)),
     )
 
@@ -215,8 +215,8 @@ def _stable(time, label, weights, n):
 # --- groups of objects, and bands left out -------------------------------------------------------
 
 
-def _groups(objects: Columns, made: Predicted, n_classes: int, draw) -> Iterator[Group]:
-    for kind, names, number in _kinds(objects):
+def _groups(objects: Columns, made: Predicted, n_classes: int, draw, start) -> Iterator[Group]:
+    for kind, names, number in _kinds(objects, start):
         for k, name in enumerate(names):
             members = number == k
             rows = np.flatnonzero(members[made.rows])
@@ -234,12 +234,15 @@ def _groups(objects: Columns, made: Predicted, n_classes: int, draw) -> Iterator
             yield Group(kind, name, int(members.sum()), rows.size, *share, *means)
 
 
-def _kinds(objects: Columns) -> Iterator[tuple[str, list[str], np.ndarray]]:
-    """(kind, names of its groups, number of each object's group) with two groups or more."""
+def _kinds(objects: Columns, start: float) -> Iterator[tuple[str, list[str], np.ndarray]]:
+    """(kind, names of its groups, number of each object's group) with two groups or more.
+
+    Seasons and years are counted from ``start`` [MJD].
+    """
     names, number = np.unique(objects["programme"], return_inverse=True)
     if names.size > 1:
         yield "programme", [str(name) or "unknown" for name in names], number
-    kind, seasons = _seasons(objects)
+    kind, seasons = _seasons(objects, start)
     found, number = np.unique(seasons, return_inverse=True)
     if found.size > 1:
         yield kind, [f"{int(season)}" for season in found], number
@@ -253,12 +256,12 @@ def _kinds(objects: Columns) -> Iterator[tuple[str, list[str], np.ndarray]]:
         yield "images in 30 d", words, np.digitize(pace, edges)
 
 
-def _seasons(objects: Columns) -> tuple[str, np.ndarray]:
-    """Season of every sequence where positions are known, else its year, from 1 on."""
-    first, start = objects["first_mjd"], np.nanmin(objects["first_mjd"])
+def _seasons(objects: Columns, start: float) -> tuple[str, np.ndarray]:
+    """Season of the first image where positions are known, else its year, from 1 on."""
+    first = objects["first_mjd"]
     if np.isfinite(objects["ra_deg"]).all():
         return "season", season_numbers(first, objects["ra_deg"], start)
-    return "year", (first - start) // _DAYS_PER_YEAR + 1
+    return "year", np.maximum((first - start) // _DAYS_PER_YEAR + 1, 1)
 
 
 def _band_losses(made: Predicted, label, n_classes, draw) -> Iterator[BandLoss]:

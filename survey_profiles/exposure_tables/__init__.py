@@ -118,6 +118,7 @@ def _visit_pointings(table, profile, seed, selection):
         ra_deg=np.array([sequence.ra_deg for sequence in sequences]),
         dec_deg=np.array([sequence.dec_deg for sequence in sequences]),
         programme=_programmes(visits, windows),
+        first_mjd=visits.first_mjd,
         unused_rows=visits.rows.left_out,
         notes=(*visits.notes, *notes, *_cut_short(sequences, profile.cadence.max_epochs)),
     )

@@ -235,10 +235,15 @@ def test_objects_are_grouped_by_programme_season_and_cadence(rng):
         "last_mjd": np.full(n, 61800.0),
         "n_epochs": rng.integers(10, 60, n),
     }
-    found = {kind: (names, number) for kind, names, number in _kinds(objects)}
+    found = {kind: (names, number) for kind, names, number in _kinds(objects, 61290.0)}
     assert found["programme"][0] == ["ddf", "wfd"] and found["season"][0] == ["1", "2"]
     np.testing.assert_array_equal(found["season"][1], np.arange(n) % 2)
     counts = np.bincount(found["images in 30 d"][1])
     assert counts.size == 3 and np.abs(counts - n / 3).max() < n / 20
+    later = {kind: names for kind, names, _ in _kinds(objects, 61290.0 - 365.25)}
+    assert later["season"] == ["2", "3"]  # of the table, which began a year earlier
     objects["ra_deg"] = np.full(n, np.nan)
-    assert "year" in {kind for kind, _, _ in _kinds(objects)}
+    objects["first_mjd"] = np.where(np.arange(n) % 2 == 0, 61299.8, 61665.3)
+    found = {kind: (names, number) for kind, names, number in _kinds(objects, 61300.0)}
+    assert found["year"][0] == ["1", "2"]  # a first image hours before the start is of year 1
+    np.testing.assert_array_equal(found["year"][1], np.arange(n) % 2)

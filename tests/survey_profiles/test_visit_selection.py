@@ -8,9 +8,15 @@ from astropy.coordinates import get_sun
 from astropy.time import Time
 
 from skyreel.errors import ExposureTableError, UserError
-from survey_profiles import VisitSelection, load_profile, read_exposures, read_visits
+from survey_profiles import (
+    VisitSelection,
+    draw_pointings,
+    load_profile,
+    read_exposures,
+    read_visits,
+)
 from survey_profiles.visit_selection import season_numbers
-from tests.helpers.opsim import schedule_columns, visit_table
+from tests.helpers.opsim import schedule_columns, ten_years, visit_table
 
 LSST = load_profile("lsst")
 
@@ -94,6 +100,27 @@ def test_seasons_end_when_the_sun_passes(tmp_path):
 def test_selections_that_mean_nothing_are_refused(selection, message):
     with pytest.raises(UserError, match=message):
         VisitSelection(**selection)
+
+
+@pytest.mark.parametrize("season", [1, 4])
+def test_sequences_of_a_season_count_it_as_the_table_does(tmp_path, season):
+    profile = load_profile("lsst", {"cadence.min_epochs": "5"})
+    whole = read_exposures(ten_years(tmp_path), profile, 1)
+    chosen = VisitSelection(season=season)
+    got = read_exposures(tmp_path / "baseline.db", profile, 1, chosen)
+    assert got.first_mjd == whole.first_mjd == np.nanmin(whole.mjd)
+    for each in (np.nanmin(got.mjd, axis=1), np.nanmax(got.mjd, axis=1)):
+        assert set(season_numbers(each, got.ra_deg, got.first_mjd).tolist()) == {season}
+    every = season_numbers(np.nanmin(whole.mjd, axis=1), whole.ra_deg, whole.first_mjd)
+    assert set(every.tolist()) >= set(range(1, 11))
+
+
+def test_years_of_drawn_exposures_count_from_the_start_of_the_survey():
+    profile = load_profile("lsst")
+    drawn = draw_pointings(profile, 0, 64)
+    assert drawn.first_mjd == profile.cadence.season.first_mjd
+    hits = draw_pointings(load_profile("hits"), 0, 8)
+    assert hits.first_mjd == np.nanmin(hits.mjd)
 
 
 def test_sequences_cut_short_are_said(tmp_path):
