@@ -242,7 +242,7 @@ def _numbers(results: Results) -> Section:
         "position. A sequence is at most the first cadence.max_epochs images of a season, so these "
         "are lower limits where a season has more; positions in a table of visits are drawn "
         "in proportion to its visits. Errors are those of the simulated sample; that of the "
-        f"published local rate stands beside it. {NOT_COUNTED}"
+        f"published rate stands beside it. {NOT_COUNTED}"
     )
     if not rows:
         missing = "The area of the survey is not known (--area-deg2), or no supernova was drawn. "

@@ -1,5 +1,6 @@
 """Numbers of a forecast against slow definitions and other libraries."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -212,6 +213,19 @@ def test_expected_numbers_scale_with_efficiency_area_and_time(rng):
         expected = all_sky.exploding / 100 / 2 * 0.25
         assert each.detected == pytest.approx(expected, abs=5 * each.detected_error)
         assert 0 < each.detected_error < 0.1 * expected
+
+
+def test_the_error_of_a_rate_holds_that_of_its_slope(rng):
+    objects, nothing = drawn(rng, 20_000), np.zeros(20_000, dtype=bool)
+    objects["detected"] = ~nothing
+    rate = RATES["SN Ia"]
+    steeper = replace(rate, per_mpc3_year=lambda z: rate.per_mpc3_year(z) * (1 + z) ** 0.21)
+    (ia, ii) = expected_numbers(objects, nothing, 0, 41252.96)
+    edges = np.linspace(0, 0.3, 31)
+    whole, more = (explosions_by_redshift(each, edges).sum() for each in (rate, steeper))
+    expected = np.hypot(rate.relative_error, more / whole - 1)
+    assert rate.relative_error < ia.rate_error == pytest.approx(expected, rel=0.03)
+    assert ii.rate_error == RATES["SN II"].relative_error
 
 
 def test_errors_of_paired_shares_are_those_of_their_difference(rng):
