@@ -78,6 +78,10 @@ class Recurrent:
     def name(self):
         return self.folder.name
 
+    @property
+    def prediction_selection(self):
+        return self.selection
+
     @cached_property
     def card(self):
         return {"kind": "network", "survey": self.survey, "classes": self.classes, "note": "<b>"}
@@ -178,7 +182,7 @@ def test_a_real_network_has_answers_and_a_map(small_dataset, tmp_path):
     (folder / "model.json").write_text(json.dumps(card))
     (found,) = compared_models([folder], [], split, any_survey=False)
     answers = predictions_of(found, split, tmp_path / "p.parquet", threads=1)
-    assert answers.probabilities.shape == (70, 3, 7)
+    assert answers.probabilities.shape == (70, split.longest, 7)
     made = map_of(found.model, split, np.arange(20), threads=1)
     assert made.shows == "hidden state of 6 units after the last image"
     assert made.position.shape == (20, 2)
