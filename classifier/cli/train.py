@@ -185,18 +185,8 @@ def train(
     check_source(model, data, survey, simulated)
     check_folder(out)
     given = {**common, **(of_forests if model == "forest" else of_networks)}
-    train_model(
-        model,
-        out,
-        data,
-        survey,
-        simulated,
-        plugin,
-        given,
-        n_cores(threads),
-        quiet,
-        command_line("train"),
-    )
+    cores, called = n_cores(threads), command_line("train")
+    train_model(model, out, data, survey, simulated, plugin, given, cores, quiet, called)
 
 
 def train_model(

@@ -91,9 +91,7 @@ class NetworkTraining:
         self._variants = None if self.is_complete() else self.build()
         if options.begin_with and self._variants:
             load_weights(self._variants.whole, model_folder(options.begin_with) / WEIGHTS)
-        claim_folder(
-            self.folder, self._settings(), complete=self.is_complete(), upgrade=_of_today
-        )
+        claim_folder(self.folder, self._settings(), complete=self.is_complete(), upgrade=_of_today)
 
     def _known_assumed_psf(self):
         """Of a training that this one continues; None if there is none."""
