@@ -1,13 +1,14 @@
 """Values of a column of Arrow or astropy: as float64 in our units, or as names.
 
-A number that is masked, empty or no number is NaN. A name keeps every digit and leading zero of
-the file; spaces around it do not count.
+A number that is masked, empty or no number is NaN; times may be dates in ISO 8601. A name keeps
+every digit and leading zero of the file; spaces around it do not count.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,7 +40,8 @@ def as_numbers(name: str, column: Any, quantity: str) -> NDArray[np.float64]:
     gone = np.ma.getmaskarray(column)
     if kind in "OSU":
         texts = np.asarray(column).tolist()
-        values = parsed_numbers([None if m else v for v, m in zip(texts, gone, strict=True)])
+        cells = [None if m else v for v, m in zip(texts, gone, strict=True)]
+        values = _parsed(cells, quantity)
     elif kind in "fiu":
         values = np.where(gone, np.nan, np.asarray(column, dtype=np.float64))
     else:
@@ -85,7 +87,7 @@ def _arrow_numbers(name, column, quantity):
         column = column.cast(column.type.value_type)
     kind, types = column.type, pa.types
     if is_text(kind):
-        return parsed_numbers(_python_values(name, column))
+        return _parsed(_python_values(name, column), quantity)
     if quantity == "mjd" and (types.is_timestamp(kind) or types.is_date(kind)):
         column = column.cast(pa.timestamp("us", tz=getattr(kind, "tz", None)), safe=False)
         micros = column.cast(pa.int64()).cast(pa.float64(), safe=False).to_numpy()
@@ -97,17 +99,30 @@ def _arrow_numbers(name, column, quantity):
     return column.cast(pa.float64(), safe=False).to_numpy()
 
 
-def parsed_numbers(texts: Iterable[Any]) -> NDArray[np.float64]:
-    """Numbers of texts, or of numbers among texts; NaN for what is none."""
-    return np.array([_number(text) for text in texts], dtype=np.float64)
-
-
 def _number(text):
     try:
         if isinstance(text, int | float):
             return float(text)
         text = _text(text)
         return float(text) if text and text.isascii() and "_" not in text else np.nan
+    except (ValueError, OverflowError):
+        return np.nan
+
+
+def _parsed(texts, quantity):
+    """Numbers of texts; of times, also the MJD of dates in ISO 8601."""
+    found = np.array([_number(text) for text in texts], dtype=np.float64)
+    if quantity == "mjd":
+        for k in np.flatnonzero(np.isnan(found)):
+            found[k] = _mjd_of_iso(_text(texts[k]))
+    return found
+
+
+def _mjd_of_iso(text):
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC)
+        return moment.timestamp() / 86400.0 + _MJD_OF_1970
     except (ValueError, OverflowError):
         return np.nan
 

@@ -56,9 +56,12 @@ class InputTable:
         missing = [name for name in columns if name not in self]
         if missing:
             spare = [name for name in self.columns if name.strip() and name not in self]
-            hints = [f"{name} ({nearest(name, spare)})" if spare else name for name in missing]
+            by_hint: dict[str, list[str]] = {}
+            for name in missing:
+                by_hint.setdefault(f" ({nearest(name, spare)})" if spare else "", []).append(name)
+            named = "; ".join(f"{', '.join(names)}{hint}" for hint, names in by_hint.items())
             plural = "s" if len(missing) > 1 else ""
-            raise self.error(f"{self.path}: no column{plural} {'; '.join(hints)}")
+            raise self.error(f"{self.path}: no column{plural} {named}")
         if not self.n_rows:
             raise self.error(f"{self.path}: the table has no rows.")
 

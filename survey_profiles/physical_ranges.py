@@ -37,8 +37,8 @@ PHYSICAL_RANGES = {
     "sky_adu": PhysicalRange(0, 1e7, "ADU"),
     "sky_e": PhysicalRange(1e-3, 1e7, "electrons"),
     "zero_point_mag": PhysicalRange(5, 40, "mag"),
-    "limiting_mag": PhysicalRange(0, 40, "mag"),
-    "sky_mag_per_arcsec2": PhysicalRange(0, 40, "mag"),
+    "limiting_mag": PhysicalRange(1, 40, "mag"),  # 0 is written for none
+    "sky_mag_per_arcsec2": PhysicalRange(1, 40, "mag"),
     "gain_e_per_adu": PhysicalRange(1e-6, 1e6, "electrons/ADU"),
     "read_noise_e": PhysicalRange(0, 1e4, "electrons"),
     "pixel_scale_arcsec": PhysicalRange(1e-3, 100, "arcsec"),

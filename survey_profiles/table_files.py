@@ -8,6 +8,7 @@ import sqlite3
 import warnings
 import zlib
 from codecs import getincrementaldecoder
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from skyreel.errors import UserError
-from survey_profiles.input_columns import is_text, parsed_numbers
+from survey_profiles.input_columns import is_text
 
 PARQUET_SUFFIXES = (".parquet", ".pq", ".parq")
 SQLITE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
@@ -87,11 +88,11 @@ def _read_csv(path, numbers, names):
 
     malformed = []
     parsing = csv.ParseOptions(
+        delimiter=_separator(_header_of_utf8(path)),
         newlines_in_values=True,
         invalid_row_handler=lambda row: malformed.append(row.number) or "skip",
     )
     reading = csv.ReadOptions(block_size=_MOST_HEADER_BYTES)
-    _require_utf8(path)
     with path.open("rb") as file:
         if file.read(6) in _OTHER_FORMATS:
             raise UserError(
@@ -126,13 +127,19 @@ def _read_csv(path, numbers, names):
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 
 
-def _require_utf8(path):
-    """Refuse text in another encoding before Arrow hands parts of it to Python."""
-    decoder, n_bytes = getincrementaldecoder("utf-8")(), 0
+def _separator(header):
+    """The comma, or where the header has none, what else is between its columns."""
+    return next((mark for mark in ",\t;|" if mark in header), ",")
+
+
+def _header_of_utf8(path):
+    """First line of a text; another encoding is refused before Arrow hands parts of it on."""
+    decoder, n_bytes, start = getincrementaldecoder("utf-8")(), 0, ""
     try:
         with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
             while block := file.read(_MOST_HEADER_BYTES):
-                decoder.decode(block)
+                text = decoder.decode(block)
+                start = start or text
                 n_bytes += len(block)
                 if n_bytes > _MOST_TEXT_BYTES:
                     raise UserError("more than 2 GB of text; write the table as Parquet.")
@@ -141,6 +148,7 @@ def _require_utf8(path):
         raise _unreadable(getattr(error, "strerror", None) or error) from None
     except UnicodeDecodeError:
         raise UserError("bytes that are not UTF-8; save the table as UTF-8 text.") from None
+    return start.lstrip("\ufeff\r\n").partition("\n")[0]
 
 
 def _read_or_explain(read):
@@ -254,23 +262,20 @@ def _json_records(text):
 
 
 def _arrow_column(cells, is_number):
-    """Cells of any type as numbers (NaN where they are none) or text."""
+    """Cells of any type as numbers, NaN for none; as text where one is neither."""
     if is_number:
-        return pa.chunked_array([_floats(cells)])
+        with suppress(TypeError, ValueError, OverflowError):
+            found = np.array(cells, dtype=np.float64)
+            if found.ndim == 1:
+                return pa.chunked_array([found])
     return pa.chunked_array([[_cell_text(cell) for cell in cells]], pa.string())
-
-
-def _floats(cells):
-    try:
-        found = np.array(cells, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        return parsed_numbers(cells)
-    return found if found.ndim == 1 else parsed_numbers(cells)
 
 
 def _cell_text(cell):
     if isinstance(cell, float):
         return str(int(cell)) if cell.is_integer() else repr(cell)
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", "replace")
     return str(cell) if isinstance(cell, str | int) else None
 
 
@@ -300,12 +305,17 @@ def _fullest_table(database, numbers, names):
     table = max(tables, key=lambda t: len(wanted & {name.lower() for name in columns[t]}))
     places = _places(columns[table], (*numbers, *names))
     stored = {name: columns[table][k] for name, k in places.items()}
-    arrays = {
-        name: pa.chunked_array(chunks, pa.float64() if name in numbers else pa.string())
-        for name, chunks in _sqlite_chunks(database, table, stored, numbers).items()
-    }
+    chunks = _sqlite_chunks(database, table, stored, numbers)
+    arrays = {name: _joined(parts) for name, parts in chunks.items()}
     n_rows = max(map(len, arrays.values()), default=0)
     return RawTable(arrays, tuple(columns[table]), n_rows)
+
+
+def _joined(chunks):
+    """Chunks as one column: of text where one of them is."""
+    types = {chunk.type for chunk in chunks} or {pa.string()}
+    joined = types.pop() if len(types) == 1 else pa.string()
+    return pa.chunked_array([chunk.cast(joined) for chunk in chunks], joined)
 
 
 def _quoted(name):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from survey_profiles.profile import Profile
 
 _TRIAL_FWHM_ARCSEC = 1.0
+_FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))  # of a Gaussian
 _GAUSSIAN_PER_HALF_MAXIMUM = 1.054  # width of a Gaussian with the moments of Kolmogorov's PSF
 _BRIGHTER_THAN_EXPECTED_MAG = 1.0  # chosen: shallower visits have clouds
 _DARKER_THAN_DARK_MAG = 0.3  # chosen: deeper visits have a better throughput
@@ -103,9 +104,20 @@ def _seeing(profile, given, bands, notes):
         return _widened(profile, _TRIAL_FWHM_ARCSEC, at_trial - given["limiting_mag"])
     if "effective_fwhm_arcsec" in given:
         return depths.geometric_fwhm_arcsec(given["effective_fwhm_arcsec"])
-    if "seeing_fwhm_arcsec" not in given and "gaussian_fwhm_arcsec" in given:
-        return given["gaussian_fwhm_arcsec"] / _GAUSSIAN_PER_HALF_MAXIMUM
-    return given.get("seeing_fwhm_arcsec")
+    if "seeing_fwhm_arcsec" in given:
+        return given["seeing_fwhm_arcsec"]
+    if "gaussian_fwhm_arcsec" in given:
+        return _half_maximum_width(profile, given["gaussian_fwhm_arcsec"])
+    if "psf_sigma_pix" in given:
+        gaussian_pix = _FWHM_PER_SIGMA * given["psf_sigma_pix"]
+        return _half_maximum_width(profile, gaussian_pix * profile.camera.pixel_scale_arcsec)
+    return None
+
+
+def _half_maximum_width(profile, seeing_arcsec):
+    """Rubin's ``seeing`` is that of a Gaussian with the second moments of the PSF."""
+    of_moments = profile.depth.model != "noise"
+    return seeing_arcsec / _GAUSSIAN_PER_HALF_MAXIMUM if of_moments else seeing_arcsec
 
 
 def _measured_zero_point(given, camera):

@@ -33,40 +33,46 @@ from survey_profiles.visit_selection import is_deep_drilling
 if TYPE_CHECKING:
     from survey_profiles.profile import Profile
 
-_START = ("observationStartMJD", "obsStartMJD", "obs_start_mjd", "expMJD", "mjd")
+_START = (
+    *("observationStartMJD", "obsStartMJD", "obs_start_mjd", "expMJD", "mjd"),
+    *("mjd_obs", "obsStart", "obs_start", "obsjd", "t_min"),
+)
 _MIDDLE = ("exp_midpt_mjd", "expMidptMJD", "observationMidpointMJD", "midMJD")
 _COLUMNS = {  # quantity: names of columns, the first with a known value counts
     **POSITIONS,
     "exposure_time_s": (
         *("visitExposureTime", "exposure_time_s", "expTime", "exp_time"),
-        *("exposureTime", "visitExpTime"),
+        *("exposureTime", "visitExpTime", "t_exptime"),
     ),
     "airmass": ("airmass",),
     "effective_fwhm_arcsec": ("seeingFwhmEff", "seeing_fwhm_eff", "FWHMeff"),
     "seeing_fwhm_arcsec": ("seeingFwhmGeom", "seeing_fwhm_arcsec", "FWHMgeom"),
     "gaussian_fwhm_arcsec": ("seeing",),
+    "psf_sigma_pix": ("psf_sigma_median", "psf_sigma"),
     "sky_mag_per_arcsec2": ("skyBrightness", "filtSkyBrightness", "sky_mag_per_arcsec2"),
     "sky_e": ("sky_bg_median", "skyBg", "sky_bg"),
     "zero_point_mag": ("zero_point_mag",),
     "zero_point_of_exposure_mag": ("zero_point_median", "zeroPoint", "zero_point"),
     "limiting_mag": (
-        *("fiveSigmaDepth", "magLim", "limiting_mag"),
+        *("fiveSigmaDepth", "magLim", "maglimit", "limiting_mag"),
         *("stats_mag_lim_median", "stats_mag_lim"),
     ),
 }
 _RANGES = {
     "effective_fwhm_arcsec": "seeing_fwhm_arcsec",
     "gaussian_fwhm_arcsec": "seeing_fwhm_arcsec",
+    "psf_sigma_pix": "seeing_fwhm_pix",
     "zero_point_of_exposure_mag": "zero_point_mag",
 }
 _REPLACED_BY = {  # the first is not used where the table has one of the others
     "seeing_fwhm_arcsec": ("effective_fwhm_arcsec",),
     "gaussian_fwhm_arcsec": ("effective_fwhm_arcsec", "seeing_fwhm_arcsec"),
+    "psf_sigma_pix": ("effective_fwhm_arcsec", "seeing_fwhm_arcsec", "gaussian_fwhm_arcsec"),
     "sky_mag_per_arcsec2": ("sky_e",),
     "zero_point_of_exposure_mag": ("zero_point_mag",),
 }
 _ZERO_POINTS = _COLUMNS["zero_point_of_exposure_mag"]
-_BANDS = ("band", "filter", "physical_filter")
+_BANDS = ("band", "filter", "physical_filter", "filtercode", "lsst_band", "ifilter")
 _PROGRAMMES = (  # a target may be named for a deep field nearby, so notes count before it
     *("scheduler_note", "note", "observation_reason"),
     *("target_name", "target", "science_program"),
@@ -78,6 +84,7 @@ VISIT_QUANTITIES = {
 }
 VISIT_NAMES = (*_BANDS, *_PROGRAMMES, *_DETECTORS)
 _S_PER_DAY = 86400.0
+_AIRMASS_ERROR = 0.1  # chosen: minutes of time, or degrees, at airmasses of surveys
 _CCD_PIX = 4000.0  # those of LSSTCam have 4072 x 4000; circles of this area cover a position
 
 
@@ -133,13 +140,18 @@ def as_visits(table: InputTable, profile: Profile) -> Visits:
     band = np.maximum(columns["band"], 0)
     columns |= _times(table, BandValues(profile, band), notes)
     columns |= _positions(table, profile, columns["mjd"], notes)
-    given = {q: found for q in _COLUMNS if (found := _given(table, q)) is not None}
+    given = {q: _given(table, q) for q, names in _COLUMNS.items() if _first(table, names)}
+    notes += [
+        f"{_first(table, _COLUMNS[q])} has no known value." for q in given if given[q] is None
+    ]
+    given = {q: values for q, values in given.items() if values is not None}
     columns["airmass"] = _airmass(given, columns, profile, notes)
     for name, aliases in {"mjd": (*_START, *_MIDDLE), **POSITIONS}.items():
         rows.leave_out(np.isnan(columns[name]), f"{_first(table, aliases)} unknown")
     if "airmass" not in given:
         rows.leave_out(np.isnan(columns["airmass"]), "below the horizon, or airmass above 10")
     _leave_out_unknown(table, given, rows)
+    _leave_out_repeated(columns, rows)
     columns |= visit_conditions(table, profile, band, {**given, **columns}, notes)
     rows.leave_out_unknown(columns, MEASURED)
     radius = profile.cadence.field_radius_deg
@@ -179,8 +191,17 @@ def _leave_out_unknown(table, given, rows):
             rows.leave_out(np.isnan(values), f"{_first(table, _COLUMNS[quantity])} unknown")
 
 
+def _leave_out_repeated(columns, rows):
+    """Leave out all but the first of rows of one time, position and band."""
+    keys = [columns[name] for name in ("band", "dec_deg", "ra_deg", "mjd")]
+    order = np.lexsort((~rows.mask, *keys))
+    repeated = np.zeros(len(order), dtype=bool)
+    repeated[order[1:]] = np.all([key[order[1:]] == key[order[:-1]] for key in keys], axis=0)
+    rows.leave_out(repeated, "visit repeated")
+
+
 def _bands(table, profile, rows):
-    """Index into the bands of the profile, -1 for others; ``r_57`` and ``ztfr`` are r."""
+    """Index into the bands of the profile, -1 for others; ``r_57``, ``ztfr``, ``zr`` are r."""
     present = [table.names[name] for name in _BANDS if name in table.names]
     values, codes = next((names for names in present if names.values.size), present[0])
     names = Names(np.array([_band(v, profile) for v in values], dtype=object), codes)
@@ -192,7 +213,8 @@ def _bands(table, profile, rows):
 def _band(text, profile):
     text = text.removeprefix(profile.name).strip()
     first = re.split(r"[_ .]", text)[0]
-    return next((name for name in (text, first) if name in profile.bands), text)
+    named = (text, first, text.removeprefix(profile.name[0]))
+    return next((name for name in named if name in profile.bands), text)
 
 
 def _times(table, bands, notes):
@@ -246,12 +268,20 @@ def _altitude(mjd, ra_deg, dec_deg, site):
 
 
 def _airmass(given, columns, profile, notes):
-    if "airmass" in given:
-        return given["airmass"]
-    notes.append("airmass follows from position, time and site.")
     middle = columns["mjd"] + 0.5 * columns["exposure_time_s"] / _S_PER_DAY
     where = columns["ra_deg"], columns["dec_deg"]
-    return known_values("airmass", ephemeris.airmass(_altitude(middle, *where, profile.site)))
+    expected = known_values("airmass", ephemeris.airmass(_altitude(middle, *where, profile.site)))
+    if "airmass" not in given:
+        notes.append("airmass follows from position, time and site.")
+        return expected
+    known = ~np.isnan(given["airmass"]) & ~np.isnan(middle) & ~np.isnan(columns["ra_deg"])
+    differs = ~(np.abs(given["airmass"] - expected)[known] < _AIRMASS_ERROR)
+    if np.count_nonzero(differs) > 0.5 * differs.size:
+        notes.append(
+            f"airmasses are not those of positions and times at the site of {profile.name!r} "
+            f"({np.count_nonzero(differs):,} of {differs.size:,}): check units, and the survey."
+        )
+    return given["airmass"]
 
 
 def _in_deep_drilling(table):

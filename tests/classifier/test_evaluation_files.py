@@ -232,7 +232,6 @@ DAMAGE = {
         lambda p: described(p, json.dumps({**ABOUT, "format_version": 10**30})),
         "has format 1000",
     ),
-    "a hundred million rows": (a_hundred_million_rows, "claims 100,000,000 rows"),
     "an unknown label": (
         lambda p: changed_column(p, "label", lambda c: ["QSO", *c[1:]]),
         "label 'QSO'; the classes",
@@ -240,7 +239,17 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("damage, message", DAMAGE.values(), ids=DAMAGE)
+SLOW = pytest.param(
+    a_hundred_million_rows,
+    "claims 100,000,000 rows",
+    id="a hundred million rows",
+    marks=pytest.mark.slow,
+)
+
+
+@pytest.mark.parametrize(
+    "damage, message", [*(pytest.param(*case, id=name) for name, case in DAMAGE.items()), SLOW]
+)
 def test_a_damaged_file_is_refused_in_one_sentence_that_names_it(path, damage, message):
     write_predictions(path, made_up(n=40), {})
     damage(path)

@@ -74,6 +74,47 @@ def test_times_of_the_middle_become_starts(tmp_path):
     np.testing.assert_allclose(got.columns["mjd"], columns["observationStartMJD"], atol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["visits.csv", "visits.db", "visits.ecsv"])
+@pytest.mark.parametrize("end", ["", "Z", "+00:00"])
+def test_times_may_be_dates(tmp_path, name, end):
+    columns = schedule_columns()
+    mjd = columns["observationStartMJD"]
+    dates = [f"{date}{end}" for date in Time(mjd, format="mjd").isot]
+    dates[3], dates[4] = "yesterday", str(mjd[4])
+    table = without(columns, "observationStartMJD") | {"obs_start": dates}
+    got = visits_of(tmp_path, table, name)
+    expected = np.where(np.arange(len(mjd)) == 3, np.nan, mjd)
+    np.testing.assert_allclose(got.columns["mjd"], expected, atol=0.002 / 86400, rtol=0)
+    assert got.rows.left_out == {"obs_start unknown": 1}
+
+
+@pytest.mark.parametrize("mark", ["\t", ";", "|"])
+def test_columns_of_a_text_may_have_other_marks_between_them(tmp_path, mark):
+    columns = schedule_columns()
+    path = visit_table(tmp_path, columns, "visits.csv")
+    path.write_text("\ufeff" + path.read_text().replace(",", mark))
+    got = read_visits(path, LSST)
+    np.testing.assert_allclose(got.columns["mjd"], columns["observationStartMJD"], atol=1e-9)
+
+
+def test_a_log_of_ztf_exposures_has_other_names(tmp_path):
+    columns = {name: values[:3] for name, values in schedule_columns().items()}
+    log = {
+        "obsjd": columns["observationStartMJD"] + 2400000.5,
+        "filtercode": ["zg", "zr", "zi"],
+        "exptime": np.full(3, 30.0),
+        "airmass": np.full(3, 1.1),
+        "seeing": np.array([1.9, 2.0, 2.1]),
+        "maglimit": np.full(3, 20.5),
+        "ra": columns["fieldRA"],
+        "dec": columns["fieldDec"],
+    }
+    got = visits_of(tmp_path, log, profile=load_profile("ztf")).columns
+    assert got["band"].tolist() == [0, 1, 2]
+    np.testing.assert_allclose(got["mjd"], columns["observationStartMJD"], atol=1e-8)
+    np.testing.assert_allclose(got["seeing_fwhm_arcsec"], log["seeing"])
+
+
 @pytest.mark.parametrize("form", ["{}_57", "lsst{}", "{} LSST"])
 def test_filters_are_bands(tmp_path, form):
     columns = schedule_columns()
@@ -148,6 +189,10 @@ def test_widths_of_second_moments_are_wider_than_half_maxima(tmp_path):
     gaussian = galsim.hsm.FindAdaptiveMom(psf).moments_sigma * 0.05 * 2.3548
     expected = columns["seeing"] * 0.8 / gaussian
     np.testing.assert_allclose(got.columns["seeing_fwhm_arcsec"], expected, rtol=0.003)
+    in_pixels = columns["seeing"] / 2.3548 / LSST.camera.pixel_scale_arcsec
+    table = without(columns, "seeing") | {"psf_sigma_median": in_pixels}
+    same = visits_of(tmp_path, table).columns["seeing_fwhm_arcsec"]
+    np.testing.assert_allclose(same, got.columns["seeing_fwhm_arcsec"], rtol=1e-4)
 
 
 def test_a_measured_zero_point_needs_its_exposure_time(tmp_path):
@@ -203,7 +248,7 @@ def test_the_sky_follows_from_depth_and_seeing(tmp_path):
         BandValues(LSST, whole["band"]),
     )
     np.testing.assert_allclose(implied, columns["fiveSigmaDepth"], atol=1e-9)
-    assert got.notes == ["the sky follows from the depth and the seeing."]
+    assert got.notes[-1] == "the sky follows from the depth and the seeing."
 
 
 def test_the_seeing_follows_from_the_depth(tmp_path):
@@ -257,7 +302,42 @@ def test_airmass_follows_from_position_time_and_site(tmp_path):
     assert abs(left_out - (altitude < np.degrees(np.arcsin(0.1))).sum()) <= 10
 
 
+def test_airmasses_of_another_place_are_noted(tmp_path):
+    columns = schedule_columns()
+    columns["airmass"] = visits_of(tmp_path, without(columns, "airmass")).columns["airmass"]
+    up = np.isfinite(columns["airmass"])
+    assert up.sum() > 100
+    columns = {name: values[up] for name, values in columns.items()}
+
+    def odd(**changed):
+        notes = visits_of(tmp_path, columns | changed).notes
+        return any("check units, and the survey" in note for note in notes)
+
+    assert not odd()
+    assert odd(fieldRA=columns["fieldRA"] / 15.0)
+    assert odd(observationStartMJD=columns["observationStartMJD"] - 4.0 / 24.0)
+
+
 # --- Bad tables ---------------------------------------------------------------------------------
+
+
+def test_repeated_visits_count_once_and_a_good_one_counts(tmp_path):
+    columns = schedule_columns()
+    n = len(columns["band"])
+    twice = {name: np.concatenate([values, values]) for name, values in columns.items()}
+    twice["fiveSigmaDepth"][0] = np.nan
+    got = visits_of(tmp_path, twice)
+    assert got.rows.left_out == {"fiveSigmaDepth unknown": 1, "visit repeated": n - 1}
+    assert got.rows.mask[n] and not got.rows.mask[n + 1 :].any()
+
+
+def test_depths_of_zero_are_no_depths(tmp_path):
+    columns = schedule_columns()
+    zero = columns | {"fiveSigmaDepth": np.zeros(len(columns["band"]))}
+    got = visits_of(tmp_path, zero)
+    expected = visits_of(tmp_path, without(columns, "fiveSigmaDepth"))
+    np.testing.assert_allclose(got.columns["limiting_mag"], expected.columns["limiting_mag"])
+    assert "fiveSigmaDepth has no known value." in got.notes
 
 
 def test_absent_bands_are_dropped_with_a_note(tmp_path):
@@ -374,5 +454,6 @@ def test_widths_of_real_visits_follow_from_their_noise(real_data, name, ratio):
 def test_the_log_of_ztf_is_read(real_data):
     path = real_data / "ztf" / "survey" / "exposure_log_2018_2022.csv.gz"
     visits = read_visits(path, load_profile("ztf"))
-    assert visits.rows.mask.sum() > 750_000
+    assert visits.rows.mask.sum() > 640_000
+    assert visits.rows.left_out["visit repeated"] == 117_684
     assert any("radians" in note for note in visits.notes)
