@@ -5,8 +5,9 @@
 Objects are those of a forecast (`classifier.forecast.objects`), of which the ones that both
 schedules detect are scored after their last image. Errors are from resampling objects within each
 class; differences are paired. The first model is the one that others are compared with. "Alike in
-detections" is the forecast recall of objects reweighted, class by class, to the numbers of
-detections under the other schedule: what of the loss comes with fewer detections.
+detections" and "alike in signal" are the forecast recalls of objects reweighted, class by class, to
+the numbers of detections and to the root of the summed squares of the signal-to-noise ratios that
+they have under the other schedule: what of the loss comes with these.
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ from benchmarks.machine import describe_machine
 from classifier.cli.forecast import open_schedules, visits
 from classifier.evaluation.bootstrap import spread
 from classifier.evaluation.metrics import contributions, scores_of, weighted_sums
+from classifier.forecast.detections import signal_to_noise
 from classifier.forecast.forecast import BLOCK_IMAGED
-from classifier.forecast.objects import draw_objects
+from classifier.forecast.objects import BLOCK_OBJECTS, SPLIT, draw_objects
 from classifier.forecast.predictions_in_time import SimulatedSplit
 from classifier.forecast.schedules import Schedule
 from classifier.forecast.scores_in_time import bootstrap_weights
 from skyreel.commands import n_cores
 
 RESAMPLES = 200
-_DETECTION_BINS = 10
+_BINS = 10
 
 
 def final_probabilities(schedule: Schedule, indices: np.ndarray, threads: int) -> np.ndarray:
@@ -47,16 +49,26 @@ def final_probabilities(schedule: Schedule, indices: np.ndarray, threads: int) -
     return np.concatenate(parts, axis=1)
 
 
-def alike_in_detections(correct: np.ndarray, label: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Recall (class,) under the first schedule, weighted to the detections under the second.
+def total_signal(schedule: Schedule, indices: np.ndarray) -> np.ndarray:
+    """Root of the summed squares of the signal-to-noise ratios (object,); 0 for galaxies."""
+    parts = []
+    for first in range(0, indices.size, BLOCK_OBJECTS):
+        drawn = schedule.simulator.drawn(SPLIT, indices[first : first + BLOCK_OBJECTS])
+        signal = signal_to_noise(drawn)
+        parts.append(np.sqrt((np.where(np.isfinite(signal), signal, 0.0) ** 2).sum(axis=1)))
+    return np.concatenate(parts)
 
-    ``counts`` are the numbers of detections (schedule, object).
+
+def alike(correct: np.ndarray, label: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Recall (class,) under the first schedule, weighted to ``values`` under the second.
+
+    ``values`` are (schedule, object).
     """
     found = []
     for number in np.unique(label):
         mine = label == number
-        edges = np.unique(np.quantile(counts[:, mine], np.linspace(0, 1, _DETECTION_BINS + 1)))
-        places = np.searchsorted(edges[1:-1], counts[:, mine], side="right")
+        edges = np.unique(np.quantile(values[:, mine], np.linspace(0, 1, _BINS + 1)))
+        places = np.searchsorted(edges[1:-1], values[:, mine], side="right")
         shares = np.stack([np.bincount(row, minlength=edges.size) for row in places])
         weights = shares[1] / np.maximum(shares[0], 1)
         found.append(np.average(correct[mine], weights=weights[places[0]]))
@@ -100,7 +112,10 @@ def main() -> None:
     objects, notes = draw_objects(schedules, given.n, lambda done, total: None)
     both = np.flatnonzero(objects[0]["detected"] & objects[1]["detected"])
     indices, label = objects[0]["index"][both], objects[0]["label"][both].astype(int)
-    counts = np.stack([each["n_detections"][both] for each in objects])
+    matched = {
+        "detections": np.stack([each["n_detections"][both] for each in objects]),
+        "signal": np.stack([total_signal(each, indices) for each in schedules]),
+    }
     names, classes = [m.name for m in schedules[0].models], schedules[0].models[0].classes
     print(f"{describe_machine()}; {both.size:,} objects detected under both schedules", *notes)
     probabilities = [final_probabilities(each, indices, threads) for each in schedules]
@@ -118,8 +133,9 @@ def main() -> None:
         losses.append(scores)
         print_scores(name, scores)
         correct = probabilities[0][number].argmax(axis=1) == label
-        alike = alike_in_detections(correct, label, counts)
-        print("  alike in detections", row(alike), f"mean {alike.mean():.3f}")
+        for what, values in matched.items():
+            found = alike(correct, label, values)
+            print(f"  alike in {what}", row(found), f"mean {found.mean():.3f}")
         if number:
             print_comparison(names[0], losses[0], scores)
 
