@@ -55,8 +55,10 @@ def commands(n: int, threads: str) -> dict[str, list[str]]:
     }
 
 
-def measured(sizes: Sequence[int], folder: Path, threads: str) -> dict[str, dict[int, tuple]]:
-    """Peak memory and time of every command for every size."""
+def measured(
+    sizes: Sequence[int], folder: Path, threads: str, only: Sequence[str]
+) -> dict[str, dict[int, tuple]]:
+    """Peak memory and time of the commands, all without ``only``, for every size."""
     found: dict[str, dict[int, tuple]] = {}
     for n in sizes:
         make = ["simulate", "--survey", "hits", "--n", str(n), *_ALL_TRAIN, "--out", f"{n}.zarr"]
@@ -66,6 +68,8 @@ def measured(sizes: Sequence[int], folder: Path, threads: str) -> dict[str, dict
             train = ["train", "--model", "forest", "--data", f"{n}.zarr", *small, "--out", MODEL]
             peak_memory(train, folder)
         for name, command in commands(n, threads).items():
+            if only and name not in only:
+                continue
             found.setdefault(name, {})[n] = peak_memory(command, folder)
             print(f"  {n:,} {name}: {found[name][n][0]:.0f} MB", file=sys.stderr, flush=True)
     return found
@@ -75,11 +79,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--threads", default="1")
+    parser.add_argument("--only", nargs="+", default=(), help="commands, by name in the table")
     arguments = parser.parse_args()
     sizes = sorted(arguments.sizes)
     print(f"{describe_machine()}; --threads {arguments.threads}; peak resident memory [MB]")
     with tempfile.TemporaryDirectory() as folder:
-        found = measured(sizes, Path(folder), arguments.threads)
+        found = measured(sizes, Path(folder), arguments.threads, arguments.only)
     print(f"{'command':20}" + "".join(f"{n:>10,}" for n in sizes) + "  kB a sequence")
     for name, by_size in found.items():
         memory = [by_size[n][0] for n in sizes]

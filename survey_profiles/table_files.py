@@ -290,7 +290,7 @@ def _read_sqlite(path, numbers, names):
             return _fullest_table(database, numbers, names)
         finally:
             database.close()
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeError) as error:
         raise _unreadable(error) from None
 
 

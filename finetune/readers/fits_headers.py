@@ -19,7 +19,7 @@ _COUNTS = (b"BITPIX", b"NAXIS", b"PCOUNT", b"GCOUNT")
 
 
 def check_headers(content: bytes, most_extensions: int) -> None:
-    """Refuse headers that are too long or claim too many axes.
+    """Refuse headers that are too long, claim too many axes, or claim two sizes.
 
     Parameters
     ----------
@@ -63,8 +63,10 @@ def _cards(content, start):
         keyword = content[at : at + 8].rstrip()
         if keyword == b"END":
             return cards, start + -(-(at + _CARD_BYTES - start) // _BLOCK_BYTES) * _BLOCK_BYTES
-        if keyword.startswith(_COUNTS):
-            cards.setdefault(keyword, content[at + 8 : at + _CARD_BYTES])
+        card = content[at + 8 : at + _CARD_BYTES]
+        if keyword.startswith(_COUNTS) and cards.setdefault(keyword, card) != card:
+            named = keyword.decode(errors="replace")
+            raise SequenceError(f"a header of it has two values of {named}.")
     if end < len(content):
         raise SequenceError(
             f"a header of it is longer than {_MOST_HEADER_BLOCKS * _BLOCK_BYTES:,} bytes."

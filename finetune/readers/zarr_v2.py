@@ -10,12 +10,14 @@ import math
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import zarr
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from zarr.storage import LocalStore
 
+from simulator.dataset.bounded_codecs import check_text_count, chunk_bytes, decoded
 from simulator.dataset.metadata import MAX_PIXEL_CHUNK_BYTES, NEEDED, read_json
 from simulator.dataset.schema import MARKS, PIXELS, ArraySpec
 from simulator.dataset.writer import DatasetWriter
@@ -58,6 +60,32 @@ class _Array(BaseModel):
         grid[1:2] = [range(1)] if len(grid) > 1 else []
         for place in product(*grid):
             yield self.dimension_separator.join(map(str, place))
+
+
+class _BoundedStore(LocalStore):
+    """A folder of arrays whose chunks are refused where they decode to more than they hold."""
+
+    arrays: dict[str, _Array]
+
+    async def get(self, key: str, *arguments: Any, **named: Any) -> Any:
+        """The bytes of a key."""
+        return self._checked(key, await super().get(key, *arguments, **named))
+
+    def get_sync(self, key: str, *arguments: Any, **named: Any) -> Any:
+        """As `get`."""
+        return self._checked(key, super().get_sync(key, *arguments, **named))
+
+    def _checked(self, key, content):
+        name, _, chunk = key.partition("/")
+        array = self.arrays.get(name)
+        if content is not None and array is not None and not chunk.startswith("."):
+            plain = content.to_bytes()
+            if array.compressor is not None:
+                most = chunk_bytes(array.chunks, np.dtype(array.dtype))
+                plain = decoded(array.compressor.id, plain, most)
+            if array.dtype == "|O":
+                check_text_count(plain, array.chunks)
+        return content
 
 
 def is_v2(path: Path) -> bool:
@@ -163,7 +191,9 @@ def _check_codecs(folder, array):
 
 def _opened(path, split, arrays):
     try:
-        group = zarr.open_group(path / split, mode="r", zarr_format=2, use_consolidated=False)
+        store = _BoundedStore(path / split, read_only=True)
+        store.arrays = arrays
+        group = zarr.open_group(store, mode="r", zarr_format=2, use_consolidated=False)
         return {name: group[name] for name in arrays}
     except _DAMAGE as error:
         raise IngestError(f"{path / split} is damaged ({str(error)[:160]}).") from None

@@ -14,6 +14,7 @@ import numpy as np
 import zarr
 from zarr.storage import LocalStore
 
+from simulator.dataset.bounded_codecs import bounded_codecs
 from simulator.dataset.inputs import digest_of
 from simulator.dataset.metadata import Layout, read_layout
 from simulator.dataset.schema import MARKS
@@ -113,7 +114,8 @@ def _remedy(layout):
 class _Folder(zarr.Group):
     def __getitem__(self, path: str) -> Any:
         try:
-            found = super().__getitem__(path)
+            with bounded_codecs():
+                found = super().__getitem__(path)
         except _DAMAGE as error:
             if isinstance(error, KeyError) and path not in self._known():
                 raise

@@ -175,9 +175,10 @@ def test_damage_anywhere_costs_no_more_than_a_packet_or_the_header(tmp_path_fact
     assert sequences or skipped
 
 
-def with_naxis(value):
+def with_naxis(value, name="NAXIS1"):
+    """A cutout with another card in the place of its first axis."""
     content = gzip.decompress(stamp(random_image()))
-    card = f"NAXIS1  = {value:>20}".ljust(80).encode()
+    card = f"{name:8}= {value:>20}".ljust(80).encode()
     where = content.index(b"NAXIS1")
     return gzip.compress(content[:where] + card + content[where + 80 :])
 
@@ -189,6 +190,7 @@ BAD_CUTOUTS = {
     "no fits": (gzip.compress(b"hello"), "not a FITS file"),
     "wide": (with_naxis(10**9), "claims 63 x 1,000,000,000 pixels"),
     "negative": (with_naxis(-63), ""),
+    "two numbers of axes": (with_naxis(10**10, "NAXIS"), "two values of NAXIS"),
     "no image": (gzip.compress(f"{'SIMPLE  =':29}T{'':50}{'END':2800}".encode()), ""),
     "no number": (stamp(np.full((63, 63), np.nan)), "no number"),
     "large": (stamp(random_image(0, 100)), "at most 63"),

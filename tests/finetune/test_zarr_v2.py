@@ -5,6 +5,7 @@ import pickle
 import shutil
 import warnings
 
+import numcodecs
 import numpy as np
 import pytest
 import xarray
@@ -111,4 +112,22 @@ def test_a_store_without_the_chunks_of_an_array_is_refused(v2, name):
 def test_packed_values_are_refused(v2):
     edited(v2 / "test" / "mjd" / ".zattrs", scale_factor=0.1)
     with pytest.raises(IngestError, match="packed"):
+        converted(v2)
+
+
+@pytest.mark.parametrize("codec", ["blosc", "gzip", "zstd"])
+def test_chunks_that_become_large_are_refused(v2, codec):
+    metadata = v2 / "test" / "label" / ".zarray"
+    edited(metadata, compressor={"id": codec}, filters=None)
+    content = numcodecs.get_codec({"id": codec}).encode(bytes(100_000_000))
+    (metadata.parent / "0").write_bytes(content)
+    with pytest.raises(IngestError, match=r"more than the [0-9]+ bytes that a chunk holds"):
+        converted(v2)
+
+
+def test_texts_that_claim_to_be_more_are_refused(v2):
+    metadata = v2 / "test" / "object_id" / ".zarray"
+    edited(metadata, compressor=None, dtype="|O", filters=[{"id": "vlen-utf8"}], fill_value="")
+    (metadata.parent / "0").write_bytes(b"cos\nsystem")
+    with pytest.raises(IngestError, match="claims 175,337,315 texts"):
         converted(v2)

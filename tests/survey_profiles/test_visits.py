@@ -394,6 +394,14 @@ def test_a_table_of_exposures_at_positions_has_a_pointing_at_each(tmp_path):
     assert got.n_epochs.tolist() == [40, 40]
 
 
+@pytest.mark.parametrize("damage", [b"CREATE TABLE \x8a\xff", b"CREATE \x8aABLE ob"])
+def test_a_database_with_damaged_names_is_refused_in_one_sentence(tmp_path, damage):
+    path = visit_table(tmp_path, schedule_columns(nights=2), "visits.db")
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE ob", damage))
+    with pytest.raises(ExposureTableError, match=r"cannot be read as a table|visits.db: "):
+        read_visits(path, LSST)
+
+
 @pytest.mark.parametrize(
     "text", ["[1, 2]", "{}", '{"a": 1}', '{"a": [1], "b": []}', "[", "[" * 9999]
 )
