@@ -55,11 +55,11 @@ def scheduled(path: Path, profile: Profile, name: str) -> list[np.ndarray]:
         mjd, ra, dec, fwhm, depth = np.array(database.execute(query, (name,)).fetchall()).T
     hour = ephemeris.hour_angle_h(mjd, ra, profile.site.longitude_deg)
     airmass = ephemeris.airmass(ephemeris.altitude_deg(hour, dec, profile.site.latitude_deg))
-    sky = _sky_of(name, depth, fwhm, airmass)
+    sky = sky_of(name, depth, fwhm, airmass)
     return [_depth_of(profile.bands[name], sky, fwhm, airmass), fwhm, sky, airmass]
 
 
-def _sky_of(name, depth_mag, fwhm_arcsec, airmass):
+def sky_of(name, depth_mag, fwhm_arcsec, airmass):
     """Sky of visits of two exposures of 15 s; in u one of 30 s."""
     coefficient, loss, extinction, dark = V17[name]
     exposures = 1 if name == "u" else 2

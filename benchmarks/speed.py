@@ -1,9 +1,11 @@
 """Sequences per second, end to end on disk, where the time goes, and GalSim on the same scenes.
 
     python -m benchmarks.speed --n 70000 --out /tmp/speed.zarr
+    python -m benchmarks.speed --parts breakdown --out /tmp/speed.zarr
 
-Every exposure of the HiTS timetable is kept (no cut on seeing), so that sequences have about
-27 epochs. Prints one line per figure; nothing is asserted.
+The first prints all figures, the second where the CPU time of each survey goes. Every exposure of
+the HiTS timetable is kept (no cut on seeing), so that sequences have about 27 epochs. Prints one
+line per figure; nothing is asserted.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import zarr
 
 from benchmarks.machine import describe_machine
 from simulator.dataset.plan import make_plan
@@ -28,12 +31,14 @@ from survey_profiles import draw_pointings, load_profile
 
 KEEP_ALL = {"seeing.max_fwhm_arcsec": "20"}
 GALSIM_SEQUENCES = 14
-BATCH_OBJECTS = 3584
+BATCH_OBJECTS = {"hits": 3584, "ztf": 2816, "lsst": 1856}  # a shard, or nearly
+PARTS = ("startup", "galsim", "breakdown", "runs")
 
 
-def plan(path, n):
+def plan(path, n, survey="hits"):
     """A run of n sequences, all for training."""
-    return make_plan("hits", Options(seed=1), path, n=n, validation=0, test=0, overrides=KEEP_ALL)
+    overrides = KEEP_ALL if survey == "hits" else {}
+    return make_plan(survey, Options(seed=1), path, n=n, validation=0, test=0, overrides=overrides)
 
 
 def end_to_end(path, n, threads):
@@ -47,11 +52,12 @@ def end_to_end(path, n, threads):
     return outcome.made / outcome.seconds, size / n
 
 
-def breakdown(path):
-    """Microseconds per sequence on one core: everything before the pixels, pixels, writing."""
-    job = plan(path, BATCH_OBJECTS)
+def breakdown(path, survey):
+    """CPU microseconds per sequence of one thread: all before the pixels, pixels, writing."""
+    shutil.rmtree(path, ignore_errors=True)
+    job = plan(path, BATCH_OBJECTS[survey], survey)
     simulator = job.simulator
-    indices = np.arange(BATCH_OBJECTS)
+    indices = np.arange(BATCH_OBJECTS[survey])
     simulator.batch("train", indices[:64])
     spent = {"pixels": 0.0}
     from simulator import simulator as module
@@ -59,22 +65,24 @@ def breakdown(path):
     expose = module.expose
 
     def timed(*args, **kwargs):
-        start = time.perf_counter()
+        start = time.process_time()
         expose(*args, **kwargs)
-        spent["pixels"] += time.perf_counter() - start
+        spent["pixels"] += time.process_time() - start
 
     module.expose = timed
-    start = time.perf_counter()
+    start = time.process_time()
     made = simulator.batch("train", indices)
     module.expose = expose
-    spent["light curves, hosts and conditions"] = time.perf_counter() - start - spent["pixels"]
+    spent["light curves, hosts and conditions"] = time.process_time() - start - spent["pixels"]
     writer = writer_for(job)
     arrays = {"images": made.images, "mask": made.mask, **made.epochs, **made.objects}
     start = time.process_time()
-    writer.write_shard("train", 0, arrays)
-    spent["compressing and writing (CPU)"] = time.process_time() - start
+    with zarr.config.set({"threading.max_workers": 1, "async.concurrency": 2}):
+        writer.write_shard("train", 0, arrays)
+    spent["compressing and writing"] = time.process_time() - start
+    writer.close()
     shutil.rmtree(path)
-    return {name: 1e6 * seconds / BATCH_OBJECTS for name, seconds in spent.items()}
+    return {name: 1e6 * seconds / indices.size for name, seconds in spent.items()}
 
 
 def startup():
@@ -143,31 +151,44 @@ def _draw_with_galsim(galsim, scene, psf, detector, i, epoch, rng):
     image.addNoise(noise)
 
 
+def print_runs(path, n, threads):
+    """Print the speed of runs of three sizes, and give that of the last."""
+    for size in (n // 16, n // 4, n):
+        rate, n_bytes = end_to_end(path, size, threads)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        print(
+            f"n = {size:,}: {rate:,.0f} sequences/s to disk on {threads} threads, "
+            f"{n_bytes / 1e3:.1f} kB each, peak memory {memory:.2f} GB"
+        )
+    return rate
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--n", type=int, default=70_000, help="sequences of the timed run")
     parser.add_argument("--out", type=Path, default=Path("speed.zarr"), help="scratch data set")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     args = parser.parse_args()
     print(describe_machine())
-    for name, seconds in startup().items():
-        print(f"{name}: {seconds:.2f} s")
-    per_stamp, epochs = galsim_stamp_seconds(args.out)
-    galsim_rate = 1 / (per_stamp * epochs)
-    print(
-        f"GalSim, same scenes, one core: {1e3 * per_stamp:.2f} ms a stamp, "
-        f"{galsim_rate:.2f} sequences/s of {epochs:.1f} epochs"
-    )
-    for name, microseconds in breakdown(args.out).items():
-        print(f"{name}: {microseconds:.0f} microseconds a sequence and core")
-    for n in (args.n // 16, args.n // 4, args.n):
-        rate, size = end_to_end(args.out, n, args.threads)
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    galsim_rate = rate = None
+    if "startup" in args.parts:
+        for name, seconds in startup().items():
+            print(f"{name}: {seconds:.2f} s")
+    if "galsim" in args.parts:
+        per_stamp, epochs = galsim_stamp_seconds(args.out)
+        galsim_rate = 1 / (per_stamp * epochs)
         print(
-            f"n = {n:,}: {rate:,.0f} sequences/s to disk on {args.threads} threads, "
-            f"{size / 1e3:.1f} kB each, peak memory {memory:.2f} GB"
+            f"GalSim, same scenes, one core: {1e3 * per_stamp:.2f} ms a stamp, "
+            f"{galsim_rate:.2f} sequences/s of {epochs:.1f} epochs"
         )
-    print(f"ratio to GalSim on as many cores: {rate / galsim_rate / args.threads:,.0f}")
+    for survey in BATCH_OBJECTS if "breakdown" in args.parts else ():
+        for name, microseconds in breakdown(args.out, survey).items():
+            print(f"{survey}, {name}: {microseconds:.0f} microseconds of CPU a sequence")
+    if "runs" in args.parts:
+        rate = print_runs(args.out, args.n, args.threads)
+    if rate and galsim_rate:
+        print(f"ratio to GalSim on as many cores: {rate / galsim_rate / args.threads:,.0f}")
 
 
 if __name__ == "__main__":

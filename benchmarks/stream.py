@@ -14,6 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,15 +41,15 @@ def fresh_network(name: str) -> Network:
 
 
 class Alerts:
-    """Alerts of ``n`` objects: each call gives the next image of every one."""
+    """Alerts of ``n`` objects: each call gives the next image of every one, in any band."""
 
-    def __init__(self, n: int, size_pix: int):
+    def __init__(self, n: int, size_pix: int, bands: tuple[str, ...]):
         rng = np.random.default_rng(0)
         self.names = [f"object {k}" for k in range(n)]
         noise_adu = np.sqrt(SKY_ADU / GAIN + (READ_NOISE_E / GAIN) ** 2)
         images = rng.normal(SKY_ADU, noise_adu, (n, size_pix, size_pix))
         self.images = images.astype(np.float32)
-        self._mjd, self._rng = 57000.0, rng
+        self._mjd, self._rng, self._bands = 57000.0, rng, bands
 
     def next(self):
         """(names, images, conditions) of the next images."""
@@ -61,12 +62,13 @@ class Alerts:
             seeing_fwhm_pix=float(self._rng.uniform(3, 6)),
             read_noise_e=READ_NOISE_E,
         )
-        return self.names, self.images, [conditions] * len(self.names)
+        bands = self._rng.choice(self._bands, len(self.names))
+        return self.names, self.images, [replace(conditions, band=str(band)) for band in bands]
 
 
 def seconds_of_calls(network: Network, batch: int, seconds: float) -> np.ndarray:
     """What every call with so many alerts took, for about so long."""
-    stream, alerts = Stream(network), Alerts(batch, network.size_pix)
+    stream, alerts = Stream(network), Alerts(batch, network.size_pix, network.bands)
     for _ in range(WARM_UP_CALLS):
         stream.update_many(*alerts.next())
     took, until = [], time.perf_counter() + seconds

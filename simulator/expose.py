@@ -96,15 +96,15 @@ def _expose(objects, scene, psf, detector, key, grid, disc, bulge, images, mask)
         has_defect = place_fixed_defects(defect, hot, dead, (*words, _DEFECTS), key)
         for epoch in range(scene.n_epochs[i]):
             render(flat, grid, scene, psf, i, epoch, disc, bulge)
-            flags[:] = 0
-            _detect(flat, flags, defect, has_defect, detector, i, epoch, words, key)
-            digitise(counts, flat, detector.gain_e_per_adu[i])
             if order:
+                flags[:] = 0
+                _detect(flat, flags, defect, has_defect, detector, i, epoch, words, key)
+                digitise(counts, flat, detector.gain_e_per_adu[i])
                 x, y = scene.x_pix[i, epoch], scene.y_pix[i, epoch]
                 _register(images[i, epoch], mask[i, epoch], recorded, flags, x, y, order)
             else:
-                images[i, epoch] = recorded
-                mask[i, epoch] = flags
+                _detect(flat, mask[i, epoch], defect, has_defect, detector, i, epoch, words, key)
+                digitise(images[i, epoch].reshape(flat.size), flat, detector.gain_e_per_adu[i])
         _cut(images[i, : scene.n_epochs[i]], mask[i, : scene.n_epochs[i]], detector.edges[i])
 
 

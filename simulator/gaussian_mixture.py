@@ -16,6 +16,19 @@ from numba import njit
 from scipy.optimize import nnls
 
 from simulator.fastmath import fast_exp
+from simulator.lanes import (
+    BLOCK,
+    DOWN,
+    DOWN_FACTOR,
+    LANES,
+    N_STATE,
+    RATIO,
+    RATIO_DOWN,
+    RATIO_FACTOR,
+    VALUE,
+    add_row,
+    sum_of_lanes,
+)
 
 Mixture = tuple[np.ndarray, np.ndarray]  # (weights, scales), each of shape (component,)
 
@@ -82,24 +95,17 @@ def add_concentric(
 @njit(cache=True, nogil=True, error_model="numpy")
 def _step_through(image, size, x0, y0, gaussians, n):
     step = 1.0 / n
-    state = np.empty((6, gaussians.shape[1]))
+    state = np.ones((N_STATE, -(-gaussians.shape[1] // BLOCK) * BLOCK))
+    state[VALUE, gaussians.shape[1] :] = 0.0
     start = -0.5 * (size - 1) + 0.5 * (step - 1.0)
     _start_recurrence(state, gaussians, start - x0, start - y0, step)
-    value, ratio = np.empty(gaussians.shape[1]), np.empty(gaussians.shape[1])
-    points = np.empty(-(-size * n // 4) * 4)
+    sums = np.empty((size, LANES))
     for row in range(size * n):
-        value[:] = state[0]
-        ratio[:] = state[1]
-        for column in range(0, points.size, 4):
-            four = _sum_four_points(value, ratio, state[2])
-            points[column], points[column + 1], points[column + 2], points[column + 3] = four
-        line = image[(row // n) * size : (row // n) * size + size]
+        sums[:] = 0.0
+        add_row(sums, state, n)
+        first = row // n * size
         for column in range(size):
-            line[column] += np.float32(points[column * n : (column + 1) * n].sum())
-        for k in range(value.size):
-            state[0, k] *= state[3, k]
-            state[3, k] *= state[4, k]
-            state[1, k] *= state[5, k]
+            image[first + column] += np.float32(sum_of_lanes(sums, column))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -165,40 +171,21 @@ def _grid_range(centre, reach, size, n):
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _start_recurrence(state, gaussians, dx, dy, step):
-    """Value, ratio along x, its factor, ratio along y, its factor, factor of x ratio in y."""
+    """The state of every Gaussian at its first point, see `simulator.lanes.add_row`."""
     widening = step * step / 12.0
     for k in range(gaussians.shape[1]):
         cxx, cxy, cyy = gaussians[1, k] + widening, gaussians[2, k], gaussians[3, k] + widening
         determinant = cxx * cyy - cxy * cxy
         axx, axy, ayy = cyy / determinant, -cxy / determinant, cxx / determinant
         peak = gaussians[0, k] * step * step / (2.0 * np.pi * sqrt(determinant))
-        state[0, k] = peak * fast_exp(-0.5 * (axx * dx * dx + 2.0 * axy * dx * dy + ayy * dy * dy))
-        state[1, k] = fast_exp(-step * (axx * (dx + 0.5 * step) + axy * dy))
-        state[2, k] = fast_exp(-axx * step * step)
-        state[3, k] = fast_exp(-step * (ayy * (dy + 0.5 * step) + axy * dx))
-        state[4, k] = fast_exp(-ayy * step * step)
-        state[5, k] = fast_exp(-axy * step * step)
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
-def _sum_four_points(value, ratio, factor):
-    """The sum over components at this and the next three points, stepping past them."""
-    sum0, sum1, sum2, sum3 = 0.0, 0.0, 0.0, 0.0
-    for k in range(value.size):
-        v, r, f = value[k], ratio[k], factor[k]
-        sum0 += v
-        v *= r
-        r *= f
-        sum1 += v
-        v *= r
-        r *= f
-        sum2 += v
-        v *= r
-        r *= f
-        sum3 += v
-        value[k] = v * r
-        ratio[k] = r * f
-    return sum0, sum1, sum2, sum3
+        state[VALUE, k] = peak * fast_exp(
+            -0.5 * (axx * dx * dx + 2.0 * axy * dx * dy + ayy * dy * dy)
+        )
+        state[RATIO, k] = fast_exp(-step * (axx * (dx + 0.5 * step) + axy * dy))
+        state[RATIO_FACTOR, k] = fast_exp(-axx * step * step)
+        state[DOWN, k] = fast_exp(-step * (ayy * (dy + 0.5 * step) + axy * dx))
+        state[DOWN_FACTOR, k] = fast_exp(-ayy * step * step)
+        state[RATIO_DOWN, k] = fast_exp(-axy * step * step)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

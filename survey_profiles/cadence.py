@@ -56,8 +56,12 @@ def draw_visits(profile: Profile, rng: np.random.Generator, count: int) -> Plann
 
 
 def _close_to_moon(mjd, ra_deg, dec_deg, limit_deg):
-    moon_ra, moon_dec = ephemeris.moon_equatorial_deg(mjd)
-    return ephemeris.separation_deg(ra_deg, dec_deg, moon_ra, moon_dec) < limit_deg
+    known = np.isfinite(mjd)
+    ra_deg, dec_deg = (np.broadcast_to(angle, mjd.shape)[known] for angle in (ra_deg, dec_deg))
+    moon = ephemeris.moon_equatorial_deg(mjd[known])
+    close = np.zeros(mjd.shape, dtype=bool)
+    close[known] = ephemeris.separation_deg(ra_deg, dec_deg, *moon) < limit_deg
+    return close
 
 
 def draw_fields(

@@ -60,7 +60,7 @@ def sun_longitude_deg(mjd: np.ndarray) -> np.ndarray:
 
 def sun_equatorial_deg(mjd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Right ascension and declination of the Sun."""
-    return _equatorial_deg(sun_longitude_deg(mjd), 0.0)
+    return equatorial_deg(sun_longitude_deg(mjd), 0.0)
 
 
 def sun_passages(mjd: np.ndarray, ra_deg: np.ndarray) -> np.ndarray:
@@ -77,7 +77,10 @@ def sun_altitude_deg(mjd: np.ndarray, latitude_deg: float, longitude_deg: float)
     return altitude_deg(hour_angle_h(mjd, ra_deg, longitude_deg), dec_deg, latitude_deg)
 
 
-def _equatorial_deg(longitude, latitude):
+def equatorial_deg(
+    longitude: np.ndarray, latitude: np.ndarray | float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Right ascension and declination of ecliptic positions."""
     x = _cos(latitude) * _cos(longitude)
     y = _cos(OBLIQUITY_DEG) * _cos(latitude) * _sin(longitude)
     y = y - _sin(OBLIQUITY_DEG) * _sin(latitude)
@@ -112,12 +115,16 @@ def moon_ecliptic_deg(mjd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def moon_equatorial_deg(mjd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Right ascension and declination of the Moon."""
-    return _equatorial_deg(*moon_ecliptic_deg(mjd))
+    return equatorial_deg(*moon_ecliptic_deg(mjd))
 
 
 def moon_elongation_deg(mjd: np.ndarray) -> np.ndarray:
     """Angle between Moon and Sun: 0 at new moon, 180 at full."""
-    longitude, latitude = moon_ecliptic_deg(mjd)
+    return elongation_deg(mjd, *moon_ecliptic_deg(mjd))
+
+
+def elongation_deg(mjd: np.ndarray, longitude: np.ndarray, latitude: np.ndarray) -> np.ndarray:
+    """Angle between the Sun and an ecliptic position."""
     return np.degrees(np.arccos(_cos(latitude) * _cos(longitude - sun_longitude_deg(mjd))))
 
 

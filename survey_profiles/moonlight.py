@@ -42,12 +42,23 @@ def _scattering_airmass(altitude_deg):
 def moonlight_at(
     mjd: np.ndarray, ra_deg: np.ndarray, dec_deg: np.ndarray, site: Site
 ) -> np.ndarray:
-    """Scattered moonlight in nanolamberts towards a field at a time (arrays broadcast)."""
-    moon_ra, moon_dec = ephemeris.moon_equatorial_deg(mjd)
+    """Scattered moonlight in nanolamberts towards a field at a time (arrays broadcast).
+
+    Zero where the time is NaN.
+    """
+    mjd, ra_deg, dec_deg = np.broadcast_arrays(mjd, ra_deg, dec_deg)
+    light, known = np.zeros(mjd.shape), np.isfinite(mjd)  # more than half is padding
+    light[known] = _moonlight(mjd[known], ra_deg[known], dec_deg[known], site)
+    return light
+
+
+def _moonlight(mjd, ra_deg, dec_deg, site):
+    moon = ephemeris.moon_ecliptic_deg(mjd)
+    moon_ra, moon_dec = ephemeris.equatorial_deg(*moon)
     moon_hour = ephemeris.hour_angle_h(mjd, moon_ra, site.longitude_deg)
     field_hour = ephemeris.hour_angle_h(mjd, ra_deg, site.longitude_deg)
     return moonlight_nanolambert(
-        ephemeris.moon_elongation_deg(mjd),
+        ephemeris.elongation_deg(mjd, *moon),
         ephemeris.altitude_deg(moon_hour, moon_dec, site.latitude_deg),
         ephemeris.altitude_deg(field_hour, dec_deg, site.latitude_deg),
         ephemeris.separation_deg(ra_deg, dec_deg, moon_ra, moon_dec),

@@ -18,6 +18,7 @@ from numcodecs import Blosc
 
 from simulator.dataset.inputs import InputFile, input_files
 from simulator.dataset.schema import ArraySpec, array_specs
+from simulator.dataset.writer import COUNTS_CODEC
 from simulator.options import MAGNITUDE_LAWS, SPLITS, Options
 from simulator.plugins import plugins_of
 from simulator.simulator import VALUES_VERSION, Simulator
@@ -115,8 +116,8 @@ class Plan:
         self.simulator.batch("train", indices)  # compile
         start = time.perf_counter()
         sample = self.simulator.batch("train", indices)
-        codec = Blosc(cname="zstd", clevel=1, shuffle=Blosc.SHUFFLE)
-        size = sum(len(codec.encode(a)) for a in (sample.images, sample.mask))
+        size = len(Blosc(**COUNTS_CODEC, shuffle=Blosc.BITSHUFFLE).encode(sample.images))
+        size += len(Blosc(cname="zstd", clevel=1, shuffle=Blosc.SHUFFLE).encode(sample.mask))
         seconds = time.perf_counter() - start
         size += sum(a.nbytes for a in (*sample.epochs.values(), *sample.objects.values()))
         copies = sum(file.size_bytes for file in self.inputs.values() if file.is_copied)
