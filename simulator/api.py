@@ -38,6 +38,7 @@ def simulate(
     templates: str | Path | None = None,
     profile_overrides: Mapping[str, object] | None = None,
     conditions: str = PLANNED,
+    condition_error: float = 0.0,
     plugins: Iterable[str | Path] = (),
     stamp_size_pix: int = 21,
     seed: int = 0,
@@ -70,6 +71,8 @@ def simulate(
         Replaced numbers of the profile, by dotted key.
     conditions : str
         Conditions that the profile has beside "planned": "delivered" for LSST.
+    condition_error : float
+        Size of random errors of the conditions, drawn for every object: 1 as published, 0 none.
     plugins : iterable of path
         Python files that register light-curve classes.
     stamp_size_pix : int
@@ -118,6 +121,7 @@ def simulate(
             dates=dates,
             season=season,
             templates=_text(templates),
+            condition_error=condition_error,
             stamp_size_pix=stamp_size_pix,
             seed=seed,
         )

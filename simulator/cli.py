@@ -45,6 +45,10 @@ def simulate(
         str | None, typer.Option(help="Folder of published light-curve templates.")
     ] = None,
     conditions: commands.Conditions = commands.PLANNED,
+    condition_error: Annotated[
+        float,
+        typer.Option(help="Size of random errors of the conditions: 1 as published, 0 none."),
+    ] = 0.0,
     profile_set: commands.ProfileSet = None,
     plugin: commands.Plugin = None,
     stamp_size: Annotated[int, typer.Option(help="Rows and columns of a stamp, odd.")] = 21,
@@ -85,6 +89,7 @@ def simulate(
         dates=dates,
         season=season,
         templates=templates,
+        condition_error=condition_error,
         profile_overrides=commands.profile_overrides(profile_set, conditions),
         plugins=plugin or (),
         stamp_size_pix=stamp_size,

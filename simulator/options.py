@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from simulator.lightcurves import DEFAULT_CLASSES, class_names, light_curve_class
+from simulator.observing.condition_errors import check_size
 from simulator.rng import Draws, Purpose
 from skyreel.errors import SimulationError
 from survey_profiles import VisitSelection
@@ -36,6 +37,9 @@ class Options:
         Visits of the table to use (`survey_profiles.VisitSelection`).
     templates : str, optional
         Folder of published light-curve templates.
+    condition_error : float
+        Size of the errors by which conditions differ from those planned
+        (`simulator.observing.condition_errors`): 1 as published, 0 none.
     stamp_size_pix : int
         Odd, so that a source can sit in the central pixel.
     seed : int
@@ -49,6 +53,7 @@ class Options:
     dates: str | None = None
     season: int | None = None
     templates: str | None = None
+    condition_error: float = 0.0
     stamp_size_pix: int = 21
     seed: int = 0
 
@@ -64,6 +69,7 @@ class Options:
         if not self.classes:
             raise SimulationError("no class to simulate; name at least one.")
         self._counts()
+        check_size(self.condition_error)
         low, high = STAMP_SIZES
         if not (low <= self.stamp_size_pix <= high and self.stamp_size_pix % 2):
             raise SimulationError(

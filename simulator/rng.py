@@ -35,6 +35,7 @@ class Purpose(IntEnum):
     PSF = 8
     CALIBRATION = 9
     EDGE = 10
+    CONDITION_ERROR = 11
 
 
 @njit(cache=True, nogil=True, inline="always")

@@ -72,7 +72,7 @@ class Simulator:
         )
         models = [light_curve_class(name) for name in self.classes]
         self._law = magnitude_law(self.options.magnitudes, profile, models)
-        self._bank = PointingBank(profile, self._pointings())
+        self._bank = PointingBank(profile, self._pointings(), self.options.condition_error)
         templates = Path(self.options.templates) if self.options.templates else None
         self.models = {model.name: model(self.bands, templates) for model in models}
         self._hosts = Hosts(profile, self.bands)

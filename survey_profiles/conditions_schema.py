@@ -104,3 +104,31 @@ class Depth(Table):
     def _consistent(self):
         require_quantiles(self.residual_probabilities, self.residual_mag, "residual_mag")
         return self
+
+
+class ConditionErrors(Table):
+    """How far the conditions of a survey may be from those planned (``--condition-error``).
+
+    Scatters are standard deviations; those "of a band" are common to all exposures of a band.
+    The defaults are the errors of the forecast for LSST's first months (see `lsst.toml`).
+    """
+
+    seeing_band_scatter: Fraction = 0.05
+    """Scatter of ln FWHM of a band; default of LSST."""
+    seeing_night_scatter: Fraction = 0.31
+    """Scatter of ln FWHM of a night; default of LSST."""
+    sky_band_scatter_mag: within(0, 2) = 0.24
+    """[mag] Scatter of the sky of a band; default of LSST."""
+    sky_night_scatter_mag: within(0, 2) = 0.17
+    """[mag] Scatter of the sky of a night; default of LSST."""
+    zero_point_band_scatter_mag: within(0, 1) = 0.08
+    """[mag] Scatter of the zero point of a band; default of LSST."""
+    depth_band_scatter_mag: within(0, 2) = 0.2
+    """[mag] Scatter of the reported depth of a band, beyond what the others change; default of
+    LSST."""
+    ellipticity_scatter: within(0, 0.2) = 0.025
+    """Scatter of e1 and e2 of an exposure; default of LSST."""
+    cloud_mean_mag: within(0, 2) = 0.44
+    """[mag] Mean extinction by clouds that are not planned; default of LSST."""
+    lost_night_fraction: within(0, 0.5) = 0.1
+    """Mean fraction of the planned nights without any exposure; default of LSST."""

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from skyreel.errors import nearest
 from survey_profiles.cadence_schema import Cadence
-from survey_profiles.conditions_schema import Depth, Seeing, Sky, Weather
+from survey_profiles.conditions_schema import ConditionErrors, Depth, Seeing, Sky, Weather
 from survey_profiles.instrument_schema import Band, Camera, Psf
 from survey_profiles.schema_types import Fraction, Magnitude, Table, within
 from survey_profiles.sources import covers, flat_items, source_of
@@ -89,6 +89,7 @@ class Profile(Table):
     sky: Sky = Field(default_factory=Sky)
     weather: Weather = Field(default_factory=Weather)
     depth: Depth = Field(default_factory=Depth)
+    condition_errors: ConditionErrors = Field(default_factory=ConditionErrors)
     bands: Annotated[dict[str, Band], Field(min_length=1)]
     """Bands by name, in the order that ``Pointings.band`` counts them."""
     field: StarField

@@ -74,6 +74,14 @@ def train(
             show_default="0",
         ),
     ] = None,
+    condition_error: Annotated[
+        float | None,
+        typer.Option(
+            help="Networks: size of random errors of the conditions of sequences simulated on the "
+            "fly, so that the network does not rely on the plan: 1 as published, 0 none.",
+            show_default="0",
+        ),
+    ] = None,
     begin_with: Annotated[
         str | None,
         typer.Option(help="Networks: trained network to start from, by name or folder."),
@@ -152,6 +160,7 @@ def train(
     of_networks = {
         "on_the_fly": on_the_fly,
         "resampled": resampled,
+        "condition_error": condition_error,
         "begin_with": begin_with,
         "iterations": iterations,
         "batch": batch,
@@ -176,18 +185,8 @@ def train(
     check_source(model, data, survey, simulated)
     check_folder(out)
     given = {**common, **(of_forests if model == "forest" else of_networks)}
-    train_model(
-        model,
-        out,
-        data,
-        survey,
-        simulated,
-        plugin,
-        given,
-        n_cores(threads),
-        quiet,
-        command_line("train"),
-    )
+    cores, called = n_cores(threads), command_line("train")
+    train_model(model, out, data, survey, simulated, plugin, given, cores, quiet, called)
 
 
 def train_model(

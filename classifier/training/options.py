@@ -10,7 +10,8 @@ from typing import Any
 
 from classifier.models.card_schema import LEAST_SIZE_PIX, check_choices
 from classifier.models.recurrent import NETWORKS
-from skyreel.errors import ClassifierError
+from simulator.observing.condition_errors import check_size
+from skyreel.errors import ClassifierError, SimulationError
 
 MAX_SEED = 2**31
 MAX_ITERATIONS = 10**8
@@ -56,6 +57,10 @@ class NetworkOptions:
         Simulate training sequences as they are needed, instead of reading the same ones again.
     resampled : float
         Share of sequences simulated on the fly whose stamps are registered by resampling.
+    condition_error : float
+        Size of random errors of the conditions of sequences simulated on the fly: 1 as published
+        (`simulator.observing.condition_errors`), 0 those of the data set. Validation sequences are
+        those of the data set.
     begin_with : str or None
         A trained network of the same kind whose weights training starts from, by name or folder.
     iterations, batch : int
@@ -90,6 +95,7 @@ class NetworkOptions:
     choices: dict = field(default_factory=dict)
     on_the_fly: bool = False
     resampled: float = 0.0
+    condition_error: float = 0.0
     begin_with: str | None = None
     iterations: int | None = None
     batch: int | None = None
@@ -138,6 +144,7 @@ class NetworkOptions:
             raise ClassifierError(f"--resampled {self.resampled}: a share from 0 to 1.")
         if self.resampled and not self.on_the_fly:
             raise ClassifierError("--resampled: only of sequences simulated --on-the-fly.")
+        _check_condition_error(self.condition_error, self.on_the_fly)
         if not 0 < self.learning_rate < 1:
             raise ClassifierError(f"--learning-rate {self.learning_rate}: between 0 and 1.")
         if not 0 <= self.seed <= MAX_SEED:
@@ -154,6 +161,15 @@ class NetworkOptions:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)
+
+
+def _check_condition_error(size, on_the_fly):
+    try:
+        check_size(size)
+    except SimulationError as error:
+        raise ClassifierError(str(error)) from None
+    if size and not on_the_fly:
+        raise ClassifierError("--condition-error: only of sequences simulated --on-the-fly.")
 
 
 def parsed_choices(texts: Iterable[str]) -> dict[str, Any]:

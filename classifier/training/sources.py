@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -112,8 +112,11 @@ class EndlessSource:
         seed: int,
         batch: int,
         resampled: float = 0.0,
+        condition_error: float = 0.0,
     ) -> EndlessSource:
         """Sequences like those of the training split of a simulated data set.
+
+        Their conditions have errors of size ``condition_error``; 0: those of the data set.
 
         Raises
         ------
@@ -121,7 +124,11 @@ class EndlessSource:
             The data were not simulated, or cannot be regenerated.
         """
         try:
-            return cls(simulator_of(split.path), selection, seed, batch, resampled)
+            simulator = simulator_of(split.path)
+            if condition_error:
+                options = replace(simulator.options, condition_error=condition_error)
+                simulator = Simulator(simulator.profile, options)
+            return cls(simulator, selection, seed, batch, resampled)
         except SimulationError as error:
             raise ClassifierError(f"--on-the-fly: {error}") from None
 

@@ -91,7 +91,7 @@ class NetworkTraining:
         self._variants = None if self.is_complete() else self.build()
         if options.begin_with and self._variants:
             load_weights(self._variants.whole, model_folder(options.begin_with) / WEIGHTS)
-        claim_folder(self.folder, self._settings(), complete=self.is_complete(), upgrade=upgraded)
+        claim_folder(self.folder, self._settings(), complete=self.is_complete(), upgrade=_of_today)
 
     def _known_assumed_psf(self):
         """Of a training that this one continues; None if there is none."""
@@ -104,7 +104,12 @@ class NetworkTraining:
         options, train = self.options, self.splits["train"]
         if options.on_the_fly:
             source = EndlessSource.like(
-                train, self.selection, options.seed, options.batch, options.resampled
+                train,
+                self.selection,
+                options.seed,
+                options.batch,
+                options.resampled,
+                options.condition_error,
             )
             source.check_length(options.iterations * options.batch)
             return source
@@ -270,6 +275,14 @@ class NetworkTraining:
             "command": self.command,
             "versions": _used_versions(),
         }
+
+
+def _of_today(settings):
+    """Settings of a training as they are written now: later options have their default."""
+    found = upgraded(settings)
+    if isinstance(found, dict) and isinstance(found.get("options"), dict):
+        found["options"] = {"condition_error": 0.0, **found["options"]}
+    return found
 
 
 def _bands(options, split):

@@ -143,10 +143,11 @@ def command_line(plan: Plan) -> str:
         "--seed",
         str(options.seed),
     ]
-    for name in ("exposures", "position", "programme", "dates", "season", "templates"):
+    visits = ("exposures", "position", "programme", "dates", "season")
+    for name in (*visits, "templates", "condition_error"):
         value = getattr(options, name)
         if value != getattr(Options, name):
-            parts += [f"--{name}", str(value)]
+            parts += [f"--{name.replace('_', '-')}", str(value)]
     for plugin in plugins_of(plan.simulator.classes):
         parts += ["--plugin", plugin["path"]]
     for key, value in sorted(plan.overrides.items()):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simulator.expose import Detector
+from simulator.observing.condition_errors import perturbed
 from simulator.observing.schedule import Schedule, noise_limited_mag
 from simulator.psf.psf import Psf, SurveyPsf, noise_pixels
 from simulator.rng import Draws, Purpose
@@ -35,10 +36,16 @@ class Conditions:
 
 
 class PointingBank:
-    """Draws a pointing and a detector for every object, and with them its exposures."""
+    """Draws a pointing and a detector for every object, and with them its exposures.
 
-    def __init__(self, profile: Profile, pointings: Pointings) -> None:
+    ``condition_error`` is the size of the errors by which conditions differ from those planned.
+    """
+
+    def __init__(
+        self, profile: Profile, pointings: Pointings, condition_error: float = 0.0
+    ) -> None:
         self._profile = profile
+        self._condition_error = condition_error
         self.pointings = pointings
         self._psf = SurveyPsf(profile)
         camera = profile.camera
@@ -56,6 +63,7 @@ class PointingBank:
         draws = Draws(seed, objects, Purpose.POINTING)
         number = self._numbers(draws)
         rows = self.pointings.rows(number)
+        rows = perturbed(rows, self._profile, seed, objects, self._condition_error)
         ccd = self._ccd(draws, rows)
         gain, read_noise, saturation = self._amplifiers(ccd)
         psf = self._psf.draw(rows, Draws(seed, objects, Purpose.PSF))

@@ -173,6 +173,18 @@ def test_simulation_on_the_fly_begins_as_the_data_set_and_never_repeats(small_da
     assert not first & {image.tobytes() for image in other.images[:, 0]}
 
 
+def test_sequences_with_errors_of_the_conditions_are_of_the_same_objects(small_dataset):
+    split, selection = DatasetSplit(small_dataset, "train"), ImageSelection()
+    planned, labels = EndlessSource.like(split, selection, 0, 64).block(0, 0)
+    perturbed, same_labels = EndlessSource.like(split, selection, 0, 64, condition_error=1.0).block(
+        0, 0
+    )
+    np.testing.assert_array_equal(labels, same_labels)
+    change = np.log(perturbed.seeing[:, 0] / planned.seeing[:, 0])
+    assert change.std() > 0.2 and change.min() < -0.2 and change.max() > 0.2
+    assert (perturbed.n_images <= planned.n_images).all()
+
+
 def test_starts_on_the_fly_differ_from_block_to_block(small_dataset, monkeypatch):
     split = DatasetSplit(small_dataset, "train")
     selection = ImageSelection(start_fractions=tuple(np.linspace(0, 1, 64)))

@@ -246,6 +246,15 @@ def test_a_loss_that_is_no_number_ends_the_training_with_a_sentence(
         )
 
 
+def test_a_model_of_a_version_without_errors_of_the_conditions_stays_one(small_dataset, damaged):
+    settings = json.loads((damaged / "training.json").read_text())
+    assert settings["options"].pop("condition_error") == 0
+    (damaged / "training.json").write_text(json.dumps(settings))
+    assert trained(small_dataset, damaged).name == "damaged"
+    with pytest.raises(ClassifierError, match=r"condition_error: 0.0 there, 1.0 now"):
+        trained(small_dataset, damaged, condition_error=1.0, on_the_fly=True)
+
+
 def test_validation_sequences_come_from_all_over_the_split(small_dataset):
     split, selection = DatasetSplit(small_dataset, "validation"), ImageSelection(images=6)
     found = ValidationSet.read(split, selection, 8)
@@ -286,6 +295,9 @@ def test_a_damaged_checkpoint_is_one_sentence(small_dataset, tmp_path):
         {"learning_rate": 0.0},
         {"seed": -1},
         {"start": "last"},
+        {"condition_error": 1.0},
+        {"condition_error": -0.5, "on_the_fly": True},
+        {"condition_error": float("nan"), "on_the_fly": True},
     ],
 )
 def test_wrong_options_are_one_sentence(small_dataset, tmp_path, wrong):

@@ -120,6 +120,15 @@ def test_a_table_of_one_magnitude_gives_that_magnitude(original):
     np.testing.assert_allclose(found, 18.342, rtol=1e-6)
 
 
+def test_a_data_set_with_errors_of_the_conditions_keeps_their_size(original, tmp_path):
+    (tmp_path / "given").symlink_to(original / "given")
+    path = made(tmp_path, condition_error=1.0)
+    assert open_dataset(path).attrs["options"]["condition_error"] == 1.0
+    require_equal(path)
+    planned = open_dataset(original / "d.zarr")["train"]["zero_point_mag"][:]
+    assert not np.array_equal(open_dataset(path)["train"]["zero_point_mag"][:], planned)
+
+
 def measured(path):
     """Observed magnitudes of the test split, by PSF photometry."""
     split = DatasetSplit(path, "test")

@@ -41,6 +41,21 @@ def test_one_line_makes_a_data_set_and_its_record(monkeypatch, tmp_path):
     assert run["made"] == 36
 
 
+def test_errors_of_the_conditions_are_in_the_record_and_change_no_object(monkeypatch, tmp_path):
+    found = []
+    for size in ("0", "1.5"):
+        out = tmp_path / f"{size}.zarr"
+        given = ["--survey", "hits", "--condition-error", size, "--out", out, *QUICK]
+        assert simulate(monkeypatch, *given) == 0
+        found.append(open_dataset(out))
+    record = json.loads((tmp_path / "1.5.zarr.json").read_text())
+    assert "--condition-error 1.5" in record["runs"][0]["command"]
+    planned, perturbed = (root["train"] for root in found)
+    np.testing.assert_array_equal(planned["label"][:], perturbed["label"][:])
+    seeing = [part["seeing_fwhm_arcsec"][:, 0] for part in (planned, perturbed)]
+    assert (seeing[0] != seeing[1]).all()
+
+
 def test_a_data_set_that_is_complete_is_said_to_be(monkeypatch, tmp_path, capsys):
     arguments = ["--survey", "hits", "--out", tmp_path / "hits.zarr", *QUICK]
     assert simulate(monkeypatch, *arguments) == 0
@@ -63,6 +78,7 @@ def test_a_dry_run_writes_nothing(monkeypatch, tmp_path, capsys):
         (["--survey", "hits", "--classes", "SN,RRLY"], "Did you mean RRL"),
         (["--survey", "hits", "--n", "0"], "0 sequences for train"),
         (["--survey", "hits", "--stamp-size", "4000"], "stamp size 4000; allowed"),
+        (["--survey", "hits", "--condition-error", "4"], "--condition-error 4: a number from 0"),
         (["--survey", "hits", "--threads", "0"], "--threads 0; allowed"),
         (["--survey", "hits", "--magnitudes", "nowhere.csv"], "magnitudes 'nowhere.csv'"),
         (["--survey", "hits", "--templates", "nowhere"], "there is no such folder"),
