@@ -45,10 +45,7 @@ def simulate(
         str | None, typer.Option(help="Folder of published light-curve templates.")
     ] = None,
     conditions: commands.Conditions = commands.PLANNED,
-    condition_error: Annotated[
-        float,
-        typer.Option(help="Size of random errors of the conditions: 1 as published, 0 none."),
-    ] = 0.0,
+    condition_error: Annotated[float, commands.CONDITION_ERROR] = 0.0,
     profile_set: commands.ProfileSet = None,
     plugin: commands.Plugin = None,
     stamp_size: Annotated[int, typer.Option(help="Rows and columns of a stamp, odd.")] = 21,

@@ -253,6 +253,11 @@ Season = Annotated[
 CLASSES = typer.Option(
     metavar="CLASS,CLASS", help="Classes by comma; in simulations with weights: SN:2,RRL,NV."
 )
+CONDITION_ERROR = typer.Option(
+    help="Size of random errors of the observing conditions of every sequence that is simulated: 1 "
+    "as published for LSST's first months, 0 none.",
+    show_default="0",
+)
 ProfileSet = Annotated[
     list[str] | None,
     typer.Option(

@@ -74,14 +74,7 @@ def train(
             show_default="0",
         ),
     ] = None,
-    condition_error: Annotated[
-        float | None,
-        typer.Option(
-            help="Networks: size of random errors of the conditions of sequences simulated on the "
-            "fly, so that the network does not rely on the plan: 1 as published, 0 none.",
-            show_default="0",
-        ),
-    ] = None,
+    condition_error: Annotated[float | None, commands.CONDITION_ERROR] = None,
     begin_with: Annotated[
         str | None,
         typer.Option(help="Networks: trained network to start from, by name or folder."),
