@@ -296,10 +296,10 @@ def _arrow_texts(path, name, column):
         raise IngestError(
             f"{path}: column {name} is of type {kind}; needed are texts or whole numbers."
         )
-    values = column.to_pylist()
-    if binary:
-        try:
+    try:
+        values = column.to_pylist()
+        if binary:
             values = [v if v is None else v.decode() for v in values]
-        except UnicodeDecodeError:
-            raise IngestError(f"{path}: column {name} holds bytes that are no text.") from None
+    except UnicodeDecodeError:
+        raise IngestError(f"{path}: column {name} holds bytes that are no text.") from None
     return ["" if value is None else str(value) for value in values]

@@ -235,6 +235,16 @@ def test_columns_of_other_types_are_refused(tmp_path, kind):
         read_labels(tmp_path / "labels")
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.binary()])
+def test_bytes_that_are_no_text_are_refused(tmp_path, kind):
+    values = pa.array([b"ZTF1", b"Z\x80F2"])
+    names = pa.Array.from_buffers(kind, 2, values.buffers())
+    path = tmp_path / "labels.parquet"
+    path.write_bytes(as_parquet({"object": names, "label": ["SN", "SN"]}))
+    with pytest.raises(IngestError, match="column object holds bytes that are no text"):
+        read_labels(path)
+
+
 def test_a_parquet_table_of_very_many_rows_is_refused_at_once(tmp_path):
     """1e8 equal rows take 1.6 MB on disk, and 10 GB in memory."""
     n = text_tables.MOST_ROWS + 1
