@@ -142,6 +142,7 @@ def report(forest, small_dataset, tmp_path_factory):
     return folder / "report"
 
 
+@pytest.mark.slow
 def test_the_features_on_a_map_are_the_ones_that_matter_most_in_the_table_of_the_model(
     forest, small_dataset, monkeypatch
 ):

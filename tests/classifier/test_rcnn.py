@@ -211,6 +211,7 @@ def test_without_times_the_days_change_nothing():
     np.testing.assert_array_equal(answers(variants.whole, arrays), answers(variants.whole, later))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "policy", ["float32", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)]
 )

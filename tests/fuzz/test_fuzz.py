@@ -6,6 +6,7 @@ from tests.helpers.faulty_reader import FAULTS
 from tests.helpers.fuzzing import FAILURES, failures, fuzzers, verdicts
 
 
+@pytest.mark.slow
 def test_the_harness_finds_every_kind_of_fault():
     found = verdicts("tests.helpers.faulty_reader", n=30, seconds=3, megabytes=200)
     assert [r["i"] for r in found] == list(range(30))

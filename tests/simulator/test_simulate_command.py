@@ -164,6 +164,7 @@ def test_an_opsim_schedule_is_used_from_the_command(monkeypatch, tmp_path, capsy
     assert open_dataset(tmp_path / "x.zarr")["train"]["n_epochs"][:].min() >= 5
 
 
+@pytest.mark.slow
 def test_conditions_belong_to_the_data_set(monkeypatch, tmp_path, capsys):
     out = tmp_path / "x.zarr"
     arguments = ["--survey", "lsst", "--out", out, "--n", "4", "--stamp-size", "9"]
@@ -245,6 +246,7 @@ def test_tables_of_exposures_work_from_the_command(monkeypatch, tmp_path, capsys
     assert {file.name for file in tmp_path.iterdir()} <= {*expected, ".d.zarr.lock"}
 
 
+@pytest.mark.slow
 def test_a_rubin_schedule_works_from_the_command(monkeypatch, tmp_path, capsys):
     visits = [list(visit) for visit in schedule(np.random.default_rng(0))]
     visits[3][-1] = None

@@ -148,6 +148,7 @@ def small_shards(monkeypatch):
 OTHER_ARRAYS = ("mask", "mjd", "label", "redshift")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "array",
     ["images", "shard_done", *(pytest.param(a, marks=pytest.mark.slow) for a in OTHER_ARRAYS)],
