@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 
 import numcodecs
 import numpy as np
@@ -13,7 +14,14 @@ from skyreel.errors import SimulationError
 from tests.helpers.datasets import make
 
 CODECS = ("blosc", "lz4", "zlib", "gzip", "bz2", "zstd")
-LARGE = 200_000_000
+LARGE = 100_000_000
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "d.zarr"
+    make(path, n=14)
+    return path
 
 
 def encoded(codec, content):
@@ -63,9 +71,8 @@ def test_sizes_of_chunks_are_those_of_their_values():
         (["vlen-utf8"], b"cos\nsystem"),
     ],
 )
-def test_a_data_set_with_such_a_chunk_is_refused(tmp_path, codecs, content):
-    path = tmp_path / "d.zarr"
-    make(path, n=14)
+def test_a_data_set_with_such_a_chunk_is_refused(whole, tmp_path, codecs, content):
+    path = shutil.copytree(whole, tmp_path / "d.zarr")
     file = path / "test" / "mean_mag" / "zarr.json"
     metadata = json.loads(file.read_text())
     options = {
