@@ -209,6 +209,7 @@ def test_a_model_of_version_0_1_is_opened(folder, ensemble, predictions, split, 
     np.testing.assert_allclose(found, predictions.probabilities[:, 0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_another_network_inside_an_ensemble_makes_another_model(folder, ensemble, split, tmp_path):
     compared = ComparedModel("a", ensemble)
     predictions_of(compared, split, tmp_path / "p.parquet", threads=1)

@@ -107,6 +107,7 @@ def test_more_objects_begin_with_the_same_ones(population):
     assert set(few) <= set(many)
 
 
+@pytest.mark.slow
 def test_two_schedules_have_the_same_objects():
     other = schedule(**{"cadence.season.first_mjd": "61400"})
     pair = of_one_population([schedule(), other])

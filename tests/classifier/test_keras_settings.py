@@ -48,6 +48,7 @@ def test_own_settings_hold_in_the_block_alone(other_settings):
     assert settings() == other_settings
 
 
+@pytest.mark.slow
 def test_predictions_do_not_depend_on_the_settings(small_dataset, request):
     split = DatasetSplit(small_dataset, "test")
     expected = open_model("hits-compact").predict(split).probabilities

@@ -107,6 +107,7 @@ def one_sentence(capsys):
     return error
 
 
+@pytest.mark.slow
 def test_the_folder_holds_a_report_draws_and_all_predictions(tuned):
     assert "<html" in (tuned / "report.html").read_text().lower()
     report = json.loads((tuned / "report.json").read_text())
@@ -122,6 +123,7 @@ def test_the_folder_holds_a_report_draws_and_all_predictions(tuned):
     assert not list(tuned.rglob("*.partial"))
 
 
+@pytest.mark.slow
 def test_the_draws_written_are_as_asked(tuned, real):
     split = DatasetSplit(real, "test")
     label = dict(zip(split.object_ids, split.labels, strict=True))
@@ -163,6 +165,7 @@ def test_all_methods_have_predictions_of_the_same_objects(everything):
     assert set(json.loads((everything / "report.json").read_text())["scores"]["all"]) == set(found)
 
 
+@pytest.mark.slow
 def test_the_model_opens_and_classifies(tuned, real):
     model = open_model(tuned / "model")
     split = DatasetSplit(real, "test")
@@ -216,6 +219,7 @@ def test_a_stopped_run_continues_to_the_same_end(tuned, asked, monkeypatch, tmp_
     assert drawn[0] == drawn[1]
 
 
+@pytest.mark.slow
 def test_other_options_for_the_same_folder_are_refused(tuned, asked, monkeypatch, capsys):
     assert finetune(monkeypatch, *asked, "--seed", 1, "--out", tuned) == 2
     assert "options.seed: 0 there, 1 now" in one_sentence(capsys)

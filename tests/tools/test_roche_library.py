@@ -103,6 +103,7 @@ def test_an_eclipse_of_even_discs_takes_the_ratio_of_areas():
     np.testing.assert_allclose(1 - occultation / quadrature, expected, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_limb_darkening_changes_a_transit_but_not_an_occultation_nor_the_total_light():
     stars = detached(1.0, (0.05, 0.02), (6000, 6000))
     even, dark = (
