@@ -42,7 +42,7 @@ def check_archive(path: str | Path, otherwise: str) -> dict[str, tuple[int, ...]
             _check_sizes(members, size)
             arrays = [member for member in members if member.filename.endswith(".npy")]
             return {each.filename[: -len(".npy")]: _shape(archive, each) for each in arrays}
-    except (OSError, RuntimeError, NotImplementedError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
         raise ClassifierError(f"{path} is missing or damaged ({error}). {otherwise}") from None
 
 

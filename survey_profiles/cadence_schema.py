@@ -14,7 +14,7 @@ _MJD_LOW, _MJD_HIGH, _ = PHYSICAL_RANGES["mjd"]
 _Mjd = physical("mjd")
 _Days = Annotated[within(0, 366), Field(gt=0)]
 _Minutes = Annotated[within(0, 1440), Field(gt=0)]
-_ManyDays = Annotated[within(0, 18_300), Field(gt=0)]
+_ManyDays = Annotated[within(0, 18_300), Field(gt=0)]  # fifty years
 _Weight = within(0, 1e9)
 
 MOST_EPOCHS = 1000  # of a sequence

@@ -275,7 +275,8 @@ def _cell_text(cell):
     if isinstance(cell, float):
         return str(int(cell)) if cell.is_integer() else repr(cell)
     if isinstance(cell, bytes):
-        return cell.decode("utf-8", "replace")
+        with suppress(UnicodeDecodeError):
+            return cell.decode()
     return str(cell) if isinstance(cell, str | int) else None
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from skyreel.errors import SequenceError
 
 MAX_BLOCK_BYTES = 8 * 2**20  # packed or unpacked; a block holds one alert of 30 to 350 kB
-_DAMAGE = (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, NotImplementedError)
+_DAMAGE = (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, RuntimeError)
 
 
 def codec_names() -> tuple[str, ...]:

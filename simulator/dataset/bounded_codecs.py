@@ -23,7 +23,7 @@ import zarr
 from zarr import codecs
 from zarr.registry import register_codec
 
-_TEXT_BYTES = 1024  # of a text, in the mean over a chunk
+_TEXT_BYTES = 1024  # chosen: of a text, in the mean over a chunk
 _SIZE_AT = {"blosc": 4, "lz4": 0}  # where they write the decoded size, in four bytes
 _READ = {
     "zlib": lambda content, n: zlib.decompressobj().decompress(content, n),
@@ -87,25 +87,41 @@ def _most_bytes(chunk_spec):
     return chunk_bytes(chunk_spec.shape, chunk_spec.dtype.to_native_dtype())
 
 
-# Zarr compares their names with those of its own.
-
-
-class BloscCodec(codecs.BloscCodec):
-    """Blosc, whose header has the decoded size."""
+class _Checked:
+    """A codec that checks the first bytes of a chunk; Zarr calls one of two methods, or both."""
 
     async def _decode_single(self, chunk_bytes: Any, chunk_spec: Any) -> Any:
-        header = chunk_bytes.as_numpy_array()[:8].tobytes()
-        check_size("blosc", header, _most_bytes(chunk_spec))
+        self._check(_header(chunk_bytes), chunk_spec)
         return await super()._decode_single(chunk_bytes, chunk_spec)
+
+    def _decode_sync(self, chunk_bytes: Any, chunk_spec: Any) -> Any:
+        self._check(_header(chunk_bytes), chunk_spec)
+        return super()._decode_sync(chunk_bytes, chunk_spec)
+
+
+def _header(chunk_bytes):
+    return chunk_bytes.as_numpy_array()[:8].tobytes()
 
 
 class _Stream:
     """A codec whose decoded size is not in its header, or not always."""
 
     async def _decode_single(self, chunk_bytes: Any, chunk_spec: Any) -> Any:
-        most, content = _most_bytes(chunk_spec), chunk_bytes.to_bytes()
-        found = await asyncio.to_thread(decoded, self._id, content, most)
+        return await asyncio.to_thread(self._decode_sync, chunk_bytes, chunk_spec)
+
+    def _decode_sync(self, chunk_bytes: Any, chunk_spec: Any) -> Any:
+        found = decoded(self._id, chunk_bytes.to_bytes(), _most_bytes(chunk_spec))
         return chunk_spec.prototype.buffer.from_bytes(found)
+
+
+# Zarr compares their names with those of its own.
+
+
+class BloscCodec(_Checked, codecs.BloscCodec):
+    """Blosc, whose header has the decoded size."""
+
+    def _check(self, header, chunk_spec):
+        check_size("blosc", header, _most_bytes(chunk_spec))
 
 
 class GzipCodec(_Stream, codecs.GzipCodec):
@@ -120,12 +136,11 @@ class ZstdCodec(_Stream, codecs.ZstdCodec):
     _id = "zstd"
 
 
-class VLenUTF8Codec(codecs.VLenUTF8Codec):
+class VLenUTF8Codec(_Checked, codecs.VLenUTF8Codec):
     """Texts, after their number."""
 
-    async def _decode_single(self, chunk_bytes: Any, chunk_spec: Any) -> Any:
-        check_text_count(chunk_bytes.as_numpy_array()[:4].tobytes(), chunk_spec.shape)
-        return await super()._decode_single(chunk_bytes, chunk_spec)
+    def _check(self, header, chunk_spec):
+        check_text_count(header, chunk_spec.shape)
 
 
 _CODECS = {
