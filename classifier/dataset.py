@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
     from survey_profiles.profile import Profile
 
 BLOCK_OBJECTS = 1024
-BLOCK_IMAGES = 65_536
-"""Images in memory at a time, padded ones too, if blocks of `CHUNK_OBJECTS` have no more."""
+BLOCK_PIXELS = 65_536 * 21**2
+"""Pixels in memory at a time, padded ones too, if blocks of `CHUNK_OBJECTS` have no more."""
+PLANES = ("template", "difference")
+DETECTION = "difference_signal_to_noise"
 SPLITS = ("train", "validation", "test")
 _MEASURED = (*NEEDED_BY_EPOCH[2:], *NEEDED_BY_OBJECT[3:])
 _UNTIMED = "left out, as their times are unknown or do not increase"
@@ -55,6 +58,10 @@ class StampBatch:
     gain_e_per_adu, read_noise_e : float (object,)
     assumed_fwhm_pix : float (object,)
         Assumed where no seeing is known.
+    template_snr, difference_snr : float32 (object, epoch, row, column) or None
+        Template and difference in units of their noise; NaN where masked or padded.
+    detection_snr : float (object, epoch) or None
+        Signal to noise of the source in the difference.
     """
 
     images_adu: np.ndarray
@@ -69,19 +76,25 @@ class StampBatch:
     gain_e_per_adu: np.ndarray
     read_noise_e: np.ndarray
     assumed_fwhm_pix: np.ndarray
+    template_snr: np.ndarray | None = None
+    difference_snr: np.ndarray | None = None
+    detection_snr: np.ndarray | None = None
 
     def __post_init__(self):
-        for field in fields(self):
-            array = getattr(self, field.name)
+        for name, array in self.arrays().items():
             if type(array) is not np.ndarray:
-                object.__setattr__(self, field.name, _unmasked(field.name, array))
+                object.__setattr__(self, name, _unmasked(name, array))
 
     def __len__(self) -> int:
         return len(self.n_epochs)
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays that are there, by name."""
+        return arrays_of(self)
+
     def of(self, rows: np.ndarray) -> StampBatch:
         """Some of the objects."""
-        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+        return replace(self, **{name: array[rows] for name, array in self.arrays().items()})
 
     def rearranged(self, epochs: np.ndarray, n_epochs: np.ndarray) -> StampBatch:
         """The same objects with other epochs: epoch ``epochs[i, j]`` of object i becomes its j.
@@ -91,17 +104,22 @@ class StampBatch:
         return rearranged(self, epochs, n_epochs)
 
 
+def arrays_of(batch: Any) -> dict[str, np.ndarray]:
+    """The arrays of a dataclass by name, without those that are None."""
+    named = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    return {name: array for name, array in named.items() if array is not None}
+
+
 def rearranged(batch: Any, epochs: np.ndarray, n_epochs: np.ndarray) -> Any:
     """A dataclass of arrays (object, epoch, ...) with other epochs, as `StampBatch.rearranged`."""
     rows = np.arange(len(batch))[:, None]
     padded = np.arange(epochs.shape[1]) >= np.asarray(n_epochs)[:, None]
     chosen, moved = np.where(padded, 0, epochs), {}
-    for field in fields(batch):
-        array = getattr(batch, field.name)
+    for name, array in arrays_of(batch).items():
         if array.ndim > 1:
             array = array[rows, chosen]
             array[padded] = np.nan if array.dtype.kind == "f" else 0
-        moved[field.name] = array
+        moved[name] = array
     return replace(batch, **{**moved, "n_epochs": np.asarray(n_epochs, dtype=np.int16)})
 
 
@@ -133,6 +151,8 @@ class DatasetSplit:
     """Whether networks measure the magnitudes of its objects beside their predictions."""
     numbers: np.ndarray | None = None
     """Increasing numbers of the objects, (object,); None: 0, 1, 2, ..."""
+    planes: tuple[str, ...] = ()
+    """Planes that are read beside the science images, of `PLANES`."""
 
     def __init__(self, path: str | Path, name: str):
         self.path, self.name = path, name
@@ -252,9 +272,11 @@ class DatasetSplit:
     def blocks(self, size: int = BLOCK_OBJECTS) -> Iterator[tuple[int, int]]:
         """(first, end) of consecutive blocks of objects.
 
-        Blocks have ``size`` objects, fewer where sequences are long (`BLOCK_IMAGES`).
+        Blocks have ``size`` objects, fewer where sequences are long or stamps are large
+        (`BLOCK_PIXELS`).
         """
-        chunks = BLOCK_IMAGES // (CHUNK_OBJECTS * max(self.longest, 1))
+        pixels = max(self.longest, 1) * self.size_pix**2 * (1 + len(self.planes))
+        chunks = BLOCK_PIXELS // (CHUNK_OBJECTS * pixels)
         size = min(size, CHUNK_OBJECTS * max(chunks, 1))
         for first in range(0, len(self), size):
             yield first, min(first + size, len(self))
@@ -278,7 +300,8 @@ class DatasetSplit:
         arrays |= self._known_values(arrays, used, first)
         self._leave_out(arrays, used, first)
         images, mask = self._group["images"][rows], self._group["mask"][rows]
-        stamps = stamp_batch_of(images, mask, arrays, self.profile)
+        planes = {name: self._group[name][rows] for name in plane_arrays(self.planes)}
+        stamps = stamp_batch_of(images, mask, {**arrays, **planes}, self.profile, self.planes)
         if self._assumed_fwhm_pix is None:
             return stamps
         return replace(stamps, assumed_fwhm_pix=np.full(len(stamps), self._assumed_fwhm_pix))
@@ -316,6 +339,24 @@ class DatasetSplit:
         )
         arrays["n_epochs"] = np.where(untimed | unbanded, 0, arrays["n_epochs"])
 
+    def with_planes(self, planes: Sequence[str]) -> Self:
+        """The same split, with planes of `PLANES` read beside the science images.
+
+        Raises
+        ------
+        ClassifierError
+            The data set lacks them.
+        """
+        missing = [name for name in planes if name not in self._group]
+        if missing:
+            raise ClassifierError(
+                f"{self.path} has no {' and no '.join(missing)} images; "
+                f"`simulate --planes science,{','.join(planes)}` makes them."
+            )
+        other = copy(self)
+        other.planes = tuple(planes)
+        return other
+
     def assuming(self, fwhm_pix: float) -> Self:
         """The same split, with another seeing assumed where none is known (FWHM in pixels)."""
         other = copy(self)
@@ -330,11 +371,15 @@ class DatasetSplit:
 
 
 def stamp_batch_of(
-    images_adu: np.ndarray, mask: np.ndarray, arrays: dict[str, Any], profile: Profile
+    images_adu: np.ndarray,
+    mask: np.ndarray,
+    arrays: dict[str, Any],
+    profile: Profile,
+    planes: Sequence[str] = (),
 ) -> StampBatch:
     """Stamps from the arrays of a data set by their names there.
 
-    ``images_adu`` and ``mask`` are (object, epoch, row, column).
+    ``images_adu`` and ``mask`` are (object, epoch, row, column); ``planes`` are used too.
     """
     used = np.arange(images_adu.shape[1]) < arrays["n_epochs"].astype(int)[:, None]
     images = images_adu.astype(np.float32)
@@ -355,7 +400,23 @@ def stamp_batch_of(
         gain_e_per_adu=arrays["gain_e_per_adu"],
         read_noise_e=arrays["read_noise_e"],
         assumed_fwhm_pix=np.full(len(images), median_fwhm_pix(profile), dtype=np.float32),
+        **{f"{name}_snr": _plane_snr(name, arrays, used) for name in planes},
+        detection_snr=arrays[DETECTION] if "difference" in planes else None,
     )
+
+
+def plane_arrays(planes: Sequence[str]) -> tuple[str, ...]:
+    """Names of the arrays of a data set that hold these planes."""
+    of_each = [(name, f"{name}_mask", f"{name}_noise_adu") for name in planes]
+    return (*chain(*of_each), *((DETECTION,) if "difference" in planes else ()))
+
+
+def _plane_snr(name, arrays, used):
+    """A plane in units of its noise, NaN where masked or padded."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = (arrays[name] / arrays[f"{name}_noise_adu"]).astype(np.float32)
+    found[(arrays[f"{name}_mask"] != 0) | ~np.isfinite(found) | ~used[:, :, None, None]] = np.nan
+    return found
 
 
 def median_fwhm_pix(profile: Profile) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from classifier.dataset import DatasetSplit, StampBatch
+from classifier.dataset import PLANES, DatasetSplit, StampBatch
 from skyreel.commands import split_list
 from skyreel.errors import ClassifierError
 
@@ -35,22 +35,29 @@ class ImageSelection:
         As in `SequenceStartDistribution`; empty: from the first image on.
     bands : tuple of str
         Only images in these bands; a model counts bands in this order.
+    planes : tuple of str
+        Read beside the science images: "template", "difference".
 
     Raises
     ------
     ClassifierError
-        Fewer than one image, or bands that are none or repeated.
+        Fewer than one image, bands that are none or repeated, or an unknown plane.
     """
 
     images: int = 22
     start_fractions: tuple[float, ...] = ()
     bands: tuple[str, ...] = ("g",)
+    planes: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.images < 1:
             raise ClassifierError(f"--images {self.images}: at least one image is needed.")
         if not self.bands or len(set(self.bands)) < len(self.bands):
             raise ClassifierError(f"bands {', '.join(self.bands) or 'none'}; name each once.")
+        if not set(self.planes) <= set(PLANES) or len(set(self.planes)) < len(self.planes):
+            raise ClassifierError(
+                f"--planes {','.join(self.planes)}: name one or both of {', '.join(PLANES)}."
+            )
 
     @property
     def multiband(self) -> bool:
@@ -64,7 +71,13 @@ class ImageSelection:
 
     @classmethod
     def for_training(
-        cls, split: DatasetSplit, *, start: str, band: str | None, images: int
+        cls,
+        split: DatasetSplit,
+        *,
+        start: str,
+        band: str | None,
+        images: int,
+        planes: Sequence[str] = (),
     ) -> ImageSelection:
         """The selection of a model to be trained on a split.
 
@@ -77,11 +90,13 @@ class ImageSelection:
             One or several by comma; None: the survey's reference band.
         images : int
             Largest number of images of a sequence.
+        planes : sequence of str
+            Read beside the science images.
 
         Raises
         ------
         ClassifierError
-            An unknown choice, or a band the data set lacks.
+            An unknown choice, or a band or plane the data set lacks.
         """
         if start not in STARTS:
             raise ClassifierError(f"--start {start!r}; allowed: {', '.join(STARTS)}.")
@@ -90,7 +105,10 @@ class ImageSelection:
             starts = SequenceStartDistribution.fitted(split.first_alert_epoch, split.n_epochs)
         bands = split_list(band) or (split.profile.reference_band,)
         longest = min(images, max(split.longest, 1))
-        found = cls(images=longest, start_fractions=starts.fractions, bands=bands)
+        found = cls(
+            images=longest, start_fractions=starts.fractions, bands=bands, planes=tuple(planes)
+        )
+        split.with_planes(found.planes)
         for band in bands:
             _check_bands(split, (band,))
         return found
@@ -119,7 +137,10 @@ class ImageSelection:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         found = asdict(self)
-        return {**found, **{key: list(found[key]) for key in ("start_fractions", "bands")}}
+        lists = {key: list(found.pop(key)) for key in ("start_fractions", "bands", "planes")}
+        if not lists["planes"]:  # as in versions without planes
+            del lists["planes"]
+        return {**found, **lists}
 
     @classmethod
     def of_dict(cls, values: dict[str, Any]) -> Self:
@@ -127,7 +148,8 @@ class ImageSelection:
         found = {key: value for key, value in values.items() if key != "band"}
         bands = tuple(found.get("bands") or (values["band"],))
         fractions = tuple(values["start_fractions"])
-        return cls(**{**found, "start_fractions": fractions, "bands": bands})
+        planes = tuple(values.get("planes", ()))
+        return cls(**{**found, "start_fractions": fractions, "bands": bands, "planes": planes})
 
 
 class SelectedSplit:
@@ -136,12 +158,12 @@ class SelectedSplit:
     Raises
     ------
     ClassifierError
-        The split has no exposures in the band.
+        The split has no exposures in the band, or lacks a plane.
     """
 
     def __init__(self, split: DatasetSplit, selection: ImageSelection):
         _check_bands(split, selection.bands)
-        self.split, self.selection = split, selection
+        self.split, self.selection = split.with_planes(selection.planes), selection
         starts = SequenceStartDistribution(selection.start_fractions)
         self._starts = starts.starts(split.first_alert_epoch, split.n_epochs, split.numbers)
 

@@ -8,13 +8,13 @@ is (object, image, row, column).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
 
-from classifier.dataset import StampBatch, median_fwhm_pix
+from classifier.dataset import StampBatch, arrays_of, median_fwhm_pix
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
 
 if TYPE_CHECKING:
@@ -84,6 +84,10 @@ class Inputs:
     n_images : int (object,)
     band : int32 (object, image) or None
         Place of the band among those of a network of several; 0 where padded.
+    template, difference : (object, image, row, column) or None
+        In units of their noise; 0 where masked or padded.
+    detection : (object, image) or None
+        Signal to noise of the source in the difference; 0 where padded or unknown.
     """
 
     images: np.ndarray
@@ -95,14 +99,16 @@ class Inputs:
     present: np.ndarray
     n_images: np.ndarray
     band: np.ndarray | None = None
+    template: np.ndarray | None = None
+    difference: np.ndarray | None = None
+    detection: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.n_images)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays a network takes, by name."""
-        named = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "n_images"}
-        return {name: array for name, array in named.items() if array is not None}
+        return {name: array for name, array in arrays_of(self).items() if name != "n_images"}
 
     def of(self, rows: np.ndarray | slice, n_images: int | None = None) -> Inputs:
         """Some of the objects, cut to at most ``n_images`` images."""
@@ -123,10 +129,10 @@ class Inputs:
         0 to 3 are quarter turns; 4 to 7 the same, then mirrored.
         """
         arrays = self.arrays()
-        for name in ("images", "usable"):
-            arrays[name] = np.stack(
-                [_rotated(*pair) for pair in zip(arrays[name], orientations, strict=True)]
-            )
+        for name, array in arrays.items():
+            if array.ndim == 4:
+                pairs = zip(array, orientations, strict=True)
+                arrays[name] = np.stack([_rotated(*pair) for pair in pairs])
         return Inputs(**arrays, n_images=self.n_images)
 
 
@@ -152,8 +158,11 @@ def inputs_of(stamps: StampBatch, *, multiband: bool = False) -> Inputs:
     rows, present = np.arange(len(stamps))[:, None], np.arange(good.shape[1]) < n_images[:, None]
 
     def kept(values, otherwise):
+        if values is None:
+            return None
         chosen = values[rows, order]
-        return np.where(present & np.isfinite(chosen), chosen, otherwise).astype(np.float32)
+        used = present.reshape(present.shape + (1,) * (chosen.ndim - 2)) & np.isfinite(chosen)
+        return np.where(used, chosen, otherwise).astype(np.float32)
 
     first_mjd = np.where(n_images > 0, stamps.mjd[rows, order][:, 0], 0)[:, None]
     scale = scale.astype(np.float32)
@@ -168,6 +177,9 @@ def inputs_of(stamps: StampBatch, *, multiband: bool = False) -> Inputs:
         present=present.astype(np.float32),
         n_images=n_images,
         band=np.where(present, stamps.band[rows, order], 0).astype(np.int32) if multiband else None,
+        template=kept(stamps.template_snr, 0),
+        difference=kept(stamps.difference_snr, 0),
+        detection=kept(stamps.detection_snr, 0),
     )
 
 

@@ -87,7 +87,7 @@ class Stream:
     Raises
     ------
     ClassifierError
-        A model that needs all images of a sequence at once.
+        A model that needs all images of a sequence at once, or template or difference images.
     """
 
     def __init__(self, model: Model):
@@ -95,6 +95,11 @@ class Stream:
             raise ClassifierError(
                 f"{model.name} is a {model.card['kind']}, which needs all images of a sequence at "
                 "once; a stream needs a network or an ensemble."
+            )
+        if model.selection.planes:
+            raise ClassifierError(
+                f"{model.name} reads {' and '.join(model.selection.planes)} images, which a stream "
+                "does not take; use classify."
             )
         self.model, self.classes = model, model.classes
         self._kept = StreamState(model.states, len(model.classes))

@@ -67,12 +67,17 @@ class RealSet:
             There is no such split, or it does not fit the network.
         FinetuneError
             It has usable sequences of fewer than two classes, or is too large to be kept in
-            memory; or a network of several bands.
+            memory; or a network of several bands, or of planes.
         """
         if network.selection.multiband:
             raise FinetuneError(
                 f"{network.folder} reads the bands {network.selection.band}; networks of one band "
                 "can be adapted."
+            )
+        if network.selection.planes:
+            raise FinetuneError(
+                f"{network.folder} reads {' and '.join(network.selection.planes)} images; networks "
+                "of science images can be adapted."
             )
         kind = HomogenisedSplit if homogenising.registration else DatasetSplit
         split = kind(path, name).assuming(network.assumed_psf.fwhm_pix)

@@ -57,6 +57,15 @@ def train(
     ] = None,
     start: commands.Start = "first",
     band: Annotated[str | None, commands.BAND] = None,
+    planes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLANE,PLANE",
+            help="compact and multiband: images read beside those of the exposures, 'template', "
+            "'difference' or both by comma; a data set needs them, --survey makes them.",
+            show_default="none",
+        ),
+    ] = None,
     seed: commands.Seed = 0,
     threads: commands.Threads = None,
     quiet: commands.Quiet = False,
@@ -151,6 +160,7 @@ def train(
     Takes minutes to hours. Run again with the same arguments to finish a run that stopped.
     """
     of_networks = {
+        "planes": planes,
         "on_the_fly": on_the_fly,
         "resampled": resampled,
         "condition_error": condition_error,
@@ -212,7 +222,7 @@ def train_model(
         else:
             options = _options(model, {**given, "on_the_fly": True})
             data = out.absolute().with_name(out.absolute().name + ".zarr")
-            plan = _plan(survey, data, options.seed, **simulated)
+            plan = _plan(survey, data, options.seed, options.planes, **simulated)
     if survey is not None:
         _simulate(plan, threads, console)
     trained = _train_forest if model == "forest" else _train_network
@@ -284,7 +294,7 @@ def _check_data(data, model, given):
         DatasetSplit(data, split)
 
 
-def _plan(survey, path, seed, *, exposures, classes, profile_set) -> Plan:
+def _plan(survey, path, seed, planes, *, exposures, classes, profile_set) -> Plan:
     """Validation and test sequences of a training that has no data set."""
     from simulator.dataset.plan import make_plan
     from simulator.dataset.settings import refuse_other_settings
@@ -293,7 +303,7 @@ def _plan(survey, path, seed, *, exposures, classes, profile_set) -> Plan:
     chosen = {} if classes is None else {"classes": parse_classes(classes)}
     plan = make_plan(
         survey,
-        Options(seed=seed, exposures=exposures, **chosen),
+        Options(seed=seed, exposures=exposures, planes=("science", *planes), **chosen),
         path,
         n=TRAIN,
         validation=VALIDATION,

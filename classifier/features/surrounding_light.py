@@ -6,7 +6,7 @@ per object instead of images.
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -65,12 +65,11 @@ def _single_images(stamps):
     """Every image as an object of its own, object by object."""
     longest = stamps.mjd.shape[1]
     moved = {}
-    for field in fields(stamps):
-        array = getattr(stamps, field.name)
+    for name, array in stamps.arrays().items():
         if array.ndim > 1:
-            moved[field.name] = array.reshape(-1, 1, *array.shape[2:])
+            moved[name] = array.reshape(-1, 1, *array.shape[2:])
         else:
-            moved[field.name] = np.repeat(array, longest)
+            moved[name] = np.repeat(array, longest)
     there = np.arange(longest) < stamps.n_epochs[:, None].astype(int)
     return replace(stamps, **{**moved, "n_epochs": there.ravel().astype(np.int16)})
 

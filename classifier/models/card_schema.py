@@ -89,6 +89,7 @@ class _Selection(_Schema):
     images: int = Field(ge=1, le=MOST_IMAGES, strict=True)
     start_fractions: list[Share] = Field(max_length=MOST_IMAGES)
     bands: list[Name] = Field(min_length=1, max_length=MOST_BANDS)
+    planes: list[Literal["template", "difference"]] = Field([], max_length=2)
 
 
 class _FeatureConfig(_Selection):

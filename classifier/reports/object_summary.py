@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 import numpy as np
@@ -142,7 +142,7 @@ def _used_images(counted, measured, seen, name, selected):
 
 def _one_by_one(stamps, n):
     """The first ``n`` images of the one object of ``stamps``, each as an object of its own."""
-    arrays = {f.name: getattr(stamps, f.name) for f in fields(stamps)}
+    arrays = stamps.arrays()
     cut = {k: v[0, :n, None] if v.ndim > 1 else np.repeat(v, n) for k, v in arrays.items()}
     return replace(stamps, **{**cut, "n_epochs": np.ones(n, dtype=np.int16)})
 

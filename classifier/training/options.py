@@ -11,6 +11,7 @@ from typing import Any
 from classifier.models.card_schema import LEAST_SIZE_PIX, check_choices
 from classifier.models.recurrent import NETWORKS
 from simulator.observing.condition_errors import check_size
+from skyreel.commands import split_list
 from skyreel.errors import ClassifierError, SimulationError
 
 MAX_SEED = 2**31
@@ -81,7 +82,7 @@ class NetworkOptions:
         Iterations between validations, each with a checkpoint.
     validation : int
         At most so many validation sequences are used.
-    start, images, band
+    start, images, band, planes
         As in `classifier.image_selection.ImageSelection.for_training`.
     seed : int
 
@@ -110,6 +111,7 @@ class NetworkOptions:
     start: str = "first"
     images: int | None = None
     band: str | None = None
+    planes: tuple[str, ...] = ()
     seed: int = 0
 
     def __post_init__(self):
@@ -117,6 +119,8 @@ class NetworkOptions:
             raise ClassifierError(
                 f"--model {self.network!r}; known networks: {', '.join(NETWORKS)}."
             )
+        planes = split_list(self.planes) if isinstance(self.planes, str) else tuple(self.planes)
+        object.__setattr__(self, "planes", planes)
         for name, value in _DEFAULTS[self.network].items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
@@ -160,7 +164,7 @@ class NetworkOptions:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return asdict(self)
+        return {**asdict(self), "planes": list(self.planes)}
 
 
 def _check_condition_error(size, on_the_fly):

@@ -166,7 +166,8 @@ class EndlessSource:
     def _made(self, simulator, objects):
         made = simulator.batch("train", objects)
         known, profile = made.objects, simulator.profile
-        stamps = stamp_batch_of(made.images, made.mask, {**made.epochs, **known}, profile)
+        arrays, planes = {**made.epochs, **made.planes, **known}, self.selection.planes
+        stamps = stamp_batch_of(made.images, made.mask, arrays, profile, planes)
         starts = self._starts.starts(known["first_alert_epoch"], known["n_epochs"], objects)
         selected = self.selection.of(stamps, starts, profile, simulator.band_names)
         inputs = inputs_of(selected, multiband=self.selection.multiband)

@@ -84,7 +84,11 @@ class NetworkTraining:
                 )
         options, train = self.options, self.splits["train"]
         self.selection = ImageSelection.for_training(
-            train, start=options.start, band=_bands(options, train), images=options.images
+            train,
+            start=options.start,
+            band=_bands(options, train),
+            images=options.images,
+            planes=options.planes,
         )
         self._assumed_psf = self._known_assumed_psf() or AssumedPsf.of(train.profile)
         self._batches = Batches(self._source(), options.rotate)
@@ -168,6 +172,7 @@ class NetworkTraining:
                 size_pix=train.size_pix,
                 n_classes=len(train.classes),
                 n_bands=len(self.selection.bands),
+                planes=self.selection.planes,
                 dtype=dtype,
                 **self._choices,
             )
@@ -281,7 +286,7 @@ def _of_today(settings):
     """Settings of a training as they are written now: later options have their default."""
     found = upgraded(settings)
     if isinstance(found, dict) and isinstance(found.get("options"), dict):
-        found["options"] = {"condition_error": 0.0, **found["options"]}
+        found["options"] = {"condition_error": 0.0, "planes": [], **found["options"]}
     return found
 
 

@@ -5,7 +5,7 @@ Keras itself, which takes seconds to import, is imported when a network is built
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,9 @@ NETWORKS = {
 }
 
 
-def build_network(name: str, *, n_bands: int = 1, **choices: Any) -> ModelVariants:
+def build_network(
+    name: str, *, n_bands: int = 1, planes: Sequence[str] = (), **choices: Any
+) -> ModelVariants:
     """The variants of a network, with fresh weights.
 
     Parameters
@@ -31,16 +33,24 @@ def build_network(name: str, *, n_bands: int = 1, **choices: Any) -> ModelVarian
         One of ``NETWORKS``.
     n_bands : int
         Bands of its images.
+    planes : sequence of str
+        Planes beside its images: "template", "difference".
     choices
         Of that network: at least ``size_pix`` and ``n_classes``.
 
     Raises
     ------
     ClassifierError
-        An unknown name, several bands for a network of one, or one for a network of several.
+        An unknown name, several bands for a network of one, one for a network of several, or
+        planes for a network of science images.
     """
     build = _builder(name)
-    if "n_bands" in signature(build).parameters:
+    known = signature(build).parameters
+    if planes and "planes" not in known:
+        raise ClassifierError(f"network {name!r} reads no {', '.join(planes)}; use compact.")
+    if "planes" in known:
+        choices = {**choices, "planes": tuple(planes)}
+    if "n_bands" in known:
         if n_bands < 2:
             raise ClassifierError(f"network {name!r} reads two or more bands; use compact for one.")
         choices = {**choices, "n_bands": n_bands}

@@ -17,6 +17,7 @@ from keras import layers, ops
 from classifier.models.card_schema import LEAST_SIZE_PIX
 from classifier.models.recurrent.light_curve_layers import LightCurve, PsfPhotometry
 from classifier.models.recurrent.multiband_layers import BandConvolution
+from classifier.models.recurrent.plane_layers import PlaneBranch
 from classifier.models.recurrent.variants import InSequence, ModelVariants, build_variants
 
 ENCODER_CONVOLUTIONS = ((5, 2, "same"), (3, 1, "same"), (3, 1, "same"), (3, 1, "valid"))
@@ -59,6 +60,7 @@ def compact(
     *,
     size_pix: int,
     n_classes: int,
+    planes: Sequence[str],
     beta: float = KOLMOGOROV_BETA,
     filters: Sequence[int] = (24, 32, 48, 64),
     embedding: int = 64,
@@ -74,6 +76,8 @@ def compact(
     size_pix : int
         Rows and columns of a stamp.
     n_classes : int
+    planes : sequence of str
+        Planes beside the science images, as in `classifier.image_selection.ImageSelection`.
     beta : float
         Of the Moffat profile of photometry; training takes it from the survey profile.
     filters : four int
@@ -94,6 +98,7 @@ def compact(
         raise ValueError(f"stamps of {size_pix} pixels; at least {LEAST_SIZE_PIX} are needed.")
     photometry = PsfPhotometry(beta, name="photometry")
     views = Views(name="views")
+    branch = PlaneBranch(planes)
     encoder = encoder_layers(filters, embedding, dtype)
     in_sequence = InSequence(name="in_sequence")
     light_curve = LightCurve(times=times, conditions=conditions, name="light_curve")
@@ -109,22 +114,25 @@ def compact(
         *measured, residual = photometry(
             inputs["images"], inputs["usable"], noise, inputs["njy_per_e"], inputs["seeing"]
         )
-        encoded = views(inputs["images"], residual, noise, present)
+        encoded = branch.with_channels(views(inputs["images"], residual, noise, present), inputs)
         for layer in encoder:
             encoded = layer(encoded)
         sums = states and states["light_curve"]
         columns, sums = light_curve(
             *measured, inputs["seeing"], noise, inputs["days"], present, state=sums
         )
-        return [in_sequence(encoded, present), columns], {"light_curve": sums}
+        columns, counts = branch.with_columns(columns, inputs, states)
+        return [in_sequence(encoded, present), columns], {"light_curve": sums, **counts}
 
     def read(encoded, states):
         start = states and states["hidden_state"]
         hidden, last = gru(mixed(joined(encoded)), initial_state=start)
         return logits(dense(with_columns([hidden, encoded[1]]))), hidden, {"hidden_state": last}
 
-    states = {"light_curve": (LightCurve.STATE,), "hidden_state": (units,)}
-    return build_variants("compact", encode, read, size_pix=size_pix, states=states)
+    states = {"light_curve": (LightCurve.STATE,), "hidden_state": (units,), **branch.states}
+    return build_variants(
+        "compact", encode, read, size_pix=size_pix, states=states, planes=branch.planes
+    )
 
 
 def encoder_layers(

@@ -19,6 +19,7 @@ from classifier.models.recurrent.compact import (
 )
 from classifier.models.recurrent.light_curve_layers import PsfPhotometry
 from classifier.models.recurrent.multiband_layers import BandConvolution, MultibandLightCurve
+from classifier.models.recurrent.plane_layers import PlaneBranch
 from classifier.models.recurrent.variants import InSequence, ModelVariants, build_variants
 
 ENCODERS = {"shared": 0, "first_layer": 1, "per_band": len(ENCODER_CONVOLUTIONS)}
@@ -30,6 +31,7 @@ def multiband(
     size_pix: int,
     n_classes: int,
     n_bands: int,
+    planes: Sequence[str],
     beta: float = KOLMOGOROV_BETA,
     encoder: str = "first_layer",
     filters: Sequence[int] = (24, 32, 48, 64),
@@ -46,6 +48,8 @@ def multiband(
     size_pix : int
         Rows and columns of a stamp.
     n_classes, n_bands : int
+    planes : sequence of str
+        Planes beside the science images, as in `classifier.image_selection.ImageSelection`.
     beta : float
         Of the Moffat profile of photometry; training takes it from the survey profile.
     encoder : str
@@ -68,6 +72,7 @@ def multiband(
     _check(size_pix, encoder)
     photometry = PsfPhotometry(beta, name="photometry")
     views = Views(name="views")
+    branch = PlaneBranch(planes)
     encoding = encoder_layers(filters, embedding, dtype, n_bands, ENCODERS[encoder])
     in_sequence = InSequence(name="in_sequence")
     light_curve = MultibandLightCurve(
@@ -85,23 +90,34 @@ def multiband(
         *measured, residual = photometry(
             inputs["images"], inputs["usable"], noise, inputs["njy_per_e"], inputs["seeing"]
         )
-        encoded = views(inputs["images"], residual, noise, present)
+        encoded = branch.with_channels(views(inputs["images"], residual, noise, present), inputs)
         band = ops.reshape(inputs["band"], (-1,))
         for layer in encoding:
             per_band = isinstance(layer, BandConvolution)
             encoded = layer(encoded, band) if per_band else layer(encoded)
         exposure = (inputs["seeing"], noise, inputs["days"], present, inputs["band"])
         columns, sums = light_curve(*measured, *exposure, state=states and states["light_curve"])
-        return [in_sequence(encoded, present), columns], {"light_curve": sums}
+        columns, counts = branch.with_columns(columns, inputs, states)
+        return [in_sequence(encoded, present), columns], {"light_curve": sums, **counts}
 
     def read(encoded, states):
         start = states and states["hidden_state"]
         hidden, last = gru(mixed(joined(encoded)), initial_state=start)
         return logits(dense(with_columns([hidden, encoded[1]]))), hidden, {"hidden_state": last}
 
-    states = {"light_curve": (MultibandLightCurve.STATE * n_bands,), "hidden_state": (units,)}
+    states = {
+        "light_curve": (MultibandLightCurve.STATE * n_bands,),
+        "hidden_state": (units,),
+        **branch.states,
+    }
     return build_variants(
-        "multiband", encode, read, size_pix=size_pix, states=states, multiband=True
+        "multiband",
+        encode,
+        read,
+        size_pix=size_pix,
+        states=states,
+        multiband=True,
+        planes=branch.planes,
     )
 
 

@@ -117,6 +117,7 @@ class Network(ShowsCard):
                 size_pix=size_pix,
                 n_classes=len(classes),
                 n_bands=len(selection.bands),
+                planes=selection.planes,
                 **card["choices"],
             )
         except (KeyError, TypeError, ValueError) as error:

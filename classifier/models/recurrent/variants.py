@@ -6,7 +6,7 @@ it is given one image and the states after those before, which start as zeros.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,11 +67,16 @@ class ModelVariants:
 
 
 def sequence_inputs(
-    size_pix: int, n_images: int | None = None, *, multiband: bool = False
+    size_pix: int,
+    n_images: int | None = None,
+    *,
+    multiband: bool = False,
+    planes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Keras inputs for the arrays of `classifier.network_inputs.Inputs`."""
-    shapes = {name: (n_images, size_pix, size_pix) for name in _PER_PIXEL}
-    shapes |= {name: (n_images,) for name in _PER_IMAGE}
+    detection = ("detection",) if "difference" in planes else ()
+    shapes = {name: (n_images, size_pix, size_pix) for name in (*_PER_PIXEL, *planes)}
+    shapes |= {name: (n_images,) for name in (*_PER_IMAGE, *detection)}
     found = {name: keras.Input(shape, name=name, dtype="float32") for name, shape in shapes.items()}
     if multiband:
         found["band"] = keras.Input((n_images,), name="band", dtype="int32")
@@ -86,6 +91,7 @@ def build_variants(
     size_pix: int,
     states: dict[str, tuple],
     multiband: bool = False,
+    planes: Sequence[str] = (),
 ) -> ModelVariants:
     """The variants of a network from its two parts.
 
@@ -105,8 +111,11 @@ def build_variants(
         Shape of every state without the object axis.
     multiband : bool
         Whether the bands of images are an input.
+    planes : sequence of str
+        Planes that are inputs beside the science images.
     """
-    inputs = sequence_inputs(size_pix, multiband=multiband)
+    own = {"multiband": multiband, "planes": planes}
+    inputs = sequence_inputs(size_pix, **own)
     encoded, _ = encode(inputs, None)
     logits, hidden_states, _ = read(encoded, None)
     parts = {f"encoded_{i}": part for i, part in enumerate(encoded)}
@@ -115,7 +124,7 @@ def build_variants(
         for key, part in parts.items()
     }
     read_logits, _, _ = read([*part_inputs.values()], None)
-    images = {n: sequence_inputs(size_pix, n, multiband=multiband) for n in (1, None)}
+    images = {n: sequence_inputs(size_pix, n, **own) for n in (1, None)}
     return ModelVariants(
         whole=keras.Model(inputs, logits, name=name),
         hidden_states=keras.Model(inputs, hidden_states, name=f"{name}_hidden_states"),
