@@ -21,7 +21,7 @@ from classifier.evaluation.bootstrap import spread
 from classifier.evaluation.predictions import Predictions
 from classifier.forecast.scores_in_time import bootstrap_weights, class_scores, predicted_class
 
-IMAGES = (1, 5, 10, 20, 40, 60)
+IMAGES = "1,5,10,20,40,60"
 RESAMPLES = 200
 
 
@@ -38,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True, help="data set of the objects")
     parser.add_argument("tables", nargs="+", help="NAME=BANDS=TABLE, as compact=r=b.parquet")
+    parser.add_argument("--images", default=IMAGES, help="numbers of images, by comma")
     given = parser.parse_args()
     split = DatasetSplit(given.data, "test")
     models = [text.split("=", 2) for text in given.tables]
@@ -46,7 +47,7 @@ def main() -> None:
     label, band = tables[0].label[:n], split.values("band")[:n]
     weights = bootstrap_weights(label, RESAMPLES, seed=0)
     print(f"{describe_machine()}; {n:,} objects")
-    for images in IMAGES:
+    for images in map(int, given.images.split(",")):
         used = np.arange(band.shape[1]) < np.minimum(images, split.n_epochs[:n])[:, None]
         line, first = f"after {images} images:", None
         for (name, bands, _), table in zip(models, tables, strict=True):
