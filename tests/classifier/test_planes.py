@@ -61,7 +61,7 @@ def test_planes_are_in_units_of_their_noise(with_planes):
         values, noise, mask = (split.values(name + end) for end in ("", "_noise_adu", "_mask"))
         used = (np.arange(split.longest) < split.n_epochs[:, None])[..., None, None] & (mask == 0)
         found = getattr(stamps, f"{name}_snr")
-        np.testing.assert_allclose(found[used], (values / noise)[used], rtol=1e-5)
+        np.testing.assert_allclose(found[used], values[used] / noise[used], rtol=1e-5)
         assert np.isnan(found[~used]).all()
     assert split.stamps(0, N).template_snr is None
 
