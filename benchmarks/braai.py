@@ -4,8 +4,9 @@
 
 The network is ZTF's own and no part of skyreel. ``--alerts`` names Avro files, or folders of them;
 ``--labels`` a table with ``candid`` and ``label``, or the truth table that ``simulate --alerts``
-writes (``candid`` and ``object_class``). For every label the share of scores above 0.5 is printed,
-all and by ranges of the magnitude, with binomial errors.
+writes (``candid``, ``class`` and ``magnitude``; a transient fainter than the detection by a magnitude
+or more is a residual). For every label the share of scores above 0.5 is printed, all and by ranges
+of the magnitude, with binomial errors.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from benchmarks.machine import describe_machine
 CUTOUTS = ("Science", "Template", "Difference")
 SIZE_PIX = 63
 THRESHOLD = 0.5
+TRANSIENTS = ("SN", "TDE", "KN", "AST")
+FAINTER_MAG = 1.0
 MAGNITUDES = (0.0, 17.0, 18.0, 19.0, 20.0, 99.0)
 
 
@@ -51,11 +54,21 @@ def triplet(packet: dict) -> np.ndarray:
     return planes.astype(np.float32)
 
 
-def labels_of(path: str) -> dict[int, str]:
-    """Label by candid."""
+def labels_of(path: str) -> pd.DataFrame:
+    """``label`` by candid, and ``magnitude``: the true one, where the table has it."""
     table = pd.read_parquet(path) if path.endswith(".parquet") else pd.read_csv(path)
-    column = "label" if "label" in table else "object_class"
-    return dict(zip(table["candid"].astype("int64"), table[column].astype(str), strict=True))
+    table = table.rename(columns={"class": "label"}).astype({"candid": "int64"})
+    table["magnitude"] = table.get("magnitude", np.nan)
+    return table.set_index("candid")[["label", "magnitude"]]
+
+
+def named(packet: dict, labels: pd.DataFrame) -> str:
+    """The label of a packet; of a transient much fainter than the detection, a residual."""
+    if packet["candid"] not in labels.index:
+        return "unlabelled"
+    label, true_mag = labels.loc[packet["candid"]]
+    is_residual = label in TRANSIENTS and true_mag > packet["candidate"]["magpsf"] + FAINTER_MAG
+    return f"{label}, residual of its host or neighbours" if is_residual else str(label)
 
 
 def line(scores: np.ndarray) -> str:
@@ -76,7 +89,7 @@ def main() -> None:
     import keras
 
     network, labels = keras.saving.load_model(given.network, compile=False), labels_of(given.labels)
-    found = [(labels.get(p["candid"], "unlabelled"), p) for p in packets(given.alerts)]
+    found = [(named(packet, labels), packet) for packet in packets(given.alerts)]
     names = np.array([name for name, _ in found])
     magnitude = np.array([packet["candidate"]["magpsf"] for _, packet in found])
     images = np.stack([triplet(packet) for _, packet in found])
