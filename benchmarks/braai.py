@@ -4,7 +4,7 @@
 
 The network is ZTF's own and no part of skyreel. ``--alerts`` names Avro files, or folders of them;
 ``--labels`` a table with ``candid`` and ``label``, or the truth table that ``simulate --alerts``
-writes (``candid``, ``class`` and ``magnitude``; a transient fainter than the detection by a magnitude
+writes (``candid``, ``class``, ``magnitude``; a transient fainter than the detection by a magnitude
 or more is a residual). For every label the share of scores above 0.5 is printed, all and by ranges
 of the magnitude, with binomial errors.
 """
