@@ -94,6 +94,7 @@ class Buffers(NamedTuple):
     coadd_variance: np.ndarray
     coadd_flags: np.ndarray
     psfs: np.ndarray  # (band, row, column): of the templates
+    psf_shares: np.ndarray  # (band,): of their light, inside these images
     psf_science: np.ndarray
     psf_difference: np.ndarray
     moved: np.ndarray  # (2, row, column): a template at an exposure, and its variance [ADU]
@@ -132,8 +133,8 @@ def fill_planes(
             band, flags = matched.band[i, epoch], mask[i, epoch]
             if not drawn[band]:
                 _draw_coadd(buffers, scenes, detector, grids, objects[i], i, band, key)
-                _draw_psf(buffers.psfs[band], grids.psf, scenes.template_psf, i, band)
-                drawn[band] = True
+                share = _draw_psf(buffers.psfs[band], grids.psf, scenes.template_psf, i, band)
+                buffers.psf_shares[band], drawn[band] = share, True
             _move(buffers, band, matched, i, epoch)
             _leave_out_outside(buffers.moved, buffers.moved_flags, flags, settings.border_pix)
             if keep_template:
@@ -157,6 +158,7 @@ def _buffers(size, n_bands, border, grids):
         np.zeros((n_bands, wide, wide), dtype=single),
         np.zeros((n_bands, wide, wide), dtype=np.uint8),
         np.zeros((n_bands, n_psf, n_psf), dtype=single),
+        np.ones(n_bands),
         np.zeros((n_psf, n_psf), dtype=single),
         np.zeros((n_psf, n_psf), dtype=single),
         np.zeros((2, outer, outer), dtype=single),
@@ -284,6 +286,10 @@ def _subtract(buffers, scenes, detector, image, flags, matched, settings, grids,
         x, y = matched.x_resampled_pix[i, epoch], matched.y_resampled_pix[i, epoch]
         science[1] *= _resampled_variance(x, y, settings.lanczos_order)
     share = _draw_psf(buffers.psf_science, grids.psf, scenes.psf, i, epoch)
+    # Images are matched in the light inside the images of their PSFs, whose wings differ.
+    ratio = np.float32(share / buffers.psf_shares[band])
+    moved[0] *= ratio
+    moved[1] *= ratio * ratio
     factor = subtract_stamp(
         science[0],
         science[1],
