@@ -132,10 +132,10 @@ def half_of(gaussian: int, steps: int, max_half: int) -> int:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def set_profiles(profiles: np.ndarray, gaussian: int, steps: int, half: int) -> None:
+def set_profiles(profiles: np.ndarray, gaussian: int, steps: int, half: int, order: int) -> None:
     """Fill the terms of a Gaussian along one axis, (power, tap), each with sum |term| = 1."""
     sigma = MIN_SIGMA_PIX * RATIO**gaussian * STEP**steps
-    for power in range(ORDERS[gaussian] + 1):
+    for power in range(order + 1):
         total = 0.0
         for i in range(2 * half + 1):
             u = (i - half) / sigma
@@ -152,7 +152,7 @@ def _fill_slot(slot, source, steps, max_half, space):
     n = 0
     for gaussian in range(len(ORDERS)):
         half, order = half_of(gaussian, steps, max_half), ORDERS[gaussian]
-        set_profiles(space.profiles, gaussian, steps, half)
+        set_profiles(space.profiles, gaussian, steps, half, order)
         for a in range(order + 1):
             _convolve_rows(space.lines[a], source, space.profiles[a], half)
         for a in range(order + 1):
@@ -240,7 +240,7 @@ def _sum_terms(kernel, steps, solution, profiles):
     kernel[:] = np.float32(0.0)
     for gaussian in range(len(ORDERS)):
         half, order = half_of(gaussian, steps, centre), ORDERS[gaussian]
-        set_profiles(profiles, gaussian, steps, half)
+        set_profiles(profiles, gaussian, steps, half, order)
         for j in range(2 * half + 1):
             n = first
             for a in range(order + 1):
