@@ -119,7 +119,7 @@ def parse_classes(text: str) -> dict[str, float]:
     classes: dict[str, float] = {}
     for part in filter(None, (p.strip() for p in text.split(","))):
         name, _, weight = part.partition(":")
-        name = name.strip().upper() if name.strip().upper() in class_names() else name.strip()
+        name = _known_name(name.strip())
         if name in classes:
             raise SimulationError(f"class {name} is named twice in {text!r}.")
         try:
@@ -131,6 +131,12 @@ def parse_classes(text: str) -> dict[str, float]:
     if not classes:
         raise SimulationError(f"classes {text!r} names no class; write for instance SN:2,RRL,NV.")
     return classes
+
+
+def _known_name(name):
+    """The name itself if it is a class, or in capitals if that is one."""
+    known = class_names()
+    return name.upper() if name not in known and name.upper() in known else name
 
 
 SPLITS = ("train", "validation", "test")
