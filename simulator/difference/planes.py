@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from simulator.artefacts.kernels import Artefacts, add_template_defect
 from simulator.detector.defects import OUTSIDE, SATURATED
 from simulator.detector.lanczos import lanczos_weights, shift_stamp
 from simulator.detector.noise import add_normal_noise
@@ -87,6 +88,8 @@ def fill_planes(
     psf_grid: tuple[np.ndarray, np.ndarray, int],
     disc: Mixture,
     bulge: Mixture,
+    assumed_psf: Psf,
+    artefacts: Artefacts,
 ) -> None:
     """Fill ``planes`` for the science ``images`` (uint16) and ``mask`` of a batch.
 
@@ -102,6 +105,8 @@ def fill_planes(
         Pixel centres of a stamp, of the templates' own grid and of the images of PSFs.
     disc, bulge
         As for `simulator.scene.render.render`.
+    assumed_psf
+        The PSF of the exposures that is used to subtract, mistaken where artefacts say so.
     """
     size, n_bands = images.shape[-1], variance_share.shape[1]
     outer = size + 2 * settings.border_pix
@@ -136,12 +141,16 @@ def fill_planes(
                 moved, moved_flags, coadd[band], coadd_variance[band], coadd_flags[band],
                 matched, i, epoch,
             )  # fmt: skip
+            if artefacts.kind.shape[0]:
+                x, y = scene.x_pix[i, epoch], scene.y_pix[i, epoch]
+                gain = detector.gain_e_per_adu[i]
+                add_template_defect(moved[0], artefacts, i, epoch, x, y, gain)
             _leave_out_outside(moved, moved_flags, mask[i, epoch], settings.border_pix)
             if keep_template:
                 _keep_template(planes, moved, moved_flags, i, epoch, settings.border_pix)
             if not make_difference:
                 continue
-            share = _draw_psf(psf_science, psf_grid, psf, i, epoch)
+            share = _draw_psf(psf_science, psf_grid, assumed_psf, i, epoch)
             render(expected, stamp_grid, scene, psf, i, epoch, disc, bulge)
             _subtract_background(science, images[i, epoch], expected, detector, matched, i, epoch)
             if settings.lanczos_order:

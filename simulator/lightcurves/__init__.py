@@ -19,6 +19,7 @@ _HOMES = {
     "AGN": "simulator.lightcurves.active_nucleus:ActiveNucleus",
     "TDE": "simulator.lightcurves.tidal_disruption:TidalDisruption",
     "KN": "simulator.lightcurves.kilonova:Kilonova",
+    "BOGUS": "simulator.lightcurves.bogus:Bogus",
 }
 DEFAULT_CLASSES = ("SN", "RRL", "CEP", "EB", "NV", "GAL", "AST")
 BUILT_IN = tuple(_HOMES)

@@ -10,8 +10,8 @@ PAPER, MUTED = "#FFFFFF", "#B9C4CE"
 DPI = 200
 FONTS = ("Source Sans 3", "Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans")
 
-# Colours that colour-blind readers can distinguish (Okabe & Ito 2008; wine, indigo, olive
-# and teal: P. Tol's muted scheme).
+# Colours that colour-blind readers can distinguish (Okabe & Ito 2008; wine, indigo, olive,
+# teal and brown: P. Tol's muted scheme).
 BAND_STYLES = {
     "u": ("#0072B2", "s"),
     "g": ("#009E73", "o"),
@@ -29,7 +29,7 @@ MASK_COLOURS = {
 MODEL_STYLES = tuple(BAND_STYLES.values())
 _STYLES = (
     *(*MODEL_STYLES, (ALERT, "v"), ("#56B4E9", "X")),
-    *(("#332288", "<"), ("#999933", ">"), ("#44AA99", "h")),
+    *(("#332288", "<"), ("#999933", ">"), ("#44AA99", "h"), ("#661100", "d")),
 )
 CLASS_NAMES = {
     "SN": "supernova",
@@ -42,6 +42,7 @@ CLASS_NAMES = {
     "AGN": "active galactic nucleus",
     "TDE": "tidal disruption event",
     "KN": "kilonova",
+    "BOGUS": "artefact",
 }
 DARK = {
     INK: "#E4E6E8",
@@ -61,6 +62,7 @@ DARK = {
     "#332288": "#9A8CE0",
     "#999933": "#C9C95C",
     "#44AA99": "#7FD1C2",
+    "#661100": "#C9826F",
 }
 """What every colour of plots and pages becomes where the reader prefers a dark page."""
 
