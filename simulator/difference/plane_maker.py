@@ -114,8 +114,9 @@ class PlaneMaker:
         own = scene.x_pix, scene.y_pix
         if settings.lanczos_order:  # resampling has brought the source to the centre
             scene = scene._replace(x_pix=np.zeros_like(own[0]), y_pix=np.zeros_like(own[1]))
-        x, y = self._bank.shifts_pix(seed, address, coadds, conditions, (scene.x_pix, scene.y_pix))
-        x, y = misaligned(x, y, artefacts)
+        at = scene.x_pix, scene.y_pix
+        shifts = self._bank.shifts_pix(seed, address, coadds, conditions, at)
+        x, y = misaligned(*shifts, artefacts)
         matched = Matched(
             band=band.astype(np.int64),
             scale=coadds.scale_to(conditions),
@@ -125,7 +126,6 @@ class PlaneMaker:
             x_resampled_pix=own[0],
             y_resampled_pix=own[1],
         )
-        wide = self._bank.wide_pix
         fill_planes(
             np.ascontiguousarray(address, dtype=np.uint64),
             contiguous(scene),
@@ -140,9 +140,9 @@ class PlaneMaker:
             planes,
             settings,
             key_words(seed),
-            (*pixel_centres(self._size), self._size),
-            (*pixel_centres(wide), wide),
-            (*pixel_centres(self._psf_pix), self._psf_pix),
+            _grid(self._size),
+            _grid(self._bank.wide_pix),
+            _grid(self._psf_pix),
             sersic(EXPONENTIAL),
             sersic(DE_VAUCOULEURS),
             contiguous(mistaken_psf(conditions.psf, artefacts)),
@@ -192,6 +192,11 @@ class PlaneMaker:
                 arrays[f"difference_{name}"] = planes.measured[..., k].astype(np.float32)
             arrays["difference_detected"] = planes.detected
         return arrays
+
+
+def _grid(size_pix):
+    """Pixel centres of a square stamp, and its size."""
+    return (*pixel_centres(size_pix), size_pix)
 
 
 def misaligned(

@@ -1,4 +1,4 @@
-"""Artefacts: light and losses in stamps, how often each kind is drawn, and what they leave alone."""
+"""Artefacts: light and losses in stamps, how often each kind is drawn, what they leave alone."""
 
 from __future__ import annotations
 
@@ -291,7 +291,7 @@ def test_bogus_objects_have_the_kinds_of_the_profile_and_alerts():
 
 def test_bogus_objects_are_in_the_middle():
     made = simulator(classes={"BOGUS": 1})
-    drawn, artefacts = kinds_drawn(made, 500)
+    artefacts = kinds_drawn(made, 500)[1]
     shown = (artefacts.kind > 0) & ~np.isin(artefacts.kind, (Artefact.DETECTOR_EDGE,))
     assert not artefacts.x_pix[shown].any() and not artefacts.y_pix[shown].any()
     few = made.batch("train", range(40))
@@ -313,6 +313,36 @@ def test_artefacts_of_differences_leave_the_science_images_alone():
     kind = made.epochs["artefact"]
     assert set(np.unique(kind)) <= {0, 1, 2, 9} and (kind > 0).any()
     assert set(made.planes) == set(plain.planes)
+
+
+def only(kind):
+    """Bogus objects of one kind, with the difference plane."""
+    chosen = {f"artefacts.{name}": "0" for name in SHARES} | {f"artefacts.{kind}": "1"}
+    planes = ("science", "template", "difference")
+    options = Options(classes={"BOGUS": 1}, stamp_size_pix=SIZE, planes=planes)
+    return Simulator(load_profile("ztf", overrides=chosen), options)
+
+
+@pytest.mark.parametrize("kind", ["dipole", "psf_mismatch"])
+def test_a_bad_subtraction_leaves_more_of_a_star_than_a_good_one(kind):
+    """Bogus stars have the error in some exposures; the others are subtracted as well as usual."""
+    made = only(kind).batch("train", range(10))
+    inner = made.planes["difference"] / np.maximum(made.planes["difference_noise_adu"], 1e-9)
+    chi2 = (inner[..., 5:-5, 5:-5] ** 2).mean(axis=(2, 3))
+    bad = made.epochs["artefact"] > 0
+    good = np.isfinite(made.epochs["mjd"]) & ~bad
+    assert np.median(chi2[bad]) > 3 * np.median(chi2[good])
+    assert made.epochs["difference_detected"][bad].mean() > 0.8
+
+
+def test_a_template_defect_is_in_the_differences_of_one_band():
+    made = only("template_defect").batch("train", range(6))
+    bad = made.epochs["artefact"] == Artefact.TEMPLATE_DEFECT
+    for i in range(6):
+        band, used = made.epochs["band"][i], np.isfinite(made.epochs["mjd"][i])
+        assert len(set(band[bad[i]])) == 1
+        np.testing.assert_array_equal(bad[i], used & (band == band[bad[i]][0]))
+    assert made.epochs["difference_detected"][bad].mean() > 0.7
 
 
 def test_data_sets_with_artefacts_are_made_again(tmp_path):
