@@ -110,8 +110,7 @@ class PlaneMaker:
         """
         planes = self._empty(images.shape)
         seed, band = self._options.seed, conditions.schedule.band
-        settings = self._settings
-        own = scene.x_pix, scene.y_pix
+        settings, own = self._settings, (scene.x_pix, scene.y_pix)
         if settings.lanczos_order:  # resampling has brought the source to the centre
             scene = scene._replace(x_pix=np.zeros_like(own[0]), y_pix=np.zeros_like(own[1]))
         at = scene.x_pix, scene.y_pix
