@@ -54,11 +54,9 @@ def round_psf(fwhm=2.5):
     def column(value):
         return np.full((1, 1), float(value))
 
+    shape = column(fwhm), column(3.0), column(0), column(0)
     index = np.zeros((1, 1), dtype=np.int64)
-    return Psf(
-        0, column(fwhm), column(3.0), column(0), column(0), np.ones(1), np.ones(1), index,
-        column(1), np.zeros((0, 0, 0)), 1,
-    )  # fmt: skip
+    return Psf(0, *shape, np.ones(1), np.ones(1), index, column(1), np.zeros((0, 0, 0)), 1)
 
 
 # What a user asks for -----------------------------------------------------------------------
@@ -349,10 +347,9 @@ def test_data_sets_with_artefacts_are_made_again(tmp_path):
     from simulator.api import simulate
 
     path = tmp_path / "a.zarr"
-    data = simulate(
-        "ztf", out=path, n=8, validation=0, test=0, classes="SN,BOGUS", artefacts="ghost:0.2",
-        quiet=True, threads=1,
-    )  # fmt: skip
+    counts = {"n": 8, "validation": 0, "test": 0}
+    wanted = {"classes": "SN,BOGUS", "artefacts": "ghost:0.2"}
+    data = simulate("ztf", out=path, **counts, **wanted, quiet=True, threads=1)
     assert tuple(data.attrs["artefacts"]) == NAMES
     again = simulator_of(path).batch("train", range(8))
     np.testing.assert_array_equal(again.images, data["train"]["images"][:])
