@@ -38,6 +38,7 @@ I_AT_2_TO_0_MAG = 0.596  # M_i(z=0) - M_i(z=2) (Richards et al. 2006, AJ 131, 27
 SLOPES, BREAKS_ANGSTROM = (-1.5, -0.5, -0.37, -1.70), (1100.0, 5700.0, 9730.0)
 SLOPE_SCATTER, SLOPE_LIMIT_SIGMA = 0.3, 2.5
 ABSOLUTE_LIMITS_MAG = (-30.0, -18.0)  # M_i(z=2); the faint one is our choice
+EARLIER, EARLIER_STEP_DAY = 24, 25.0  # times before the first epoch at which walks are drawn
 _NORM_ANGSTROM = 2500.0
 _REDSHIFTS = np.concatenate([np.geomspace(0.005, 0.1, 40)[:-1], np.linspace(0.1, 2.2, 106)])
 _MAG_STEP = 0.1
@@ -75,7 +76,7 @@ class ActiveNucleus(LightCurveModel):
         reference = self.bands.reference
         tau_rest = relation(DAMPING_TIME, self._rest_angstrom(redshift), absolute_i, log_mass)
         tau_day = 10.0 ** tau_rest[:, reference] * (1 + redshift)
-        mjd = context.schedule.mjd
+        mjd = with_earlier_times(context.schedule.mjd)
         return {
             "redshift": redshift,
             "mean_mag": mean_mag,
@@ -93,9 +94,16 @@ class ActiveNucleus(LightCurveModel):
     def magnitudes(
         self, parameters: dict[str, np.ndarray], mjd: np.ndarray, band: np.ndarray
     ) -> np.ndarray:
-        """AB magnitudes, (object, epoch); between the epochs of the schedule, the expectation."""
-        known, tau_day = parameters["_mjd"], parameters["tau_day"]
-        step = at_times(mjd, tau_day, known, parameters["_walk"])
+        """AB magnitudes, (object, epoch).
+
+        The walk is drawn at the epochs of the schedule and every 25 days of the 20 months before
+        them, where templates are taken; between these times it is its expectation.
+        """
+        known, values = parameters["_mjd"], parameters["_walk"]
+        if np.array_equal(mjd, known[:, EARLIER:], equal_nan=True):
+            step = values[:, EARLIER:]
+        else:
+            step = at_times(mjd, parameters["tau_day"], known, values)
         level = np.take_along_axis(parameters["_level_mag"], band, axis=1)
         return level + np.take_along_axis(parameters["_sigma_mag"], band, axis=1) * step
 
@@ -153,6 +161,12 @@ class ActiveNucleus(LightCurveModel):
         mean = np.array([_band_magnitudes(curve, 0.0) for curve in self.bands.curves])
         steep = np.array([_band_magnitudes(curve, SLOPE_SCATTER) for curve in self.bands.curves])
         return mean, (steep - mean) / SLOPE_SCATTER
+
+
+def with_earlier_times(mjd: np.ndarray) -> np.ndarray:
+    """Times (object, epoch) with ``EARLIER`` ones before the first epoch of every object."""
+    steps = EARLIER_STEP_DAY * np.arange(EARLIER, 0, -1)
+    return np.concatenate([mjd[:, :1] - steps, mjd], axis=1)
 
 
 def relation(

@@ -144,6 +144,21 @@ def test_light_curves_scatter_as_their_own_parameters_say(model):
     assert kstest(pull[:, ::4].ravel(), "norm").pvalue > 1e-4
 
 
+def test_templates_of_earlier_months_vary_as_the_nucleus_does(model):
+    """Unit variance at earlier times, up to what interpolation over 25 d of >= 100 d smooths."""
+    n = 2000
+    where = context(n, 60_000 + IRREGULAR_DAYS, law(18, 22))
+    parameters = drawn(model, where, np.arange(n))
+    earlier = np.tile([59_700.0, 59_850.0], (n, 1))
+    magnitude = model.magnitudes(parameters, earlier, np.full(earlier.shape, 2))
+    pull = magnitude - parameters["mean_mag"][:, None]
+    pull /= parameters["sf_infinity_mag"][:, None] / np.sqrt(2)
+    error = 5 * np.sqrt(2 / n)
+    assert ((pull.var(axis=0) > 0.93 - error) & (pull.var(axis=0) < 1 + error)).all()
+    expected = np.mean(np.exp(-150.0 / parameters["tau_day"]))
+    assert abs(np.mean(pull[:, 0] * pull[:, 1]) - expected) < 0.05 + 5 * np.sqrt(2 / n)
+
+
 def test_an_object_does_not_depend_on_the_others(model):
     where = context(8, 60_000 + IRREGULAR_DAYS, law(18, 22))
     together = drawn(model, where, np.arange(8))
