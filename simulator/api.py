@@ -43,6 +43,7 @@ def simulate(
     plugins: Iterable[str | Path] = (),
     stamp_size_pix: int = 21,
     planes: str | Iterable[str] = "science",
+    artefacts: str | float = "",
     seed: int = 0,
     threads: int | None = None,
     previews: Iterable[str | Path] = (),
@@ -81,6 +82,8 @@ def simulate(
         Rows and columns of a stamp, odd.
     planes : str or iterable of str
         Images of every exposure, as ``"science,template,difference"``.
+    artefacts : str or float
+        Chance that an exposure has an artefact, or kinds with chances, as ``"ghost:0.1"``.
     seed : int
         Object i of a split depends on the profile, these options, the seed and i alone.
     threads : int, optional
@@ -128,6 +131,7 @@ def simulate(
             condition_error=condition_error,
             stamp_size_pix=stamp_size_pix,
             planes=parse_planes(planes) if isinstance(planes, str) else tuple(planes),
+            artefacts=str(artefacts),
             seed=seed,
         )
         counts = {"n": n, "validation": validation, "test": test}

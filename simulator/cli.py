@@ -56,6 +56,14 @@ def simulate(
             "template and difference, separated by commas."
         ),
     ] = "science",
+    artefacts: Annotated[
+        str,
+        typer.Option(
+            help="Chance that an exposure has an artefact, as 0.05, or kinds with chances, as "
+            "ghost:0.1,satellite_trail:0.05.",
+            show_default="none",
+        ),
+    ] = "",
     seed: commands.Seed = 0,
     threads: commands.Threads = None,
     preview: Annotated[
@@ -98,6 +106,7 @@ def simulate(
         plugins=plugin or (),
         stamp_size_pix=stamp_size,
         planes=planes,
+        artefacts=artefacts,
         seed=seed,
         threads=threads,
         previews=preview or (),

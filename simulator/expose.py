@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from simulator.artefacts.kernels import Artefacts, add_artefact, no_artefacts
 from simulator.contiguous import contiguous
 from simulator.detector.defects import OUTSIDE, add_cosmic_rays, place_fixed_defects
 from simulator.detector.lanczos import shift_stamp
@@ -53,6 +54,7 @@ def expose(
     size_pix: int,
     images: np.ndarray,
     mask: np.ndarray,
+    artefacts: Artefacts | None = None,
 ) -> None:
     """Fill the zeroed ``images`` (uint16) and ``mask`` (uint8), both (object, epoch, row, column).
 
@@ -71,11 +73,12 @@ def expose(
         sersic(DE_VAUCOULEURS),
         images,
         mask,
+        contiguous(artefacts if artefacts is not None else no_artefacts()),
     )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _expose(objects, scene, psf, detector, key, grid, disc, bulge, images, mask):
+def _expose(objects, scene, psf, detector, key, grid, disc, bulge, images, mask, artefacts):
     wide = grid[2]
     flat = np.empty(wide * wide, dtype=np.float32)
     flags = np.empty((wide, wide), dtype=np.uint8)
@@ -90,6 +93,9 @@ def _expose(objects, scene, psf, detector, key, grid, disc, bulge, images, mask)
         has_defect = place_fixed_defects(defect, hot, dead, (*words, _DEFECTS), key)
         for epoch in range(scene.n_epochs[i]):
             render(flat, grid, scene, psf, i, epoch, disc, bulge)
+            if artefacts.kind.shape[0] and artefacts.kind[i, epoch]:
+                x, y = scene.x_pix[i, epoch], scene.y_pix[i, epoch]
+                add_artefact(flat, grid, artefacts, psf, i, epoch, x, y)
             if order:
                 flags[:] = 0
                 _detect(flat, flags, defect, has_defect, detector, i, epoch, words, key)

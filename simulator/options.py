@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from simulator.artefacts.kinds import parse_artefacts
 from simulator.lightcurves import DEFAULT_CLASSES, class_names, light_curve_class
 from simulator.observing.condition_errors import check_size
 from simulator.rng import Draws, Purpose
@@ -46,6 +47,9 @@ class Options:
         Odd, so that a source can sit in the central pixel.
     planes : tuple of str
         "science", which is always made, "template" and "difference", for stamps of 21 to 63 pixels.
+    artefacts : str
+        Chance that an exposure has an artefact, as ``"0.05"``, or kinds with chances, as
+        ``"ghost:0.1,dipole:0.02"``; empty for none (`simulator.artefacts.kinds`).
     seed : int
     """
 
@@ -60,6 +64,7 @@ class Options:
     condition_error: float = 0.0
     stamp_size_pix: int = 21
     planes: tuple[str, ...] = ("science",)
+    artefacts: str = ""
     seed: int = 0
 
     def __post_init__(self):
@@ -88,6 +93,7 @@ class Options:
                 f"stamp size {self.stamp_size_pix} with planes {', '.join(self.planes)}; allowed "
                 f"with a template or a difference are {least} to {most}."
             )
+        parse_artefacts(self.artefacts)
         if not 0 <= self.seed < 2**64:
             raise SimulationError(f"seed {self.seed}; allowed are 0 to {2**64 - 1}.")
         if self.magnitudes not in MAGNITUDE_LAWS and not Path(self.magnitudes).is_file():
@@ -152,7 +158,7 @@ def parse_classes(text: str) -> dict[str, float]:
     classes: dict[str, float] = {}
     for part in filter(None, (p.strip() for p in text.split(","))):
         name, _, weight = part.partition(":")
-        name = name.strip().upper() if name.strip().upper() in class_names() else name.strip()
+        name = _known_name(name.strip())
         if name in classes:
             raise SimulationError(f"class {name} is named twice in {text!r}.")
         try:
@@ -164,6 +170,12 @@ def parse_classes(text: str) -> dict[str, float]:
     if not classes:
         raise SimulationError(f"classes {text!r} names no class; write for instance SN:2,RRL,NV.")
     return classes
+
+
+def _known_name(name):
+    """The name itself if it is a class, or in capitals if that is one."""
+    known = class_names()
+    return name.upper() if name not in known and name.upper() in known else name
 
 
 SPLITS = ("train", "validation", "test")

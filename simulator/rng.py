@@ -39,6 +39,7 @@ class Purpose(IntEnum):
     TEMPLATE = 20
     TEMPLATE_NOISE = 21
     REGISTRATION = 22
+    ARTEFACT = 30
 
 
 @njit(cache=True, nogil=True, inline="always")

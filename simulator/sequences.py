@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from simulator.artefacts.drawing import BogusObjects
 from simulator.observing.schedule import DETECTION_SIGMA
 from simulator.scene.host_galaxies import HostBatch
 from simulator.scene.render import HOST_X, HOST_Y, N_HOST_COLUMNS
@@ -63,12 +64,18 @@ class DrawnObjects:
         self.host = np.zeros((n, N_HOST_COLUMNS))
         self.host_magnitude = np.full((n, n_bands), np.inf)
         self.template_flux = np.zeros((n, n_bands))
+        self.bogus = BogusObjects.none(n, n_epochs)
 
     def set_motion(self, rows: np.ndarray, motion: Motion | None) -> None:
         """Keep the motion of the objects in ``rows``; without one they are at rest."""
         if motion is not None:
             self.rate_arcsec_per_h[rows] = motion.rate_arcsec_per_h
             self.trail_angle_rad[rows] = motion.angle_rad
+
+    def set_artefacts(self, rows: np.ndarray, found: tuple[np.ndarray, np.ndarray] | None) -> None:
+        """Keep the kinds and exposures of objects that are artefacts; None for real ones."""
+        if found is not None:
+            self.bogus.kind[rows], self.bogus.epochs[rows] = found
 
     def set_hosts(self, rows: np.ndarray, hosts: HostBatch) -> None:
         """Keep the host galaxies of the objects in ``rows``."""
@@ -124,6 +131,19 @@ def object_arrays(
     for name, values in drawn.parameters.items():
         arrays[name] = values.astype(parameter_dtype(name))
     return arrays
+
+
+def with_bogus_alerts(objects: dict[str, np.ndarray], bogus: BogusObjects) -> dict[str, np.ndarray]:
+    """The (object,) arrays in which an artefact is detected in every exposure that has it."""
+    is_bogus, epochs = bogus.kind > 0, bogus.epochs
+    first = np.where(epochs.any(axis=1), epochs.argmax(axis=1), -1).astype(np.int16)
+    return {
+        **objects,
+        "first_alert_epoch": np.where(is_bogus, first, objects["first_alert_epoch"]),
+        "n_detections": np.where(
+            is_bogus, epochs.sum(axis=1).astype(np.int16), objects["n_detections"]
+        ),
+    }
 
 
 def detections_in_difference(

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from simulator.artefacts.drawing import MOST_SHIFT_PIX, ArtefactBank, with_stars
 from simulator.difference.plane_maker import Neighbouring, PlaneMaker
 from simulator.difference.template import Coadds, template_flux
 from simulator.expose import expose
@@ -32,6 +35,7 @@ from simulator.sequences import (
     detections_in_difference,
     epoch_arrays,
     object_arrays,
+    with_bogus_alerts,
 )
 from skyreel.errors import SimulationError
 from survey_profiles import draw_pointings, read_exposures
@@ -82,9 +86,13 @@ class Simulator:
         models = [light_curve_class(name) for name in self.classes]
         self._law = magnitude_law(self.options.magnitudes, profile, models)
         self._bank = PointingBank(profile, self._pointings(), self.options.condition_error)
+        self._artefacts = ArtefactBank(
+            profile, self.options, has_bogus=any(model.is_artefact for model in models)
+        )
         self._planes = None
         if self.options.has_planes:
-            self._planes = PlaneMaker(profile, self.pointings, self.options)
+            spare_pix = ceil(MOST_SHIFT_PIX) if self.has_artefacts else 0
+            self._planes = PlaneMaker(profile, self.pointings, self.options, spare_pix)
         templates = Path(self.options.templates) if self.options.templates else None
         self.models = {model.name: model(self.bands, templates) for model in models}
         self._hosts = Hosts(profile, self.bands)
@@ -148,6 +156,11 @@ class Simulator:
         return float(np.median(pointings.limiting_mag[chosen]))
 
     @property
+    def has_artefacts(self) -> bool:
+        """Whether there are artefacts, and the array that names them."""
+        return self._artefacts.is_used
+
+    @property
     def parameters(self) -> dict[str, str]:
         """Names and meanings of the classes' own parameters."""
         found: dict[str, dict[str, list[str]]] = {}
@@ -201,7 +214,9 @@ class Simulator:
 
     def _sample_class(self, name, rows, address, conditions, drawn, dates):
         seed, schedule = self.options.seed, conditions.schedule.rows(rows)
-        context = Context(schedule, self.bands, self._law, self._population_depth_mag)
+        context = Context(
+            schedule, self.bands, self._law, self._population_depth_mag, self._artefacts.shares
+        )
         model = self.models[name]
         found = model.sample(Draws(seed, address, Purpose.PHYSICS), context)
         drawn.magnitude[rows] = model.magnitudes(found, schedule.mjd, schedule.band)
@@ -220,6 +235,7 @@ class Simulator:
                 raise SimulationError(f"class {name}: sample() returns no {parameter!r}.")
             drawn.parameters[parameter][rows] = found[parameter]
         drawn.set_motion(rows, model.motion(found))
+        drawn.set_artefacts(rows, model.artefacts(found))
         hosts = self._hosts.draw(seed, address, model, found, self.options.stamp_size_pix)
         drawn.set_hosts(rows, hosts)
         if model.host_placement is not HostPlacement.OWN_HOST:
@@ -229,7 +245,12 @@ class Simulator:
     def _expose(self, made: Drawn) -> Sequences:
         address, label, conditions, drawn, coadds = made
         size, n_epochs = self.options.stamp_size_pix, conditions.schedule.mjd.shape[1]
-        scene, neighbours = self._scene(address, conditions, drawn)
+        artefacts = self._artefacts.draw(address, conditions, drawn.bogus)
+        if self.has_artefacts:
+            edges = self._artefacts.edges(conditions.detector.edges, artefacts, drawn.bogus)
+            detector = conditions.detector._replace(edges=edges)
+            conditions = replace(conditions, detector=detector)
+        scene, neighbours = self._scene(address, conditions, drawn, artefacts)
         images = np.zeros((address.size, n_epochs, size, size), dtype=np.uint16)
         mask = np.zeros(images.shape, dtype=np.uint8)
         expose(
@@ -241,27 +262,39 @@ class Simulator:
             size_pix=size,
             images=images,
             mask=mask,
+            artefacts=artefacts,
         )
         epochs = epoch_arrays(conditions, drawn.magnitude)
+        if self.has_artefacts:
+            epochs["artefact"] = artefacts.kind
         reference = self.bands.reference
         objects = object_arrays(label, conditions, drawn, neighbours.number, reference)
+        if drawn.bogus.kind.any():
+            objects = with_bogus_alerts(objects, drawn.bogus)
         if not self._planes:
             return Sequences(images, mask, epochs, objects)
         planes, measured = self._planes.make(
-            address, conditions, coadds, drawn, scene, neighbours, images, mask
+            address, conditions, coadds, drawn, scene, neighbours, images, mask, artefacts
         )
         if "difference_detected" in measured:
             objects = detections_in_difference(objects, measured, drawn.alerts)
         return Sequences(images, mask, {**epochs, **measured}, objects, planes)
 
-    def _scene(self, address, conditions, drawn):
+    def _neighbours_of(self, address, artefacts, bogus):
+        """Other stars in the stamps, among them those of artefacts."""
+        found = self._neighbours.draw(self.options.seed, address, self.options.stamp_size_pix)
+        if not self.has_artefacts:
+            return Neighbouring(*found)
+        return with_stars(Neighbouring(*found), *self._artefacts.star(artefacts, bogus))
+
+    def _scene(self, address, conditions, drawn, artefacts):
         schedule = conditions.schedule
         n_epochs = schedule.mjd.shape[1]
-        size = self.options.stamp_size_pix
         jitter = Draws(self.options.seed, address, Purpose.POSITION).uniforms(2 * n_epochs)
         offset = (2 * jitter - 1) * self.profile.psf.position_jitter_pix
         centre_x, centre_y = self.profile.psf.position_offset_pix
-        number, x, y, magnitude = self._neighbours.draw(self.options.seed, address, size)
+        neighbours = self._neighbours_of(address, artefacts, drawn.bogus)
+        number, x, y, magnitude = neighbours
         trail_arcsec = drawn.rate_arcsec_per_h[:, None] / 3600.0 * schedule.exposure_time_s
         neighbour_magnitude = _in_band(magnitude, schedule.band[:, None, :])  # (n, k, epoch)
         light = conditions.throughput
@@ -281,7 +314,7 @@ class Simulator:
             * _electrons(neighbour_magnitude.transpose(0, 2, 1), schedule, trailing_axis=True),
             background_e=conditions.background_e,
         )
-        return scene, Neighbouring(number, x, y, magnitude)
+        return scene, neighbours
 
 
 def _require_margin(psf):

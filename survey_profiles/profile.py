@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, model_validator
 
 from skyreel.errors import nearest
+from survey_profiles.artefact_schema import Artefacts
 from survey_profiles.cadence_schema import Cadence
 from survey_profiles.conditions_schema import ConditionErrors, Depth, Seeing, Sky, Weather
 from survey_profiles.difference_schema import Difference, Template
@@ -97,6 +98,7 @@ class Profile(Table):
     hosts: Hosts = Field(default_factory=Hosts)
     template: Template = Field(default_factory=Template)
     difference: Difference = Field(default_factory=Difference)
+    artefacts: Artefacts = Field(default_factory=Artefacts)
     site: Site
     cadence: Cadence
     sources: dict[str, str] = Field(default_factory=dict)

@@ -30,6 +30,12 @@ _SAME_CLASS = {
     ),
     "NV": r"nv|non[ _-]?variable|constant",
     "GAL": r"gal|galax(y|ies)",
+    "AGN": (
+        r"agn|qsos?|quasars?|active[ _]galactic[ _]nucle(us|i)|seyferts?|"
+        r"sy[12](\.[0-9])?|seyfert[ _-]?[12](\.[0-9])?"
+    ),
+    "TDE": r"tdes?([ _-](h|he|h[ _-]he|h\+he|featureless))?|tidal[ _-]disruption( event| flare)?s?",
+    "KN": r"kn|kne|kilonovae?",
 }
 
 

@@ -18,7 +18,15 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from simulator.dataset.schema import FORMAT_VERSION, MARKS, PIXELS, SHARDS, fixed_specs, plane_specs
+from simulator.dataset.schema import (
+    ARTEFACT_SPEC,
+    FORMAT_VERSION,
+    MARKS,
+    PIXELS,
+    SHARDS,
+    fixed_specs,
+    plane_specs,
+)
 from simulator.options import PLANES, SPLITS
 from skyreel.errors import SimulationError
 
@@ -285,7 +293,7 @@ def _split(folder):
             f"{folder} lacks the arrays {', '.join(missing)}, which every data set holds. Copy "
             "it again, or make it again."
         )
-    for spec in (*fixed_specs(), *plane_specs(PLANES)):
+    for spec in (*fixed_specs(), *plane_specs(PLANES), ARTEFACT_SPEC):
         if spec.name in arrays:
             _check_as_specified(folder, arrays[spec.name], spec)
     _check_text(folder, arrays)

@@ -96,7 +96,10 @@ class Plan:
 
     def specs(self) -> tuple[ArraySpec, ...]:
         """The arrays of every split."""
-        return array_specs(self.simulator.parameters, self.simulator.options.planes)
+        simulator = self.simulator
+        return array_specs(
+            simulator.parameters, simulator.options.planes, artefacts=simulator.has_artefacts
+        )
 
     def class_counts(self) -> dict[str, dict[str, int]]:
         """Objects of every class in every split."""

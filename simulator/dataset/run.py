@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import zarr
 
+from simulator.artefacts.kinds import NAMES
 from simulator.dataset.plan import Plan
 from simulator.dataset.writer import DatasetWriter
 from simulator.options import Options
@@ -47,6 +48,7 @@ def writer_for(plan: Plan) -> DatasetWriter:
         "survey": simulator.profile.name,
         "seed": simulator.options.seed,
         "planes": list(simulator.options.planes),
+        **({"artefacts": list(NAMES)} if simulator.has_artefacts else {}),
         "options": simulator.options.as_dict(),
         "profile": simulator.profile.model_dump(mode="json"),
         "command": command_line(plan),
@@ -144,7 +146,7 @@ def command_line(plan: Plan) -> str:
         str(options.seed),
     ]
     visits = ("exposures", "position", "programme", "dates", "season")
-    for name in (*visits, "templates", "condition_error"):
+    for name in (*visits, "templates", "condition_error", "artefacts"):
         value = getattr(options, name)
         if value != getattr(Options, name):
             parts += [f"--{name.replace('_', '-')}", str(value)]

@@ -175,15 +175,26 @@ def plane_specs(planes: Sequence[str]) -> tuple[ArraySpec, ...]:
     return tuple(ArraySpec(*row) for row in rows)
 
 
+ARTEFACT_SPEC = ArraySpec(
+    "artefact",
+    EPOCHS,
+    "uint8",
+    "",
+    "kind of artefact in the exposure, index into the attribute artefacts; 0 where there is none",
+)
+"""The array of data sets with artefacts."""
+
+
 def array_specs(
-    parameters: dict[str, str], planes: Sequence[str] = ("science",)
+    parameters: dict[str, str], planes: Sequence[str] = ("science",), *, artefacts: bool = False
 ) -> tuple[ArraySpec, ...]:
     """Every array of a split, for classes with these own parameters (name to meaning)."""
     own = [
         ArraySpec(name, OBJECTS, np.dtype(parameter_dtype(name)).name, *_unit_and_text(meaning))
         for name, meaning in parameters.items()
     ]
-    return fixed_specs() + plane_specs(planes) + tuple(own)
+    of_artefacts = (ARTEFACT_SPEC,) if artefacts else ()
+    return fixed_specs() + plane_specs(planes) + of_artefacts + tuple(own)
 
 
 def _unit_and_text(meaning):

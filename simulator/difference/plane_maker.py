@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from simulator.artefacts.drawing import MOST_SHIFT_PIX
+from simulator.artefacts.kernels import Artefacts
+from simulator.artefacts.kinds import Artefact
 from simulator.contiguous import contiguous
 from simulator.difference.kernels import DECORRELATED, ZOGY
 from simulator.difference.planes import (
@@ -26,6 +29,7 @@ from simulator.scene.sersic import DE_VAUCOULEURS, EXPONENTIAL, sersic
 if TYPE_CHECKING:
     from simulator.observing.exposures import Conditions
     from simulator.options import Options
+    from simulator.psf.psf import Psf
     from simulator.sequences import DrawnObjects
     from survey_profiles import Profile
     from survey_profiles.pointings import Pointings
@@ -56,11 +60,15 @@ class PlaneMaker:
     pointings : survey_profiles.pointings.Pointings
     options : simulator.options.Options
         With planes beside the science image.
+    spare_pix : int
+        As for `simulator.difference.template.TemplateBank`.
     """
 
-    def __init__(self, profile: Profile, pointings: Pointings, options: Options) -> None:
+    def __init__(
+        self, profile: Profile, pointings: Pointings, options: Options, spare_pix: int = 0
+    ) -> None:
         self._options, self._size = options, options.stamp_size_pix
-        self._bank = TemplateBank(profile, pointings, self._size)
+        self._bank = TemplateBank(profile, pointings, self._size, spare_pix)
         self._n_bands = len(profile.bands)
         self._settings = Settings(
             method=_METHODS[profile.difference.method],
@@ -100,6 +108,7 @@ class PlaneMaker:
         neighbours: Neighbouring,
         images: np.ndarray,
         mask: np.ndarray,
+        artefacts: Artefacts,
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Planes (object, epoch, row, column) and values (object, epoch), by array name.
 
@@ -110,15 +119,18 @@ class PlaneMaker:
             Of these objects; ``scene`` is that of the science images.
         images, mask : arrays (object, epoch, row, column)
             The science images, which are only read.
+        artefacts : simulator.artefacts.kernels.Artefacts
         """
         planes = self._empty(images.shape)
-        scene, matched = self._matched(address, conditions, coadds, scene)
+        scene, matched = self._matched(address, conditions, coadds, scene, artefacts)
         scenes = Scenes(
             contiguous(scene),
             contiguous(conditions.psf),
             contiguous(template_scene(coadds, drawn, neighbours)),
             contiguous(coadds.psf),
             np.ascontiguousarray(coadds.variance_share),
+            contiguous(mistaken_psf(conditions.psf, artefacts)),
+            contiguous(artefacts),
         )
         fill_planes(
             np.ascontiguousarray(address, dtype=np.uint64),
@@ -134,13 +146,14 @@ class PlaneMaker:
         )
         return self._kept(planes), self._measured(planes, conditions, coadds)
 
-    def _matched(self, address, conditions, coadds, scene):
+    def _matched(self, address, conditions, coadds, scene, artefacts):
         """The light as it is in the stored stamps, and how templates are brought to it."""
         own = scene.x_pix, scene.y_pix
         if self._settings.lanczos_order:  # resampling has brought the source to the centre
             scene = scene._replace(x_pix=np.zeros_like(own[0]), y_pix=np.zeros_like(own[1]))
         there = scene.x_pix, scene.y_pix
-        x, y = self._bank.shifts_pix(self._options.seed, address, coadds, conditions, there)
+        shifts = self._bank.shifts_pix(self._options.seed, address, coadds, conditions, there)
+        x, y = misaligned(*shifts, artefacts)
         return scene, Matched(
             band=conditions.schedule.band.astype(np.int64),
             scale=coadds.scale_to(conditions),
@@ -193,6 +206,29 @@ class PlaneMaker:
                 arrays[f"difference_{name}"] = planes.measured[..., k].astype(np.float32)
             arrays["difference_detected"] = planes.detected
         return arrays
+
+
+def misaligned(
+    x_pix: np.ndarray, y_pix: np.ndarray, artefacts: Artefacts
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shifts of templates with the errors of alignment of artefacts, each (object, epoch)."""
+    if not artefacts.kind.size:
+        return x_pix, y_pix
+    moved = np.isin(artefacts.kind, (Artefact.DIPOLE, Artefact.DETECTOR_EDGE))
+    small = np.hypot(artefacts.x_pix, artefacts.y_pix) <= MOST_SHIFT_PIX * (1 + 1e-9)
+    return (
+        x_pix + np.where(moved & small, artefacts.x_pix, 0.0),
+        y_pix + np.where(moved & small, artefacts.y_pix, 0.0),
+    )
+
+
+def mistaken_psf(psf: Psf, artefacts: Artefacts) -> Psf:
+    """The PSF that is used to subtract: of another width where an artefact says so."""
+    if not artefacts.kind.size:
+        return psf
+    mistaken = artefacts.kind == Artefact.PSF_MISMATCH
+    factor = np.where(mistaken, artefacts.size_pix, 1.0)
+    return psf._replace(fwhm_pix=psf.fwhm_pix * factor, stretch=psf.stretch * factor)
 
 
 def template_scene(coadds: Coadds, drawn: DrawnObjects, neighbours: Neighbouring) -> Scene:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from simulator.artefacts.kernels import Artefacts, add_template_defect
 from simulator.detector.defects import OUTSIDE, SATURATED
 from simulator.detector.lanczos import lanczos_weights, shift_stamp
 from simulator.detector.noise import add_normal_noise
@@ -75,6 +76,8 @@ class Scenes(NamedTuple):
     template: Scene  # one "epoch" for every band, electrons of one exposure
     template_psf: Psf
     variance_share: np.ndarray  # (object, band): variance of a template, of that of an exposure
+    assumed_psf: Psf  # of the exposures, as it is used to subtract: artefacts make it wrong
+    artefacts: Artefacts
 
 
 class Grids(NamedTuple):
@@ -136,6 +139,10 @@ def fill_planes(
                 share = _draw_psf(buffers.psfs[band], grids.psf, scenes.template_psf, i, band)
                 buffers.psf_shares[band], drawn[band] = share, True
             _move(buffers, band, matched, i, epoch)
+            if scenes.artefacts.kind.shape[0]:
+                x, y = scenes.science.x_pix[i, epoch], scenes.science.y_pix[i, epoch]
+                gain = detector.gain_e_per_adu[i]
+                add_template_defect(buffers.moved[0], scenes.artefacts, i, epoch, x, y, gain)
             _leave_out_outside(buffers.moved, buffers.moved_flags, flags, settings.border_pix)
             if keep_template:
                 _keep_template(planes, buffers, i, epoch, settings.border_pix)
@@ -285,7 +292,7 @@ def _subtract(buffers, scenes, detector, image, flags, matched, settings, grids,
     if settings.lanczos_order:
         x, y = matched.x_resampled_pix[i, epoch], matched.y_resampled_pix[i, epoch]
         science[1] *= _resampled_variance(x, y, settings.lanczos_order)
-    share = _draw_psf(buffers.psf_science, grids.psf, scenes.psf, i, epoch)
+    share = _draw_psf(buffers.psf_science, grids.psf, scenes.assumed_psf, i, epoch)
     # Images are matched in the light inside the images of their PSFs, whose wings differ.
     ratio = np.float32(share / buffers.psf_shares[band])
     moved[0] *= ratio

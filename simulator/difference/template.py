@@ -102,12 +102,16 @@ class TemplateBank:
         The exposures of the survey, whose medians those of the templates have.
     size_pix : int
         Rows and columns of a stamp.
+    spare_pix : int
+        By which templates are wider on every side than the usual errors of alignment need.
     """
 
-    def __init__(self, profile: Profile, pointings: Pointings, size_pix: int) -> None:
+    def __init__(
+        self, profile: Profile, pointings: Pointings, size_pix: int, spare_pix: int = 0
+    ) -> None:
         self._profile, self._settings = profile, profile.template
         self._psf = SurveyPsf(profile)
-        self.wide_pix = size_pix + 2 * _margin_pix(profile)
+        self.wide_pix = size_pix + 2 * (_margin_pix(profile) + spare_pix)
         used = np.isfinite(pointings.mjd)
         columns = [used & (pointings.band == k) for k in range(len(profile.bands))]
         self._used = np.array([column.any() for column in columns])

@@ -16,8 +16,13 @@ _HOMES = {
     "NV": "simulator.lightcurves.nonvariable:NonVariable",
     "GAL": "simulator.lightcurves.galaxy:Galaxy",
     "AST": "simulator.lightcurves.asteroid:Asteroid",
+    "AGN": "simulator.lightcurves.active_nucleus:ActiveNucleus",
+    "TDE": "simulator.lightcurves.tidal_disruption:TidalDisruption",
+    "KN": "simulator.lightcurves.kilonova:Kilonova",
+    "BOGUS": "simulator.lightcurves.bogus:Bogus",
 }
-DEFAULT_CLASSES = tuple(_HOMES)
+DEFAULT_CLASSES = ("SN", "RRL", "CEP", "EB", "NV", "GAL", "AST")
+BUILT_IN = tuple(_HOMES)
 _added: dict[str, type[LightCurveModel]] = {}
 
 

@@ -58,12 +58,14 @@ class Context:
     Without ``population_depth_mag`` an object that no exposure detects is drawn again. With it
     (AB, shape (band,)) nothing is drawn again: objects are those of the sky, detected or not, and
     supernovae fill the volume in which the brightest of them reach this depth.
+    ``artefact_shares`` (kind,) are those of the profile that can be drawn.
     """
 
     schedule: Schedule
     bands: Bands
     magnitude_law: MagnitudeLaw | ObservedMagnitudes
     population_depth_mag: np.ndarray | None = None
+    artefact_shares: np.ndarray | None = None
 
     @property
     def detected_only(self) -> bool:
@@ -121,6 +123,8 @@ class LightCurveModel(ABC):
         Share of objects whose host is bright enough to draw; None takes the survey's.
     thesis_cutoff_mag : float or None
         Where the erf cut-off of the magnitude law ``thesis`` lies; None takes its default.
+    is_artefact : bool
+        True for a class of artefacts, which gives their kinds with ``artefacts``.
 
     Examples
     --------
@@ -147,6 +151,7 @@ class LightCurveModel(ABC):
     host_placement: ClassVar[HostPlacement] = HostPlacement.CHANCE
     host_fraction: ClassVar[float | None] = None
     thesis_cutoff_mag: ClassVar[float | None] = None
+    is_artefact: ClassVar[bool] = False
 
     def __init__(self, bands: Bands, templates: Path | None = None) -> None:
         self.bands = bands
@@ -174,6 +179,13 @@ class LightCurveModel(ABC):
 
     def motion(self, parameters: dict[str, np.ndarray]) -> Motion | None:
         """Motion of the objects on the sky; None for those at rest."""
+        return None
+
+    def artefacts(self, parameters: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
+        """Kind (object,) and exposures (object, epoch; bool) of objects that are artefacts.
+
+        None for classes of real objects. See `simulator.artefacts.kinds.Artefact`.
+        """
         return None
 
 

@@ -10,7 +10,8 @@ PAPER, MUTED = "#FFFFFF", "#B9C4CE"
 DPI = 200
 FONTS = ("Source Sans 3", "Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans")
 
-# Colours that colour-blind readers can distinguish (Okabe & Ito 2008; wine: P. Tol's muted scheme).
+# Colours that colour-blind readers can distinguish (Okabe & Ito 2008; wine, indigo, olive,
+# teal and brown: P. Tol's muted scheme).
 BAND_STYLES = {
     "u": ("#0072B2", "s"),
     "g": ("#009E73", "o"),
@@ -26,7 +27,10 @@ MASK_COLOURS = {
     "outside_detector": "#009E73",
 }
 MODEL_STYLES = tuple(BAND_STYLES.values())
-_STYLES = (*MODEL_STYLES, (ALERT, "v"), ("#56B4E9", "X"))
+_STYLES = (
+    *(*MODEL_STYLES, (ALERT, "v"), ("#56B4E9", "X")),
+    *(("#332288", "<"), ("#999933", ">"), ("#44AA99", "h"), ("#661100", "d")),
+)
 CLASS_NAMES = {
     "SN": "supernova",
     "RRL": "RR Lyrae star",
@@ -35,6 +39,10 @@ CLASS_NAMES = {
     "NV": "non-variable star",
     "GAL": "galaxy",
     "AST": "asteroid",
+    "AGN": "active galactic nucleus",
+    "TDE": "tidal disruption event",
+    "KN": "kilonova",
+    "BOGUS": "artefact",
 }
 DARK = {
     INK: "#E4E6E8",
@@ -51,6 +59,10 @@ DARK = {
     "#CC79A7": "#E09CC3",
     "#404040": "#B9BDC2",
     "#56B4E9": "#86CDF3",
+    "#332288": "#9A8CE0",
+    "#999933": "#C9C95C",
+    "#44AA99": "#7FD1C2",
+    "#661100": "#C9826F",
 }
 """What every colour of plots and pages becomes where the reader prefers a dark page."""
 

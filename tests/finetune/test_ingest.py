@@ -104,11 +104,11 @@ def test_the_file_written_in_the_documentation_is_read(monkeypatch, tmp_path):
 
 
 def test_attributes_describe_the_data_set(monkeypatch, tmp_path):
-    for name, class_name in (("a", "NV"), ("b", "SN"), ("c", "ZZ"), ("d", None), ("e", "QSO")):
+    for name, class_name in (("a", "NV"), ("b", "SN"), ("c", "ZZ"), ("d", None), ("e", "LPV")):
         write_cube(tmp_path / f"in/{name}.fits.gz", CLASS=class_name)
     split = ingested(monkeypatch, tmp_path / "in")
     attributes = open_dataset(tmp_path / "in.zarr").attrs
-    assert attributes["classes"] == ["SN", "NV", "QSO", "ZZ"]
+    assert attributes["classes"] == ["SN", "NV", "LPV", "ZZ"]
     np.testing.assert_array_equal(split["label"][:], [1, 0, 3, UNLABELLED, 2])
     assert attributes["bands"] == ["g", "r", "i"] and attributes["survey"] == "hits"
     assert attributes["profile"] == PROFILE.model_dump(mode="json")

@@ -17,7 +17,7 @@ from classifier.reports.evaluation_page import evaluation_sections
 from classifier.reports.ranking_figures import class_rankings, ranking_curves
 from finetune.domain_gap.quantities import QUANTITIES
 from finetune.reports.domain_gap_page import bin_edges, histograms, label_of
-from simulator.lightcurves import DEFAULT_CLASSES
+from simulator.lightcurves import BUILT_IN, DEFAULT_CLASSES
 from skyreel.report.figures import Figure, as_csv, as_svg, axis_labels, plotted, points, styled
 from skyreel.report.page import Cards, Facts, Fold, Note, Page, Section, Text
 from skyreel.report.tables import Cell, Table, columns, number
@@ -131,7 +131,9 @@ def test_outliers_do_not_flatten_a_histogram():
 
 
 def test_classes_are_spelt_out_and_have_their_colours():
-    assert tuple(CLASS_NAMES) == tuple(DEFAULT_CLASSES)
+    assert tuple(CLASS_NAMES)[: len(DEFAULT_CLASSES)] == DEFAULT_CLASSES
+    assert set(CLASS_NAMES) == set(BUILT_IN)
+    assert len({colour for colour, _ in class_styles(CLASS_NAMES)}) == len(CLASS_NAMES)
     assert class_name("SN") == "supernova" and class_name("QSO") == "QSO"
     few = dict(zip(("EB", "QSO", "SN"), class_styles(("EB", "QSO", "SN")), strict=True))
     assert few["SN"] == class_styles(("SN",))[0] and few["QSO"] not in class_styles(CLASS_NAMES)

@@ -1,9 +1,9 @@
-"""The volume in which each kind of supernova can be detected, so that few draws are rejected.
+"""The volume in which each kind of transient can be detected, so that few draws are rejected.
 
-Supernovae are drawn from cells (subtype and bin of luminosity). A cell's weight for one object
-is its share of the luminosity function times all explosions per year out to the redshift at
-which the cell's brightest supernova could still rise above the object's deepest exposure
-within its time span. Nothing visible lies beyond, so rejection afterwards leaves the true
+Written for supernovae, which are drawn from cells (subtype and bin of luminosity). A cell's weight
+for one object is its share of the luminosity function times all explosions per year out to the
+redshift at which the cell's brightest supernova could still rise above the object's deepest
+exposure within its time span. Nothing visible lies beyond, so rejection afterwards leaves the true
 distribution, but for the few SNe Ia brighter than ``brightest`` allows for.
 """
 
@@ -37,17 +37,35 @@ AGES_DAY = np.geomspace(0.5, 150.0, 40)  # since explosion, observer frame
 
 
 class DetectableVolume:
-    """Cells of both subtypes, with the depth that detects each at each redshift."""
+    """Cells of all subtypes, with the depth that detects each at each redshift.
+
+    Parameters
+    ----------
+    edges : list of array, shape (N_BINS + 1,)
+        Cumulative probabilities at the edges of the bins of luminosity, per subtype.
+    brightest : array, shape (cell, band, age, node)
+        Brightest magnitude by each of ``AGES_DAY``, never rising along ``NODES``.
+    explosions : list of array, shape (node,)
+        Cumulative number of explosions per year out to each of ``NODES``, per subtype.
+    """
 
     def __init__(
-        self, subtypes: Sequence[SupernovaIa | SupernovaII], grids: Sequence[Grid], n_bands: int
+        self, edges: list[np.ndarray], brightest: np.ndarray, explosions: list[np.ndarray]
     ) -> None:
-        self._edges = [subtype.bin_edges(N_BINS) for subtype in subtypes]
-        self._prior = np.concatenate([np.diff(edges) for edges in self._edges])
-        brightest = [s.brightest(e) for s, e in zip(subtypes, self._edges, strict=True)]
-        self._brightest = np.concatenate([_light_curves(b, grids, n_bands) for b in brightest])
-        rates = [_cumulative_rate(subtype) for subtype in subtypes]
-        self._explosions = np.repeat(rates, N_BINS, axis=0)
+        self._edges = edges
+        self._prior = np.concatenate([np.diff(one) for one in edges])
+        self._brightest = brightest
+        self._explosions = np.repeat(explosions, N_BINS, axis=0)
+
+    @classmethod
+    def of_supernovae(
+        cls, subtypes: Sequence[SupernovaIa | SupernovaII], grids: Sequence[Grid], n_bands: int
+    ) -> DetectableVolume:
+        """The volume of both subtypes of supernovae."""
+        edges = [subtype.bin_edges(N_BINS) for subtype in subtypes]
+        brightest = [s.brightest(e) for s, e in zip(subtypes, edges, strict=True)]
+        curves = np.concatenate([_light_curves(b, grids, n_bands) for b in brightest])
+        return cls(edges, curves, [_cumulative_rate(subtype) for subtype in subtypes])
 
     def cells(
         self, schedule: Schedule, first_explosion_mjd: np.ndarray, last_mjd: np.ndarray

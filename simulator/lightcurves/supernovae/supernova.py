@@ -81,7 +81,9 @@ class Supernova(LightCurveModel):
         self._reference = bands.reference
         self._subtypes = (SupernovaIa(weights, templates), SupernovaII(weights, templates))
         self._grids = tuple(subtype.grid for subtype in self._subtypes)
-        self._volume = DetectableVolume(self._subtypes, self._grids, len(bands.filters))
+        self._volume = DetectableVolume.of_supernovae(
+            self._subtypes, self._grids, len(bands.filters)
+        )
 
     def sample(self, draws: Draws, context: Context) -> dict[str, np.ndarray]:
         """Parameters of a batch; every supernova is detected at one epoch or more.

@@ -1,0 +1,1 @@
+"""Artefacts of images and differences: their kinds, how they are drawn, and their light."""

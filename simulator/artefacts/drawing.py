@@ -1,0 +1,210 @@
+"""Draws the artefacts of a batch: which exposures have one, where, and how bright.
+
+Sizes and brightnesses are our choice, wide enough that an artefact is between barely visible and
+obvious; they scale with the 5-sigma limit of each exposure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from simulator.artefacts.kernels import Artefacts, no_artefacts
+from simulator.artefacts.kinds import (
+    OF_OBJECT,
+    Artefact,
+    chance_of_kinds,
+    shares_of_kinds,
+)
+from simulator.rng import Draws, Purpose
+
+if TYPE_CHECKING:
+    from simulator.difference.plane_maker import Neighbouring
+    from simulator.observing.exposures import Conditions
+    from simulator.options import Options
+    from survey_profiles import Profile
+
+MOST_SHIFT_PIX = 1.6  # of the alignment of a template
+_SHIFT_PIX = (0.2, MOST_SHIFT_PIX)
+_LOG_WIDTH_FACTOR = (0.04, 0.25)  # natural logarithm, of either sign
+_BOOST_DEX = 1.5  # brightness over the 5-sigma limit, uniform in its logarithm
+_DARK_SHARE = 14 / 15  # of bad pixels, as in the real alerts counted in the profile of ZTF
+_GLINT_SHARE = 0.5  # of satellites
+_NOWHERE_PIX = 1e3  # of artefacts that have no position
+_SATURATED_MAG = (0.5, 4.0)  # above the profile's bright limit
+
+
+class BogusObjects(NamedTuple):
+    """Objects that are artefacts themselves; arrays (object,) and (object, epoch)."""
+
+    kind: np.ndarray  # 0 for real objects
+    epochs: np.ndarray  # bool, where it appears
+
+    @classmethod
+    def none(cls, n: int, n_epochs: int) -> BogusObjects:
+        """No such object."""
+        return cls(np.zeros(n, dtype=np.uint8), np.zeros((n, n_epochs), dtype=bool))
+
+
+class ArtefactBank:
+    """Draws the artefacts that a profile and the options ask for.
+
+    ``has_bogus`` says whether a class of objects is artefacts.
+    """
+
+    def __init__(self, profile: Profile, options: Options, *, has_bogus: bool) -> None:
+        shares = profile.artefacts.model_dump()
+        with_difference = "difference" in options.planes
+        self._chances = chance_of_kinds(options.artefacts, shares, with_difference=with_difference)
+        self.is_used = bool(self._chances.any()) or has_bogus
+        self.shares = None
+        if has_bogus:
+            self.shares = shares_of_kinds(shares, with_difference=with_difference)
+        self._seed, self._size = options.seed, options.stamp_size_pix
+        self._bright_mag = profile.field.bright_mag
+
+    def draw(self, address: np.ndarray, conditions: Conditions, bogus: BogusObjects) -> Artefacts:
+        """The artefacts of the objects at these addresses."""
+        if not self.is_used:
+            return no_artefacts()
+        draws = Draws(self._seed, address, Purpose.ARTEFACT)
+        kind = self._kinds(draws, conditions, bogus)
+        n_epochs = kind.shape[1]
+        u = draws.uniforms(6 * n_epochs).reshape(len(draws), 6, n_epochs).transpose(1, 0, 2)
+        of_object = np.isin(kind, OF_OBJECT)
+        u = np.where(of_object, u[:, :, :1], u)
+        centred = (bogus.kind > 0)[:, None]
+        x, y = ((share - 0.5) * self._size * ~centred for share in u[:2])
+        return _placed(kind, x, y, u[2:], _limit_e(conditions.schedule), conditions.psf.fwhm_pix)
+
+    def _kinds(self, draws, conditions, bogus):
+        """Kind of every exposure, uint8 (object, epoch)."""
+        of_exposure = self._chances.copy()
+        of_exposure[list(OF_OBJECT)] = 0.0
+        of_object = self._chances - of_exposure
+        object_kind = _chosen(of_object, draws.uniform())[:, None]
+        band_chosen = draws.uniform()
+        n_epochs = conditions.schedule.mjd.shape[1]
+        kind = _chosen(of_exposure, draws.uniforms(n_epochs))
+        kind = np.where(object_kind > 0, object_kind, kind)
+        kind = np.where((bogus.kind > 0)[:, None], bogus.kind[:, None] * bogus.epochs, kind)
+        band = conditions.schedule.band
+        last = np.maximum(conditions.n_epochs - 1, 0)
+        at = (band_chosen * conditions.n_epochs).astype(int).clip(0, last)
+        of_band = band == np.take_along_axis(band, at[:, None], axis=1)
+        kind = np.where((kind == Artefact.TEMPLATE_DEFECT) & ~of_band, 0, kind)
+        return np.where(conditions.schedule.observed, kind, 0).astype(np.uint8)
+
+    def star(
+        self, artefacts: Artefacts, bogus: BogusObjects
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Saturated stars: whether there is one, x, y [pix from the source], magnitude (object,).
+
+        Of a bogus object the star is within some pixels of the centre, where its bleeding and
+        wings are what is detected.
+        """
+        here = artefacts.kind == Artefact.SATURATED_STAR
+        any_here, first = here.any(axis=1), here.argmax(axis=1)[:, None]
+        x, y, size, angle = (
+            np.take_along_axis(a, first, axis=1)[:, 0]
+            for a in (artefacts.x_pix, artefacts.y_pix, artefacts.size_pix, artefacts.angle_rad)
+        )
+        off = bogus.kind > 0
+        x = np.where(off, 8.0 * size * np.cos(angle), x)
+        y = np.where(off, 8.0 * size * np.sin(angle), y)
+        low, high = _SATURATED_MAG
+        return any_here, x, y, self._bright_mag - low - (high - low) * size
+
+    @staticmethod
+    def edges(edges: np.ndarray, artefacts: Artefacts, bogus: BogusObjects) -> np.ndarray:
+        """Edges of the detector as `simulator.expose.Detector` has them, with those of artefacts.
+
+        Half of the stamp may be missing; of a bogus object a third to nearly half.
+        """
+        cut = (artefacts.kind == Artefact.DETECTOR_EDGE).any(axis=1)
+        first = (artefacts.kind == Artefact.DETECTOR_EDGE).argmax(axis=1)[:, None]
+        share = np.take_along_axis(artefacts.size_pix, first, axis=1)[:, 0]
+        angle = np.take_along_axis(artefacts.angle_rad, first, axis=1)[:, 0]
+        lost = np.where(bogus.kind > 0, 0.33 + 0.14 * share, 0.05 + 0.44 * share)
+        side = (angle / (np.pi / 2)).astype(int).clip(0, 3)
+        found = edges.copy()
+        rows = np.flatnonzero(cut)
+        found[rows] = [0.0, 1.0, 0.0, 1.0]
+        found[rows, side[rows]] += np.where(side[rows] % 2, -lost[rows], lost[rows])
+        return found
+
+
+def with_stars(
+    neighbours: Neighbouring,
+    here: np.ndarray,
+    x_pix: np.ndarray,
+    y_pix: np.ndarray,
+    magnitude: np.ndarray,
+) -> Neighbouring:
+    """Neighbours with one more star, white, for the objects that have one ``here`` (object,)."""
+    number, x, y, of_band = neighbours
+    rows = np.arange(len(number))
+    x, y = (np.append(a, np.zeros((len(rows), 1)), axis=1) for a in (x, y))
+    of_band = np.append(of_band, np.full((len(rows), 1, of_band.shape[2]), np.inf), axis=1)
+    x[rows, number] = np.where(here, x_pix, x[rows, number])
+    y[rows, number] = np.where(here, y_pix, y[rows, number])
+    of_band[rows, number] = np.where(here[:, None], magnitude[:, None], of_band[rows, number])
+    return neighbours._replace(number=number + here, x_pix=x, y_pix=y, magnitude=of_band)
+
+
+def _chosen(chances, uniform):
+    """Kinds at uniform numbers; 0 beyond the sum of the chances."""
+    edges = np.cumsum(chances)
+    kind = np.searchsorted(edges, uniform, side="right")
+    return np.where(kind < len(chances), kind, 0)
+
+
+def _limit_e(schedule):
+    """Electrons of a source at the 5-sigma limit, (object, epoch); 0 where padded."""
+    adu = 10.0 ** (0.4 * (schedule.zero_point_mag - schedule.limiting_mag))
+    return np.nan_to_num(adu * schedule.exposure_time_s * schedule.gain_e_per_adu)
+
+
+def _placed(kind, x, y, u, limit_e, fwhm_pix):
+    """Artefacts of these kinds; ``u`` are four uniform numbers of every exposure."""
+    angle, share, sign = 2 * np.pi * u[0], u[1], np.where(u[2] < 0.5, -1.0, 1.0)
+    bright_e = limit_e * 10.0 ** (_BOOST_DEX * u[3])
+    low, high = _SHIFT_PIX
+    shift = low * (high / low) ** share
+    moved = (kind == Artefact.DIPOLE) | ((kind == Artefact.DETECTOR_EDGE) & (x == 0) & (y == 0))
+    cut = kind == Artefact.DETECTOR_EDGE
+    low, high = _LOG_WIDTH_FACTOR
+    glints = np.where(u[2] < _GLINT_SHARE, 12.0 + 18.0 * share, 0.0)
+    dark = u[2] < _DARK_SHARE
+    per_pix_e = bright_e / np.maximum(fwhm_pix, 1.0)
+    sizes = {
+        Artefact.PSF_MISMATCH: np.exp(sign * (low + (high - low) * share)),
+        Artefact.SATURATED_STAR: share,
+        Artefact.COSMIC_RAY: 1.0 + 9.0 * share**2,
+        Artefact.BAD_PIXELS: 0.5 + 2.0 * share**2,
+        Artefact.SATELLITE_TRAIL: glints,
+        Artefact.GHOST: 6.0 + 14.0 * share,
+        Artefact.TEMPLATE_DEFECT: 0.8 + 2.0 * share,
+        Artefact.DETECTOR_EDGE: share,
+    }
+    fluxes = {
+        Artefact.COSMIC_RAY: bright_e,
+        Artefact.BAD_PIXELS: np.where(dark, -(0.3 + 0.7 * u[3]), bright_e),
+        Artefact.BAD_COLUMN: -(0.1 + 0.9 * u[3]),
+        Artefact.SATELLITE_TRAIL: np.where(glints > 0, bright_e, per_pix_e),
+        Artefact.GHOST: limit_e * 10.0 ** u[3] / (3.0 * np.maximum(fwhm_pix, 1.0) ** 2),
+        Artefact.TEMPLATE_DEFECT: sign * bright_e,
+    }
+    return Artefacts(
+        np.ascontiguousarray(kind),
+        np.where(moved, shift * np.cos(angle), np.where(cut, _NOWHERE_PIX, x)),
+        np.where(moved, shift * np.sin(angle), y),
+        _by_kind(kind, sizes),
+        angle,
+        _by_kind(kind, fluxes),
+    )
+
+
+def _by_kind(kind, values):
+    return np.select([kind == k for k in values], list(values.values()), 0.0)

@@ -1,0 +1,229 @@
+"""Active galactic nuclei and quasars: a power-law continuum that follows a damped random walk.
+
+Magnitudes in the reference band follow the magnitude law of all star-like classes. The redshift of
+an object of that magnitude follows the luminosity function of quasars of Ross et al. 2013 (ApJ 773,
+14, pure luminosity evolution at 0.3 < z < 2.2), here extrapolated to nearer and fainter nuclei.
+Mass and variability follow from absolute magnitude, redshift and wavelength (MacLeod et al. 2010,
+ApJ 721, 1014). Emission lines and the Lyman-alpha forest are left out; hosts beyond redshift 1.5
+have the apparent size and colours of those at 1.5. A walk is one of magnitudes and has the damping
+time of the reference band in all bands.
+"""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+from itertools import pairwise
+from typing import ClassVar
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from simulator.lightcurves.damped_random_walk import at_times, walk
+from simulator.lightcurves.filters import Bandpass
+from simulator.lightcurves.protocol import Context, HostPlacement, HostSite, LightCurveModel
+from simulator.rng import Draws
+
+# log10 of SF_inf [mag] and of the rest-frame tau [d]: A, B, C, D of MacLeod et al. 2010, equation 7
+# and table 1; the dependence on redshift, E, is zero for both
+STRUCTURE_FUNCTION = (-0.51, -0.479, 0.131, 0.18)
+DAMPING_TIME = (2.4, 0.17, 0.03, 0.21)
+# log10 of the mass: mean 2.0 - 0.27 M_i, sigma 0.58 + 0.011 M_i (Shen et al. 2008, in section 4.3
+# of MacLeod et al. 2010)
+MASS_MEAN, MASS_SIGMA = (2.0, -0.27), (0.58, 0.011)
+# Ross et al. 2013, table 8: alpha, beta, M_i(z=2) at redshift 0, k1, k2; the density is common
+FAINT_SLOPE, BRIGHT_SLOPE, BREAK_MAG, K1, K2 = -1.16, -3.37, -22.85, 1.241, -0.249
+I_AT_2_TO_0_MAG = 0.596  # M_i(z=0) - M_i(z=2) (Richards et al. 2006, AJ 131, 2766, equation 1)
+# Power laws in frequency, as in the quasar spectra of Ross et al. 2013: below 1100 A, to 5700 A, to
+# 9730 A, and redward; the first two share one scatter of 0.3
+SLOPES, BREAKS_ANGSTROM = (-1.5, -0.5, -0.37, -1.70), (1100.0, 5700.0, 9730.0)
+SLOPE_SCATTER, SLOPE_LIMIT_SIGMA = 0.3, 2.5
+ABSOLUTE_LIMITS_MAG = (-30.0, -18.0)  # M_i(z=2); the faint one is our choice
+EARLIER, EARLIER_STEP_DAY = 24, 25.0  # times before the first epoch at which walks are drawn
+_NORM_ANGSTROM = 2500.0
+_REDSHIFTS = np.concatenate([np.geomspace(0.005, 0.1, 40)[:-1], np.linspace(0.1, 2.2, 106)])
+_MAG_STEP = 0.1
+_MAGNITUDES = np.arange(10.0, 28.0, _MAG_STEP)
+
+
+class ActiveNucleus(LightCurveModel):
+    """An accreting black hole in the centre of a galaxy; all bands follow one walk."""
+
+    name = "AGN"
+    host_placement = HostPlacement.OWN_HOST
+    host_fraction = 1.0
+    parameters: ClassVar = {
+        "redshift": "redshift",
+        "mean_mag": "mean magnitude of the nucleus in the reference band [mag]",
+        "absolute_i_mag": "absolute i magnitude of the nucleus, K-corrected to redshift 0 [mag]",
+        "log_black_hole_mass": "log10 of the mass of the black hole [solar masses]",
+        "sf_infinity_mag": "structure function at long times in the reference band [mag]",
+        "tau_day": "damping time in the observer's frame, reference band [d]",
+        "spectral_slope": "power-law index of the flux per frequency from 1100 to 5700 A",
+    }
+
+    def sample(self, draws: Draws, context: Context) -> dict[str, np.ndarray]:
+        """Parameters of a batch and its walks at the epochs of the schedule."""
+        mean_mag = context.magnitude_law.draw(draws, self.name)
+        redshift = self._redshift(draws.uniform(), mean_mag)
+        absolute = self._absolute_mag(mean_mag, redshift)
+        limit = ndtr([-SLOPE_LIMIT_SIGMA, SLOPE_LIMIT_SIGMA])
+        slope = SLOPE_SCATTER * ndtri(draws.uniform(*limit))
+        absolute_i = absolute + I_AT_2_TO_0_MAG
+        log_mass = black_hole_mass(draws.normal(), absolute_i)
+        sf = 10.0 ** relation(
+            STRUCTURE_FUNCTION, self._rest_angstrom(redshift), absolute_i, log_mass
+        )
+        reference = self.bands.reference
+        tau_rest = relation(DAMPING_TIME, self._rest_angstrom(redshift), absolute_i, log_mass)
+        tau_day = 10.0 ** tau_rest[:, reference] * (1 + redshift)
+        mjd = with_earlier_times(context.schedule.mjd)
+        return {
+            "redshift": redshift,
+            "mean_mag": mean_mag,
+            "absolute_i_mag": absolute_i,
+            "log_black_hole_mass": log_mass,
+            "sf_infinity_mag": sf[:, reference],
+            "tau_day": tau_day,
+            "spectral_slope": SLOPES[1] + slope,
+            "_level_mag": mean_mag[:, None] + self._colours(redshift, slope),
+            "_sigma_mag": sf / np.sqrt(2.0),
+            "_mjd": mjd,
+            "_walk": walk(mjd, tau_day, draws.normals(mjd.shape[1])),
+        }
+
+    def magnitudes(
+        self, parameters: dict[str, np.ndarray], mjd: np.ndarray, band: np.ndarray
+    ) -> np.ndarray:
+        """AB magnitudes, (object, epoch).
+
+        The walk is drawn at the epochs of the schedule and every 25 days of the 20 months before
+        them, where templates are taken; between these times it is its expectation.
+        """
+        known, values = parameters["_mjd"], parameters["_walk"]
+        if np.array_equal(mjd, known[:, EARLIER:], equal_nan=True):
+            step = values[:, EARLIER:]
+        else:
+            step = at_times(mjd, parameters["tau_day"], known, values)
+        level = np.take_along_axis(parameters["_level_mag"], band, axis=1)
+        return level + np.take_along_axis(parameters["_sigma_mag"], band, axis=1) * step
+
+    def host_sites(self, parameters: dict[str, np.ndarray]) -> np.ndarray:
+        """All are in the centre."""
+        return np.full(len(parameters["redshift"]), HostSite.NUCLEUS)
+
+    def _rest_angstrom(self, redshift):
+        """Rest wavelengths of the bands' effective wavelengths, (object, band)."""
+        observed = np.array([effective_wavelength_angstrom(curve) for curve in self.bands.curves])
+        return observed / (1 + redshift[:, None])
+
+    def _redshift(self, uniform, mean_mag):
+        row = np.clip(np.rint((mean_mag - _MAGNITUDES[0]) / _MAG_STEP), 0, _MAGNITUDES.size - 1)
+        table = self._cumulative[row.astype(int)]
+        node = (table < (uniform * table[:, -1])[:, None]).sum(axis=1).clip(1)
+        low, high = (table[np.arange(node.size), k] for k in (node - 1, node))
+        share = (uniform * table[:, -1] - low) / (high - low)
+        return _REDSHIFTS[node - 1] + share * (_REDSHIFTS[node] - _REDSHIFTS[node - 1])
+
+    @cached_property
+    def _cumulative(self):
+        """Quasars out to each redshift at each reference magnitude, (magnitude, redshift)."""
+        volume = _distances()[1]
+        absolute = self._absolute_mag(_MAGNITUDES[:, None], _REDSHIFTS)
+        low, high = ABSOLUTE_LIMITS_MAG
+        inside = (absolute > low) & (absolute < high)
+        density = np.where(inside, luminosity_function(absolute, _REDSHIFTS) * volume, 0.0)
+        steps = 0.5 * (density[:, 1:] + density[:, :-1]) * np.diff(_REDSHIFTS)
+        return np.concatenate([np.zeros((len(steps), 1)), np.cumsum(steps, axis=1)], axis=1)
+
+    def _absolute_mag(self, mean_mag, redshift):
+        """M_i(z=2) of a reference magnitude, for the mean spectrum.
+
+        The absolute magnitude at 2500 A is M_i(z=2) + 2.5 log10(3) (Richards et al. 2006, equation
+        4), and light is redshifted: m = M_2500 + modulus - 2.5 log10(1 + z) + colour.
+        """
+        modulus = np.interp(redshift, _REDSHIFTS, _distances()[0])
+        colour = np.interp(redshift, _REDSHIFTS, self._spectrum[0][self.bands.reference])
+        return mean_mag - modulus + 2.5 * np.log10((1 + redshift) / 3) - colour
+
+    def _colours(self, redshift, slope):
+        """Mean magnitude of every band relative to the reference, (object, band)."""
+        mean, tilt = self._spectrum
+        columns = [
+            np.interp(redshift, _REDSHIFTS, a) + slope * np.interp(redshift, _REDSHIFTS, b)
+            for a, b in zip(mean, tilt, strict=True)
+        ]
+        magnitude = np.stack(columns, axis=-1)
+        return magnitude - magnitude[:, [self.bands.reference]]
+
+    @cached_property
+    def _spectrum(self):
+        """Magnitude over that at 2500 A, and its change per slope, each (band, redshift)."""
+        mean = np.array([_band_magnitudes(curve, 0.0) for curve in self.bands.curves])
+        steep = np.array([_band_magnitudes(curve, SLOPE_SCATTER) for curve in self.bands.curves])
+        return mean, (steep - mean) / SLOPE_SCATTER
+
+
+def with_earlier_times(mjd: np.ndarray) -> np.ndarray:
+    """Times (object, epoch) with ``EARLIER`` ones before the first epoch of every object."""
+    steps = EARLIER_STEP_DAY * np.arange(EARLIER, 0, -1)
+    return np.concatenate([mjd[:, :1] - steps, mjd], axis=1)
+
+
+def relation(
+    constants: tuple[float, float, float, float],
+    rest_angstrom: np.ndarray,
+    absolute_i_mag: np.ndarray,
+    log_mass: np.ndarray,
+) -> np.ndarray:
+    """Log10 of SF_inf [mag] or tau [d] (MacLeod et al. 2010, equation 7), (object, band)."""
+    a, b, c, d = constants
+    of_object = a + c * (absolute_i_mag + 23) + d * (log_mass - 9)
+    return of_object[:, None] + b * np.log10(rest_angstrom / 4000.0)
+
+
+def black_hole_mass(normal: np.ndarray, absolute_i_mag: np.ndarray) -> np.ndarray:
+    """Log10 of masses [solar masses] at standard normal numbers."""
+    mean = MASS_MEAN[0] + MASS_MEAN[1] * absolute_i_mag
+    return mean + normal * (MASS_SIGMA[0] + MASS_SIGMA[1] * absolute_i_mag)
+
+
+def luminosity_function(absolute_mag: np.ndarray, redshift: np.ndarray) -> np.ndarray:
+    """Relative number of quasars per volume and M_i(z=2) (Ross et al. 2013, equations 6 and 10)."""
+    break_mag = BREAK_MAG - 2.5 * (K1 * redshift + K2 * redshift**2)
+    distance = absolute_mag - break_mag
+    faint = 10.0 ** (0.4 * (FAINT_SLOPE + 1) * distance)
+    return 1.0 / (faint + 10.0 ** (0.4 * (BRIGHT_SLOPE + 1) * distance))
+
+
+def effective_wavelength_angstrom(curve: Bandpass) -> float:
+    """Mean wavelength of a filter, weighted with its transmission."""
+    wave, transmission = curve.wave_angstrom, curve.transmission
+    return float(np.trapezoid(wave * transmission, wave) / np.trapezoid(transmission, wave))
+
+
+def spectrum(rest_angstrom: np.ndarray, slope_offset: float = 0.0) -> np.ndarray:
+    """Flux per frequency relative to that at 2500 A."""
+    slopes = np.array(SLOPES) + slope_offset * np.array([1.0, 1.0, 0.0, 0.0])
+    edges = np.log([1e-3, *BREAKS_ANGSTROM, 1e9])
+    log_wave = np.log(rest_angstrom)
+    steps = [
+        np.clip(log_wave, low, high) - np.clip(np.log(_NORM_ANGSTROM), low, high)
+        for low, high in pairwise(edges)
+    ]
+    return np.exp(-sum(slope * step for slope, step in zip(slopes, steps, strict=True)))
+
+
+def _band_magnitudes(curve, slope_offset):
+    """AB magnitudes over that at 2500 A at rest, (redshift,)."""
+    wave, photons = curve.wave_angstrom, curve.transmission / curve.wave_angstrom
+    flux = spectrum(wave / (1 + _REDSHIFTS[:, None]), slope_offset)
+    return -2.5 * np.log10(np.trapezoid(flux * photons, wave) / np.trapezoid(photons, wave))
+
+
+@cache
+def _distances():
+    """Distance moduli [mag] and relative comoving volumes per redshift at the grid."""
+    from astropy.cosmology import Planck18
+
+    volume = Planck18.differential_comoving_volume(_REDSHIFTS).value
+    return Planck18.distmod(_REDSHIFTS).value, volume
