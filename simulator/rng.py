@@ -36,6 +36,7 @@ class Purpose(IntEnum):
     CALIBRATION = 9
     EDGE = 10
     CONDITION_ERROR = 11
+    SKY_POSITION = 32
 
 
 @njit(cache=True, nogil=True, inline="always")
