@@ -76,24 +76,6 @@ def field_catalogue(
     return _deblended(found, pixel_scale_arcsec)
 
 
-def mean_magnitudes(magnitude: np.ndarray, band: np.ndarray, n_bands: int) -> np.ndarray:
-    """Magnitudes of the mean flux in each band, (object, band); inf in a band without exposures.
-
-    Parameters
-    ----------
-    magnitude, band : array, shape (object, epoch)
-        Magnitudes are NaN where there is no exposure.
-    """
-    flux = 10.0 ** (-0.4 * np.asarray(magnitude, dtype=float))
-    means = np.zeros((len(flux), n_bands))
-    for number in range(n_bands):
-        here = (band == number) & np.isfinite(flux)
-        counts = here.sum(axis=1)
-        means[:, number] = np.where(here, flux, 0.0).sum(axis=1) / np.maximum(counts, 1)
-    with np.errstate(divide="ignore"):
-        return -2.5 * np.log10(means)
-
-
 def _deblended(found: Catalogue, pixel_scale_arcsec: float) -> Catalogue:
     """Of the object and its galaxy, the brighter where they are one source of the catalogue."""
     galaxy, own = -2, -1

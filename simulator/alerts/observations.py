@@ -34,6 +34,7 @@ class Instrument(NamedTuple):
     bands: tuple[str, ...]
     pixel_scale_arcsec: float
     n_template_epochs: int
+    template_days: tuple[float, float]  # before the first exposure: the latest, the earliest
     seed: int
 
 

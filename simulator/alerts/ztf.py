@@ -203,15 +203,16 @@ class ZtfPackets:
         obj, epoch = observations.detections()
         detected, mjd = observations.epochs["difference_detected"], observations.epochs["mjd"]
         first = mjd[np.arange(len(mjd)), detected.argmax(axis=1)]
-        start = np.nanmin(mjd, axis=1)
+        start = np.nanmin(mjd, axis=1)[obj] + _JD_OF_MJD
+        latest, earliest = self._instrument.template_days
         return {
             "ndethist": np.cumsum(detected, axis=1)[obj, epoch],
             "ncovhist": np.cumsum(np.isfinite(mjd), axis=1)[obj, epoch],
             "jdstarthist": first[obj] + _JD_OF_MJD,
             "jdendhist": own["jd"],
             "tooflag": 0,
-            "jdstartref": start[obj] + _JD_OF_MJD - 2 * HISTORY_DAY,  # our choice: a month
-            "jdendref": start[obj] + _JD_OF_MJD - HISTORY_DAY,
+            "jdstartref": start - earliest,
+            "jdendref": start - latest,
             "nframesref": self._instrument.n_template_epochs,
             "nmatches": 0,
             "drbversion": "",

@@ -15,7 +15,7 @@ PIXEL_SCALE_ARCSEC = 1.01
 
 def instrument(schema="ztf", seed=0):
     """A survey with the bands of a schema."""
-    return Instrument(BANDS[schema], PIXEL_SCALE_ARCSEC, 15, seed)
+    return Instrument(BANDS[schema], PIXEL_SCALE_ARCSEC, 15, (60.0, 425.0), seed)
 
 
 def observations(

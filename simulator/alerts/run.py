@@ -1,0 +1,231 @@
+"""Write the alerts of a data set: packets part by part, then nights, then the table of truth.
+
+A run that was stopped is finished by running it again: parts and nights that are there are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from simulator.alerts.archive import FILE_KINDS, Archive
+from simulator.alerts.observations import Instrument
+from simulator.alerts.rubin import RubinPackets
+from simulator.alerts.rubin_schema import BANDS as RUBIN_BANDS
+from simulator.alerts.stored_observations import StoredObservations
+from simulator.alerts.ztf import FILTERS, ZtfPackets
+from simulator.dataset.reader import open_dataset
+from simulator.dataset.regenerate import simulator_of
+from skyreel.atomic_files import locked_folder
+from skyreel.console import printable
+from skyreel.errors import SimulationError
+from skyreel.json_io import write_json
+
+RECORD = "alerts.json"
+FORMAT_VERSION = 1
+PLANES = ("template", "difference_detected")
+_VERSIONS = {"rubin": "11.1", "rubin-v10": "10.0"}
+SCHEMAS = ("ztf", *_VERSIONS)
+
+
+@dataclass(frozen=True)
+class AlertsOutcome:
+    """What a run wrote."""
+
+    folder: Path
+    packets: int
+    nights: int
+    seconds: float
+    was_complete: bool = False
+
+
+def default_schema(survey: str) -> str:
+    """The schema of a survey's packets: ZTF's for ZTF, else Rubin's."""
+    return "ztf" if survey == "ztf" else "rubin"
+
+
+def check_alert_options(schema: str | None, files: str) -> None:
+    """Refuse an unknown schema or kind of files.
+
+    Raises
+    ------
+    SimulationError
+    """
+    if schema is not None and schema not in SCHEMAS:
+        raise SimulationError(
+            f"schema {schema!r}; allowed are {', '.join(SCHEMAS)} (rubin is version "
+            f"{_VERSIONS['rubin']}, rubin-v10 version {_VERSIONS['rubin-v10']})."
+        )
+    if files not in FILE_KINDS:
+        raise SimulationError(f"alert files {files!r}; allowed are {', '.join(FILE_KINDS)}.")
+
+
+def check_alert_folder(folder: str | Path) -> None:
+    """Refuse a folder that holds other files than alerts.
+
+    Raises
+    ------
+    SimulationError
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise SimulationError(f"{printable(str(folder))} is a file; alerts need a folder.")
+    if folder.is_dir() and not (folder / RECORD).is_file() and any(folder.iterdir()):
+        raise SimulationError(f"{printable(str(folder))} is not empty. Give another --alerts.")
+
+
+def write_alerts(
+    dataset: str | Path,
+    folder: str | Path,
+    *,
+    schema: str | None = None,
+    files: str = "container",
+    threads: int = 1,
+    on_progress: Callable[[int], None] = lambda objects: None,
+) -> AlertsOutcome:
+    """Write an alert packet of every detection in the difference images of a data set.
+
+    Parameters
+    ----------
+    dataset : path
+        Simulated, with the planes science, template and difference.
+    folder : path
+        New, empty, or that of a run that was stopped.
+    schema : str, optional
+        "ztf" (4.02), "rubin" (11.1) or "rubin-v10" (10.0); by default that of the survey.
+    files : str
+        "packets" (one file each, a folder a night), "container" (one Avro file a night) or "tar"
+        (one .tar.gz of single packets a night, as in ZTF's public archive).
+    threads : int
+    on_progress : callable of int
+        Called with the number of objects just done, from any thread.
+
+    Raises
+    ------
+    SimulationError
+        The data set has no such planes, or a band that the schema has not; the folder holds other
+        files.
+    OutputError
+        The folder cannot be written; what is finished stays.
+    """
+    check_alert_options(schema, files)
+    folder, start = Path(folder), time.perf_counter()
+    root = open_dataset(dataset)
+    _check_planes(root, dataset)
+    simulator = simulator_of(dataset)
+    schema = schema or default_schema(simulator.profile.name)
+    stored = StoredObservations(root, simulator, with_psf=schema != "ztf")
+    packets = _packets(schema, stored.instrument())
+    settings = {
+        "schema": schema,
+        "files": files,
+        "format_version": FORMAT_VERSION,
+        "dataset": json.loads(json.dumps(root.attrs["settings"])),
+    }
+    check_alert_folder(folder)
+    with locked_folder(folder):
+        record = _claimed(folder, settings)
+        if "packets" in record:
+            return AlertsOutcome(folder, record["packets"], record["nights"], 0.0, True)
+        archive = Archive(
+            folder,
+            packets.schema.text,
+            files,
+            f"{'ztf' if schema == 'ztf' else 'rubin'}_simulated",
+            night_starts=0.0 if schema == "ztf" else 0.5,
+            has_compressed_stamps=schema == "ztf",
+        )
+        counts = _write(archive, stored, packets, threads, on_progress)
+        write_json(folder / RECORD, {"settings": settings, **counts, "notes": _notes(simulator)})
+        archive.remove_parts()
+    return AlertsOutcome(folder, **counts, seconds=time.perf_counter() - start)
+
+
+def _check_planes(root, dataset):
+    if not all(name in root[split] for split in root.store.layout.splits for name in PLANES):
+        raise SimulationError(
+            f"{printable(str(dataset))} has no template and difference images, which alerts are "
+            "made of. Simulate it with --planes science,template,difference."
+        )
+
+
+def _packets(schema: str, instrument: Instrument) -> ZtfPackets | RubinPackets:
+    allowed = tuple(FILTERS) if schema == "ztf" else tuple(RUBIN_BANDS)
+    foreign = [band for band in instrument.bands if band not in allowed]
+    if foreign:
+        raise SimulationError(
+            f"schema {schema} has the bands {', '.join(allowed)}; the survey has "
+            f"{', '.join(map(printable, foreign))}. Give another --schema."
+        )
+    return (
+        ZtfPackets(instrument) if schema == "ztf" else RubinPackets(instrument, _VERSIONS[schema])
+    )
+
+
+def _claimed(folder, settings) -> dict[str, Any]:
+    """The record of the folder's run, made if there is none; another run's is refused."""
+    path = folder / RECORD
+    if not path.is_file():
+        write_json(path, {"settings": settings})
+        return {}
+    try:
+        record = json.loads(path.read_text())
+        found = record["settings"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise SimulationError(f"{path} is damaged. Give another --alerts.") from None
+    if found != settings:
+        differing = [key for key in settings if found.get(key) != settings[key]]
+        raise SimulationError(
+            f"{printable(str(folder))} holds alerts of other data or options "
+            f"({', '.join(differing) or 'settings'}). Give another --alerts."
+        )
+    return record
+
+
+def _write(archive, stored, packets, threads, on_progress) -> dict[str, int]:
+    parts = stored.parts()
+    names = [name for name, _, _ in parts]
+
+    def make(name, split, indices):
+        if not archive.has_part(name):
+            alerts = packets.packets(stored.batch(split, indices))
+            archive.write_part(name, alerts, partial(stored.truth, split, indices))
+        on_progress(len(indices))
+
+    _in_threads(threads, ((make, *part) for part in parts))
+    index = archive.index(names)
+    nights = archive.nights(index)
+    _in_threads(threads, ((archive.write_night, night, index, names) for night in nights))
+    archive.write_truth(names)
+    return {"packets": len(index["mjd"]), "nights": len(nights)}
+
+
+def _in_threads(threads: int, tasks: Iterable[tuple[Any, ...]]) -> None:
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(*task) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
+
+
+def _notes(simulator) -> list[str]:
+    pointings = simulator.pointings
+    known = bool((pointings.ra_deg == pointings.ra_deg).all())
+    where = (
+        "near the position of their pointing" if known else "at random on the survey's footprint"
+    )
+    return [
+        f"Objects lie {where}.",
+        "Star scores are those of the true classes: 1 star, 0 galaxy.",
+        "All simulated asteroids are known to the ephemeris.",
+    ]
