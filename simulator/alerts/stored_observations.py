@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from simulator.simulator import Drawn, Simulator
 
 MOST_PART_OBJECTS = 64
-"""Objects that are read at once: as many as a chunk of a data set holds, fewer of long sequences."""
+"""Objects that are read at once: those of a chunk of a data set, or fewer of long sequences."""
 
 _MOST_PART_BYTES = 2**28
 _STAMP_BYTES = 2 + 1 + 4 * 4  # of a pixel in all of `STAMPS`

@@ -104,3 +104,18 @@ def catalogue(rng, n_objects, n_bands, n_sources=4):
         rng.uniform(16, 20, (n_objects, n_sources, n_bands)),
         score,
     )
+
+
+def maker_of(schema):
+    """What makes packets of a schema: "ztf", "10.0" or "11.1" of Rubin."""
+    from simulator.alerts.rubin import RubinPackets
+    from simulator.alerts.ztf import ZtfPackets
+
+    if schema == "ztf":
+        return ZtfPackets(instrument("ztf"))
+    return RubinPackets(instrument("rubin"), schema)
+
+
+def n_bands_of(schema):
+    """Bands of the survey of a schema."""
+    return len(BANDS["ztf" if schema == "ztf" else "rubin"])
