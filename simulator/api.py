@@ -12,7 +12,7 @@ from simulator.dataset.plan import Plan, make_plan
 from simulator.dataset.reader import Dataset, is_complete, open_dataset
 from simulator.dataset.run import Outcome, execute, write_record, writer_for
 from simulator.dataset.settings import refuse_other_settings
-from simulator.options import Options, parse_classes
+from simulator.options import Options, parse_classes, parse_planes
 from simulator.plugins import load_plugins
 from simulator.preview import SUFFIXES, preview
 from simulator.scene.render import render
@@ -41,6 +41,7 @@ def simulate(
     condition_error: float = 0.0,
     plugins: Iterable[str | Path] = (),
     stamp_size_pix: int = 21,
+    planes: str | Iterable[str] = "science",
     seed: int = 0,
     threads: int | None = None,
     previews: Iterable[str | Path] = (),
@@ -77,6 +78,8 @@ def simulate(
         Python files that register light-curve classes.
     stamp_size_pix : int
         Rows and columns of a stamp, odd.
+    planes : str or iterable of str
+        Images of every exposure, as ``"science,template,difference"``.
     seed : int
         Object i of a split depends on the profile, these options, the seed and i alone.
     threads : int, optional
@@ -123,6 +126,7 @@ def simulate(
             templates=_text(templates),
             condition_error=condition_error,
             stamp_size_pix=stamp_size_pix,
+            planes=parse_planes(planes) if isinstance(planes, str) else tuple(planes),
             seed=seed,
         )
         counts = {"n": n, "validation": validation, "test": test}
@@ -188,10 +192,16 @@ def _headline(plan: Plan, expected_bytes: float, expected_seconds: float) -> str
     size, bands = simulator.options.stamp_size_pix, simulator.profile.cadence.bands
     return (
         f"{simulator.profile.title}: {plan.total:,} sequences of up to {simulator.n_epochs} "
-        f"epochs in {', '.join(bands)}, {size} x {size} pixels; "
+        f"epochs in {', '.join(bands)}, {size} x {size} pixels"
+        f"{_planes(simulator)}; "
         f"about {expected_bytes / 1e9:.2f} GB and {_duration(expected_seconds)}."
         f"{_exposures_used(simulator) if simulator.options.exposures else ''}"
     )
+
+
+def _planes(simulator: Simulator) -> str:
+    options = simulator.options
+    return f" of {', '.join(options.planes)}" if options.has_planes else ""
 
 
 def _exposures_used(simulator: Simulator) -> str:

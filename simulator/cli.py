@@ -49,6 +49,13 @@ def simulate(
     profile_set: commands.ProfileSet = None,
     plugin: commands.Plugin = None,
     stamp_size: Annotated[int, typer.Option(help="Rows and columns of a stamp, odd.")] = 21,
+    planes: Annotated[
+        str,
+        typer.Option(
+            help="Images of every exposure: science, and with stamps of 21 to 63 pixels also "
+            "template and difference, separated by commas."
+        ),
+    ] = "science",
     seed: commands.Seed = 0,
     threads: commands.Threads = None,
     preview: Annotated[
@@ -90,6 +97,7 @@ def simulate(
         profile_overrides=commands.profile_overrides(profile_set, conditions),
         plugins=plugin or (),
         stamp_size_pix=stamp_size,
+        planes=planes,
         seed=seed,
         threads=threads,
         previews=preview or (),

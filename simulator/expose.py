@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from simulator.contiguous import contiguous
 from simulator.detector.defects import OUTSIDE, add_cosmic_rays, place_fixed_defects
 from simulator.detector.lanczos import shift_stamp
 from simulator.detector.noise import add_noise
@@ -61,22 +62,15 @@ def expose(
     wide = size_pix + 2 * margin
     _expose(
         np.ascontiguousarray(objects, dtype=np.uint64),
-        _contiguous(scene),
-        _contiguous(psf),
-        _contiguous(detector),
+        contiguous(scene),
+        contiguous(psf),
+        contiguous(detector),
         key_words(seed),
         (*pixel_centres(wide), wide),
         sersic(EXPONENTIAL),
         sersic(DE_VAUCOULEURS),
         images,
         mask,
-    )
-
-
-def _contiguous(arrays):
-    """The same named tuple with C-ordered arrays: another order would compile the kernel again."""
-    return type(arrays)(
-        *(np.ascontiguousarray(v) if isinstance(v, np.ndarray) else v for v in arrays)
     )
 
 

@@ -16,6 +16,8 @@ from skyreel.errors import SimulationError
 from survey_profiles import VisitSelection
 
 STAMP_SIZES = (5, 101)
+PLANES = ("science", "template", "difference")
+PLANE_SIZES = (21, 63)
 MAGNITUDE_LAWS = ("survey", "thesis")
 _LONGEST_ROUND = 1000  # classes come in shuffled rounds of at most so many objects
 _SHARE_ERROR = 0.01  # by which a class's share of a round may differ from the one asked
@@ -42,6 +44,8 @@ class Options:
         (`simulator.observing.condition_errors`): 1 as published, 0 none.
     stamp_size_pix : int
         Odd, so that a source can sit in the central pixel.
+    planes : tuple of str
+        "science", which is always made, "template" and "difference", for stamps of 21 to 63 pixels.
     seed : int
     """
 
@@ -55,9 +59,11 @@ class Options:
     templates: str | None = None
     condition_error: float = 0.0
     stamp_size_pix: int = 21
+    planes: tuple[str, ...] = ("science",)
     seed: int = 0
 
     def __post_init__(self):
+        object.__setattr__(self, "planes", _in_order(self.planes))
         if self.visits and not self.exposures:
             raise SimulationError(
                 "position, programme, dates and season select visits of a table; give exposures."
@@ -76,6 +82,12 @@ class Options:
                 f"stamp size {self.stamp_size_pix}; allowed are odd numbers of pixels from "
                 f"{low} to {high}."
             )
+        least, most = PLANE_SIZES
+        if self.has_planes and not least <= self.stamp_size_pix <= most:
+            raise SimulationError(
+                f"stamp size {self.stamp_size_pix} with planes {', '.join(self.planes)}; allowed "
+                f"with a template or a difference are {least} to {most}."
+            )
         if not 0 <= self.seed < 2**64:
             raise SimulationError(f"seed {self.seed}; allowed are 0 to {2**64 - 1}.")
         if self.magnitudes not in MAGNITUDE_LAWS and not Path(self.magnitudes).is_file():
@@ -85,6 +97,11 @@ class Options:
             )
         if self.templates is not None and not Path(self.templates).is_dir():
             raise SimulationError(f"templates {self.templates}: there is no such folder.")
+
+    @property
+    def has_planes(self) -> bool:
+        """Whether there is a plane beside the science image."""
+        return len(self.planes) > 1
 
     @property
     def visits(self) -> VisitSelection:
@@ -112,6 +129,22 @@ class Options:
     def as_dict(self) -> dict:
         """Plain values, as kept in a data set."""
         return {**asdict(self), "classes": dict(self.classes)}
+
+
+def _in_order(planes):
+    """Planes in the order of `PLANES`, the science image among them."""
+    unknown = [plane for plane in planes if plane not in PLANES]
+    if unknown:
+        raise SimulationError(
+            f"plane {unknown[0]!r}; allowed are {', '.join(PLANES)}, for instance "
+            "science,template,difference."
+        )
+    return tuple(plane for plane in PLANES if plane in planes or plane == PLANES[0])
+
+
+def parse_planes(text: str) -> tuple[str, ...]:
+    """Planes of a text such as ``science,template``."""
+    return tuple(filter(None, (plane.strip().lower() for plane in text.split(","))))
 
 
 def parse_classes(text: str) -> dict[str, float]:

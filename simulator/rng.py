@@ -36,6 +36,9 @@ class Purpose(IntEnum):
     CALIBRATION = 9
     EDGE = 10
     CONDITION_ERROR = 11
+    TEMPLATE = 20
+    TEMPLATE_NOISE = 21
+    REGISTRATION = 22
     SKY_POSITION = 32
 
 

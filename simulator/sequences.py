@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,14 +33,21 @@ class Sequences:
     """A batch of labelled sequences.
 
     ``images`` (uint16 ADU, sky included) and ``mask`` (uint8 bits) have shape (object, epoch,
-    row, column); ``epochs`` holds (object, epoch) arrays, ``objects`` (object,) arrays, by
-    the names of the data set.
+    row, column), as have the arrays of ``planes``: templates and differences, where they are
+    made. ``epochs`` holds (object, epoch) arrays, ``objects`` (object,) arrays. Names are those of
+    the data set.
     """
 
     images: np.ndarray
     mask: np.ndarray
     epochs: dict[str, np.ndarray]
     objects: dict[str, np.ndarray]
+    planes: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All arrays by the names of the data set."""
+        pixels = {"images": self.images, "mask": self.mask, **self.planes}
+        return {**pixels, **self.epochs, **self.objects}
 
 
 class DrawnObjects:
@@ -55,6 +62,7 @@ class DrawnObjects:
         self.has_host = np.zeros(n, dtype=bool)
         self.host = np.zeros((n, N_HOST_COLUMNS))
         self.host_magnitude = np.full((n, n_bands), np.inf)
+        self.template_flux = np.zeros((n, n_bands))
 
     def set_motion(self, rows: np.ndarray, motion: Motion | None) -> None:
         """Keep the motion of the objects in ``rows``; without one they are at rest."""
@@ -116,6 +124,22 @@ def object_arrays(
     for name, values in drawn.parameters.items():
         arrays[name] = values.astype(parameter_dtype(name))
     return arrays
+
+
+def detections_in_difference(
+    objects: dict[str, np.ndarray], epochs: dict[str, np.ndarray], alerts: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The (object,) arrays with the detections of the difference in place of the true ones.
+
+    ``alerts`` (object,) marks the objects whose first detection is an alert.
+    """
+    detected = epochs["difference_detected"]
+    first = np.where(alerts & detected.any(axis=1), detected.argmax(axis=1), -1)
+    return {
+        **objects,
+        "first_alert_epoch": first.astype(np.int16),
+        "n_detections": detected.sum(axis=1).astype(np.int16),
+    }
 
 
 def parameter_dtype(name: str) -> type:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from simulator.difference.plane_maker import Neighbouring, PlaneMaker
+from simulator.difference.template import Coadds, template_flux
 from simulator.expose import expose
 from simulator.lightcurves import light_curve_class
 from simulator.lightcurves.filters import own_curve
@@ -24,7 +26,13 @@ from simulator.rng import Draws, Purpose
 from simulator.scene.host_galaxies import Hosts
 from simulator.scene.neighbours import Neighbours
 from simulator.scene.render import Scene
-from simulator.sequences import DrawnObjects, Sequences, epoch_arrays, object_arrays
+from simulator.sequences import (
+    DrawnObjects,
+    Sequences,
+    detections_in_difference,
+    epoch_arrays,
+    object_arrays,
+)
 from skyreel.errors import SimulationError
 from survey_profiles import draw_pointings, read_exposures
 from survey_profiles.instrument_schema import MOST_RESAMPLED_PIX
@@ -47,6 +55,7 @@ class Drawn(NamedTuple):
     label: np.ndarray  # (object,)
     conditions: Conditions
     objects: DrawnObjects
+    coadds: Coadds | None = None  # templates, where planes need them
 
 
 class Simulator:
@@ -73,6 +82,9 @@ class Simulator:
         models = [light_curve_class(name) for name in self.classes]
         self._law = magnitude_law(self.options.magnitudes, profile, models)
         self._bank = PointingBank(profile, self._pointings(), self.options.condition_error)
+        self._planes = None
+        if self.options.has_planes:
+            self._planes = PlaneMaker(profile, self.pointings, self.options)
         templates = Path(self.options.templates) if self.options.templates else None
         self.models = {model.name: model(self.bands, templates) for model in models}
         self._hosts = Hosts(profile, self.bands)
@@ -178,18 +190,31 @@ class Simulator:
         groups = [order[label[order] == number] for number in range(len(self.classes))]
         conditions = self._bank.draw(self.options.seed, address)
         drawn = DrawnObjects(indices.size, self.n_epochs, len(self.band_names), self.parameters)
+        coadds, dates = None, None
+        if self._planes:
+            coadds, dates = self._planes.templates(address, conditions)
         for number, rows in enumerate(groups):
             if rows.size:
-                self._sample_class(self.classes[number], rows, address[rows], conditions, drawn)
-        return Drawn(address, label, conditions, drawn)
+                of_class = self.classes[number], rows, address[rows]
+                self._sample_class(*of_class, conditions, drawn, dates)
+        return Drawn(address, label, conditions, drawn, coadds)
 
-    def _sample_class(self, name, rows, address, conditions, drawn):
+    def _sample_class(self, name, rows, address, conditions, drawn, dates):
         seed, schedule = self.options.seed, conditions.schedule.rows(rows)
         context = Context(schedule, self.bands, self._law, self._population_depth_mag)
         model = self.models[name]
         found = model.sample(Draws(seed, address, Purpose.PHYSICS), context)
         drawn.magnitude[rows] = model.magnitudes(found, schedule.mjd, schedule.band)
         drawn.alerts[rows] = model.alerts
+        if dates is not None:
+            drawn.template_flux[rows] = template_flux(
+                model,
+                found,
+                dates.rows(rows),
+                drawn.magnitude[rows],
+                schedule.band,
+                self._planes.transient_share,
+            )
         for parameter in model.parameters:
             if parameter not in found:
                 raise SimulationError(f"class {name}: sample() returns no {parameter!r}.")
@@ -202,9 +227,9 @@ class Simulator:
             drawn.parameters["redshift"][rows] = redshift
 
     def _expose(self, made: Drawn) -> Sequences:
-        address, label, conditions, drawn = made
+        address, label, conditions, drawn, coadds = made
         size, n_epochs = self.options.stamp_size_pix, conditions.schedule.mjd.shape[1]
-        scene, n_neighbours = self._scene(address, conditions, drawn)
+        scene, neighbours = self._scene(address, conditions, drawn)
         images = np.zeros((address.size, n_epochs, size, size), dtype=np.uint16)
         mask = np.zeros(images.shape, dtype=np.uint8)
         expose(
@@ -219,8 +244,15 @@ class Simulator:
         )
         epochs = epoch_arrays(conditions, drawn.magnitude)
         reference = self.bands.reference
-        objects = object_arrays(label, conditions, drawn, n_neighbours, reference)
-        return Sequences(images, mask, epochs, objects)
+        objects = object_arrays(label, conditions, drawn, neighbours.number, reference)
+        if not self._planes:
+            return Sequences(images, mask, epochs, objects)
+        planes, measured = self._planes.make(
+            address, conditions, coadds, drawn, scene, neighbours, images, mask
+        )
+        if "difference_detected" in measured:
+            objects = detections_in_difference(objects, measured, drawn.alerts)
+        return Sequences(images, mask, {**epochs, **measured}, objects, planes)
 
     def _scene(self, address, conditions, drawn):
         schedule = conditions.schedule
@@ -249,7 +281,7 @@ class Simulator:
             * _electrons(neighbour_magnitude.transpose(0, 2, 1), schedule, trailing_axis=True),
             background_e=conditions.background_e,
         )
-        return scene, number
+        return scene, Neighbouring(number, x, y, magnitude)
 
 
 def _require_margin(psf):

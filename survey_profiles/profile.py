@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from skyreel.errors import nearest
 from survey_profiles.cadence_schema import Cadence
 from survey_profiles.conditions_schema import ConditionErrors, Depth, Seeing, Sky, Weather
+from survey_profiles.difference_schema import Difference, Template
 from survey_profiles.instrument_schema import Band, Camera, Psf
 from survey_profiles.schema_types import Fraction, Magnitude, Table, within
 from survey_profiles.sources import covers, flat_items, source_of
@@ -94,6 +95,8 @@ class Profile(Table):
     """Bands by name, in the order that ``Pointings.band`` counts them."""
     field: StarField
     hosts: Hosts = Field(default_factory=Hosts)
+    template: Template = Field(default_factory=Template)
+    difference: Difference = Field(default_factory=Difference)
     site: Site
     cadence: Cadence
     sources: dict[str, str] = Field(default_factory=dict)

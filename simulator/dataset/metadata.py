@@ -18,8 +18,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from simulator.dataset.schema import FORMAT_VERSION, MARKS, PIXELS, SHARDS, fixed_specs
-from simulator.options import SPLITS
+from simulator.dataset.schema import FORMAT_VERSION, MARKS, PIXELS, SHARDS, fixed_specs, plane_specs
+from simulator.options import PLANES, SPLITS
 from skyreel.errors import SimulationError
 
 FILE = "zarr.json"
@@ -147,6 +147,7 @@ class _Attributes(BaseModel):
     bands: Annotated[list[_Name], Field(min_length=1, max_length=255)]
     survey: str = "unknown"
     profile: dict[str, Any] = {}
+    planes: list[Literal[*PLANES]] = [PLANES[0]]
     options: dict[str, Any] = {}
     settings: _Settings = _Settings()
     inputs: dict[str, _Input] = {}
@@ -254,10 +255,22 @@ def read_layout(path: Path) -> Layout:
         if len(set(attributes[names])) < len(attributes[names]):
             raise SimulationError(f"{path / FILE} is damaged: {names} has a name twice.")
     splits = {name: _split(path / name) for name in SPLITS if (path / name).is_dir()}
+    _check_planes(path, attributes.get("planes", ()), splits)
     named = [name for name, arrays in splits.items() if "object_id" in arrays]
     if attributes.get("kind") == "real" and len(named) < len(splits):
         raise SimulationError(f"{path} lacks the array object_id, which real sequences have.")
     return Layout(path, attributes, splits)
+
+
+def _check_planes(path, planes, splits):
+    """Every array that the planes of a data set bring must be there."""
+    needed = [spec.name for spec in plane_specs(planes)]
+    for name, arrays in splits.items():
+        if missing := [array for array in needed if array not in arrays]:
+            raise SimulationError(
+                f"{path / name} lacks the arrays {', '.join(missing)}, which a data set of the "
+                f"planes {', '.join(planes)} holds. Copy it again, or make it again."
+            )
 
 
 def _split(folder):
@@ -272,7 +285,7 @@ def _split(folder):
             f"{folder} lacks the arrays {', '.join(missing)}, which every data set holds. Copy "
             "it again, or make it again."
         )
-    for spec in fixed_specs():
+    for spec in (*fixed_specs(), *plane_specs(PLANES)):
         if spec.name in arrays:
             _check_as_specified(folder, arrays[spec.name], spec)
     _check_text(folder, arrays)

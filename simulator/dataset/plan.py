@@ -18,7 +18,7 @@ from numcodecs import Blosc
 
 from simulator.dataset.inputs import InputFile, input_files
 from simulator.dataset.schema import ArraySpec, array_specs
-from simulator.dataset.writer import COUNTS_CODEC
+from simulator.dataset.writer import codec_options
 from simulator.options import MAGNITUDE_LAWS, SPLITS, Options
 from simulator.plugins import plugins_of
 from simulator.simulator import VALUES_VERSION, Simulator
@@ -39,6 +39,7 @@ PACKAGES = (
     "astropy",
 )
 _SAMPLE = 256
+_PLANES_SAMPLE = 28  # with templates and differences, which are larger and slower
 _DEEPEST_MAG = 5.0  # by which exposures may go deeper than the stars that are drawn
 _HEADROOM = 1.05
 MAX_OBJECTS = 2**40
@@ -95,7 +96,7 @@ class Plan:
 
     def specs(self) -> tuple[ArraySpec, ...]:
         """The arrays of every split."""
-        return array_specs(self.simulator.parameters)
+        return array_specs(self.simulator.parameters, self.simulator.options.planes)
 
     def class_counts(self) -> dict[str, dict[str, int]]:
         """Objects of every class in every split."""
@@ -112,16 +113,21 @@ class Plan:
 
     def estimate(self, threads: int) -> tuple[float, float]:
         """(bytes on disk, seconds) of the whole run, from a small sample."""
-        indices = np.arange(_SAMPLE)
-        self.simulator.batch("train", indices)  # compile
+        count = _PLANES_SAMPLE if self.simulator.options.has_planes else _SAMPLE
+        indices = np.arange(count)
+        self.simulator.batch("train", indices[:1] if count < _SAMPLE else indices)  # compile
         start = time.perf_counter()
         sample = self.simulator.batch("train", indices)
-        size = len(Blosc(**COUNTS_CODEC, shuffle=Blosc.BITSHUFFLE).encode(sample.images))
-        size += len(Blosc(cname="zstd", clevel=1, shuffle=Blosc.SHUFFLE).encode(sample.mask))
+        pixels = {"images": sample.images, "mask": sample.mask, **sample.planes}
+        size = sum(
+            len(Blosc(**codec_options(spec)).encode(pixels[spec.name]))
+            for spec in self.specs()
+            if spec.name in pixels
+        )
         seconds = time.perf_counter() - start
         size += sum(a.nbytes for a in (*sample.epochs.values(), *sample.objects.values()))
         copies = sum(file.size_bytes for file in self.inputs.values() if file.is_copied)
-        return size / _SAMPLE * self.total + copies, seconds / _SAMPLE * self.total / threads
+        return size / count * self.total + copies, seconds / count * self.total / threads
 
     def check_disk(self, expected_bytes: float) -> None:
         """Refuse a run that does not fit.

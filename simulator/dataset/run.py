@@ -46,6 +46,7 @@ def writer_for(plan: Plan) -> DatasetWriter:
         "bands": list(simulator.band_names),
         "survey": simulator.profile.name,
         "seed": simulator.options.seed,
+        "planes": list(simulator.options.planes),
         "options": simulator.options.as_dict(),
         "profile": simulator.profile.model_dump(mode="json"),
         "command": command_line(plan),
@@ -107,8 +108,7 @@ def _run_shards(plan, writer, pending, threads, on_progress):
         if stop.is_set():
             return
         made = plan.simulator.batch(split, np.arange(first, end))
-        arrays = {"images": made.images, "mask": made.mask, **made.epochs, **made.objects}
-        writer.write_shard(split, shard, arrays)
+        writer.write_shard(split, shard, made.arrays())
         on_progress(end - first)
 
     with ThreadPoolExecutor(threads) as pool:
@@ -148,6 +148,8 @@ def command_line(plan: Plan) -> str:
         value = getattr(options, name)
         if value != getattr(Options, name):
             parts += [f"--{name.replace('_', '-')}", str(value)]
+    if options.has_planes:
+        parts += ["--planes", ",".join(options.planes)]
     for plugin in plugins_of(plan.simulator.classes):
         parts += ["--plugin", plugin["path"]]
     for key, value in sorted(plan.overrides.items()):

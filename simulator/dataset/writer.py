@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import zarr
+from numcodecs import Blosc
 from zarr.codecs import BloscCodec, Crc32cCodec
 
 from simulator.dataset.inputs import FOLDER, InputFile, copy_inputs, described
@@ -34,6 +35,7 @@ from skyreel.errors import StoreError
 
 CHUNK_OBJECTS = 64
 _SHARD_BYTES = 96 * 2**20  # images of one shard, before compression
+_PLANES_SHARD_BYTES = 256 * 2**20  # all arrays of pixels of one, where there are planes
 _MAX_SHARD_OBJECTS = 4096
 _UNFINISHED = ".creating"
 _AFTER_FAILURE = "Finished shards are kept: make room and run the same command again to go on."
@@ -49,6 +51,22 @@ def shard_objects(n_epochs: int, size_pix: int, pixel_bytes: int = 2) -> int:
     return int(np.clip(fitting // CHUNK_OBJECTS, 1, _MAX_SHARD_OBJECTS // CHUNK_OBJECTS)) * (
         CHUNK_OBJECTS
     )
+
+
+def shard_shape(specs: Sequence[ArraySpec], n_epochs: int, size_pix: int) -> tuple[int, int]:
+    """Objects per shard and per chunk of pixels, for data sets with these arrays.
+
+    With planes a shard has few objects, so that its arrays stay below 256 MiB where a single
+    object allows it; chunks are then smaller as well.
+    """
+    pixel_bytes = {s.name: np.dtype(s.dtype).itemsize for s in specs if s.dimensions == PIXELS}
+    if pixel_bytes.keys() <= {"images", "mask"}:
+        return shard_objects(n_epochs, size_pix, pixel_bytes["images"]), CHUNK_OBJECTS
+    fitting = _PLANES_SHARD_BYTES // (sum(pixel_bytes.values()) * n_epochs * size_pix**2)
+    chunk = 1
+    while 2 * chunk <= min(fitting, CHUNK_OBJECTS):
+        chunk *= 2
+    return min(max(fitting // chunk, 1) * chunk, _MAX_SHARD_OBJECTS), chunk
 
 
 class DatasetWriter:
@@ -96,8 +114,7 @@ class DatasetWriter:
         self.specs = tuple(specs)
         self.counts = dict(counts)
         self.shape = {"epoch": n_epochs, "y": size_pix, "x": size_pix}
-        pixel_bytes = next(np.dtype(s.dtype).itemsize for s in self.specs if s.name == "images")
-        self.per_shard = shard_objects(n_epochs, size_pix, pixel_bytes)
+        self.per_shard, self._per_chunk = shard_shape(self.specs, n_epochs, size_pix)
         self._lock: int | None = None
         self._arrays: dict[str, dict[str, zarr.Array]] = {}
         try:
@@ -159,7 +176,7 @@ class DatasetWriter:
 
     def _create_split(self, group, count):
         for spec in self.specs:
-            _create_array(group, spec, count, self.shape, self.per_shard)
+            _create_array(group, spec, count, self.shape, self.per_shard, self._per_chunk)
         n_shards = -(-count // self.per_shard)
         group.create_array(
             MARKS,
@@ -214,11 +231,11 @@ class DatasetWriter:
                 (self.path / group.basename / name / array.chunk(shard)).unlink(missing_ok=True)
 
 
-def _create_array(group, spec: ArraySpec, count, sizes, per_shard):
+def _create_array(group, spec: ArraySpec, count, sizes, per_shard, per_chunk):
     shape = tuple(count if d == "object" else sizes[d] for d in spec.dimensions)
     inner = shape[1:]
     if spec.dimensions == PIXELS:
-        blocks = {"chunks": (CHUNK_OBJECTS, *inner), "shards": (per_shard, *inner)}
+        blocks = {"chunks": (per_chunk, *inner), "shards": (per_shard, *inner)}
     else:
         blocks = {"chunks": (per_shard, *inner)}
     attributes = {"description": spec.description, **({"units": spec.unit} if spec.unit else {})}
@@ -238,3 +255,10 @@ def _compressor(spec):
     if spec.dimensions == PIXELS and spec.dtype == "uint16":
         return BloscCodec(**COUNTS_CODEC, shuffle="bitshuffle")
     return BloscCodec(cname="zstd", clevel=1, shuffle="shuffle", blocksize=_BLOCK_BYTES)
+
+
+def codec_options(spec: ArraySpec) -> dict[str, Any]:
+    """How Blosc compresses an array, as arguments of `numcodecs.Blosc`."""
+    if spec.dimensions == PIXELS and spec.dtype == "uint16":
+        return {**COUNTS_CODEC, "shuffle": Blosc.BITSHUFFLE}
+    return {"cname": "zstd", "clevel": 1, "shuffle": Blosc.SHUFFLE}

@@ -85,6 +85,30 @@ def add_noise(
         electrons[faint[i]] = F(count) + F(read_noise_e) * for_reading
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def add_normal_noise(
+    values: np.ndarray,
+    variance: np.ndarray,
+    counter: tuple[np.uint32, np.uint32, np.uint32, np.uint32],
+    key: tuple[np.uint32, np.uint32],
+) -> None:
+    """Add Gaussian noise of the given variances to an array of float32, shape (pixel,), in place.
+
+    ``counter`` and ``key`` are as for `add_noise`; one call of Philox gives four numbers.
+    """
+    quarter = (values.size + 3) // 4
+    for p in range(quarter):
+        w0, w1, w2, w3 = philox(
+            counter[0], counter[1], counter[2], np.uint32(counter[3] + np.uint32(p)), key[0], key[1]
+        )
+        z0, z1 = _normal_pair(w0, w1)
+        z2, z3 = _normal_pair(w2, w3)
+        for k, z in enumerate((z0, z1, z2, z3)):
+            pixel = p + k * quarter
+            if pixel < values.size:
+                values[pixel] += z * np.sqrt(variance[pixel])
+
+
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _record(electrons, words0, words1, read_noise_e):
     for p in range(electrons.size):

@@ -1,0 +1,1 @@
+"""Difference images: PSF matching, subtraction and detection, on stamps and on whole images."""

@@ -1,0 +1,196 @@
+"""The planes of a batch beside its science images, and what is measured in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from simulator.contiguous import contiguous
+from simulator.difference.kernels import DECORRELATED, ZOGY
+from simulator.difference.planes import MEASURED, Matched, Planes, Settings, fill_planes
+from simulator.difference.template import BORDER_PIX, Coadds, TemplateBank, TemplateDates
+from simulator.gaussian_mixture import pixel_centres
+from simulator.rng import key_words
+from simulator.scene.render import Scene
+from simulator.scene.sersic import DE_VAUCOULEURS, EXPONENTIAL, sersic
+
+if TYPE_CHECKING:
+    from simulator.observing.exposures import Conditions
+    from simulator.options import Options
+    from simulator.sequences import DrawnObjects
+    from survey_profiles import Profile
+    from survey_profiles.pointings import Pointings
+
+_METHODS = {"alard-lupton": DECORRELATED, "zogy": ZOGY}  # as profiles name them
+_SMALL_PSF_PIX, _LARGE_PSF_PIX = 31, 63  # images of PSFs: transforms of 32 and 64 pixels
+_WIDEST_SMALL_FWHM_PIX = 5.5  # a Moffat profile of beta 3 has 98.7 % of its light in 31 pixels
+_WIDE_PERCENT = 95.0  # of the survey's exposures: if these are narrow, images of PSFs are small
+_RADIUS_FWHM = 1.0  # searched for a detection around the position of the source
+_MOST_ELECTRONS = 1e30  # far above any full well, and far below the limit of single precision
+
+
+class Neighbouring(NamedTuple):
+    """Other stars of a batch: number (object,), positions and magnitudes."""
+
+    number: np.ndarray
+    x_pix: np.ndarray  # (object, neighbour)
+    y_pix: np.ndarray
+    magnitude: np.ndarray  # (object, neighbour, band)
+
+
+class PlaneMaker:
+    """Makes the templates and differences that the options ask for.
+
+    Parameters
+    ----------
+    profile : survey_profiles.Profile
+    pointings : survey_profiles.pointings.Pointings
+    options : simulator.options.Options
+        With planes beside the science image.
+    """
+
+    def __init__(self, profile: Profile, pointings: Pointings, options: Options) -> None:
+        self._options, self._size = options, options.stamp_size_pix
+        self._bank = TemplateBank(profile, pointings, self._size)
+        self._n_bands = len(profile.bands)
+        self._settings = Settings(
+            method=_METHODS[profile.difference.method],
+            threshold_sigma=float(profile.difference.threshold_sigma),
+            border_pix=BORDER_PIX,
+            radius_fwhm=_RADIUS_FWHM,
+            lanczos_order=profile.psf.lanczos_order,
+        )
+        width_pix = pointings.seeing_fwhm_arcsec / profile.camera.pixel_scale_arcsec
+        wide = np.nanpercentile(width_pix, _WIDE_PERCENT)
+        small = self._size <= _SMALL_PSF_PIX or wide <= _WIDEST_SMALL_FWHM_PIX
+        self._psf_pix = _SMALL_PSF_PIX if small else _LARGE_PSF_PIX
+
+    def templates(
+        self, address: np.ndarray, conditions: Conditions
+    ) -> tuple[Coadds, TemplateDates]:
+        """Templates of the objects at these addresses, and the times of their exposures."""
+        return self._bank.draw(self._options.seed, address, conditions)
+
+    @property
+    def transient_share(self) -> float:
+        """Share of the largest flux of a transient that its template holds."""
+        return self._bank.transient_share
+
+    def make(
+        self,
+        address: np.ndarray,
+        conditions: Conditions,
+        coadds: Coadds,
+        drawn: DrawnObjects,
+        scene: Scene,
+        neighbours: Neighbouring,
+        images: np.ndarray,
+        mask: np.ndarray,
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Planes (object, epoch, row, column) and values (object, epoch), by array name.
+
+        Parameters
+        ----------
+        address : array of uint64, shape (object,)
+        conditions, coadds, drawn, scene, neighbours
+            Of these objects; ``scene`` is that of the science images.
+        images, mask : arrays (object, epoch, row, column)
+            The science images, which are only read.
+        """
+        planes = self._empty(images.shape)
+        seed, band = self._options.seed, conditions.schedule.band
+        settings = self._settings
+        resampled = settings.lanczos_order > 0  # then the source is in the centre
+        position = [np.zeros_like(p) if resampled else p for p in (scene.x_pix, scene.y_pix)]
+        x, y = self._bank.shifts_pix(seed, address, coadds, conditions, position)
+        matched = Matched(
+            band.astype(np.int64), coadds.scale_to(conditions), x, y,
+            np.nan_to_num(conditions.sky_adu).astype(float),
+        )  # fmt: skip
+        wide = self._bank.wide_pix
+        fill_planes(
+            np.ascontiguousarray(address, dtype=np.uint64),
+            contiguous(scene),
+            contiguous(conditions.psf),
+            contiguous(conditions.detector),
+            images,
+            mask,
+            contiguous(template_scene(coadds, drawn, neighbours)),
+            contiguous(coadds.psf),
+            np.ascontiguousarray(coadds.variance_share),
+            contiguous(matched),
+            planes,
+            settings,
+            key_words(seed),
+            (*pixel_centres(wide), wide),
+            (*pixel_centres(self._psf_pix), self._psf_pix),
+            sersic(EXPONENTIAL),
+            sersic(DE_VAUCOULEURS),
+        )
+        return self._kept(planes), self._measured(planes, conditions, coadds)
+
+    def _empty(self, shape):
+        """Arrays for the planes that are asked for, zero where nothing will be written."""
+        template, difference = ("template" in self._options.planes, self._makes_difference)
+        per_epoch = (shape[0] if difference else 0, shape[1])
+
+        def of(kept, dtype):
+            return np.zeros((shape[0] if kept else 0, *shape[1:]), dtype=dtype)
+
+        return Planes(
+            *(of(template, kind) for kind in (np.float32, np.uint8, np.float32)),
+            *(of(difference, kind) for kind in (np.float32, np.uint8, np.float32)),
+            np.full((*per_epoch, len(MEASURED)), np.nan),
+            np.zeros(per_epoch, dtype=bool),
+        )
+
+    @property
+    def _makes_difference(self):
+        return "difference" in self._options.planes
+
+    def _kept(self, planes):
+        names = ("", "_mask", "_noise_adu")
+        return {
+            f"{plane}{name}": getattr(planes, f"{plane}{name.removesuffix('_adu')}")
+            for plane in self._options.planes[1:]
+            for name in names
+        }
+
+    def _measured(self, planes, conditions, coadds):
+        observed, band = conditions.schedule.observed, conditions.schedule.band
+        of_templates = {
+            "template_seeing_fwhm_arcsec": coadds.fwhm_arcsec,
+            "template_limiting_mag": coadds.limiting_mag,
+        }
+        arrays = {
+            name: np.where(observed, Coadds.at(values, band), np.nan).astype(np.float32)
+            for name, values in of_templates.items()
+        }
+        if self._makes_difference:
+            for k, name in enumerate(MEASURED):
+                arrays[f"difference_{name}"] = planes.measured[..., k].astype(np.float32)
+            arrays["difference_detected"] = planes.detected
+        return arrays
+
+
+def template_scene(coadds: Coadds, drawn: DrawnObjects, neighbours: Neighbouring) -> Scene:
+    """The light on the templates of a batch: one "epoch" per band, electrons of one exposure."""
+    none = np.zeros(coadds.x_pix.shape)
+    flux = 10.0 ** (-0.4 * neighbours.magnitude.transpose(0, 2, 1))
+    per_flux = coadds.electrons(np.ones(none.shape))[..., None]
+    return Scene(
+        n_epochs=np.full(len(none), none.shape[1], dtype=np.int64),
+        x_pix=coadds.x_pix,
+        y_pix=coadds.y_pix,
+        source_e=np.minimum(coadds.electrons(drawn.template_flux), _MOST_ELECTRONS),
+        trail_pix=none,
+        trail_angle_rad=none[:, 0],
+        host=drawn.host,
+        host_e=np.minimum(coadds.electrons(10.0 ** (-0.4 * drawn.host_magnitude)), _MOST_ELECTRONS),
+        n_neighbours=neighbours.number,
+        neighbour_x_pix=neighbours.x_pix,
+        neighbour_y_pix=neighbours.y_pix,
+        neighbour_e=np.minimum(per_flux * flux, _MOST_ELECTRONS),
+        background_e=coadds.background_e,
+    )
