@@ -254,6 +254,10 @@ class Simulator:
             objects = detections_in_difference(objects, measured, drawn.alerts)
         return Sequences(images, mask, {**epochs, **measured}, objects, planes)
 
+    def scene_of(self, made: Drawn) -> tuple[Scene, Neighbouring]:
+        """The light on the images of objects, and their neighbours."""
+        return self._scene(made.address, made.conditions, made.objects)
+
     def _scene(self, address, conditions, drawn):
         schedule = conditions.schedule
         n_epochs = schedule.mjd.shape[1]

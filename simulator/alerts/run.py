@@ -25,55 +25,94 @@ from simulator.dataset.regenerate import simulator_of
 from skyreel.atomic_files import locked_folder
 from skyreel.console import printable
 from skyreel.errors import SimulationError
-from skyreel.json_io import write_json
+from skyreel.json_io import plain, write_json
 
 RECORD = "alerts.json"
 FORMAT_VERSION = 1
-PLANES = ("template", "difference_detected")
 _VERSIONS = {"rubin": "11.1", "rubin-v10": "10.0"}
 SCHEMAS = ("ztf", *_VERSIONS)
 
 
 @dataclass(frozen=True)
-class AlertsOutcome:
-    """What a run wrote."""
+class AlertOptions:
+    """Where packets go, and of what schema and kind they are.
+
+    Parameters
+    ----------
+    folder : Path
+        New, empty, or that of a run that was stopped.
+    schema : str, optional
+        "ztf" (4.02), "rubin" (11.1) or "rubin-v10" (10.0); by default that of the survey.
+    files : str
+        "packets" (one file each, a folder a night), "container" (one Avro file a night) or "tar"
+        (one .tar.gz of single packets a night, as in ZTF's public archive).
+
+    Raises
+    ------
+    SimulationError
+        An unknown schema or kind of files, or a folder that holds something else.
+    """
 
     folder: Path
+    schema: str | None = None
+    files: str = "container"
+
+    def __post_init__(self) -> None:
+        if self.schema is not None and self.schema not in SCHEMAS:
+            raise SimulationError(
+                f"schema {printable(self.schema)!r}; allowed are {', '.join(SCHEMAS)} (rubin is "
+                f"version {_VERSIONS['rubin']}, rubin-v10 version {_VERSIONS['rubin-v10']})."
+            )
+        if self.files not in FILE_KINDS:
+            raise SimulationError(
+                f"alert files {printable(self.files)!r}; allowed are {', '.join(FILE_KINDS)}."
+            )
+        _check_folder(self.folder)
+
+    @classmethod
+    def of(
+        cls, folder: str | Path | None, schema: str | None = None, files: str = "container"
+    ) -> AlertOptions | None:
+        """The options of a command; None without a folder.
+
+        Raises
+        ------
+        SimulationError
+            As the class; also other options without a folder.
+        """
+        if folder is not None:
+            return cls(Path(folder), schema, files)
+        if schema is not None or files != cls.files:
+            raise SimulationError("schema and alert files are of alerts; give a folder for alerts.")
+        return None
+
+    def check(self, planes: tuple[str, ...]) -> None:
+        """Refuse planes of which no alerts can be made.
+
+        Raises
+        ------
+        SimulationError
+        """
+        if not {"template", "difference"} <= set(planes):
+            raise SimulationError(
+                f"alerts are made of template and difference images, and the planes are "
+                f"{', '.join(planes)}; give --planes science,template,difference."
+            )
+
+
+@dataclass(frozen=True)
+class AlertsOutcome:
+    """What a run wrote, and what was assumed."""
+
     packets: int
     nights: int
     seconds: float
+    notes: tuple[str, ...] = ()
     was_complete: bool = False
 
 
-def default_schema(survey: str) -> str:
-    """The schema of a survey's packets: ZTF's for ZTF, else Rubin's."""
-    return "ztf" if survey == "ztf" else "rubin"
-
-
-def check_alert_options(schema: str | None, files: str) -> None:
-    """Refuse an unknown schema or kind of files.
-
-    Raises
-    ------
-    SimulationError
-    """
-    if schema is not None and schema not in SCHEMAS:
-        raise SimulationError(
-            f"schema {schema!r}; allowed are {', '.join(SCHEMAS)} (rubin is version "
-            f"{_VERSIONS['rubin']}, rubin-v10 version {_VERSIONS['rubin-v10']})."
-        )
-    if files not in FILE_KINDS:
-        raise SimulationError(f"alert files {files!r}; allowed are {', '.join(FILE_KINDS)}.")
-
-
-def check_alert_folder(folder: str | Path) -> None:
-    """Refuse a folder that holds other files than alerts.
-
-    Raises
-    ------
-    SimulationError
-    """
-    folder = Path(folder)
+def _check_folder(folder):
+    """Refuse a folder that holds other files than alerts."""
     if folder.exists() and not folder.is_dir():
         raise SimulationError(f"{printable(str(folder))} is a file; alerts need a folder.")
     if folder.is_dir() and not (folder / RECORD).is_file() and any(folder.iterdir()):
@@ -82,10 +121,8 @@ def check_alert_folder(folder: str | Path) -> None:
 
 def write_alerts(
     dataset: str | Path,
-    folder: str | Path,
+    options: AlertOptions,
     *,
-    schema: str | None = None,
-    files: str = "container",
     threads: int = 1,
     on_progress: Callable[[int], None] = lambda objects: None,
 ) -> AlertsOutcome:
@@ -95,13 +132,7 @@ def write_alerts(
     ----------
     dataset : path
         Simulated, with the planes science, template and difference.
-    folder : path
-        New, empty, or that of a run that was stopped.
-    schema : str, optional
-        "ztf" (4.02), "rubin" (11.1) or "rubin-v10" (10.0); by default that of the survey.
-    files : str
-        "packets" (one file each, a folder a night), "container" (one Avro file a night) or "tar"
-        (one .tar.gz of single packets a night, as in ZTF's public archive).
+    options : AlertOptions
     threads : int
     on_progress : callable of int
         Called with the number of objects just done, from any thread.
@@ -114,45 +145,40 @@ def write_alerts(
     OutputError
         The folder cannot be written; what is finished stays.
     """
-    check_alert_options(schema, files)
-    folder, start = Path(folder), time.perf_counter()
+    start = time.perf_counter()
     root = open_dataset(dataset)
-    _check_planes(root, dataset)
+    options.check(tuple(root.attrs.get("planes", ("science",))))
     simulator = simulator_of(dataset)
-    schema = schema or default_schema(simulator.profile.name)
+    schema = options.schema or ("ztf" if simulator.profile.name == "ztf" else "rubin")
     stored = StoredObservations(root, simulator, with_psf=schema != "ztf")
     packets = _packets(schema, stored.instrument())
     settings = {
         "schema": schema,
-        "files": files,
+        "files": options.files,
         "format_version": FORMAT_VERSION,
-        "dataset": json.loads(json.dumps(root.attrs["settings"])),
+        "dataset": plain(root.attrs["settings"]),
     }
-    check_alert_folder(folder)
-    with locked_folder(folder):
-        record = _claimed(folder, settings)
+    with locked_folder(options.folder):
+        record = _claimed(options.folder, settings)
         if "packets" in record:
-            return AlertsOutcome(folder, record["packets"], record["nights"], 0.0, True)
-        archive = Archive(
-            folder,
-            packets.schema.text,
-            files,
-            f"{'ztf' if schema == 'ztf' else 'rubin'}_simulated",
-            night_starts=0.0 if schema == "ztf" else 0.5,
-            has_compressed_stamps=schema == "ztf",
-        )
-        counts = _write(archive, stored, packets, threads, on_progress)
-        write_json(folder / RECORD, {"settings": settings, **counts, "notes": _notes(simulator)})
+            return AlertsOutcome(record["packets"], record["nights"], 0.0, was_complete=True)
+        archive = _archive(options, schema, packets.schema.text)
+        counts, notes = _write(archive, stored, packets, threads, on_progress), _notes(simulator)
+        write_json(options.folder / RECORD, {"settings": settings, **counts, "notes": notes})
         archive.remove_parts()
-    return AlertsOutcome(folder, **counts, seconds=time.perf_counter() - start)
+    return AlertsOutcome(**counts, seconds=time.perf_counter() - start, notes=notes)
 
 
-def _check_planes(root, dataset):
-    if not all(name in root[split] for split in root.store.layout.splits for name in PLANES):
-        raise SimulationError(
-            f"{printable(str(dataset))} has no template and difference images, which alerts are "
-            "made of. Simulate it with --planes science,template,difference."
-        )
+def _archive(options, schema, text):
+    is_ztf = schema == "ztf"
+    return Archive(
+        options.folder,
+        text,
+        options.files,
+        f"{'ztf' if is_ztf else 'rubin'}_simulated",
+        night_starts=0.0 if is_ztf else 0.5,
+        has_compressed_stamps=is_ztf,
+    )
 
 
 def _packets(schema: str, instrument: Instrument) -> ZtfPackets | RubinPackets:
@@ -218,14 +244,12 @@ def _in_threads(threads: int, tasks: Iterable[tuple[Any, ...]]) -> None:
             raise
 
 
-def _notes(simulator) -> list[str]:
+def _notes(simulator) -> tuple[str, ...]:
     pointings = simulator.pointings
     known = bool((pointings.ra_deg == pointings.ra_deg).all())
-    where = (
-        "near the position of their pointing" if known else "at random on the survey's footprint"
-    )
-    return [
+    where = "near their pointings" if known else "at random on the survey's footprint"
+    return (
         f"Objects lie {where}.",
         "Star scores are those of the true classes: 1 star, 0 galaxy.",
         "All simulated asteroids are known to the ephemeris.",
-    ]
+    )

@@ -194,9 +194,7 @@ def test_nearest_sources_are_those_of_the_field():
     for alert, record in zip(alerts, read, strict=True):
         catalogue, candidate = batch.catalogue, record["candidate"]
         offset = [batch.epochs[f"{a}_pix"][alert.object, alert.epoch] for a in "xy"]
-        dx, dy = (
-            c[alert.object] - o for c, o in zip(catalogue[:2], offset, strict=True)
-        )
+        dx, dy = (c[alert.object] - o for c, o in zip(catalogue[:2], offset, strict=True))
         expected = np.sort(np.hypot(dx, dy)) * PIXEL_SCALE_ARCSEC
         found = [candidate[f"distpsnr{rank}"] for rank in (1, 2, 3)]
         assert found == pytest.approx(expected[:3], rel=1e-5)
@@ -210,7 +208,8 @@ def test_nearest_sources_are_those_of_the_field():
 def test_sources_that_are_too_faint_or_too_far_are_not_listed():
     one = np.zeros((1, 4))
     magnitude = np.array([[[24.0], [19.0], [19.0], [np.inf]]])
-    catalogue = Catalogue(one + [[1, 5, 40, 0]], one, magnitude, one)
+    x_pix = np.array([[1.0, 5.0, 40.0, 0.0]])
+    catalogue = Catalogue(x_pix, one, magnitude, one)
     found = nearest_sources(catalogue, np.zeros(1), np.zeros(1), np.array([23.0]), 1.0, 3)
     np.testing.assert_array_equal(found.distance_arcsec, [[5, np.nan, np.nan]])
     assert found.source[0, 0] == 1 and found.n_within == 1
@@ -409,7 +408,7 @@ def test_positions_are_near_their_pointing_or_on_the_footprint():
     unknown = np.full(n, np.nan)
     ra, dec = object_positions(profile, 3, objects, unknown, unknown)
     low, high = profile.cadence.footprint.dec_deg
-    assert low <= dec.min() and dec.max() <= high and 0 <= ra.min() and ra.max() < 360
+    assert low <= dec.min() and dec.max() <= high and ra.min() >= 0 and ra.max() < 360
     sines = np.sin(np.radians(dec))
     expected = np.sin(np.radians([low, high])).mean()
     width = np.ptp(np.sin(np.radians([low, high])))
