@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from simulator.alerts.alert_run import AlertOptions, write_alerts
 from simulator.alerts.archive import TRUTH
-from simulator.alerts.run import AlertOptions, write_alerts
 from simulator.dataset.plan import Plan, make_plan
 from simulator.dataset.reader import Dataset, is_complete, open_dataset
 from simulator.dataset.run import Outcome, execute, write_record, writer_for
@@ -96,7 +96,7 @@ def simulate(
     schema : str, optional
         Of the packets: "ztf", "rubin" or "rubin-v10"; by default that of the survey.
     alert_files : str
-        "packets", "container" or "tar": see `simulator.alerts.run.write_alerts`.
+        "packets", "container" or "tar": see `simulator.alerts.alert_run.write_alerts`.
     dry_run : bool
         Check everything, print the plan, write no data.
     quiet : bool
@@ -143,7 +143,8 @@ def simulate(
         )
         counts = {"n": n, "validation": validation, "test": test}
         overrides = {**(profile_overrides or {}), **named_conditions(conditions)}
-        packets and packets.check(options.planes)
+        if packets:
+            packets.check(options.planes)
         plan = make_plan(survey, options, out, **counts, overrides=overrides)
         other_versions = refuse_other_settings(plan.path, plan.settings())
     if is_complete(out) and not (dry_run or previews):
@@ -178,7 +179,9 @@ def _run(plan: Plan, previews, threads: int, console: Console, *, dry_run: bool)
 def _write_alerts(plan: Plan, options: AlertOptions, threads: int, console: Console):
     with Bars(console) as bars:
         advance = bars.add(options.folder.name, plan.total, unit="objects")
-        outcome = write_alerts(plan.path, options, threads=threads, on_progress=advance)
+        outcome = write_alerts(
+            plan.path, options, simulator=plan.simulator, threads=threads, on_progress=advance
+        )
     if outcome.was_complete:
         console.print(f"{options.folder} is complete: {outcome.packets:,} alerts.")
         return

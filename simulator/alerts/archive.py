@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simulator.alerts.alert_identifiers import calendar_days
 from simulator.alerts.avro_bytes import block, container_header, sync_marker
 from simulator.alerts.fits_bytes import gzipped
-from simulator.alerts.identifiers import calendar_days
 from simulator.alerts.observations import Alert
 from skyreel.atomic_files import whole_file
 from skyreel.errors import OutputError

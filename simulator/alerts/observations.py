@@ -45,7 +45,7 @@ class Observations:
     Parameters
     ----------
     number : int64 (object,)
-        As `simulator.alerts.identifiers.object_numbers`.
+        As `simulator.alerts.alert_identifiers.object_numbers`.
     ra_deg, dec_deg : (object,)
         True positions.
     ccd : int (object,)

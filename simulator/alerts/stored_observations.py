@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from simulator.alerts.alert_identifiers import object_numbers
 from simulator.alerts.catalogue import field_catalogue
-from simulator.alerts.identifiers import object_numbers
 from simulator.alerts.observations import EPOCH_ARRAYS, STAMPS, Alert, Instrument, Observations
 from simulator.alerts.psf_images import psf_images
 from simulator.alerts.sky_positions import object_positions

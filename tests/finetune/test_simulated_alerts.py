@@ -1,9 +1,7 @@
 """Simulated packets through the readers of real ones, and through ``ingest``."""
 
-import io
 from random import Random
 
-import fastavro
 import numpy as np
 import pytest
 
@@ -16,7 +14,6 @@ from simulator.alerts.rubin_schema import VERSIONS
 from simulator.dataset.reader import open_dataset
 from simulator.detector.defects import OUTSIDE
 from survey_profiles import load_profile
-from tests.fuzz import avro_packets
 from tests.helpers.alert_observations import maker_of, n_bands_of, observations
 from tests.helpers.fuzzing import mutated
 from tests.helpers.ingestion import ingest
@@ -144,21 +141,3 @@ def test_a_damaged_packet_costs_no_other(tmp_path, schema):
         found = {int(i) for s in items if isinstance(s, RealSequence) for i in s.epochs["alert_id"]}
         others = {alert.source_id for k, alert in enumerate(alerts) if k != number}
         assert others <= found
-
-
-def test_damaged_fields_and_cutouts_are_treated_as_real_ones(tmp_path):
-    base = {}
-    for survey, schema in (("ztf", "ztf"), ("rubin", "11.1")):
-        written(tmp_path / "a.avro", schema, n_objects=8, n_epochs=3, size_pix=21)
-        with (tmp_path / "a.avro").open("rb") as file:
-            base[survey] = list(fastavro.reader(io.BytesIO(file.read())))
-    for seed in range(25):
-        folder = tmp_path / str(seed)
-        folder.mkdir()
-        _, case = avro_packets.make(base, Random(seed), folder)
-        try:
-            fault = avro_packets.check(base, case, folder)
-        except ValueError as error:
-            assert type(error).__module__ == "skyreel.errors"
-            continue
-        assert fault is None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+
+import fastavro
 import numpy as np
 
 from simulator.alerts.catalogue import Catalogue
@@ -108,8 +111,8 @@ def catalogue(rng, n_objects, n_bands, n_sources=4):
 
 def maker_of(schema):
     """What makes packets of a schema: "ztf", "10.0" or "11.1" of Rubin."""
-    from simulator.alerts.rubin import RubinPackets
-    from simulator.alerts.ztf import ZtfPackets
+    from simulator.alerts.rubin_packets import RubinPackets
+    from simulator.alerts.ztf_packets import ZtfPackets
 
     if schema == "ztf":
         return ZtfPackets(instrument("ztf"))
@@ -119,3 +122,15 @@ def maker_of(schema):
 def n_bands_of(schema):
     """Bands of the survey of a schema."""
     return len(BANDS["ztf" if schema == "ztf" else "rubin"])
+
+
+def simulated_records(schema, **options):
+    """Records of simulated packets, as fastavro reads them."""
+    maker = maker_of(schema)
+    options = {"n_objects": 8, "n_epochs": 3, "size_pix": 21, **options}
+    batch = observations(n_bands=n_bands_of(schema), **options)
+    parsed = fastavro.parse_schema(maker.schema.packet)
+    return [
+        fastavro.schemaless_reader(io.BytesIO(alert.packet), parsed, None)
+        for alert in maker.packets(batch)
+    ]

@@ -12,10 +12,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from simulator.alerts.avro_bytes import block, container_header, sync_marker
-from simulator.alerts.catalogue import Catalogue, nearest_sources
-from simulator.alerts.fits_bytes import gzipped, primary
-from simulator.alerts.identifiers import (
+from simulator.alerts.alert_identifiers import (
     calendar_days,
     object_numbers,
     rubin_object_id,
@@ -25,9 +22,13 @@ from simulator.alerts.identifiers import (
     ztf_pid,
     ztf_quadrant,
 )
+from simulator.alerts.avro_bytes import block, container_header, sync_marker
+from simulator.alerts.catalogue import Catalogue, nearest_sources
+from simulator.alerts.fits_bytes import gzipped, primary
 from simulator.alerts.observations import aperture_flux
 from simulator.alerts.rubin_schema import VERSIONS, rubin_schema
 from simulator.alerts.sky_positions import SCATTER_DEG, object_positions, offset_position
+from simulator.alerts.time_scales import tai_mjd, utc_mjd
 from simulator.alerts.ztf_schema import ztf_schema
 from survey_profiles import load_profile
 from tests.helpers.alert_observations import (
@@ -427,3 +428,14 @@ def test_offsets_agree_with_astropy():
         expected = wcs.wcs_pix2world([offset], 0)[0]
         found = offset_position(10.0, 85.0, *offset)
         assert found == pytest.approx(expected, abs=1e-10)
+
+
+def test_time_scales_agree_with_astropy():
+    from astropy.time import Time
+
+    utc = np.array([51544.3, 57752.9, 57754.00001, 59000.2, 60400.7])
+    tai = Time(utc, format="mjd", scale="utc").tai.mjd
+    np.testing.assert_allclose(tai_mjd(utc), tai, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(utc_mjd(tai), utc, rtol=0, atol=1e-10)
+    far = tai_mjd([70000.0, np.nan])  # 2050: no warning, no more leap seconds
+    assert far[0] == 70000 + 37 / 86400 and np.isnan(far[1])

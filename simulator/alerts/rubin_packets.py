@@ -13,9 +13,14 @@ from typing import Any
 import numpy as np
 from astropy import units
 from astropy.coordinates import SkyCoord
-from astropy.time import Time
 
 from simulator.alerts import fits_bytes
+from simulator.alerts.alert_identifiers import (
+    asteroid_designation,
+    rubin_object_id,
+    rubin_source_id,
+    rubin_visit,
+)
 from simulator.alerts.avro_bytes import (
     NULL,
     RowEncoder,
@@ -23,12 +28,6 @@ from simulator.alerts.avro_bytes import (
     nullable,
     nullable_list,
     whole_number,
-)
-from simulator.alerts.identifiers import (
-    asteroid_designation,
-    rubin_object_id,
-    rubin_source_id,
-    rubin_visit,
 )
 from simulator.alerts.observations import (
     NJY_ZERO_POINT_MAG,
@@ -41,6 +40,7 @@ from simulator.alerts.observations import (
 from simulator.alerts.rubin_objects import object_rows
 from simulator.alerts.rubin_schema import VERSIONS, rubin_schema
 from simulator.alerts.sky_positions import pixel_offset_position
+from simulator.alerts.time_scales import tai_mjd
 from simulator.detector.defects import BAD_PIXEL, COSMIC_RAY, OUTSIDE, SATURATED
 
 HISTORY_DAY = 365.0
@@ -111,7 +111,7 @@ class RubinPackets:
         of = {name: values[obj, epoch] for name, values in observations.epochs.items()}
         scale = _njy_per_adu(of)
         middle = of["mjd"] + of["exposure_time_s"].astype(float) / 2 / _DAY_S
-        tai = Time(middle, format="mjd", scale="utc").tai.mjd
+        tai = tai_mjd(middle)
         number = observations.number[obj]
         ccd = observations.ccd[obj]
         return {

@@ -13,6 +13,15 @@ from typing import Any
 import numpy as np
 
 from simulator.alerts import fits_bytes
+from simulator.alerts.alert_identifiers import (
+    NIGHT_0_MJD,
+    asteroid_designation,
+    candidate_number,
+    ztf_candid,
+    ztf_names,
+    ztf_pid,
+    ztf_quadrant,
+)
 from simulator.alerts.avro_bytes import (
     RowEncoder,
     byte_string,
@@ -22,15 +31,6 @@ from simulator.alerts.avro_bytes import (
     whole_number,
 )
 from simulator.alerts.catalogue import PS1_DEPTH_MAG, nearest_sources
-from simulator.alerts.identifiers import (
-    NIGHT_0_MJD,
-    asteroid_designation,
-    candidate_number,
-    ztf_candid,
-    ztf_names,
-    ztf_pid,
-    ztf_quadrant,
-)
 from simulator.alerts.observations import (
     Alert,
     Instrument,

@@ -12,20 +12,23 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simulator.alerts.archive import FILE_KINDS, Archive
 from simulator.alerts.observations import Instrument
-from simulator.alerts.rubin import RubinPackets
+from simulator.alerts.rubin_packets import RubinPackets
 from simulator.alerts.rubin_schema import BANDS as RUBIN_BANDS
 from simulator.alerts.stored_observations import StoredObservations
-from simulator.alerts.ztf import FILTERS, ZtfPackets
+from simulator.alerts.ztf_packets import FILTERS, ZtfPackets
 from simulator.dataset.reader import open_dataset
 from simulator.dataset.regenerate import simulator_of
 from skyreel.atomic_files import locked_folder
 from skyreel.console import printable
 from skyreel.errors import SimulationError
 from skyreel.json_io import plain, write_json
+
+if TYPE_CHECKING:
+    from simulator.simulator import Simulator
 
 RECORD = "alerts.json"
 FORMAT_VERSION = 1
@@ -123,6 +126,7 @@ def write_alerts(
     dataset: str | Path,
     options: AlertOptions,
     *,
+    simulator: Simulator | None = None,
     threads: int = 1,
     on_progress: Callable[[int], None] = lambda objects: None,
 ) -> AlertsOutcome:
@@ -133,6 +137,8 @@ def write_alerts(
     dataset : path
         Simulated, with the planes science, template and difference.
     options : AlertOptions
+    simulator : Simulator, optional
+        The one that made the data set, where it is at hand.
     threads : int
     on_progress : callable of int
         Called with the number of objects just done, from any thread.
@@ -148,7 +154,7 @@ def write_alerts(
     start = time.perf_counter()
     root = open_dataset(dataset)
     options.check(tuple(root.attrs.get("planes", ("science",))))
-    simulator = simulator_of(dataset)
+    simulator = simulator or simulator_of(dataset)
     schema = options.schema or ("ztf" if simulator.profile.name == "ztf" else "rubin")
     stored = StoredObservations(root, simulator, with_psf=schema != "ztf")
     packets = _packets(schema, stored.instrument())
