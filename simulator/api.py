@@ -14,6 +14,7 @@ from simulator.dataset.plan import Plan, make_plan
 from simulator.dataset.reader import Dataset, is_complete, open_dataset
 from simulator.dataset.run import Outcome, execute, write_record, writer_for
 from simulator.dataset.settings import refuse_other_settings
+from simulator.difference.planes import fill_planes
 from simulator.options import Options, parse_classes, parse_planes
 from simulator.plugins import load_plugins
 from simulator.preview import SUFFIXES, preview
@@ -165,7 +166,7 @@ def _text(path):
 
 
 def _run(plan: Plan, previews, threads: int, console: Console, *, dry_run: bool):
-    with status(console, _estimating()):
+    with status(console, _estimating(plan)):
         expected_bytes, expected_seconds = plan.estimate(threads)
     console.print(_headline(plan, expected_bytes, expected_seconds), _class_table(plan))
     plan.check_disk(expected_bytes)
@@ -195,15 +196,21 @@ def _write_alerts(plan: Plan, options: AlertOptions, threads: int, console: Cons
         console.print(note)
 
 
-def _estimating():
+def _estimating(plan: Plan):
     """Announce the compilation of the kernels, where Numba has no machine code of them yet."""
-    cache, source = Path(render.stats.cache_path), Path(render.py_func.__code__.co_filename)
-    compiled = any(
+    with_planes = plan.simulator.options.has_planes
+    kernels = (render, fill_planes) if with_planes else (render,)
+    minutes = "a minute or two" if with_planes else "about half a minute"
+    first = f"; the kernels are compiled first, once, for {minutes}"
+    return "Estimating size and time" + ("" if all(map(_is_compiled, kernels)) else first)
+
+
+def _is_compiled(kernel):
+    cache, source = Path(kernel.stats.cache_path), Path(kernel.py_func.__code__.co_filename)
+    return any(
         index.stat().st_mtime >= source.stat().st_mtime
         for index in cache.glob(f"{source.stem}.*.nbi")
     )
-    first = "; the kernels are compiled first, once, for about half a minute"
-    return "Estimating size and time" + ("" if compiled else first)
 
 
 def _make(plan: Plan, threads: int, console: Console, expected_bytes: float):

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from simulator.dataset.reader import is_complete, is_free, open_root
-from simulator.options import Options
+from simulator.options import PLANES, Options
 from skyreel.errors import SimulationError
 
 _VERSIONS = "versions."
 _VALUES = "versions.simulated_values"
+_PLANE_SECTIONS = ("template", "difference")
 _SHAPE_FILES_ONLY = ("zarr", "numcodecs")  # packages whose version changes no value of an array
 
 
@@ -34,8 +35,10 @@ def refuse_other_settings(path: str | Path, settings: Mapping[str, Any]) -> list
     """
     if is_free(path):
         return []
-    found = flat(_plugins_by_content(_up_to_date(open_root(path, "r").attrs.get("settings", {}))))
-    asked = flat(_plugins_by_content(settings))
+    found, asked = (
+        flat(_of_planes_only(_plugins_by_content(each)))
+        for each in (_up_to_date(open_root(path, "r").attrs.get("settings", {})), settings)
+    )
     changed = sorted(key for key in {**found, **asked} if found.get(key) != asked.get(key))
     of_versions = [key for key in changed if key.startswith(_VERSIONS)]
     if others := [key for key in changed if key not in of_versions]:
@@ -70,6 +73,20 @@ def _up_to_date(settings):
         later = {f.name: f.default for f in fields(Options) if f.default is not MISSING}
         settings["options"] = {**later, **settings["options"]}
     return settings
+
+
+def _of_planes_only(settings):
+    """Settings without the sections of a profile that only templates and differences need.
+
+    They are left where such planes are made; other data do not depend on them.
+    """
+    planes = settings.get("options", {}).get("planes", PLANES[:1])
+    if len(planes) > 1 or "profile" not in settings:
+        return settings
+    profile = {k: v for k, v in settings["profile"].items() if k not in _PLANE_SECTIONS}
+    sources = profile.get("sources", {})
+    kept = {k: v for k, v in sources.items() if k.split(".")[0] not in _PLANE_SECTIONS}
+    return {**settings, "profile": {**profile, "sources": kept}}
 
 
 def _plugins_by_content(settings):

@@ -35,7 +35,7 @@ from skyreel.errors import StoreError
 
 CHUNK_OBJECTS = 64
 _SHARD_BYTES = 96 * 2**20  # images of one shard, before compression
-_PLANES_SHARD_BYTES = 256 * 2**20  # all arrays of pixels of one, where there are planes
+_PLANES_SHARD_BYTES = 128 * 2**20  # all arrays of pixels of one, where there are planes
 _MAX_SHARD_OBJECTS = 4096
 _UNFINISHED = ".creating"
 _AFTER_FAILURE = "Finished shards are kept: make room and run the same command again to go on."
@@ -56,7 +56,7 @@ def shard_objects(n_epochs: int, size_pix: int, pixel_bytes: int = 2) -> int:
 def shard_shape(specs: Sequence[ArraySpec], n_epochs: int, size_pix: int) -> tuple[int, int]:
     """Objects per shard and per chunk of pixels, for data sets with these arrays.
 
-    With planes a shard has few objects, so that its arrays stay below 256 MiB where a single
+    With planes a shard has few objects, so that its arrays stay below 128 MiB where a single
     object allows it; chunks are then smaller as well.
     """
     pixel_bytes = {s.name: np.dtype(s.dtype).itemsize for s in specs if s.dimensions == PIXELS}

@@ -101,13 +101,19 @@ class PlaneMaker:
         planes = self._empty(images.shape)
         seed, band = self._options.seed, conditions.schedule.band
         settings = self._settings
-        resampled = settings.lanczos_order > 0  # then the source is in the centre
-        position = [np.zeros_like(p) if resampled else p for p in (scene.x_pix, scene.y_pix)]
-        x, y = self._bank.shifts_pix(seed, address, coadds, conditions, position)
+        own = scene.x_pix, scene.y_pix
+        if settings.lanczos_order:  # resampling has brought the source to the centre
+            scene = scene._replace(x_pix=np.zeros_like(own[0]), y_pix=np.zeros_like(own[1]))
+        x, y = self._bank.shifts_pix(seed, address, coadds, conditions, (scene.x_pix, scene.y_pix))
         matched = Matched(
-            band.astype(np.int64), coadds.scale_to(conditions), x, y,
-            np.nan_to_num(conditions.sky_adu).astype(float),
-        )  # fmt: skip
+            band=band.astype(np.int64),
+            scale=coadds.scale_to(conditions),
+            x_shift_pix=x,
+            y_shift_pix=y,
+            sky_adu=np.nan_to_num(conditions.sky_adu).astype(float),
+            x_resampled_pix=own[0],
+            y_resampled_pix=own[1],
+        )
         wide = self._bank.wide_pix
         fill_planes(
             np.ascontiguousarray(address, dtype=np.uint64),
@@ -123,6 +129,7 @@ class PlaneMaker:
             planes,
             settings,
             key_words(seed),
+            (*pixel_centres(self._size), self._size),
             (*pixel_centres(wide), wide),
             (*pixel_centres(self._psf_pix), self._psf_pix),
             sersic(EXPONENTIAL),

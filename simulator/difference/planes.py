@@ -29,18 +29,19 @@ from simulator.scene.render import Scene, render
 _NOISE = np.uint32(int(Purpose.TEMPLATE_NOISE) << 24)
 _LOW, _SHIFT = np.uint64(0xFFFFFFFF), np.uint64(32)
 _ROUNDING_ADU2 = 1.0 / 12.0  # variance of whole counts
-_BRIGHT_SIGMA = 5.0  # counts above the background that are taken for light by themselves
 MEASURED = ("flux_adu", "flux_error_adu", "signal_to_noise", "x_pix", "y_pix")
 
 
 class Matched(NamedTuple):
-    """How a template becomes that of an exposure; arrays (object, epoch)."""
+    """An exposure, and how a template becomes its own; arrays (object, epoch)."""
 
     band: np.ndarray  # int64
     scale: np.ndarray  # ADU of the exposure per electron of the template
     x_shift_pix: np.ndarray
     y_shift_pix: np.ndarray
     sky_adu: np.ndarray
+    x_resampled_pix: np.ndarray  # by which the science image was moved
+    y_resampled_pix: np.ndarray
 
 
 class Planes(NamedTuple):
@@ -81,6 +82,7 @@ def fill_planes(
     planes: Planes,
     settings: Settings,
     key: tuple[np.uint32, np.uint32],
+    stamp_grid: tuple[np.ndarray, np.ndarray, int],
     wide: tuple[np.ndarray, np.ndarray, int],
     psf_grid: tuple[np.ndarray, np.ndarray, int],
     disc: Mixture,
@@ -90,12 +92,14 @@ def fill_planes(
 
     Parameters
     ----------
+    scene, psf
+        The light in the stamps as they are stored.
     template_scene, template_psf
         As ``scene`` and ``psf``, with one "epoch" for every band.
     variance_share : array, shape (object, band)
         Variance of a template's pixel, as a share of that of one exposure.
-    wide, psf_grid
-        Pixel centres of the templates' own grid and of the images of PSFs.
+    stamp_grid, wide, psf_grid
+        Pixel centres of a stamp, of the templates' own grid and of the images of PSFs.
     disc, bulge
         As for `simulator.scene.render.render`.
     """
@@ -109,6 +113,7 @@ def fill_planes(
     moved = np.zeros((3, outer, outer), dtype=np.float32)
     moved_flags = np.zeros((outer, outer), dtype=np.uint8)
     science = np.zeros((2, size, size), dtype=np.float32)
+    expected = np.zeros(size * size, dtype=np.float32)
     result = np.zeros((2, size, size), dtype=np.float32)
     result_mask = np.zeros((size, size), dtype=np.uint8)
     work = stamp_workspace(size, n_psf)
@@ -137,11 +142,15 @@ def fill_planes(
             if not make_difference:
                 continue
             share = _draw_psf(psf_science, psf_grid, psf, i, epoch)
-            _subtract_background(science, images[i, epoch], matched.sky_adu[i, epoch], detector, i)
-            x, y = scene.x_pix[i, epoch], scene.y_pix[i, epoch]
+            render(expected, stamp_grid, scene, psf, i, epoch, disc, bulge)
+            _subtract_background(science, images[i, epoch], expected, detector, matched, i, epoch)
             if settings.lanczos_order:
-                science[1] *= np.float32(_resampled_variance(x, y, settings.lanczos_order))
-                x, y = 0.0, 0.0
+                science[1] *= _resampled_variance(
+                    matched.x_resampled_pix[i, epoch],
+                    matched.y_resampled_pix[i, epoch],
+                    settings.lanczos_order,
+                )
+            x, y = scene.x_pix[i, epoch], scene.y_pix[i, epoch]
             factor = subtract_stamp(
                 science[0], science[1], mask[i, epoch], moved[0], moved[1], moved_flags,
                 psf_science, psfs[band], settings.method, result[0], result[1], result_mask,
@@ -198,7 +207,7 @@ def _move(moved, flags, coadd, variance, coadd_flags, matched, i, epoch):
     size = moved.shape[1]
     shift_stamp(moved[0], coadd, x, y, LANCZOS_ORDER)
     margin = (coadd.shape[0] - size) // 2
-    shared = np.float32(_resampled_variance(x, y, LANCZOS_ORDER)) * scale * scale
+    shared = _resampled_variance(x, y, LANCZOS_ORDER) * scale * scale
     row, column = margin + int(np.rint(y)), margin + int(np.rint(x))
     flags[:] = 0
     for a in range(size):
@@ -224,7 +233,7 @@ def _resampled_variance(x_shift_pix, y_shift_pix, order):
     """Variance of a resampled pixel, relative to that of the pixels it was made from."""
     wx = lanczos_weights(x_shift_pix - np.floor(x_shift_pix), order)
     wy = lanczos_weights(y_shift_pix - np.floor(y_shift_pix), order)
-    return (wx * wx).sum() * (wy * wy).sum()
+    return np.float32((wx * wx).sum() * (wy * wy).sum())
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -261,48 +270,27 @@ def _round(values, noise, flags):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _subtract_background(science, image, sky_adu, detector, i):
-    """Fill the counts above the background and their variance, from the counts themselves.
-
-    Faint light is averaged over 3 x 3 pixels, so that noise is not taken for light.
-    """
-    size = image.shape[0]
-    gain = detector.gain_e_per_adu[i]
-    floor = sky_adu / gain + (detector.read_noise_e[i] / gain) ** 2 + _ROUNDING_ADU2
-    bright = np.float32(_BRIGHT_SIGMA * np.sqrt(floor))
-    values, variance = science[0], science[1]
+def _subtract_background(science, image, expected, detector, matched, i, epoch):
+    """Fill the counts above the background, and their variance from the ``expected`` electrons."""
+    size, gain = image.shape[0], detector.gain_e_per_adu[i]
+    sky_adu = np.float32(matched.sky_adu[i, epoch])
+    full_well, per_gain2 = np.float32(detector.full_well_e[i]), np.float32(1.0 / gain**2)
+    floor = np.float32((detector.read_noise_e[i] / gain) ** 2 + _ROUNDING_ADU2)
     for a in range(size):
         for b in range(size):
-            values[a, b] = np.float32(image[a, b]) - np.float32(sky_adu)
-    for a in range(size):
-        for b in range(size):
-            light = values[a, b]
-            if light < bright:
-                light = _mean_around(values, a, b)
-            variance[a, b] = np.float32(floor + max(light, np.float32(0.0)) / gain)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _mean_around(values, a, b):
-    total, n = np.float32(0.0), 0
-    for k in range(max(a - 1, 0), min(a + 2, values.shape[0])):
-        for m in range(max(b - 1, 0), min(b + 2, values.shape[1])):
-            total += values[k, m]
-            n += 1
-    return total / np.float32(n)
+            science[0, a, b] = np.float32(image[a, b]) - sky_adu
+            science[1, a, b] = min(expected[a * size + b], full_well) * per_gain2 + floor
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _keep_measured(planes, found, result, mask, psf, i, epoch, x, y, factor, share):
-    """Keep what was detected; without a detection, the flux at the position of the source."""
-    flux, error = found.flux, found.flux_error
-    signal, x_found, y_found = found.signal_to_noise, found.x_pix, found.y_pix
-    if not found.detected:
-        flux, error = forced_flux(result[0], result[1], mask, psf, x, y, factor)
-        signal, x_found, y_found = flux / error, x, y
+    """Keep the flux at the detected position, or without a detection at that of the source."""
+    if found.detected:
+        x, y = found.x_pix, found.y_pix
+    flux, error = forced_flux(result[0], result[1], mask, psf, x, y, factor)
     measured = planes.measured[i, epoch]
     measured[0], measured[1] = flux / share, error / share
-    measured[2], measured[3], measured[4] = signal, x_found, y_found
+    measured[2], measured[3], measured[4] = flux / error, x, y
     planes.detected[i, epoch] = found.detected
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from simulator.preview.animation import animation
 from simulator.preview.contact_sheet import contact_sheet
 from simulator.preview.picture_file import check_writable
+from simulator.preview.triplet_sheet import triplet_sheet
 from skyreel.errors import SimulationError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".gif")
 _OBJECTS_PER_CLASS = 20  # simulated by ``preview``, which draws one of them
+_WITH_PLANES_PER_CLASS = 6  # with templates and differences
 
 
 def preview(simulator: Simulator, path: str | Path) -> None:
@@ -26,7 +28,8 @@ def preview(simulator: Simulator, path: str | Path) -> None:
     ----------
     simulator : simulator.simulator.Simulator
     path : path
-        Its suffix decides: ``.png`` is a contact sheet, ``.gif`` an animation.
+        Its suffix decides: ``.png`` is a contact sheet, ``.gif`` an animation. A sheet has all
+        planes that are made, an animation the science images.
 
     Raises
     ------
@@ -35,10 +38,13 @@ def preview(simulator: Simulator, path: str | Path) -> None:
     """
     check_preview(path)
     draw = contact_sheet if Path(path).suffix.lower() == ".png" else animation
+    if draw is contact_sheet and simulator.options.has_planes:
+        draw = triplet_sheet
     labels = simulator.labels(
         "train", np.arange(_OBJECTS_PER_CLASS * len(simulator.options.cycle()))
     )
-    first = [np.flatnonzero(labels == k)[:_OBJECTS_PER_CLASS] for k in np.unique(labels)]
+    count = _WITH_PLANES_PER_CLASS if simulator.options.has_planes else _OBJECTS_PER_CLASS
+    first = [np.flatnonzero(labels == k)[:count] for k in np.unique(labels)]
     sequences = simulator.batch("train", np.sort(np.concatenate(first)))
     draw(sequences, simulator.classes, simulator.band_names, path, title=simulator.profile.title)
 

@@ -61,6 +61,7 @@ class Example:
         n = int(sequences.objects["n_epochs"][row])
         self.name, self.bands, self.n_epochs = name, bands, n
         self.mask = sequences.mask[row, :n]
+        self.planes = {key: values[row, :n] for key, values in sequences.planes.items()}
         self.epochs = {key: values[row, :n] for key, values in sequences.epochs.items()}
         self.objects = {key: values[row] for key, values in sequences.objects.items()}
         self.day = self.epochs["mjd"] - self.epochs["mjd"][0]

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from simulator.dataset.schema import PIXELS, plane_specs
 from simulator.options import SPLITS
 from simulator.preview.contact_sheet import COLUMNS, contact_sheet
+from simulator.preview.triplet_sheet import triplet_sheet
 from simulator.sequences import EPOCH_ARRAYS, Sequences
 from skyreel.report.page import picture_html
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from zarr import Group
 
 _MOST_READ = 1024  # objects that are searched for examples
+_MOST_READ_WITH_PLANES = 64  # where templates and differences are read as well
 
 
 def dataset_html(dataset: Group) -> str:
@@ -38,16 +41,21 @@ def dataset_html(dataset: Group) -> str:
 def _contact_sheet(dataset, split) -> bytes:
     """PNG of simulated sequences."""
     group = dataset[split]
-    rows = slice(0, _MOST_READ)
+    with_planes = len(dataset.attrs.get("planes", ())) > 1
+    rows = slice(0, _MOST_READ_WITH_PLANES if with_planes else _MOST_READ)
     objects = {
         name: array[rows] for name, array in group.arrays() if array.shape == group["label"].shape
     }
-    epochs = {name: group[name][rows] for name in EPOCH_ARRAYS}
-    sequences = Sequences(group["images"][rows], group["mask"][rows], epochs, objects)
+    specs = plane_specs(dataset.attrs.get("planes", ()))
+    planes = {s.name: group[s.name][rows] for s in specs if s.dimensions == PIXELS}
+    measured = [s.name for s in specs if s.dimensions != PIXELS]
+    epochs = {name: group[name][rows] for name in (*EPOCH_ARRAYS, *measured)}
+    sequences = Sequences(group["images"][rows], group["mask"][rows], epochs, objects, planes)
     names = dataset.attrs["classes"], dataset.attrs["bands"]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "sheet.png"
-        contact_sheet(sequences, *names, path, title=dataset.attrs["profile"]["title"])
+        draw = triplet_sheet if planes else contact_sheet
+        draw(sequences, *names, path, title=dataset.attrs["profile"]["title"])
         return path.read_bytes()
 
 
