@@ -19,18 +19,16 @@ import numpy as np
 from astropy.io import fits
 
 from benchmarks.machine import describe_machine
-from simulator import simulate
 from simulator.alerts.alert_run import AlertOptions, write_alerts
 from simulator.alerts.archive import FILE_KINDS
+from simulator.api import simulate
 from simulator.dataset.regenerate import simulator_of
 
 PEER_PACKETS = 400
 CUTOUTS = ("Science", "Template", "Difference")
 
 
-def ours(
-    dataset: Path, folder: Path, files: str, threads: int, schema: str
-) -> tuple[int, float, float]:
+def ours(dataset: Path, options: AlertOptions, threads: int) -> tuple[int, float, float]:
     """Packets, seconds and CPU seconds of writing all alerts of a data set."""
     simulator = simulator_of(dataset)
     start, cpu = time.perf_counter(), time.process_time()

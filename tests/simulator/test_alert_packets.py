@@ -439,3 +439,39 @@ def test_time_scales_agree_with_astropy():
     np.testing.assert_allclose(utc_mjd(tai), utc, rtol=0, atol=1e-10)
     far = tai_mjd([70000.0, np.nan])  # 2050: no warning, no more leap seconds
     assert far[0] == 70000 + 37 / 86400 and np.isnan(far[1])
+
+
+# --- other readers ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_fink_client_reads_a_folder_of_packets(schema, tmp_path):
+    avro_utils = pytest.importorskip("fink_client.avro_utils")
+    maker = maker_of(schema)
+    text = maker.schema.text
+    alerts = list(maker.packets(observations(n_bands=n_bands_of(schema))))
+    for alert in alerts:
+        content = container_header(text) + block([alert.packet], sync_marker(text))
+        (tmp_path / f"{alert.source_id}.avro").write_bytes(content)
+    table = avro_utils.AlertReader(str(tmp_path)).to_pandas()
+    assert set(table["candid" if schema == "ztf" else "diaSourceId"]) == {
+        alert.source_id for alert in alerts
+    }
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_rubins_own_reader_reads_a_container(version, tmp_path):
+    packet = pytest.importorskip("lsst.alert.packet", exc_type=ImportError)
+    maker = maker_of(version)
+    text = maker.schema.text
+    alerts = list(maker.packets(observations(n_bands=6, size_pix=21)))
+    content = b"".join(block([alert.packet], sync_marker(text)) for alert in alerts)
+    (tmp_path / "a.avro").write_bytes(container_header(text) + content)
+    official = packet.Schema.from_file(
+        packet.get_schema_path(*map(int, version.split(".")))
+        + f"/lsst.v{version.replace('.', '_')}.alert.avsc"
+    )
+    with (tmp_path / "a.avro").open("rb") as file:
+        _, records = packet.retrieve_alerts(file, reader_schema=official)
+        read = list(records)
+    assert [record["diaSourceId"] for record in read] == [alert.source_id for alert in alerts]
