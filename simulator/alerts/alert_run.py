@@ -5,6 +5,7 @@ A run that was stopped is finished by running it again: parts and nights that ar
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable
@@ -162,7 +163,7 @@ def write_alerts(
         "schema": schema,
         "files": options.files,
         "format_version": FORMAT_VERSION,
-        "dataset": plain(root.attrs["settings"]),
+        "dataset_sha256": _digest(root.attrs["settings"]),
     }
     with locked_folder(options.folder):
         record = _claimed(options.folder, settings)
@@ -173,6 +174,10 @@ def write_alerts(
         write_json(options.folder / RECORD, {"settings": settings, **counts, "notes": notes})
         archive.remove_parts()
     return AlertsOutcome(**counts, seconds=time.perf_counter() - start, notes=notes)
+
+
+def _digest(settings):
+    return hashlib.sha256(json.dumps(plain(settings), sort_keys=True).encode()).hexdigest()
 
 
 def _archive(options, schema, text):

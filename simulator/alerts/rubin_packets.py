@@ -44,10 +44,12 @@ from simulator.alerts.time_scales import tai_mjd
 from simulator.detector.defects import BAD_PIXEL, COSMIC_RAY, OUTSIDE, SATURATED
 
 HISTORY_DAY = 365.0
-"""Twelve months of detections and forced photometry, as LSE-163 plans."""
+"""Packets hold detections and forced photometry of 12 months (prompt-products.lsst.io, 2026)."""
 
 PRECOVERY_DAY = 30.0
-"""Forced photometry begins so long before the first detection, as LSE-163 plans."""
+PRECOVERY_DELAY_DAY = 1.0
+"""Forced photometry begins 30 days before the first detection, and is there a day after it
+(LSE-163, section 3.2.1)."""
 
 _DAY_S = 86400.0
 _PROCESSING_DAY = 120.0 / _DAY_S  # our choice; alerts are due within two minutes
@@ -228,8 +230,7 @@ def _position_error_pix(fwhm_pix, signal_to_noise):
 def _previous_sources(histories, objects, is_asteroid, observations):
     """Of every detection: earlier detections, and exposures with forced photometry.
 
-    Measurements of an asteroid belong to no object. Forced photometry begins a month before the
-    first detection.
+    Measurements of an asteroid belong to no object.
     """
     row_object, row_epoch = observations.exposures()
     mjd = observations.epochs["mjd"][row_object, row_epoch]
@@ -243,7 +244,9 @@ def _previous_sources(histories, objects, is_asteroid, observations):
         first = first_of.setdefault(int(objects[k]), mjd[row])
         numbers = (number_of_row.get(int(i)) for i in before)
         earlier = [j for j in numbers if j is not None and not is_asteroid[j]]
-        found.append((earlier, before[mjd[before] >= first - PRECOVERY_DAY]))
+        forced = before[mjd[before] >= first - PRECOVERY_DAY]
+        is_made = mjd[row] >= first + PRECOVERY_DELAY_DAY
+        found.append((earlier, forced if is_made else forced[:0]))
     return found
 
 

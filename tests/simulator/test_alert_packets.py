@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -230,6 +231,25 @@ def test_only_asteroids_have_solar_system_fields(schema):
             assert (record["diaObject"] is None) == is_one
             assert (record["diaSource"]["diaObjectId"] is None) == is_one
             assert not is_one or record["prvDiaSources"] is None
+
+
+def test_forced_photometry_of_rubin_is_made_a_day_after_the_first_detection():
+    batch = observations(n_objects=1, n_epochs=40, n_bands=6, size_pix=21)
+    detected, mjd = batch.epochs["difference_detected"], batch.epochs["mjd"]
+    mjd[0, :39] = 59000 + np.r_[np.arange(37), 37.2, 37.9]
+    detected[:] = False
+    detected[0, [36, 37, 38]] = True
+    keep = np.arange(3)
+    stamps = {name: values[keep] for name, values in batch.stamps.items()}
+    centres = {f"centre_{a}_pix": getattr(batch, f"centre_{a}_pix")[keep] for a in "xy"}
+    maker = maker_of("11.1")
+    alerts = list(maker.packets(replace(batch, stamps=stamps, **centres)))
+    read = [
+        fastavro.schemaless_reader(io.BytesIO(a.packet), maker.schema.packet, None) for a in alerts
+    ]
+    made = [[f["midpointMjdTai"] for f in r["prvDiaForcedSources"] or []] for r in read]
+    assert made[0] == [] and len(made[1]) == len(made[2]) - 1 == 31
+    assert made[1][0] == pytest.approx(59006, abs=0.01)  # 30 days before the first
 
 
 def test_a_rubin_packet_holds_the_light_curve_so_far():
