@@ -158,7 +158,7 @@ def write_alerts(
     simulator = simulator or simulator_of(dataset)
     schema = options.schema or ("ztf" if simulator.profile.name == "ztf" else "rubin")
     stored = StoredObservations(root, simulator, with_psf=schema != "ztf")
-    packets = _packets(schema, stored.instrument())
+    packets = packets_of_schema(schema, stored.instrument())
     settings = {
         "schema": schema,
         "files": options.files,
@@ -192,7 +192,14 @@ def _archive(options, schema, text):
     )
 
 
-def _packets(schema: str, instrument: Instrument) -> ZtfPackets | RubinPackets:
+def packets_of_schema(schema: str, instrument: Instrument) -> ZtfPackets | RubinPackets:
+    """What makes packets of a schema (one of ``SCHEMAS``).
+
+    Raises
+    ------
+    SimulationError
+        The survey has a band that the schema has not.
+    """
     allowed = tuple(FILTERS) if schema == "ztf" else tuple(RUBIN_BANDS)
     foreign = [band for band in instrument.bands if band not in allowed]
     if foreign:

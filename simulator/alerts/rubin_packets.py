@@ -90,18 +90,20 @@ class RubinPackets:
         shared = self._of_exposures(observations)
         measured = self._of_detections(observations, shared, rows)
         sources = self._encoders["diaSource"].rows(measured, len(rows))
-        forced = self._encoders["prvDiaForcedSources"].rows(shared, len(shared["visit"]))
         bodies = self._objects(observations, measured)
         solar_system = self._solar_system(observations, measured)
         is_asteroid, objects = measured["is_asteroid"], row_object[rows]
         previous = _previous_sources(histories, objects, is_asteroid, observations)
+        used = np.unique(np.concatenate([forced_rows for _, forced_rows in previous])).astype(int)
+        encoded = self._encoders["prvDiaForcedSources"].rows(_rows_of(shared, used), len(used))
+        forced = dict(zip(used.tolist(), encoded, strict=True))
         stamps = _Stamps(observations, measured, self._instrument)
         for k, row in enumerate(rows.tolist()):
             source_id, obj = int(measured["diaSourceId"][k]), int(objects[k])
             earlier, forced_rows = previous[k]
             parts = [whole_number(source_id), NULL, NULL, sources[k]]
             parts += [nullable_list([sources[j] for j in earlier])]
-            parts += [nullable_list([forced[j] for j in forced_rows])]
+            parts += [nullable_list([forced[j] for j in forced_rows.tolist()])]
             parts += [nullable(bodies[k]), nullable(solar_system.get(k)), NULL, *stamps.encoded(k)]
             mjd = float(observations.epochs["mjd"][obj, row_epoch[row]])
             name = str(int(measured["ssObjectId" if is_asteroid[k] else "diaObjectId"][k]))
@@ -144,7 +146,7 @@ class RubinPackets:
         error_pix = _position_error_pix(of["seeing_fwhm_arcsec"] / scale, snr)
         is_asteroid = observations.moves[obj] & np.isfinite(of["magnitude"])
         middle = _MARGIN_PIX + number * 7919 % (_DETECTOR_PIX - 2 * _MARGIN_PIX)
-        found = {name: values[rows] for name, values in shared.items()}
+        found = _rows_of(shared, rows)
         found |= {
             "diaSourceId": found["diaForcedSourceId"],
             "diaObjectId": _where(~is_asteroid, found["diaObjectId"]),
@@ -207,6 +209,11 @@ class RubinPackets:
         return dict(zip(which.tolist(), rows, strict=True))
 
 
+def _rows_of(columns: Columns, rows) -> Columns:
+    """Some rows of columns."""
+    return {name: values[rows] for name, values in columns.items()}
+
+
 def _njy_per_adu(of):
     """NJy of one ADU of exposures."""
     zero_point, seconds = (of[n].astype(float) for n in ("zero_point_mag", "exposure_time_s"))
@@ -239,7 +246,7 @@ def _previous_sources(histories, objects, is_asteroid, observations):
     found = []
     for k, (row, _, before) in enumerate(histories):
         if is_asteroid[k]:
-            found.append(([], []))
+            found.append(([], before[:0]))
             continue
         first = first_of.setdefault(int(objects[k]), mjd[row])
         numbers = (number_of_row.get(int(i)) for i in before)

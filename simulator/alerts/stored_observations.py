@@ -43,6 +43,7 @@ class StoredObservations:
 
     def __init__(self, dataset: Dataset, simulator: Simulator, *, with_psf: bool) -> None:
         self._dataset, self._simulator, self._with_psf = dataset, simulator, with_psf
+        self._arrays = {split: dict(group.arrays()) for split, group in dataset.groups()}
 
     def instrument(self) -> Instrument:
         """What packets need of the survey."""
@@ -61,8 +62,8 @@ class StoredObservations:
         found, options = [], self._simulator.options
         object_bytes = self._simulator.n_epochs * options.stamp_size_pix**2 * _STAMP_BYTES
         step = int(np.clip(_MOST_PART_BYTES // object_bytes, 1, MOST_PART_OBJECTS))
-        for split in (s for s in SPLITS if s in self._dataset):
-            n = self._dataset[split]["label"].shape[0]
+        for split in (s for s in SPLITS if s in self._arrays):
+            n = self._arrays[split]["label"].shape[0]
             for first in range(0, n, step):
                 indices = np.arange(first, min(first + step, n))
                 found.append((f"{split}-{first:09d}", split, indices))
@@ -70,7 +71,7 @@ class StoredObservations:
 
     def batch(self, split: str, indices: np.ndarray) -> Observations:
         """Observations of objects that follow each other in a split."""
-        group, rows = self._dataset[split], slice(indices[0], indices[-1] + 1)
+        group, rows = self._arrays[split], slice(indices[0], indices[-1] + 1)
         epochs = {name: group[name][rows] for name in EPOCH_ARRAYS}
         obj, epoch = np.nonzero(epochs["difference_detected"])
         stamps = {}
@@ -120,7 +121,7 @@ class StoredObservations:
 
     def truth(self, split: str, indices: np.ndarray, alerts: Sequence[Alert]) -> pa.Table:
         """True class, magnitude and parameters of packets."""
-        group, rows = self._dataset[split], slice(indices[0], indices[-1] + 1)
+        group, rows = self._arrays[split], slice(indices[0], indices[-1] + 1)
         obj = np.array([alert.object for alert in alerts], dtype=np.intp)
         epoch = np.array([alert.epoch for alert in alerts], dtype=np.intp)
         classes, bands = (np.array(self._dataset.attrs[name]) for name in ("classes", "bands"))
@@ -135,9 +136,9 @@ class StoredObservations:
             "band": pa.array(bands[group["band"][rows][obj, epoch]].tolist(), pa.string()),
             "magnitude": group["magnitude"][rows][obj, epoch],
         }
-        for name in group.array_keys():
-            if name not in (MARKS, "label", *columns) and group[name].ndim == 1:
-                columns[name] = group[name][rows][obj]
+        for name, array in group.items():
+            if name not in (MARKS, "label", *columns) and array.ndim == 1:
+                columns[name] = array[rows][obj]
         return pa.table(columns)
 
 

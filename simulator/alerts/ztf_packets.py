@@ -87,7 +87,8 @@ class ZtfPackets:
         rows = np.array([row for row, _, _ in histories])
         shared = self._of_exposures(observations)
         measured = self._of_detections(observations, shared, rows)
-        candidates, previous, forced = self._encoded(observations, shared, measured, rows)
+        used = np.unique(np.concatenate([before for _, _, before in histories]))
+        candidates, previous, forced = self._encoded(observations, shared, measured, rows, used)
         names = ztf_names(
             observations.number, self._instrument.seed, np.nanmin(observations.epochs["mjd"], 1)
         )
@@ -96,8 +97,9 @@ class ZtfPackets:
         for k, (row, _, before) in enumerate(histories):
             obj, candid, pid = int(row_object[row]), int(measured["candid"][k]), shared["pid"][row]
             parts = [text(VERSION), text(PUBLISHER), text(names[obj]), whole_number(candid)]
-            parts += [candidates[k], nullable_list([previous[i] for i in before])]
-            parts += [nullable_list([forced[i] for i in before]), *stamps.encoded(k, candid, pid)]
+            earlier = before.tolist()
+            parts += [candidates[k], nullable_list([previous[i] for i in earlier])]
+            parts += [nullable_list([forced[i] for i in earlier]), *stamps.encoded(k, candid, pid)]
             mjd = float(shared["jd"][row] - _JD_OF_MJD)
             yield Alert(mjd, candid, names[obj], obj, int(epochs[row]), b"".join(parts))
 
@@ -181,22 +183,20 @@ class ZtfPackets:
             "decnr": np.where(there, dec, _NONE),
         }
 
-    def _encoded(self, observations, shared, measured, rows):
-        """Candidates of the detections, histories and forced photometry of all exposures."""
-        n, n_rows = len(rows), len(shared["jd"])
-        own = {
-            name: values[rows] if isinstance(values, np.ndarray) else values
-            for name, values in shared.items()
-        }
+    def _encoded(self, observations, shared, measured, rows, used):
+        """Candidates of the detections; histories and forced photometry by row of an exposure."""
+        own, of_used = _rows_of(shared, rows), _rows_of(shared, used)
         detection = own | measured
         candidate = detection | self._candidate_columns(observations, own)
-        names = self._encoders["prv_candidates"]
-        unseen = {k: v for k, v in shared.items() if k not in ("exptime", "ranr", "decnr")}
-        previous = names.rows(unseen, n_rows)
-        for row, encoded in zip(rows, names.rows(detection, n), strict=True):
-            previous[row] = encoded
-        forced = self._encoders["fp_hists"].rows(shared, n_rows)
-        return self._encoders["candidate"].rows(candidate, n), previous, forced
+        unseen = {k: v for k, v in of_used.items() if k not in ("exptime", "ranr", "decnr")}
+        encoder, keys = self._encoders["prv_candidates"], used.tolist()
+        previous = dict(zip(keys, encoder.rows(unseen, len(used)), strict=True))
+        is_used = np.isin(rows, used)
+        found = encoder.rows(_rows_of(detection, is_used), is_used.sum())
+        previous.update(zip(rows[is_used].tolist(), found, strict=True))
+        forced = self._encoders["fp_hists"].rows(of_used, len(used))
+        candidates = self._encoders["candidate"].rows(candidate, len(rows))
+        return candidates, previous, dict(zip(keys, forced, strict=True))
 
     def _candidate_columns(self, observations: Observations, own: Columns) -> Columns:
         """Columns that only the candidate itself has: its past, its surroundings, its template."""
@@ -239,6 +239,11 @@ class ZtfPackets:
                 known = there & (band in bands) & (magnitude < PS1_DEPTH_MAG[band])
                 columns[f"s{band}mag{suffix}"] = np.where(known, magnitude, _NONE)
         return columns
+
+
+def _rows_of(columns: Columns, rows) -> Columns:
+    """Some rows of columns; values that hold for all rows stay."""
+    return {k: v[rows] if isinstance(v, np.ndarray) else v for k, v in columns.items()}
 
 
 def _magnitudes(flux, error, zero_point):
