@@ -19,7 +19,7 @@ class Template(Table):
     and sky of the survey's in that band.
     """
 
-    epochs: Annotated[tuple[_Exposures, ...], Field(min_length=1)] = (15, 20, 25)
+    epochs: tuple[_Exposures, ...] = (15, 20, 25)
     """Numbers of exposures in a coadd, each equally likely; the default is of the order of the 15
     to 40 of ZTF."""
     fwhm_percentile: within(0, 100) = 25.0
@@ -41,6 +41,8 @@ class Template(Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> Template:
+        if not self.epochs:
+            raise ValueError("epochs with at least one number")
         if not self.days_before[0] <= self.days_before[1]:
             raise ValueError(f"days_before [near, far] with near <= far, not {self.days_before}")
         return self

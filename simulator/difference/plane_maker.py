@@ -8,7 +8,15 @@ import numpy as np
 
 from simulator.contiguous import contiguous
 from simulator.difference.kernels import DECORRELATED, ZOGY
-from simulator.difference.planes import MEASURED, Matched, Planes, Settings, fill_planes
+from simulator.difference.planes import (
+    MEASURED,
+    Grids,
+    Matched,
+    Planes,
+    Scenes,
+    Settings,
+    fill_planes,
+)
 from simulator.difference.template import BORDER_PIX, Coadds, TemplateBank, TemplateDates
 from simulator.gaussian_mixture import pixel_centres
 from simulator.rng import key_words
@@ -64,7 +72,12 @@ class PlaneMaker:
         width_pix = pointings.seeing_fwhm_arcsec / profile.camera.pixel_scale_arcsec
         wide = np.nanpercentile(width_pix, _WIDE_PERCENT)
         small = self._size <= _SMALL_PSF_PIX or wide <= _WIDEST_SMALL_FWHM_PIX
-        self._psf_pix = _SMALL_PSF_PIX if small else _LARGE_PSF_PIX
+        sizes = self._size, self._bank.wide_pix, _SMALL_PSF_PIX if small else _LARGE_PSF_PIX
+        self._grids = Grids(
+            *((*pixel_centres(size), size) for size in sizes),
+            sersic(EXPONENTIAL),
+            sersic(DE_VAUCOULEURS),
+        )
 
     def templates(
         self, address: np.ndarray, conditions: Conditions
@@ -99,14 +112,37 @@ class PlaneMaker:
             The science images, which are only read.
         """
         planes = self._empty(images.shape)
-        seed, band = self._options.seed, conditions.schedule.band
-        settings = self._settings
+        scene, matched = self._matched(address, conditions, coadds, scene)
+        scenes = Scenes(
+            contiguous(scene),
+            contiguous(conditions.psf),
+            contiguous(template_scene(coadds, drawn, neighbours)),
+            contiguous(coadds.psf),
+            np.ascontiguousarray(coadds.variance_share),
+        )
+        fill_planes(
+            np.ascontiguousarray(address, dtype=np.uint64),
+            scenes,
+            contiguous(conditions.detector),
+            images,
+            mask,
+            contiguous(matched),
+            planes,
+            self._settings,
+            self._grids,
+            key_words(self._options.seed),
+        )
+        return self._kept(planes), self._measured(planes, conditions, coadds)
+
+    def _matched(self, address, conditions, coadds, scene):
+        """The light as it is in the stored stamps, and how templates are brought to it."""
         own = scene.x_pix, scene.y_pix
-        if settings.lanczos_order:  # resampling has brought the source to the centre
+        if self._settings.lanczos_order:  # resampling has brought the source to the centre
             scene = scene._replace(x_pix=np.zeros_like(own[0]), y_pix=np.zeros_like(own[1]))
-        x, y = self._bank.shifts_pix(seed, address, coadds, conditions, (scene.x_pix, scene.y_pix))
-        matched = Matched(
-            band=band.astype(np.int64),
+        there = scene.x_pix, scene.y_pix
+        x, y = self._bank.shifts_pix(self._options.seed, address, coadds, conditions, there)
+        return scene, Matched(
+            band=conditions.schedule.band.astype(np.int64),
             scale=coadds.scale_to(conditions),
             x_shift_pix=x,
             y_shift_pix=y,
@@ -114,32 +150,10 @@ class PlaneMaker:
             x_resampled_pix=own[0],
             y_resampled_pix=own[1],
         )
-        wide = self._bank.wide_pix
-        fill_planes(
-            np.ascontiguousarray(address, dtype=np.uint64),
-            contiguous(scene),
-            contiguous(conditions.psf),
-            contiguous(conditions.detector),
-            images,
-            mask,
-            contiguous(template_scene(coadds, drawn, neighbours)),
-            contiguous(coadds.psf),
-            np.ascontiguousarray(coadds.variance_share),
-            contiguous(matched),
-            planes,
-            settings,
-            key_words(seed),
-            (*pixel_centres(self._size), self._size),
-            (*pixel_centres(wide), wide),
-            (*pixel_centres(self._psf_pix), self._psf_pix),
-            sersic(EXPONENTIAL),
-            sersic(DE_VAUCOULEURS),
-        )
-        return self._kept(planes), self._measured(planes, conditions, coadds)
 
     def _empty(self, shape):
         """Arrays for the planes that are asked for, zero where nothing will be written."""
-        template, difference = ("template" in self._options.planes, self._makes_difference)
+        template, difference = "template" in self._options.planes, self._makes_difference
         per_epoch = (shape[0] if difference else 0, shape[1])
 
         def of(kept, dtype):

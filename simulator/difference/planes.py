@@ -18,7 +18,7 @@ from simulator.detector.noise import add_normal_noise
 from simulator.difference.detection import detect_stamp
 from simulator.difference.forced_flux import forced_flux
 from simulator.difference.stored_precision import round_mantissas, round_to_step
-from simulator.difference.subtraction import stamp_workspace, subtract_stamp
+from simulator.difference.subtraction import Workspace, stamp_workspace, subtract_stamp
 from simulator.difference.template import LANCZOS_ORDER
 from simulator.expose import Detector
 from simulator.gaussian_mixture import Mixture
@@ -67,121 +67,124 @@ class Settings(NamedTuple):
     lanczos_order: int  # of the science images
 
 
+class Scenes(NamedTuple):
+    """The light of a batch, and its PSFs."""
+
+    science: Scene  # in the stamps as they are stored
+    psf: Psf
+    template: Scene  # one "epoch" for every band, electrons of one exposure
+    template_psf: Psf
+    variance_share: np.ndarray  # (object, band): variance of a template, of that of an exposure
+
+
+class Grids(NamedTuple):
+    """Pixel centres of square images (x, y, size), and the components of hosts."""
+
+    stamp: tuple[np.ndarray, np.ndarray, int]
+    wide: tuple[np.ndarray, np.ndarray, int]  # of the templates' own grid
+    psf: tuple[np.ndarray, np.ndarray, int]
+    disc: Mixture
+    bulge: Mixture
+
+
+class Buffers(NamedTuple):
+    """Work space of a batch."""
+
+    coadd: np.ndarray  # (band, row, column): templates on their own grid [e]
+    coadd_variance: np.ndarray
+    coadd_flags: np.ndarray
+    psfs: np.ndarray  # (band, row, column): of the templates
+    psf_science: np.ndarray
+    psf_difference: np.ndarray
+    moved: np.ndarray  # (2, row, column): a template at an exposure, and its variance [ADU]
+    moved_flags: np.ndarray
+    science: np.ndarray  # (2, row, column): an exposure without background, and its variance
+    expected: np.ndarray  # (pixel,): its electrons without noise
+    result: np.ndarray  # (2, row, column): a difference and its variance
+    result_mask: np.ndarray
+    work: Workspace
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def fill_planes(
     objects: np.ndarray,
-    scene: Scene,
-    psf: Psf,
+    scenes: Scenes,
     detector: Detector,
     images: np.ndarray,
     mask: np.ndarray,
-    template_scene: Scene,
-    template_psf: Psf,
-    variance_share: np.ndarray,
     matched: Matched,
     planes: Planes,
     settings: Settings,
+    grids: Grids,
     key: tuple[np.uint32, np.uint32],
-    stamp_grid: tuple[np.ndarray, np.ndarray, int],
-    wide: tuple[np.ndarray, np.ndarray, int],
-    psf_grid: tuple[np.ndarray, np.ndarray, int],
-    disc: Mixture,
-    bulge: Mixture,
 ) -> None:
     """Fill ``planes`` for the science ``images`` (uint16) and ``mask`` of a batch.
 
-    Parameters
-    ----------
-    scene, psf
-        The light in the stamps as they are stored.
-    template_scene, template_psf
-        As ``scene`` and ``psf``, with one "epoch" for every band.
-    variance_share : array, shape (object, band)
-        Variance of a template's pixel, as a share of that of one exposure.
-    stamp_grid, wide, psf_grid
-        Pixel centres of a stamp, of the templates' own grid and of the images of PSFs.
-    disc, bulge
-        As for `simulator.scene.render.render`.
+    ``objects`` are the addresses in the data set, which with ``key`` address the noise of the
+    templates.
     """
-    size, n_bands = images.shape[-1], variance_share.shape[1]
-    outer = size + 2 * settings.border_pix
-    n_psf = psf_grid[2]
-    coadd = np.zeros((n_bands, wide[2], wide[2]), dtype=np.float32)
-    coadd_variance, coadd_flags = coadd.copy(), np.zeros(coadd.shape, dtype=np.uint8)
-    psfs = np.zeros((n_bands, n_psf, n_psf), dtype=np.float32)
-    psf_science, psf_difference = psfs[0].copy(), psfs[0].copy()
-    moved = np.zeros((3, outer, outer), dtype=np.float32)
-    moved_flags = np.zeros((outer, outer), dtype=np.uint8)
-    science = np.zeros((2, size, size), dtype=np.float32)
-    expected = np.zeros(size * size, dtype=np.float32)
-    result = np.zeros((2, size, size), dtype=np.float32)
-    result_mask = np.zeros((size, size), dtype=np.uint8)
-    work = stamp_workspace(size, n_psf)
+    n_bands = scenes.variance_share.shape[1]
+    buffers = _buffers(images.shape[-1], n_bands, settings.border_pix, grids)
     keep_template, make_difference = planes.template.shape[0] > 0, planes.detected.shape[0] > 0
     for i in range(objects.size):
-        words = np.uint32(objects[i] & _LOW), np.uint32(objects[i] >> _SHIFT)
         drawn = np.zeros(n_bands, dtype=np.bool_)
-        for epoch in range(scene.n_epochs[i]):
-            band = matched.band[i, epoch]
+        for epoch in range(scenes.science.n_epochs[i]):
+            band, flags = matched.band[i, epoch], mask[i, epoch]
             if not drawn[band]:
-                counter = (*words, _NOISE, np.uint32(band << 24))
-                _draw_coadd(
-                    coadd[band], coadd_variance[band], coadd_flags[band], wide, template_scene,
-                    template_psf, i, band, disc, bulge, variance_share[i, band], detector,
-                    counter, key,
-                )  # fmt: skip
-                _draw_psf(psfs[band], psf_grid, template_psf, i, band)
+                _draw_coadd(buffers, scenes, detector, grids, objects[i], i, band, key)
+                _draw_psf(buffers.psfs[band], grids.psf, scenes.template_psf, i, band)
                 drawn[band] = True
-            _move(
-                moved, moved_flags, coadd[band], coadd_variance[band], coadd_flags[band],
-                matched, i, epoch,
-            )  # fmt: skip
-            _leave_out_outside(moved, moved_flags, mask[i, epoch], settings.border_pix)
+            _move(buffers, band, matched, i, epoch)
+            _leave_out_outside(buffers.moved, buffers.moved_flags, flags, settings.border_pix)
             if keep_template:
-                _keep_template(planes, moved, moved_flags, i, epoch, settings.border_pix)
-            if not make_difference:
-                continue
-            share = _draw_psf(psf_science, psf_grid, psf, i, epoch)
-            render(expected, stamp_grid, scene, psf, i, epoch, disc, bulge)
-            _subtract_background(science, images[i, epoch], expected, detector, matched, i, epoch)
-            if settings.lanczos_order:
-                science[1] *= _resampled_variance(
-                    matched.x_resampled_pix[i, epoch],
-                    matched.y_resampled_pix[i, epoch],
-                    settings.lanczos_order,
+                _keep_template(planes, buffers, i, epoch, settings.border_pix)
+            if make_difference:
+                image = images[i, epoch]
+                place = i, epoch, band
+                factor, share = _subtract(
+                    buffers, scenes, detector, image, flags, matched, settings, grids, place
                 )
-            x, y = scene.x_pix[i, epoch], scene.y_pix[i, epoch]
-            factor = subtract_stamp(
-                science[0], science[1], mask[i, epoch], moved[0], moved[1], moved_flags,
-                psf_science, psfs[band], settings.method, result[0], result[1], result_mask,
-                psf_difference, work,
-            )  # fmt: skip
-            radius = settings.radius_fwhm * psf.fwhm_pix[i, epoch] + max(abs(x), abs(y))
-            found = detect_stamp(
-                result[0], result[1], result_mask, psf_difference, factor,
-                settings.threshold_sigma, radius, work,
-            )  # fmt: skip
-            _keep_measured(planes, found, result, result_mask, psf_difference, i, epoch, x, y,
-                           factor, share)  # fmt: skip
-            _keep_difference(planes, result, result_mask, mask[i, epoch], i, epoch)
+                _measure(planes, buffers, scenes, settings, factor, share, i, epoch)
+                _keep_difference(planes, buffers, flags, i, epoch)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _draw_coadd(
-    coadd, variance, flags, wide, scene, psf, i, band, disc, bulge, share, detector, counter, key
-):  # fmt: skip
+def _buffers(size, n_bands, border, grids):
+    wide, n_psf, outer = grids.wide[2], grids.psf[2], size + 2 * border
+    single = np.float32
+    return Buffers(
+        np.zeros((n_bands, wide, wide), dtype=single),
+        np.zeros((n_bands, wide, wide), dtype=single),
+        np.zeros((n_bands, wide, wide), dtype=np.uint8),
+        np.zeros((n_bands, n_psf, n_psf), dtype=single),
+        np.zeros((n_psf, n_psf), dtype=single),
+        np.zeros((n_psf, n_psf), dtype=single),
+        np.zeros((2, outer, outer), dtype=single),
+        np.zeros((outer, outer), dtype=np.uint8),
+        np.zeros((2, size, size), dtype=single),
+        np.zeros(size * size, dtype=single),
+        np.zeros((2, size, size), dtype=single),
+        np.zeros((size, size), dtype=np.uint8),
+        stamp_workspace(size, n_psf),
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _draw_coadd(buffers, scenes, detector, grids, address, i, band, key):
     """Draw a template on its own grid: electrons of one exposure, their variance and saturation."""
+    coadd, variance = buffers.coadd[band], buffers.coadd_variance[band]
     flat, flat_variance = coadd.reshape(coadd.size), variance.reshape(variance.size)
-    render(flat, wide, scene, psf, i, band, disc, bulge)
-    read_variance = detector.read_noise_e[i] ** 2
+    flags, scene = buffers.coadd_flags[band].reshape(coadd.size), scenes.template
+    render(flat, grids.wide, scene, scenes.template_psf, i, band, grids.disc, grids.bulge)
+    read_variance, share = detector.read_noise_e[i] ** 2, scenes.variance_share[i, band]
     full_well, background = np.float32(detector.full_well_e[i]), scene.background_e[i, band]
-    flat_flags = flags.reshape(flags.size)
     for p in range(flat.size):
-        flat_flags[p] = SATURATED if flat[p] > full_well else 0
+        flags[p] = SATURATED if flat[p] > full_well else 0
         light = min(flat[p], full_well)
         flat_variance[p] = share * (light + read_variance)
         flat[p] = light - np.float32(background)
-    add_normal_noise(flat, flat_variance, counter, key)
+    low, high = np.uint32(address & _LOW), np.uint32(address >> _SHIFT)
+    add_normal_noise(flat, flat_variance, (low, high, _NOISE, np.uint32(band << 24)), key)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -196,12 +199,14 @@ def _draw_psf(image, grid, psf, i, epoch):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _move(moved, flags, coadd, variance, coadd_flags, matched, i, epoch):
+def _move(buffers, band, matched, i, epoch):
     """Resample a template to the grid of an exposure and scale it: values, variances and mask.
 
-    ``moved`` is (values, variances, work space). A pixel of the mask has the bits of all pixels
-    that it was made from.
+    A pixel of the mask has the bits of all pixels that it was made from.
     """
+    moved, flags = buffers.moved, buffers.moved_flags
+    coadd, variance = buffers.coadd[band], buffers.coadd_variance[band]
+    coadd_flags = buffers.coadd_flags[band]
     x, y = matched.x_shift_pix[i, epoch], matched.y_shift_pix[i, epoch]
     scale = np.float32(matched.scale[i, epoch])
     size = moved.shape[1]
@@ -248,8 +253,8 @@ def _leave_out_outside(moved, flags, science_mask, border):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _keep_template(planes, moved, flags, i, epoch, border):
-    size = planes.template.shape[-1]
+def _keep_template(planes, buffers, i, epoch, border):
+    size, moved, flags = planes.template.shape[-1], buffers.moved, buffers.moved_flags
     inner = slice(border, border + size)
     kept, noise = planes.template[i, epoch], planes.template_noise[i, epoch]
     kept[:] = moved[0, inner, inner]
@@ -270,8 +275,39 @@ def _round(values, noise, flags):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _subtract_background(science, image, expected, detector, matched, i, epoch):
-    """Fill the counts above the background, and their variance from the ``expected`` electrons."""
+def _subtract(buffers, scenes, detector, image, flags, matched, settings, grids, place):
+    """Subtract the moved template from an exposure."""
+    i, epoch, band = place
+    _subtract_background(buffers, scenes, detector, image, matched, grids, i, epoch)
+    moved, science, result = buffers.moved, buffers.science, buffers.result
+    if settings.lanczos_order:
+        x, y = matched.x_resampled_pix[i, epoch], matched.y_resampled_pix[i, epoch]
+        science[1] *= _resampled_variance(x, y, settings.lanczos_order)
+    share = _draw_psf(buffers.psf_science, grids.psf, scenes.psf, i, epoch)
+    factor = subtract_stamp(
+        science[0],
+        science[1],
+        flags,
+        moved[0],
+        moved[1],
+        buffers.moved_flags,
+        buffers.psf_science,
+        buffers.psfs[band],
+        settings.method,
+        result[0],
+        result[1],
+        buffers.result_mask,
+        buffers.psf_difference,
+        buffers.work,
+    )
+    return factor, share
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _subtract_background(buffers, scenes, detector, image, matched, grids, i, epoch):
+    """Fill the counts above the background, and their variance from the expected light."""
+    expected, science = buffers.expected, buffers.science
+    render(expected, grids.stamp, scenes.science, scenes.psf, i, epoch, grids.disc, grids.bulge)
     size, gain = image.shape[0], detector.gain_e_per_adu[i]
     sky_adu = np.float32(matched.sky_adu[i, epoch])
     full_well, per_gain2 = np.float32(detector.full_well_e[i]), np.float32(1.0 / gain**2)
@@ -283,11 +319,17 @@ def _subtract_background(science, image, expected, detector, matched, i, epoch):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _keep_measured(planes, found, result, mask, psf, i, epoch, x, y, factor, share):
-    """Keep the flux at the detected position, or without a detection at that of the source."""
+def _measure(planes, buffers, scenes, settings, factor, share, i, epoch):
+    """Detect; keep the flux at the detected position, or without one at that of the source."""
+    difference, variance, mask = buffers.result[0], buffers.result[1], buffers.result_mask
+    psf, scene = buffers.psf_difference, scenes.science
+    x, y = scene.x_pix[i, epoch], scene.y_pix[i, epoch]
+    radius = settings.radius_fwhm * scenes.psf.fwhm_pix[i, epoch] + max(abs(x), abs(y))
+    threshold, work = settings.threshold_sigma, buffers.work
+    found = detect_stamp(difference, variance, mask, psf, factor, threshold, radius, work)
     if found.detected:
         x, y = found.x_pix, found.y_pix
-    flux, error = forced_flux(result[0], result[1], mask, psf, x, y, factor)
+    flux, error = forced_flux(difference, variance, mask, psf, x, y, factor)
     measured = planes.measured[i, epoch]
     measured[0], measured[1] = flux / share, error / share
     measured[2], measured[3], measured[4] = flux / error, x, y
@@ -295,14 +337,9 @@ def _keep_measured(planes, found, result, mask, psf, i, epoch, x, y, factor, sha
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _keep_difference(planes, result, mask, science_mask, i, epoch):
+def _keep_difference(planes, buffers, science_mask, i, epoch):
     kept, noise = planes.difference[i, epoch], planes.difference_noise[i, epoch]
-    kept[:] = result[0]
-    noise[:] = np.sqrt(result[1])
-    planes.difference_mask[i, epoch, :, :] = mask
-    round_to_step(kept, noise)
-    round_mantissas(noise)
-    for a in range(kept.shape[0]):
-        for b in range(kept.shape[1]):
-            if science_mask[a, b] & OUTSIDE:
-                kept[a, b], noise[a, b] = np.float32(0.0), np.float32(0.0)
+    kept[:] = buffers.result[0]
+    noise[:] = np.sqrt(buffers.result[1])
+    planes.difference_mask[i, epoch, :, :] = buffers.result_mask
+    _round(kept, noise, science_mask)
