@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from finetune.readers.cutout import placed
 from simulator import api
 from simulator.alerts import alert_run
 from simulator.alerts.alert_run import RECORD, AlertOptions, write_alerts
@@ -134,18 +135,20 @@ def test_ingest_reads_what_simulate_wrote(
         obj = names.index(row["objectId"])
         epoch = again["alert_id"][obj].tolist().index(row["candid"])
         split, own = root[row["split"]], (row["index"], row["epoch"])
-        inside = split["mask"][own] & 8 == 0
         difference = again["difference_images"][obj, epoch]
         assert again["mjd"][obj, epoch] == pytest.approx(split["mjd"][own], abs=1e-8)
-        scale = np.float32(1)
+        expected, outside = split["difference"][own], split["mask"][own] & 8 > 0
         if survey == "ztf":
-            science = again["images"][obj, epoch][inside]
-            np.testing.assert_array_equal(science, split["images"][own][inside])
-        else:
-            zero_point, seconds = split["zero_point_mag"][own], split["exposure_time_s"][own]
-            scale = np.float32(10 ** (0.4 * (31.4 - float(zero_point))) / float(seconds))
-        expected = split["difference"][own] * scale
-        np.testing.assert_array_equal(difference[inside], expected[inside])
+            science = again["images"][obj, epoch][~outside]
+            np.testing.assert_array_equal(science, split["images"][own][~outside])
+            np.testing.assert_array_equal(difference[~outside], expected[~outside])
+            continue
+        zero_point, seconds = split["zero_point_mag"][own], split["exposure_time_s"][own]
+        scale = np.float32(10 ** (0.4 * (31.4 - float(zero_point))) / float(seconds))
+        expected = np.where(outside, np.float32(np.nan), expected * scale)
+        x, y = (split[f"difference_{axis}_pix"][own] for axis in "xy")
+        pixel = tuple(round(float(each)) + 10 for each in (y, x))  # of the detection
+        np.testing.assert_array_equal(difference, placed(expected, pixel, 10))
 
 
 @pytest.mark.slow
