@@ -145,7 +145,7 @@ def simulate(
         counts = {"n": n, "validation": validation, "test": test}
         overrides = {**(profile_overrides or {}), **named_conditions(conditions)}
         if packets:
-            packets.check(options.planes)
+            packets.check(options.planes, out)
         plan = make_plan(survey, options, out, **counts, overrides=overrides)
         other_versions = refuse_other_settings(plan.path, plan.settings())
     if is_complete(out) and not (dry_run or previews):

@@ -35,6 +35,7 @@ _HOMES = {
     "regenerate": "simulator.dataset.regenerate",
     "shuffled_batches": "simulator.dataset.batches",
     "simulate": "simulator.api",
+    "subtract": "simulator.difference.api",
     "train": "classifier.api",
 }
 use_kernel_cache()

@@ -22,6 +22,7 @@ from skyreel.commands import NOTHING_WRITTEN, STOPPED, new_app
 MODULES = {
     "survey": "survey_profiles.cli",
     "simulate": "simulator.cli",
+    "subtract": "simulator.difference.cli",
     "train": "classifier.cli.train",
     "classify": "classifier.cli.classify",
     "compare": "classifier.cli.compare",
@@ -95,6 +96,7 @@ def run(name: str) -> None:
 main = partial(run, "skyreel")
 survey = partial(run, "survey")
 simulate = partial(run, "simulate")
+subtract = partial(run, "subtract")
 train = partial(run, "train")
 classify = partial(run, "classify")
 compare = partial(run, "compare")

@@ -58,6 +58,10 @@ class SimulationError(UserError):
     """Invalid options or data for a simulation."""
 
 
+class SubtractionError(UserError):
+    """Images that cannot be subtracted from each other."""
+
+
 class ClassifierError(UserError):
     """Invalid options, data or model for training or classification."""
 

@@ -56,6 +56,7 @@ def write_all() -> None:
         commands,
         profile_keys,
         simulated_arrays,
+        plane_arrays,
         real_arrays,
         alert_arrays,
         physical_ranges,
@@ -115,6 +116,14 @@ def simulated_arrays() -> Iterator[str]:
 
     yield from array_table(array_specs(Simulator(load_profile("hits"), Options()).parameters))
     yield "| `shard_done` | shard | bool | - | shards that are complete |"
+
+
+def plane_arrays() -> Iterator[str]:
+    """Table of the arrays that templates and differences bring."""
+    from simulator.dataset.schema import plane_specs
+    from simulator.options import PLANES
+
+    yield from array_table(plane_specs(PLANES))
 
 
 def real_arrays() -> Iterator[str]:

@@ -90,13 +90,17 @@ class AlertOptions:
             raise SimulationError("schema and alert files are of alerts; give a folder for alerts.")
         return None
 
-    def check(self, planes: tuple[str, ...]) -> None:
-        """Refuse planes of which no alerts can be made.
+    def check(self, planes: tuple[str, ...], dataset: str | Path) -> None:
+        """Refuse planes of which no alerts can be made, and a folder that is the data set.
 
         Raises
         ------
         SimulationError
         """
+        if self.folder.resolve() == Path(dataset).resolve():
+            raise SimulationError(
+                f"{printable(str(self.folder))} is the data set. Give another --alerts."
+            )
         if not {"template", "difference"} <= set(planes):
             raise SimulationError(
                 f"alerts are made of template and difference images, and the planes are "
@@ -154,7 +158,7 @@ def write_alerts(
     """
     start = time.perf_counter()
     root = open_dataset(dataset)
-    options.check(tuple(root.attrs.get("planes", ("science",))))
+    options.check(tuple(root.attrs.get("planes", ("science",))), dataset)
     simulator = simulator or simulator_of(dataset)
     schema = options.schema or ("ztf" if simulator.profile.name == "ztf" else "rubin")
     stored = StoredObservations(root, simulator, with_psf=schema != "ztf")

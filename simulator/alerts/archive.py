@@ -123,6 +123,15 @@ class Archive:
         found["part"] = np.repeat(np.arange(len(names)), [len(table) for table in tables])
         return found
 
+    def _table(self, name, columns=None):
+        path = self._table_path(name)
+        try:
+            return pq.read_table(path, columns=columns)
+        except (OSError, pa.ArrowException) as error:
+            raise OutputError(
+                f"{path} is damaged ({type(error).__name__}). Delete it and run the command again."
+            ) from None
+
     def nights(self, index: dict[str, np.ndarray]) -> list[Night]:
         """The nights of an index, in order."""
         order = np.lexsort((index["source_id"], index["mjd"]))
@@ -202,7 +211,7 @@ class Archive:
         writer = None
         with whole_file(self.folder / TRUTH) as path:
             for name in names:
-                table = pq.read_table(self._table_path(name))
+                table = self._table(name)
                 kept = [key for key in table.column_names if not key.startswith("_")]
                 table = table.select(kept)
                 writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")

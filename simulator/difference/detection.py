@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log, sqrt
+from math import exp, log, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -129,22 +129,28 @@ def _good_share(mask, psf, half, row, column):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _peak(signal, weight, row, column, down, right):
-    """Offset of a maximum from a pixel along one axis, and its height over the pixel's value.
-
-    From a parabola through the logarithms of three values of the S/N map: exact for a Gaussian.
-    """
+    """Offset of a maximum of |S/N| from a pixel along one axis, and its height over the pixel's."""
     sign = 1.0 if signal[row, column] > 0.0 else -1.0
     before = _value(signal, weight, row - down, column - right, sign)
     middle = _value(signal, weight, row, column, sign)
     after = _value(signal, weight, row + down, column + right, sign)
+    return peak_between(before, middle, after)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def peak_between(before: float, middle: float, after: float) -> tuple[float, float]:
+    """Where the maximum near the middle of three values lies [pix], and its height over it.
+
+    From a parabola through their logarithms, which is exact for a Gaussian; (0, 1) where there
+    is no such maximum.
+    """
     if not (before > 0.0 and after > 0.0 and middle >= before and middle >= after):
         return 0.0, 1.0
     a, b, c = log(before), log(middle), log(after)
     curvature = a - 2.0 * b + c
     if curvature > -1e-6:
         return 0.0, 1.0
-    offset = 0.5 * (a - c) / curvature
-    return offset, np.exp(-((a - c) ** 2) / (8.0 * curvature))
+    return 0.5 * (a - c) / curvature, exp(-((a - c) ** 2) / (8.0 * curvature))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

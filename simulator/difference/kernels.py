@@ -6,7 +6,7 @@ image. With v_s and v_t the noise variances of the images and K the matching ker
 - ``ALARD_LUPTON``: the narrower image is convolved with K and the other one is left.
 - ``DECORRELATED``: both sides of it are convolved with phi, whose spectrum is
   sqrt((v_s + v_t) / (v_s + |K|^2 v_t)) (or with |K|^2 at v_s where the science image is
-  convolved): white noise stays white (Reiss & Lupton 2016, DMTN-021, doi:10.71929/rubin/2586490).
+  convolved): white noise stays white (Reiss & Lupton 2016, DMTN-021).
 - ``ZOGY``: spectra P_t / d and P_s / d, d^2 = (v_s |P_t|^2 + v_t |P_s|^2) / (v_s + v_t), with the
   PSFs P of both images (Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27, eq. 13, in flux units). PSF
   images end smoothly (a cosine over their outer half), and a point of weight 0.0003 is added to
@@ -34,8 +34,8 @@ from simulator.difference.psf_matching import (
 
 ALARD_LUPTON, DECORRELATED, ZOGY = 0, 1, 2
 METHODS = {"alard-lupton": ALARD_LUPTON, "decorrelated": DECORRELATED, "zogy": ZOGY}
-_POINT = np.float32(3e-4)
-_TAPERED = 0.5  # of the radius of a PSF image
+POINT = np.float32(3e-4)
+TAPERED = 0.5  # of the radius of a PSF image
 _LEAST_SHARE = 1e-6  # of the noise, for an image that has none
 
 
@@ -81,7 +81,7 @@ def _cosine_taper(size):
     for y in range(size):
         for x in range(size):
             r = sqrt(float((y - centre) ** 2 + (x - centre) ** 2)) / max(centre, 1)
-            u = min(max((r - _TAPERED) / (1.0 - _TAPERED), 0.0), 1.0)
+            u = min(max((r - TAPERED) / (1.0 - TAPERED), 0.0), 1.0)
             taper[y, x] = 0.5 * (1.0 + cos(pi * u))
     return taper
 
@@ -191,7 +191,7 @@ def _zogy_spectra(a, b, c, d, science_variance, template_variance):
     for i in range(size // 2 + 1):
         for j in range(size if 0 < i < size // 2 else size // 2 + 1):
             s_re, s_im, t_re, t_im = _unpack(a, b, i, j)
-            u, v = s_re + _POINT, t_re + _POINT
+            u, v = s_re + POINT, t_re + POINT
             norm = v_s * (v * v + t_im * t_im) + v_t * (u * u + s_im * s_im)
             scale = np.float32(1.0) / np.sqrt(max(norm, np.float32(1e-20)))
             science = v * scale, t_im * scale

@@ -21,6 +21,7 @@ STEP = sqrt(2.0)  # widths grow in steps, so that sources are convolved once for
 _MOST_STEPS = 8
 N_TERMS = 27  # of all Gaussians: (order + 1)(order + 2) / 2 each
 _MAX_ORDER = 4
+_COLUMNS = 28  # terms, padded for vector instructions
 _SLOTS = 8  # source PSFs whose convolved terms are kept
 _RIDGE = 1e-9  # of the mean squared norm of a term: keeps the solution finite
 _WIDTHS = 3.0  # half width of a kernel in units of its widest Gaussian
@@ -31,10 +32,10 @@ class Matching(NamedTuple):
 
     source: np.ndarray  # (slot, row, column): the PSFs
     steps: np.ndarray  # (slot,): their widths, -1 for an empty slot
-    terms: np.ndarray  # (slot, pixel, term): every term convolved with the PSF
+    terms: np.ndarray  # (slot, pixel, term): every term convolved with the PSF, padded by zeros
     factor: np.ndarray  # (slot, term, term): Cholesky factor of the normal matrix
     profiles: np.ndarray  # (power, tap): a term along one axis
-    lines: np.ndarray  # (power, row, column): PSF convolved along rows
+    lines: np.ndarray  # (power + 2, row, column): PSF convolved along rows, and two more images
     solution: np.ndarray  # (term,)
     latest: np.ndarray  # (1,): slot filled last
 
@@ -42,14 +43,14 @@ class Matching(NamedTuple):
 @njit(cache=True, nogil=True, error_model="numpy")
 def matching_space(psf_size: int, max_half: int) -> Matching:
     """Work space for PSF images of ``psf_size`` pixels and kernels up to a half width."""
-    pixels, taps = psf_size * psf_size, 2 * max_half + 1
+    pixels, taps = (psf_size * psf_size + 3) // 4 * 4, 2 * max_half + 1
     return Matching(
         np.zeros((_SLOTS, psf_size, psf_size), dtype=np.float32),
         np.full(_SLOTS, -1, dtype=np.int64),
-        np.zeros((_SLOTS, pixels, N_TERMS)),
-        np.zeros((_SLOTS, N_TERMS, N_TERMS)),
+        np.zeros((_SLOTS, pixels, _COLUMNS)),
+        np.zeros((_SLOTS, _COLUMNS, _COLUMNS)),
         np.zeros((_MAX_ORDER + 1, taps)),
-        np.zeros((_MAX_ORDER + 1, psf_size, psf_size)),
+        np.zeros((_MAX_ORDER + 3, psf_size, psf_size)),
         np.zeros(N_TERMS),
         np.zeros(1, dtype=np.int64),
     )
@@ -86,7 +87,7 @@ def match_psf(kernel: np.ndarray, source: np.ndarray, target: np.ndarray, space:
         _fill_slot(slot, source, steps, kernel.shape[0] // 2, space)
     terms, solution = space.terms[slot], space.solution
     solution[:] = 0.0
-    for p in range(terms.shape[0]):
+    for p in range(target.size):
         value = target[p // target.shape[1], p % target.shape[1]]
         for n in range(N_TERMS):
             solution[n] += value * terms[p, n]
@@ -132,10 +133,10 @@ def half_of(gaussian: int, steps: int, max_half: int) -> int:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def set_profiles(profiles: np.ndarray, gaussian: int, steps: int, half: int) -> None:
+def set_profiles(profiles: np.ndarray, gaussian: int, steps: int, half: int, order: int) -> None:
     """Fill the terms of a Gaussian along one axis, (power, tap), each with sum |term| = 1."""
     sigma = MIN_SIGMA_PIX * RATIO**gaussian * STEP**steps
-    for power in range(ORDERS[gaussian] + 1):
+    for power in range(order + 1):
         total = 0.0
         for i in range(2 * half + 1):
             u = (i - half) / sigma
@@ -149,62 +150,54 @@ def _fill_slot(slot, source, steps, max_half, space):
     """Convolve every term with a PSF and factorise the normal matrix."""
     space.source[slot] = source
     space.steps[slot] = steps
-    n = 0
+    turned, out = space.lines[_MAX_ORDER + 1], space.lines[_MAX_ORDER + 2]
+    terms, n = space.terms[slot], 0
     for gaussian in range(len(ORDERS)):
         half, order = half_of(gaussian, steps, max_half), ORDERS[gaussian]
-        set_profiles(space.profiles, gaussian, steps, half)
+        set_profiles(space.profiles, gaussian, steps, half, order)
+        turned[:] = source.T
         for a in range(order + 1):
-            _convolve_rows(space.lines[a], source, space.profiles[a], half)
+            _convolve_columns(out, turned, space.profiles[a], half)
+            space.lines[a] = out.T
         for a in range(order + 1):
             for b in range(order + 1 - a):
-                profile = space.profiles[b]
-                _convolve_columns(space.terms[slot], n, space.lines[a], profile, half)
+                _convolve_columns(out, space.lines[a], space.profiles[b], half)
+                for y in range(out.shape[0]):
+                    for x in range(out.shape[1]):
+                        terms[y * out.shape[1] + x, n] = out[y, x]
                 n += 1
-    normal = space.factor[slot]
-    add_products(normal, space.terms[slot])
-    _factorise(normal)
+    _set_products(space.factor[slot], terms)
+    _factorise(space.factor[slot])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _convolve_rows(out, image, profile, half):
-    size = image.shape[1]
-    out[:] = 0.0
-    for y in range(image.shape[0]):
-        for i in range(-half, half + 1):
-            for x in range(max(0, i), min(size, size + i)):
-                out[y, x] += profile[i + half] * image[y, x - i]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _convolve_columns(terms, n, image, profile, half):
-    size, line = image.shape[0], np.empty(image.shape[1])
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _convolve_columns(out, image, profile, half):
+    size = image.shape[0]
     for y in range(size):
+        line = out[y]
         line[:] = 0.0
-        for j in range(-half, half + 1):
-            if 0 <= y - j < size:
-                row = image[y - j]
-                for x in range(size):
-                    line[x] += profile[j + half] * row[x]
-        for x in range(size):
-            terms[y * size + x, n] = line[x]
+        for j in range(max(-half, y - size + 1), min(half, y) + 1):
+            row, weight = image[y - j], profile[j + half]
+            for x in range(size):
+                line[x] += weight * row[x]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def add_products(normal: np.ndarray, terms: np.ndarray) -> None:
-    """Fill the lower half of the normal matrix, the sum over pixels of products of terms."""
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _set_products(normal, terms):
+    """Fill the normal matrix: sums over pixels of products of terms, four pixels at a time."""
     normal[:] = 0.0
-    for p in range(terms.shape[0]):
-        row = terms[p]
-        for i in range(row.size):
-            value, line = row[i], normal[i]
-            for j in range(i + 1):
-                line[j] += value * row[j]
+    for p in range(0, terms.shape[0] - 3, 4):
+        a, b, c, d = terms[p], terms[p + 1], terms[p + 2], terms[p + 3]
+        for i in range(_COLUMNS):
+            line, u, v, w, z = normal[i], a[i], b[i], c[i], d[i]
+            for j in range(_COLUMNS):
+                line[j] += u * a[j] + v * b[j] + w * c[j] + z * d[j]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _factorise(matrix):
     """Replace the lower half of a matrix by its Cholesky factor, with a small ridge."""
-    n, trace = matrix.shape[0], 0.0
+    n, trace = N_TERMS, 0.0
     for i in range(n):
         trace += matrix[i, i]
     for i in range(n):
@@ -240,7 +233,7 @@ def _sum_terms(kernel, steps, solution, profiles):
     kernel[:] = np.float32(0.0)
     for gaussian in range(len(ORDERS)):
         half, order = half_of(gaussian, steps, centre), ORDERS[gaussian]
-        set_profiles(profiles, gaussian, steps, half)
+        set_profiles(profiles, gaussian, steps, half, order)
         for j in range(2 * half + 1):
             n = first
             for a in range(order + 1):

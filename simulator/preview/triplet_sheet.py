@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from simulator.sequences import Sequences
 
 EPOCHS = 3  # of every object
-_DPI, _STAMP_INCH, _GAP_INCH, _HEAD_INCH, _LABEL_INCH, _NAME_INCH = 150, 1.0, 0.06, 0.75, 0.3, 0.95
+_DPI, _GAP_INCH, _HEAD_INCH, _LABEL_INCH, _NAME_INCH = 150, 0.06, 0.75, 0.3, 0.95
+_STAMP_PIX = 126  # of a stamp in the picture, about: pixels are enlarged by a whole factor
 _BLOCK_GAP_INCH = 0.22  # between epochs
 _SOFTENING_SIGMA = 3.0
 _DIFFERENCE_SIGMA = 10.0  # black and white of a difference, at least
@@ -65,10 +66,12 @@ def triplet_figure(objects: Sequence[Example], bands: Sequence[str], title: str)
     from matplotlib.figure import Figure
 
     planes = ("science", *(p for p in ("template", "difference") if p in objects[0].planes))
-    pitch = _STAMP_INCH + _GAP_INCH
+    size = objects[0].mask.shape[-1]
+    stamp = max(round(_STAMP_PIX / size), 1) * size / _DPI
+    pitch = stamp + _GAP_INCH
     block = len(planes) * pitch + _BLOCK_GAP_INCH
     width = _NAME_INCH + EPOCHS * block
-    height = _HEAD_INCH + len(objects) * (_STAMP_INCH + _LABEL_INCH) + 0.1
+    height = _HEAD_INCH + len(objects) * (stamp + _LABEL_INCH) + 0.1
     figure = Figure(figsize=(width, height), dpi=_DPI)
     FigureCanvasAgg(figure)
     write = _Writer(figure, width, height)
@@ -77,15 +80,16 @@ def triplet_figure(objects: Sequence[Example], bands: Sequence[str], title: str)
     write(0.15, 0.52, about, size=7, colour=FAINT)
     styles = band_styles(bands)
     for row, obj in enumerate(objects):
-        top = _HEAD_INCH + row * (_STAMP_INCH + _LABEL_INCH) + _LABEL_INCH
-        write(
-            0.15, top + _STAMP_INCH / 2, obj.name, size=min(11, 60 / len(obj.name)), weight="bold"
-        )
+        top = _HEAD_INCH + row * (stamp + _LABEL_INCH) + _LABEL_INCH
+        letters = min(11, 60 / len(obj.name))
+        write(0.15, top + stamp / 2, obj.name, size=letters, weight="bold")
         for k, epoch in enumerate(shown_epochs(obj.n_epochs, EPOCHS, obj.wanted())):
             left = _NAME_INCH + k * block
-            _label(write, obj, int(epoch), left, top, planes, styles)
+            _label(write, obj, int(epoch), (left, top, pitch), planes, styles)
             for m, plane in enumerate(planes):
-                _stamp(figure, obj, int(epoch), plane, (left + m * pitch, top), (width, height))
+                box = (left + m * pitch) / width, 1 - (top + stamp) / height
+                axes = figure.add_axes((*box, stamp / width, stamp / height))
+                _draw(axes, obj, int(epoch), plane)
     return figure
 
 
@@ -101,13 +105,13 @@ class _Writer:
         self._figure.text(*place, text, va="baseline", **style)
 
 
-def _label(write, obj, epoch, left, top, planes, styles):
+def _label(write, obj, epoch, place, planes, styles):
     """Band and day above the first stamp, names of the planes, and what was detected."""
+    left, top, pitch = place
     band, day = obj.label(epoch)
     y = top - 0.06
     write(left, y, band, weight="bold", colour=styles[band][0])
     write(left + 0.16, y, day)
-    pitch = _STAMP_INCH + _GAP_INCH
     for m, plane in enumerate(planes[1:], start=1):
         text, colour = plane, FAINT
         if plane == "difference" and obj.epochs["difference_detected"][epoch]:
@@ -116,10 +120,7 @@ def _label(write, obj, epoch, left, top, planes, styles):
         write(left + m * pitch, y, text, colour=colour)
 
 
-def _stamp(figure, obj, epoch, plane, place, size):
-    (x, y), (width, height) = place, size
-    box = (x / width, 1 - (y + _STAMP_INCH) / height, _STAMP_INCH / width, _STAMP_INCH / height)
-    axes = figure.add_axes(box)
+def _draw(axes, obj, epoch, plane):
     axes.set(xticks=[], yticks=[])
     values, low, high = _stretched(obj, epoch, plane)
     axes.imshow(values, vmin=low, vmax=high, cmap="gray", origin="lower", interpolation="nearest")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.dataset.schema import array_specs
+from simulator.dataset.schema import array_specs, plane_specs
 from simulator.options import Options
 from simulator.simulator import Simulator
 from survey_profiles import load_profile
@@ -29,6 +29,13 @@ def test_every_array_is_described_with_its_unit_and_shape(reference):
         dimensions = ", ".join(spec.dimensions)
         row = f"| `{spec.name}` | {dimensions} | {spec.dtype} | {spec.unit or '-'} |"
         assert f"{row} {spec.description} |" in text, spec.name
+
+
+def test_the_arrays_of_planes_are_described(reference):
+    text = "\n".join(reference.plane_arrays())
+    for spec in plane_specs(("science", "template", "difference")):
+        assert f"| `{spec.name}` | {', '.join(spec.dimensions)} | {spec.dtype} |" in text
+    assert "`images`" not in text
 
 
 def test_arrays_of_real_sequences_and_of_alerts_are_described(reference):

@@ -169,6 +169,7 @@ def test_rubin_packets_of_both_versions_are_written(datasets, tmp_path):
         (["--alerts", "alerts", "--schema", "ztf5"], "allowed are ztf, rubin, rubin-v10"),
         (["--alerts", "alerts", "--alert-files", "zip"], "allowed are packets, container, tar"),
         (["--alerts", "alerts"], "give --planes science,template,difference"),
+        (["--alerts", "a.zarr", "--planes", PLANES], "a.zarr is the data set"),
         (["--alerts", "full"], "full is not empty. Give another --alerts."),
         (["--alerts", "file"], "file is a file; give a folder"),
         (["--schema", "ztf"], "give a folder for alerts"),
