@@ -8,6 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from simulator.alerts.alert_run import AlertOptions, write_alerts
+from simulator.alerts.archive import TRUTH
 from simulator.dataset.plan import Plan, make_plan
 from simulator.dataset.reader import Dataset, is_complete, open_dataset
 from simulator.dataset.run import Outcome, execute, write_record, writer_for
@@ -47,6 +49,9 @@ def simulate(
     seed: int = 0,
     threads: int | None = None,
     previews: Iterable[str | Path] = (),
+    alerts: str | Path | None = None,
+    schema: str | None = None,
+    alert_files: str = "container",
     dry_run: bool = False,
     quiet: bool = False,
 ) -> Dataset | None:
@@ -90,6 +95,12 @@ def simulate(
         By default the number of CPU cores.
     previews : iterable of path
         Pictures of examples to write: a .png contact sheet or an animated .gif.
+    alerts : path, optional
+        Folder for an alert packet of every detection in the differences; needs all three planes.
+    schema : str, optional
+        Of the packets: "ztf", "rubin" or "rubin-v10"; by default that of the survey.
+    alert_files : str
+        "packets", "container" or "tar": see `simulator.alerts.alert_run.write_alerts`.
     dry_run : bool
         Check everything, print the plan, write no data.
     quiet : bool
@@ -116,6 +127,7 @@ def simulate(
     check_folder(out, dataset=True)
     for path in previews:
         check_file(path, "--preview", SUFFIXES, in_folder=True)
+    packets = AlertOptions.of(alerts, schema, alert_files)
     with status(console, "Preparing"):
         load_plugins([Path(path) for path in plugins])
         named = {} if classes is None else {"classes": _weights(classes)}
@@ -136,12 +148,16 @@ def simulate(
         )
         counts = {"n": n, "validation": validation, "test": test}
         overrides = {**(profile_overrides or {}), **named_conditions(conditions)}
+        if packets:
+            packets.check(options.planes, out)
         plan = make_plan(survey, options, out, **counts, overrides=overrides)
         other_versions = refuse_other_settings(plan.path, plan.settings())
     if is_complete(out) and not (dry_run or previews):
         console.print(_already_complete(plan, other_versions))
     else:
         _run(plan, previews, cores, console, dry_run=dry_run)
+    if packets and not dry_run:
+        _write_alerts(plan, packets, cores, console)
     return None if dry_run else open_dataset(out)
 
 
@@ -163,6 +179,25 @@ def _run(plan: Plan, previews, threads: int, console: Console, *, dry_run: bool)
         console.print(f"Preview: {path}")
     if not dry_run:
         _make(plan, threads, console, expected_bytes)
+
+
+def _write_alerts(plan: Plan, options: AlertOptions, threads: int, console: Console):
+    with Bars(console) as bars:
+        advance = bars.add(options.folder.name, plan.total, unit="objects")
+        outcome = write_alerts(
+            plan.path, options, simulator=plan.simulator, threads=threads, on_progress=advance
+        )
+    if outcome.was_complete:
+        console.print(f"{options.folder} is complete: {outcome.packets:,} alerts.")
+        return
+    speed = outcome.packets / max(outcome.seconds, 1e-9)
+    console.print(
+        f"Wrote {outcome.packets:,} alerts of {outcome.nights:,} nights in "
+        f"{_duration(outcome.seconds)}, {speed:,.0f} a second, to {options.folder}; their true "
+        f"classes are in {options.folder / TRUTH}."
+    )
+    for note in outcome.notes:
+        console.print(note)
 
 
 def _estimating(plan: Plan):

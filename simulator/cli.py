@@ -70,6 +70,24 @@ def simulate(
         list[Path] | None,
         typer.Option(help="Also draw examples: a .png contact sheet or an animated .gif."),
     ] = None,
+    alerts: Annotated[
+        Path | None,
+        typer.Option(help="Folder for alert packets of the detections in the differences."),
+    ] = None,
+    schema: Annotated[
+        str | None,
+        typer.Option(
+            help="Schema of the packets: ztf, rubin or rubin-v10.",
+            show_default="ztf for survey ztf, else rubin",
+        ),
+    ] = None,
+    alert_files: Annotated[
+        str,
+        typer.Option(
+            help="Packets in files of their own ('packets'), in one Avro file a night "
+            "('container'), or in one .tar.gz a night ('tar')."
+        ),
+    ] = "container",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, print the plan, stop.")
     ] = False,
@@ -81,6 +99,7 @@ def simulate(
     regenerated from profile, options, seed and index.
     """
     check_folder(out, dataset=True)
+    check_folder(alerts, "--alerts")
     for path in preview or ():
         check_file(path, "--preview", PREVIEW_SUFFIXES, in_folder=True)
     from skyreel.console import new_console, status
@@ -110,6 +129,9 @@ def simulate(
         seed=seed,
         threads=threads,
         previews=preview or (),
+        alerts=alerts,
+        schema=schema,
+        alert_files=alert_files,
         dry_run=dry_run,
         quiet=quiet,
     )

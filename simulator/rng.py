@@ -40,6 +40,7 @@ class Purpose(IntEnum):
     TEMPLATE_NOISE = 21
     REGISTRATION = 22
     ARTEFACT = 30
+    SKY_POSITION = 32
 
 
 @njit(cache=True, nogil=True, inline="always")

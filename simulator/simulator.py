@@ -287,6 +287,12 @@ class Simulator:
             return Neighbouring(*found)
         return with_stars(Neighbouring(*found), *self._artefacts.star(artefacts, bogus))
 
+    def scene_of(self, made: Drawn) -> tuple[Scene, Neighbouring]:
+        """The light on the images of objects, and their neighbours."""
+        address, conditions, drawn = made.address, made.conditions, made.objects
+        artefacts = self._artefacts.draw(address, conditions, drawn.bogus)
+        return self._scene(address, conditions, drawn, artefacts)
+
     def _scene(self, address, conditions, drawn, artefacts):
         schedule = conditions.schedule
         n_epochs = schedule.mjd.shape[1]

@@ -140,6 +140,9 @@ def _skip_marker(file, start, sync):
             marker = _exactly(file, _SYNC_BYTES)
     except SequenceError:
         return False
+    file.seek(max(behind - 2 * _SYNC_BYTES, start))
+    if sync in file.read(3 * _SYNC_BYTES):  # moved by bytes that were lost or added
+        return False
     file.seek(behind)
     return marker == sync
 

@@ -11,7 +11,6 @@ from dataclasses import replace
 from math import isfinite, log10, nan, sqrt
 
 import numpy as np
-from astropy.time import Time
 from numpy.typing import ArrayLike
 
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
@@ -20,6 +19,7 @@ from finetune.readers.alerts import ALERT_ARRAYS, Alert, AlertReader
 from finetune.readers.cutout import kept_cutout, mask_of, placed, planes_of
 from finetune.readers.identifiers import identifier, object_name
 from finetune.readers.known_values import KnownValues, in_range, mjd_of, number
+from simulator.alerts.time_scales import utc_mjd
 from simulator.dataset.schema import PIXELS, ArraySpec
 from skyreel.errors import SequenceError
 from survey_profiles.profile import Profile
@@ -108,8 +108,7 @@ def _identity(value):
 def start_mjd(midpoint_mjd_tai: ArrayLike, exposure_time_s: ArrayLike) -> np.ndarray:
     """Start of an exposure (MJD, UTC) from its midpoint (MJD, TAI); NaN stays NaN."""
     middle = np.asarray(midpoint_mjd_tai, dtype=float)
-    known = np.where(np.isfinite(middle), middle, 60000.0)
-    utc = Time(known, format="mjd", scale="tai").utc.mjd - exposure_time_s / 2 / _DAY_S
+    utc = utc_mjd(middle) - np.asarray(exposure_time_s) / 2 / _DAY_S
     return np.where(np.isfinite(middle), utc, np.nan)
 
 

@@ -11,6 +11,8 @@ from tests.helpers.commands_of_pages import run_shell
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "json_files.md"
 MAKE = """
 simulate --survey hits --n 210 --validation 35 --test 35 --out hits.zarr --quiet
+simulate --survey ztf --n 7 --validation 7 --test 7 --planes science,template,difference \
+    --out ztf.zarr --alerts alerts --quiet
 train --model forest --data hits.zarr --trees 4 --depth 4 --out forest/ --quiet
 classify --model hits-compact --data hits.zarr --out p.parquet --report report/ --quiet
 compare hits-compact forest/ --data hits.zarr --out comparison/ --quiet
@@ -21,6 +23,7 @@ finetune --model hits-compact --real real.zarr --per-class 1 --trials 1 --out tu
 """
 FILES = {  # files and the sections that describe them
     "hits.zarr.json": "`DATA.zarr.json` of `simulate`",
+    "alerts/alerts.json": "`alerts.json` of `simulate --alerts`",
     "real.zarr.json": "`DATA.zarr.json` of `ingest`",
     "forest/model.json": "`model.json`: the card of a model",
     "tuned/model/model.json": "`model.json`: the card of a model",

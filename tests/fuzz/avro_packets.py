@@ -15,6 +15,7 @@ from typing import NamedTuple
 import fastavro
 import numpy as np
 
+from tests.helpers.alert_observations import simulated_records
 from tests.helpers.alert_packets import packed, random_image, rubin_packet, stamp, ztf_packet
 from tests.helpers.fuzzing import ODD_NUMBERS, ODD_TEXTS, mutated
 from tests.helpers.ingest_fuzzing import fault_of, run_ingest
@@ -35,7 +36,12 @@ class Case(NamedTuple):
 
 
 def prepare(folder: Path) -> dict[str, list[dict]]:
-    """Packets by survey: the real ones where they are at hand, else ones made up."""
+    """Packets by survey: the real ones where they are at hand, else ones made up; and simulated."""
+    simulated = {"ztf": simulated_records("ztf"), "rubin": simulated_records("11.1")}
+    return {survey: [*packets, *simulated[survey]] for survey, packets in _real().items()}
+
+
+def _real():
     data = os.environ.get("SKYREEL_DATA")
     if data:
         files = {"ztf": "ztf/alerts.avro", "rubin": "lsst/alerts.avro"}

@@ -1,0 +1,1 @@
+"""Alert packets of simulated objects, as ZTF and Rubin send them."""
