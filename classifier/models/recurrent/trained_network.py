@@ -24,7 +24,7 @@ from classifier.models.card_schema import check_choices
 from classifier.models.model_card import CARD, ShowsCard, read_card
 from classifier.models.protocol import Embedding, StateArray
 from classifier.models.recurrent import build_network
-from classifier.models.recurrent.backend import keras, own_settings
+from classifier.models.recurrent.backend import compiled, keras, own_settings
 from classifier.models.recurrent.variants import ModelVariants
 from classifier.network_inputs import AssumedPsf, Inputs, inputs_of
 from skyreel.array_archives import check_archive, n_values
@@ -273,6 +273,10 @@ class Network(ShowsCard):
         """What it keeps of an object from one image to the next."""
         return {name: StateArray(shape) for name, shape in self.variants.states.items()}
 
+    @cached_property
+    def _step(self):
+        return compiled(self.variants.step)
+
     @property
     def state_identity(self) -> str:
         """A digest of classes, stamp size, choices and weights."""
@@ -292,7 +296,7 @@ class Network(ShowsCard):
         As `classifier.models.protocol.Steppable.step`; ``stamps`` are not needed.
         """
         named = {f"state_{name}": states[name] for name in self.states}
-        logits, renewed = self.variants.step.predict_on_batch({**inputs.arrays(), **named})
+        logits, renewed = self._step({**inputs.arrays(), **named})
         return softmax(logits), renewed
 
 
