@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import isnan, nan
 from numbers import Real
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from survey_profiles.physical_ranges import check_known, filled, is_missing
 _BATCH = 1024  # alerts given to the model at once
 _MAY_BE_UNKNOWN = ("seeing_fwhm_pix", "gain_e_per_adu", "read_noise_e")
 _NUMBERS = ("mjd", "zero_point_mag", "exposure_time_s", *_MAY_BE_UNKNOWN)
+_numbers = attrgetter(*_NUMBERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +119,7 @@ class Stream:
 
     def n_images(self, object_id: str | int) -> int:
         """Images of an object that were used so far; 0 for an unknown one."""
-        return int(self._kept.of([str(object_id)])["n_images"][0])
+        return int(self._kept.one([str(object_id)], "n_images")[0])
 
     def update(self, object_id: str | int, image: np.ndarray, conditions: Conditions) -> np.ndarray:
         """Probabilities (class,) after one new image (row, column) of an object.
@@ -240,7 +242,7 @@ class Stream:
     def _places(self, names, mjd):
         """Place of every alert among those of its object in the batch, from 0."""
         place = np.zeros(len(names), dtype=int)
-        last = dict(zip(names, self._kept.of(names)["last_mjd"], strict=True))
+        last = dict(zip(names, self._kept.one(names, "last_mjd"), strict=True))
         count = dict.fromkeys(names, 0)
         for row in np.argsort(mjd, kind="stable"):
             name = names[row]
@@ -305,11 +307,11 @@ def _batches(place):
 
 def _stamps(images_adu, bands, conditions, assumed_fwhm_pix) -> StampBatch:
     """Alerts as sequences of one image."""
+    n, found = len(conditions), np.array([_numbers(c) for c in conditions], dtype=np.float64)
 
     def of(name, dtype=np.float32):  # as a data set holds them
-        return np.array([getattr(c, name) for c in conditions], dtype=dtype)
+        return found[:, _NUMBERS.index(name)].astype(dtype)
 
-    n = len(conditions)
     return StampBatch(
         images_adu=images_adu[:, None],
         saturated=np.zeros((n, 1), dtype=bool),

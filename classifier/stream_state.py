@@ -60,8 +60,15 @@ class StreamState:
 
     def of(self, names: Iterable[str]) -> dict[str, np.ndarray]:
         """Copies of the rows of some objects; for unknown ones, the start values."""
-        rows = np.array([self._row.get(name, _NEW) for name in names], dtype=int)
+        rows = self._rows(names)
         return {key: array[rows] for key, array in self._arrays.items()}
+
+    def one(self, names: Iterable[str], key: str) -> np.ndarray:
+        """The same of one array."""
+        return self._arrays[key][self._rows(names)]
+
+    def _rows(self, names):
+        return np.array([self._row.get(name, _NEW) for name in names], dtype=int)
 
     def put(self, names: Sequence[str], values: Mapping[str, np.ndarray]) -> None:
         """Replace the rows of some objects, each named once, or add them."""

@@ -113,6 +113,21 @@ class Simulator:
         other._population_depth_mag = np.asarray(depth_mag, dtype=float)
         return other
 
+    def of_length(self, n_epochs: int) -> Simulator:
+        """The same survey and options, for objects of at most so many images.
+
+        Objects have the same values; arrays end after ``n_epochs`` epochs instead of those of the
+        longest sequence, so that short sequences cost less beside much longer ones.
+
+        Raises
+        ------
+        SimulationError
+            From `drawn` and `batch`, of an object with more images.
+        """
+        other = copy(self)
+        other._bank = self._bank.of_length(n_epochs)
+        return other
+
     def _pointings(self):
         seed = self.options.seed
         if self.options.exposures:
@@ -122,7 +137,7 @@ class Simulator:
     @property
     def n_epochs(self) -> int:
         """Length of the longest sequence."""
-        return self._bank.pointings.mjd.shape[1]
+        return self._bank.n_epochs
 
     @property
     def exposure_notes(self) -> tuple[str, ...]:
@@ -202,6 +217,11 @@ class Simulator:
         order = np.argsort(label, kind="stable")
         groups = [order[label[order] == number] for number in range(len(self.classes))]
         conditions = self._bank.draw(self.options.seed, address)
+        if conditions.n_epochs.max(initial=0) > self.n_epochs:
+            raise SimulationError(
+                f"{conditions.n_epochs.max()} images of an object in arrays of {self.n_epochs}; "
+                "give Simulator.of_length objects of fewer images."
+            )
         drawn = DrawnObjects(indices.size, self.n_epochs, len(self.band_names), self.parameters)
         coadds, dates = None, None
         if self._planes:
@@ -296,7 +316,8 @@ class Simulator:
     def _scene(self, address, conditions, drawn, artefacts):
         schedule = conditions.schedule
         n_epochs = schedule.mjd.shape[1]
-        jitter = Draws(self.options.seed, address, Purpose.POSITION).uniforms(2 * n_epochs)
+        longest = self._bank.pointings.mjd.shape[1]  # which the draws of y come after
+        jitter = Draws(self.options.seed, address, Purpose.POSITION).uniforms(2 * longest)
         offset = (2 * jitter - 1) * self.profile.psf.position_jitter_pix
         centre_x, centre_y = self.profile.psf.position_offset_pix
         neighbours = self._neighbours_of(address, artefacts, drawn.bogus)
@@ -307,7 +328,7 @@ class Simulator:
         scene = Scene(
             n_epochs=conditions.n_epochs.astype(np.int64),
             x_pix=centre_x + offset[:, :n_epochs],
-            y_pix=centre_y + offset[:, n_epochs:],
+            y_pix=centre_y + offset[:, longest : longest + n_epochs],
             source_e=light * _electrons(drawn.magnitude, schedule),
             trail_pix=np.nan_to_num(trail_arcsec / self.profile.camera.pixel_scale_arcsec),
             trail_angle_rad=drawn.trail_angle_rad,

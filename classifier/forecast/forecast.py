@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from classifier.forecast.blocks import kept_block
+from classifier.forecast.lengths import in_chunks
 from classifier.forecast.objects import Columns, draw_objects
 from classifier.forecast.predictions_in_time import (
     Grid,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 BLOCK_IMAGED = 512
 """Objects whose images are in memory at a time, fewer where sequences are long: `BLOCK_IMAGES`."""
-BLOCK_IMAGES = 32_768
+BLOCK_IMAGES = 64_000
 BAND_OBJECTS = 1400
 """Objects, of all classes together, that are predicted again without each band."""
 
@@ -152,14 +153,19 @@ def _predicted_under(number, schedules, objects, grid, folder, threads, progress
     """Predictions of every model of a schedule."""
     schedule, rows = schedules[number], np.flatnonzero(objects["detected"])
     without = _first_of_each_class(objects["label"][rows], BAND_OBJECTS)
-    size = max(min(BLOCK_IMAGED, BLOCK_IMAGES // schedule.simulator.n_epochs), 1)
-    blocks = [np.arange(first, min(first + size, rows.size)) for first in range(0, rows.size, size)]
+    # networks read windows as long as the sequences of their training
+    step = max(model.selection.images for model in schedule.models)
+    limits = {"step": step, "images": BLOCK_IMAGES, "most": BLOCK_IMAGED}
+    chunks = in_chunks(schedule.simulator, objects["index"][rows], **limits)
     parts, total = [], rows.size
-    for k, places in enumerate(blocks):
-        make = partial(_block, schedule, objects, rows[places], without[places], grid, threads)
+    for k, (simulator, places) in enumerate(chunks):
+        make = partial(
+            _block, schedule, simulator, objects, rows[places], without[places], grid, threads
+        )
         parts.append(kept_block(folder, f"{number}_{k:05d}", make))
         progress.step(f"{schedule.name}: images and predictions", places.size, total)
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    back = np.argsort(np.concatenate([chunk.places for chunk in chunks]))
+    joined = {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
     return [
         _of_model(m, model, rows, joined, np.flatnonzero(without))
         for m, model in enumerate(schedule.models)
@@ -174,21 +180,21 @@ def _first_of_each_class(label, n):
     return chosen
 
 
-def _block(schedule, objects, rows, without, grid, threads):
-    """Arrays of one block: ``MODEL.NAME``, and ``MODEL-BAND`` of the objects of ``without``."""
-    split = SimulatedSplit(schedule.simulator, objects["index"][rows])
+def _block(schedule, simulator, objects, rows, without, grid, threads):
+    """Arrays of one block: ``MODEL.NAME``, and ``MODEL-BAND``, -1 for objects not ``without``."""
+    split = SimulatedSplit(simulator, objects["index"][rows])
     fewer = None
     if without.any():
-        fewer = SimulatedSplit(schedule.simulator, objects["index"][rows[without]])
+        fewer = SimulatedSplit(simulator, objects["index"][rows[without]])
     arrays, detection = {}, objects["first_detection_mjd"][rows]
     for number, model in enumerate(schedule.models):
         made = predictions_in_time(model, split, detection, grid, threads=threads)
         arrays |= {f"{number}.{name}": values for name, values in made.items()}
         for band in left_out_bands(schedule, model):
             key = f"{number}-{band}"
-            arrays[key] = np.zeros(0, dtype=np.int16)
+            arrays[key] = np.full(rows.size, -1, dtype=np.int16)
             if fewer is not None:
-                arrays[key] = final_classes(model, fewer.without(band), threads)
+                arrays[key][without] = final_classes(model, fewer.without(band), threads)
     return arrays
 
 
@@ -210,5 +216,5 @@ def final_classes(model: Model, split: SimulatedSplit, threads: int) -> np.ndarr
 def _of_model(number, model, rows, joined, places):
     own, dash = f"{number}.", f"{number}-"
     arrays = {k[len(own) :]: v for k, v in joined.items() if k.startswith(own)}
-    without = {k[len(dash) :]: v for k, v in joined.items() if k.startswith(dash)}
+    without = {k[len(dash) :]: v[places] for k, v in joined.items() if k.startswith(dash)}
     return Predicted(model.name, rows, arrays, without, places)

@@ -11,13 +11,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from classifier.forecast.detections import detections_of
+from classifier.forecast.lengths import SPLIT, in_chunks
 from classifier.forecast.schedules import Schedule
 from simulator.lightcurves.protocol import HostPlacement
 from simulator.simulator import Simulator
 from skyreel.errors import ClassifierError
 
-SPLIT = "test"
 BLOCK_OBJECTS = 2048
+"""Objects that are drawn at a time, fewer where sequences are long: `BLOCK_EPOCHS`."""
+BLOCK_EPOCHS = 400_000
+LENGTH_STEP = 60
 MOST_DRAWN = 100
 """So many objects are drawn at most for one that is asked for."""
 Columns = dict[str, np.ndarray]
@@ -49,12 +52,14 @@ def draw_objects(
     """
     simulator = schedules[0].simulator
     quota = _quota(simulator, n)
+    longest = max(each.simulator.n_epochs for each in schedules)
+    size = max(min(BLOCK_OBJECTS, BLOCK_EPOCHS // longest), 1)
     found, parts, first = np.zeros_like(quota), [], 0
     while (found < quota).any() and first < MOST_DRAWN * n + BLOCK_OBJECTS:
-        indices = np.arange(first, first + BLOCK_OBJECTS)
+        indices = np.arange(first, first + size)
         label = simulator.labels(SPLIT, indices)
         indices = indices[(found < quota)[label]]
-        first += BLOCK_OBJECTS
+        first += size
         if not indices.size:
             continue
         blocks = [object_columns(each, indices) for each in schedules]
@@ -106,7 +111,14 @@ def _shortages(classes, quota, found):
 
 def object_columns(schedule: Schedule, indices: np.ndarray) -> Columns:
     """What is known of objects under a schedule without their images, arrays (object,)."""
-    simulator = schedule.simulator
+    limits = {"step": LENGTH_STEP, "images": BLOCK_EPOCHS, "most": BLOCK_OBJECTS}
+    chunks = in_chunks(schedule.simulator, indices, **limits)
+    parts = [_columns(schedule, chunk.simulator, indices[chunk.places]) for chunk in chunks]
+    back = np.argsort(np.concatenate([chunk.places for chunk in chunks]))
+    return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
+
+
+def _columns(schedule, simulator, indices):
     drawn = simulator.drawn(SPLIT, indices)
     seen, pointing = detections_of(drawn), simulator.pointing_numbers(SPLIT, indices)
     return {

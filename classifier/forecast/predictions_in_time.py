@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from classifier.dataset import DatasetSplit
-from classifier.forecast.objects import SPLIT
+from classifier.forecast.lengths import SPLIT
 from classifier.image_selection import SelectedSplit
 from classifier.network_inputs import countable
 from simulator.simulator import Simulator

@@ -17,6 +17,7 @@ from classifier.same_survey import SurveyInput, check_same_survey
 from simulator.options import Options
 from simulator.simulator import Simulator
 from skyreel.errors import ClassifierError, UserError
+from survey_profiles.cadence_schema import MOST_EPOCHS
 from survey_profiles.loading import condition_names, load_profile
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ DRAWN = "drawn"
 DEFAULT_SIZE_PIX = 21
 _MARGIN_MAG = 0.5  # by which an exposure's own noise may allow more than its reported depth
 _SQUARE_DEGREES = 180.0 / np.pi
+_LONGEST = "cadence.max_epochs"
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,9 @@ def open_schedule(
         File of exposures, "drawn", or a name of the profile's conditions ("delivered").
     models : sequence of Model
         With equal classes.
+    overrides : mapping, optional
+        Values of the profile by their keys. Without ``cadence.max_epochs`` among them, sequences
+        have all images of a position in a window, up to `MOST_EPOCHS`, whatever the profile says.
     choices : mapping, optional
         Further fields of `simulator.options.Options`: which visits of a file are used.
 
@@ -91,7 +96,8 @@ def open_schedule(
     """
     drawn = is_drawn(survey, asked)
     named = {"conditions": str(asked)} if drawn and str(asked) != DRAWN else {}
-    profile = load_profile(survey, {**(overrides or {}), **named})
+    overrides = {_LONGEST: str(MOST_EPOCHS), **(overrides or {})}
+    profile = load_profile(survey, {**overrides, **named})
     notes = []
     for model in models:
         notes += check_same_survey(
@@ -113,6 +119,7 @@ def open_schedule(
         for reason, count in simulator.unused_exposures.items()
     ]
     notes += [f"{asked}: {note}" for note in simulator.exposure_notes]
+    notes += _cut_notes(simulator) if drawn else []
     notes += [note for model in models for note in _length_notes(model, simulator)]
     name = f"{profile.name}, {asked}" if drawn else Path(asked).name
     area = _area_deg2(profile) if area_deg2 is None else area_deg2
@@ -139,6 +146,16 @@ def _band_notes(model, profile):
         yield f"{model.name} has no band {', '.join(unread)}: these images are not used."
     if absent:
         yield f"No images in {', '.join(absent)}, which {model.name} could use."
+
+
+def _cut_notes(simulator):
+    """One sentence where drawn sequences may have been cut, or none."""
+    limit, pointings = simulator.profile.cadence.max_epochs, simulator.pointings
+    if cut := int((pointings.n_epochs >= limit).sum()):
+        yield (
+            f"{cut:,} of {len(pointings):,} drawn sequences are the first {_LONGEST} = {limit} "
+            "images of their window, which may have more."
+        )
 
 
 def _length_notes(model, simulator):

@@ -239,10 +239,9 @@ def _numbers(results: Results) -> Section:
     text = (
         "A year, over the whole area: the published rate in the Planck 2018 cosmology times the "
         "efficiency by redshift of this forecast, for one sequence of images a year at every "
-        "position. A sequence is at most the first cadence.max_epochs images of a season, so these "
-        "are lower limits where a season has more; positions in a table of visits are drawn "
-        "in proportion to its visits. Errors are those of the simulated sample; that of the "
-        f"published rate stands beside it. {NOT_COUNTED}"
+        "position, and a lower limit where sequences are cut (see the notes); positions in a table "
+        "of visits are drawn in proportion to its visits. Errors are those of the simulated "
+        f"sample; that of the published rate stands beside it. {NOT_COUNTED}"
     )
     if not rows:
         missing = "The area of the survey is not known (--area-deg2), or no supernova was drawn. "

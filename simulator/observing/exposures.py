@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from copy import copy
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -34,6 +35,22 @@ class Conditions:
     psf: Psf
     detector: Detector
 
+    def until(self, n_epochs: int) -> Conditions:
+        """The same, in arrays of at most so many epochs."""
+        return _until(self, self.schedule.mjd.shape, n_epochs)
+
+
+def _until(value: Any, shape: tuple[int, int], n_epochs: int) -> Any:
+    """A record with its arrays of this shape (object, epoch) cut."""
+    if isinstance(value, np.ndarray):
+        return np.ascontiguousarray(value[:, :n_epochs]) if value.shape == shape else value
+    if is_dataclass(value):
+        names = [f.name for f in fields(value)]
+        return replace(value, **{n: _until(getattr(value, n), shape, n_epochs) for n in names})
+    if isinstance(value, tuple):  # Psf, Detector
+        return type(value)(*(_until(each, shape, n_epochs) for each in value))
+    return value
+
 
 class PointingBank:
     """Draws a pointing and a detector for every object, and with them its exposures.
@@ -47,6 +64,7 @@ class PointingBank:
         self._profile = profile
         self._condition_error = condition_error
         self.pointings = pointings
+        self.n_epochs = pointings.mjd.shape[1]
         self._psf = SurveyPsf(profile)
         camera = profile.camera
         self._common = {
@@ -58,8 +76,19 @@ class PointingBank:
             "pixel_um": camera.pixel_um,
         }
 
+    def of_length(self, n_epochs: int) -> Self:
+        """The same, with conditions in arrays of at most so many epochs."""
+        other = copy(self)
+        other.n_epochs = min(n_epochs, self.n_epochs)
+        return other
+
     def draw(self, seed: int, objects: np.ndarray) -> Conditions:
         """Conditions of the objects at these addresses, shape (object,)."""
+        conditions = self._drawn(seed, objects)
+        longest = conditions.schedule.mjd.shape[1]
+        return conditions if self.n_epochs == longest else conditions.until(self.n_epochs)
+
+    def _drawn(self, seed, objects):
         draws = Draws(seed, objects, Purpose.POINTING)
         number = self._numbers(draws)
         rows = self.pointings.rows(number)

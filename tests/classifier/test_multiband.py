@@ -16,6 +16,7 @@ from classifier.features import FEATURES, features_of
 from classifier.features.pipeline import FeatureConfig, FeaturePipeline
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.recurrent import build_network
+from classifier.models.recurrent.backend import compiled
 from classifier.models.recurrent.light_curve_layers import LightCurve
 from classifier.models.recurrent.multiband import ENCODERS
 from classifier.models.recurrent.multiband_layers import BandConvolution, MultibandLightCurve
@@ -150,6 +151,24 @@ def test_image_by_image_it_predicts_as_for_the_whole_sequence(variants, three_ba
         there = inputs.n_images > j
         np.testing.assert_allclose(logits[there], whole[there, j], atol=1e-4)
         states = {f"state_{name}": value for name, value in renewed.items()}
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_a_compiled_step_predicts_as_keras_does(variants, three_bands, n):
+    inputs = inputs_in(three_bands).of(slice(n), 1)
+    rng = np.random.default_rng(n)
+    states = {
+        f"state_{name}": rng.uniform(0.5, 1.5, (n, *shape)).astype(np.float32)
+        for name, shape in variants.states.items()
+    }
+    step, arrays = compiled(variants.step), {**inputs.arrays(), **states}
+    logits, renewed = step(arrays)
+    expected, expected_states = variants.step.predict_on_batch(arrays)
+    assert np.abs(expected).max() > 1e-3
+    np.testing.assert_allclose(logits, expected, atol=1e-6, rtol=0)
+    assert renewed.keys() == expected_states.keys()
+    for name, values in renewed.items():
+        np.testing.assert_allclose(values, expected_states[name], rtol=1e-6, atol=1e-6)
 
 
 def test_the_images_of_the_bands_are_selected_in_order_of_time(three_bands):

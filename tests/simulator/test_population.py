@@ -8,6 +8,7 @@ from simulator.lightcurves.cosmology import explosions_per_year
 from simulator.lightcurves.supernovae import type_ia
 from simulator.options import Options
 from simulator.simulator import Simulator
+from skyreel.errors import SimulationError
 from survey_profiles import load_profile
 
 DEEP = np.full(6, 25.0)
@@ -89,3 +90,28 @@ def test_pointing_numbers_are_those_that_objects_are_given(usual):
     drawn = usual.drawn("test", np.arange(40))
     np.testing.assert_array_equal(usual.pointings.n_epochs[number], drawn.conditions.n_epochs)
     np.testing.assert_array_equal(usual.pointings.mjd[number], drawn.conditions.schedule.mjd)
+
+
+@pytest.mark.parametrize("survey", ["lsst", "hits"])
+def test_objects_in_arrays_of_their_own_length_are_the_same(survey):
+    """HiTS draws two asymmetries of every PSF, one after the other."""
+    whole = Simulator(load_profile(survey, SMALL), Options(seed=2, stamp_size_pix=11))
+    n_epochs = whole.pointings.n_epochs[whole.pointing_numbers("test", np.arange(90))]
+    indices = np.flatnonzero(n_epochs < n_epochs.max())[:30]
+    length = int(n_epochs[indices].max())
+    assert 0 < length < whole.n_epochs
+    shorter = whole.of_length(length)
+    assert shorter.n_epochs == length and whole.of_length(10_000).n_epochs == whole.n_epochs
+    expected, found = (each.batch("test", indices) for each in (whole, shorter))
+    assert found.images.shape[1] == length
+    np.testing.assert_array_equal(found.images, expected.images[:, :length])
+    np.testing.assert_array_equal(found.mask, expected.mask[:, :length])
+    for name, values in found.epochs.items():
+        np.testing.assert_array_equal(values, expected.epochs[name][:, :length])
+    for name, values in found.objects.items():
+        np.testing.assert_array_equal(values, expected.objects[name])
+
+
+def test_objects_of_more_images_than_asked_for_are_refused(usual):
+    with pytest.raises(SimulationError, match="images of an object in arrays of 5"):
+        usual.of_length(5).drawn("test", np.arange(20))

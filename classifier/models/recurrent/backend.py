@@ -9,10 +9,14 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from skyreel.errors import ClassifierError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @contextmanager
@@ -71,6 +75,37 @@ def _set(data_format, floatx, epsilon, policy):
     keras.config.set_dtype_policy(policy)
 
 
+def compiled(model: keras.Model) -> Callable[[Mapping[str, np.ndarray]], Any]:
+    """A model as a function of arrays by the names of its inputs, quick for few objects.
+
+    With TensorFlow it has one graph of a single object and one of any number of them. They take
+    less time to call than `keras.Model.predict_on_batch`, and give the same to the last bit.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return model.predict_on_batch
+    import tensorflow as tf
+
+    graphs: dict[int | None, Any] = {}
+
+    def graph_of(n):
+        inputs = {
+            name: tf.TensorSpec((n, *tensor.shape[1:]), tensor.dtype, name=name)
+            for name, tensor in model.input.items()
+        }
+        called = tf.function(lambda arrays: model(arrays, training=False))
+        return called.get_concrete_function(inputs)
+
+    def call(arrays):
+        n = len(next(iter(arrays.values())))
+        size = 1 if n == 1 else None
+        if size not in graphs:
+            graphs[size] = graph_of(size)
+        outputs = graphs[size]({name: tf.constant(array) for name, array in arrays.items()})
+        return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
+
+    return call
+
+
 def use_cores(cores: int) -> None:
     """Set the number of threads of TensorFlow, where it is the backend of Keras.
 
@@ -83,4 +118,4 @@ def use_cores(cores: int) -> None:
             tf.config.threading.set_intra_op_parallelism_threads(cores)
 
 
-__all__ = ["keras", "own_settings", "use_cores"]
+__all__ = ["compiled", "keras", "own_settings", "use_cores"]

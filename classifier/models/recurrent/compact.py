@@ -18,7 +18,7 @@ from classifier.models.card_schema import LEAST_SIZE_PIX
 from classifier.models.recurrent.light_curve_layers import LightCurve, PsfPhotometry
 from classifier.models.recurrent.multiband_layers import BandConvolution
 from classifier.models.recurrent.plane_layers import PlaneBranch
-from classifier.models.recurrent.variants import InSequence, ModelVariants, build_variants
+from classifier.models.recurrent.variants import InSequence, ModelVariants, build_variants, followed
 
 ENCODER_CONVOLUTIONS = ((5, 2, "same"), (3, 1, "same"), (3, 1, "same"), (3, 1, "valid"))
 """Size, strides and padding of each."""
@@ -126,7 +126,7 @@ def compact(
 
     def read(encoded, states):
         start = states and states["hidden_state"]
-        hidden, last = gru(mixed(joined(encoded)), initial_state=start)
+        hidden, last = followed(gru, mixed(joined(encoded)), start)
         return logits(dense(with_columns([hidden, encoded[1]]))), hidden, {"hidden_state": last}
 
     states = {"light_curve": (LightCurve.STATE,), "hidden_state": (units,), **branch.states}

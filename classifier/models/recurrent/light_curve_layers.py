@@ -175,11 +175,13 @@ def _change(flux, error, other, other_error, has, scatter):
 
 def running_sum(values: Any, start: Any) -> Any:
     """Sum of the values (object, image, ...) up to each image, and of ``start``."""
-    return ops.cumsum(values, axis=1) + start
+    return (values if values.shape[1] == 1 else ops.cumsum(values, axis=1)) + start
 
 
 def before(values: Any, start: Any) -> Any:
-    """Values of the image before; ``start`` for the first."""
+    """Values of the image before; ``start`` (object, 1, ...) for the first."""
+    if values.shape[1] == 1:
+        return start
     return ops.concatenate([start, values[:, :-1]], axis=1)
 
 

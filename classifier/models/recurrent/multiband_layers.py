@@ -206,7 +206,9 @@ class _Last:
     """
 
     def __init__(self, own, kept):
-        self._own, self._kept = own, kept
+        self._own, self._kept, self._one_image = own, kept, own.shape[1] == 1
+        if self._one_image:
+            return
         number = ops.cumsum(ops.ones_like(own[..., :1]), axis=1)  # of each image, from 1
         marks = own * number  # (object, image, band)
         n_images = ops.shape(own)[1]
@@ -218,10 +220,14 @@ class _Last:
 
     def after(self, values, number):
         """(object, image, band)."""
+        if self._one_image:
+            return ops.where(self._own > 0, values[..., None], self._kept[..., number])
         return self._values(values, number, self._latest)
 
     def before(self, values, number):
         """(object, image), in the band of the image."""
+        if self._one_image:
+            return _own(self._kept[..., number], self._own)
         return _own(self._values(values, number, self._previous), self._own)
 
     def _values(self, values, number, place):

@@ -24,7 +24,7 @@ from classifier.models.card_schema import check_choices
 from classifier.models.model_card import CARD, ShowsCard, read_card
 from classifier.models.protocol import Embedding, StateArray
 from classifier.models.recurrent import build_network
-from classifier.models.recurrent.backend import keras, own_settings
+from classifier.models.recurrent.backend import compiled, keras, own_settings
 from classifier.models.recurrent.variants import ModelVariants
 from classifier.network_inputs import AssumedPsf, Inputs, inputs_of
 from skyreel.array_archives import check_archive, n_values
@@ -36,7 +36,7 @@ FORMAT_VERSION = 1
 WEIGHTS = "weights.npz"
 _CARD_KEYS = ("network", "choices", "size_pix", "selection", "assumed_psf", "trained_on")
 _BATCH = 256
-_LEAST_BATCH = 64
+_LEAST_BATCH = 32
 
 
 def save_weights(model: keras.Model, path: Path) -> None:
@@ -244,28 +244,39 @@ class Network(ShowsCard):
             found.append(model.predict_on_batch(part.arrays())[: min(_BATCH, n - first)])
         return np.concatenate(found)
 
-    @own_settings()
     def _in_windows(self, inputs):
         """Logits (object, image, class) of sequences longer than those of the training."""
-        n, longest, size = len(inputs), inputs.images.shape[1], self.selection.images
-        found = np.zeros((n, longest, len(self.classes)), dtype=np.float32)
-        batch = min(_BATCH, -(-n // _LEAST_BATCH) * _LEAST_BATCH)  # few sizes, compiled once each
-        for first in range(0, n, batch):
-            part = inputs.of(np.arange(first, first + batch) % n)
-            states = {k: np.zeros((batch, *s.shape), s.dtype) for k, s in self.states.items()}
-            for begin in range(0, int(part.n_images.max()), size):
-                images = {k: v[:, begin : begin + size] for k, v in part.arrays().items()}
-                named = {f"state_{name}": states[name] for name in self.states}
-                logits, states = self.variants.window.predict_on_batch({**images, **named})
-                found[first : first + batch, begin : begin + size] = logits[: n - first]
-        if batch < _BATCH:  # the last bits of a prediction depend on the size of its batch
-            found[:, :size] = self._applied(self.variants.whole, inputs.of(slice(None), size))
+        parts = [inputs.of(slice(k, k + _BATCH)) for k in range(0, len(inputs), _BATCH)]
+        return np.concatenate([self._part_in_windows(part) for part in parts])
+
+    @own_settings()
+    def _part_in_windows(self, inputs):
+        """The same of at most `_BATCH` objects; those without an image left are not read on."""
+        n, size = len(inputs), self.selection.images
+        found = np.zeros((n, inputs.images.shape[1], len(self.classes)), dtype=np.float32)
+        states = {name: np.zeros((n, *s.shape), s.dtype) for name, s in self.states.items()}
+        for begin in range(0, int(inputs.n_images.max(initial=0)), size):
+            left = np.flatnonzero(inputs.n_images > begin)
+            batch = -(-left.size // _LEAST_BATCH) * _LEAST_BATCH  # few sizes, compiled once each
+            rows = np.resize(left, batch)
+            images = {k: v[rows, begin : begin + size] for k, v in inputs.arrays().items()}
+            named = {f"state_{name}": kept[rows] for name, kept in states.items()}
+            logits, renewed = self.variants.window.predict_on_batch({**images, **named})
+            found[left, begin : begin + size] = logits[: left.size]
+            for name, kept in states.items():
+                kept[left] = renewed[name][: left.size]
+        # to the last bit as of sequences that are not longer
+        found[:, :size] = self._applied(self.variants.whole, inputs.of(slice(None), size))
         return found
 
     @cached_property
     def states(self) -> dict[str, StateArray]:
         """What it keeps of an object from one image to the next."""
         return {name: StateArray(shape) for name, shape in self.variants.states.items()}
+
+    @cached_property
+    def _step(self):
+        return compiled(self.variants.step)
 
     @property
     def state_identity(self) -> str:
@@ -286,7 +297,7 @@ class Network(ShowsCard):
         As `classifier.models.protocol.Steppable.step`; ``stamps`` are not needed.
         """
         named = {f"state_{name}": states[name] for name in self.states}
-        logits, renewed = self.variants.step.predict_on_batch({**inputs.arrays(), **named})
+        logits, renewed = self._step({**inputs.arrays(), **named})
         return softmax(logits), renewed
 
 

@@ -29,6 +29,18 @@ class InSequence(keras.layers.Layer):
         return (*present_shape, rows_shape[-1])
 
 
+def followed(gru: keras.layers.GRU, sequence: Any, start: Any) -> tuple[Any, Any]:
+    """Hidden states (object, image, unit) of a sequence, and the last of them.
+
+    Of one image after ``start`` (object, unit) they follow without a loop over images, which
+    takes longer than the image itself.
+    """
+    if start is None or sequence.shape[1] != 1:
+        return gru(sequence, initial_state=start)
+    last, _ = gru.cell(sequence[:, 0], start)
+    return last[:, None], last
+
+
 _PER_PIXEL = ("images", "usable")
 _PER_IMAGE = ("noise", "njy_per_e", "seeing", "days", "present")
 
