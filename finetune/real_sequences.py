@@ -69,16 +69,7 @@ class RealSet:
             It has usable sequences of fewer than two classes, or is too large to be kept in
             memory; or a network of several bands, or of planes.
         """
-        if network.selection.multiband:
-            raise FinetuneError(
-                f"{network.folder} reads the bands {network.selection.band}; networks of one band "
-                "can be adapted."
-            )
-        if network.selection.planes:
-            raise FinetuneError(
-                f"{network.folder} reads {' and '.join(network.selection.planes)} images; networks "
-                "of science images can be adapted."
-            )
+        _refuse_selection(network)
         kind = HomogenisedSplit if homogenising.registration else DatasetSplit
         split = kind(path, name).assuming(network.assumed_psf.fwhm_pix)
         split.refuse_empty()
@@ -139,6 +130,20 @@ class RealSet:
         """A feature configuration that uses the same images."""
         used = {name: getattr(self.selection, name) for name in ("images", "start_fractions")}
         return replace(config, bands=self.selection.bands, **used)
+
+
+def _refuse_selection(network):
+    """Only networks that read science images in one band can be adapted."""
+    chosen = network.selection
+    if chosen.multiband:
+        raise FinetuneError(
+            f"{network.folder} reads the bands {chosen.band}; networks of one band can be adapted."
+        )
+    if chosen.planes:
+        raise FinetuneError(
+            f"{network.folder} reads {' and '.join(chosen.planes)} images; networks of science "
+            "images can be adapted."
+        )
 
 
 def _leave_out_classes(sieve, split, classes):

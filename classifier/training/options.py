@@ -119,8 +119,7 @@ class NetworkOptions:
             raise ClassifierError(
                 f"--model {self.network!r}; known networks: {', '.join(NETWORKS)}."
             )
-        planes = split_list(self.planes) if isinstance(self.planes, str) else tuple(self.planes)
-        object.__setattr__(self, "planes", planes)
+        object.__setattr__(self, "planes", _names(self.planes))
         for name, value in _DEFAULTS[self.network].items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
@@ -165,6 +164,10 @@ class NetworkOptions:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {**asdict(self), "planes": list(self.planes)}
+
+
+def _names(planes):
+    return split_list(planes) if isinstance(planes, str) else tuple(planes)
 
 
 def _check_condition_error(size, on_the_fly):

@@ -132,9 +132,13 @@ def test_sequences_made_for_training_are_those_stored(with_planes):
 @pytest.fixture(scope="module")
 def network(with_planes, tmp_path_factory):
     options = NetworkOptions(
-        choices=SMALL, planes="template,difference", iterations=2, batch=16, images=4,
+        choices=SMALL,
+        planes="template,difference",
+        iterations=2,
+        batch=16,
+        images=4,
         precision="float32",
-    )  # fmt: skip
+    )
     return NetworkTraining(with_planes, tmp_path_factory.mktemp("model") / "model", options).run()
 
 

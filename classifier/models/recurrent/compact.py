@@ -8,7 +8,7 @@ units of their noise, photometry assumes the image's own seeing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -102,12 +102,7 @@ def compact(
     encoder = encoder_layers(filters, embedding, dtype)
     in_sequence = InSequence(name="in_sequence")
     light_curve = LightCurve(times=times, conditions=conditions, name="light_curve")
-    joined = layers.Concatenate(dtype="float32", name="joined")
-    mixed = layers.Dense(96, activation="relu", dtype="float32", name="mixed")
-    gru = layers.GRU(units, return_sequences=True, return_state=True, dtype="float32", name="gru")
-    with_columns = layers.Concatenate(dtype="float32", name="with_columns")
-    dense = layers.Dense(96, activation="relu", dtype="float32", name="answer")  # of saved files
-    logits = layers.Dense(n_classes, dtype="float32", name="logits")
+    read = recurrent_reader(96, units, n_classes, "answer")  # of saved files
 
     def encode(inputs, states):
         noise, present = inputs["noise"], inputs["present"]
@@ -124,15 +119,29 @@ def compact(
         columns, counts = branch.with_columns(columns, inputs, states)
         return [in_sequence(encoded, present), columns], {"light_curve": sums, **counts}
 
+    states = {"light_curve": (LightCurve.STATE,), "hidden_state": (units,), **branch.states}
+    return build_variants(
+        "compact", encode, read, size_pix=size_pix, states=states, planes=branch.planes
+    )
+
+
+def recurrent_reader(
+    n_mixed: int, units: int, n_classes: int, dense_name: str = "dense"
+) -> Callable[[list[Any], dict[str, Any] | None], tuple[Any, Any, dict[str, Any]]]:
+    """The recurrent part, from encoded images and columns to logits, for `build_variants`."""
+    joined = layers.Concatenate(dtype="float32", name="joined")
+    mixed = layers.Dense(n_mixed, activation="relu", dtype="float32", name="mixed")
+    gru = layers.GRU(units, return_sequences=True, return_state=True, dtype="float32", name="gru")
+    with_columns = layers.Concatenate(dtype="float32", name="with_columns")
+    dense = layers.Dense(96, activation="relu", dtype="float32", name=dense_name)
+    logits = layers.Dense(n_classes, dtype="float32", name="logits")
+
     def read(encoded, states):
         start = states and states["hidden_state"]
         hidden, last = followed(gru, mixed(joined(encoded)), start)
         return logits(dense(with_columns([hidden, encoded[1]]))), hidden, {"hidden_state": last}
 
-    states = {"light_curve": (LightCurve.STATE,), "hidden_state": (units,), **branch.states}
-    return build_variants(
-        "compact", encode, read, size_pix=size_pix, states=states, planes=branch.planes
-    )
+    return read
 
 
 def encoder_layers(

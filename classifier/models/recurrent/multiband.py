@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keras import layers, ops
+from keras import ops
 
 from classifier.models.card_schema import LEAST_SIZE_PIX
 from classifier.models.recurrent.compact import (
@@ -16,11 +16,12 @@ from classifier.models.recurrent.compact import (
     KOLMOGOROV_BETA,
     Views,
     encoder_layers,
+    recurrent_reader,
 )
 from classifier.models.recurrent.light_curve_layers import PsfPhotometry
 from classifier.models.recurrent.multiband_layers import BandConvolution, MultibandLightCurve
 from classifier.models.recurrent.plane_layers import PlaneBranch
-from classifier.models.recurrent.variants import InSequence, ModelVariants, build_variants, followed
+from classifier.models.recurrent.variants import InSequence, ModelVariants, build_variants
 
 ENCODERS = {"shared": 0, "first_layer": 1, "per_band": len(ENCODER_CONVOLUTIONS)}
 """Number of convolutions, from the first on, with weights of each band."""
@@ -78,12 +79,7 @@ def multiband(
     light_curve = MultibandLightCurve(
         n_bands, times=times, conditions=conditions, name="light_curve"
     )
-    joined = layers.Concatenate(dtype="float32", name="joined")
-    mixed = layers.Dense(128, activation="relu", dtype="float32", name="mixed")
-    gru = layers.GRU(units, return_sequences=True, return_state=True, dtype="float32", name="gru")
-    with_columns = layers.Concatenate(dtype="float32", name="with_columns")
-    dense = layers.Dense(96, activation="relu", dtype="float32", name="dense")
-    logits = layers.Dense(n_classes, dtype="float32", name="logits")
+    read = recurrent_reader(128, units, n_classes)
 
     def encode(inputs, states):
         noise, present = inputs["noise"], inputs["present"]
@@ -100,25 +96,13 @@ def multiband(
         columns, counts = branch.with_columns(columns, inputs, states)
         return [in_sequence(encoded, present), columns], {"light_curve": sums, **counts}
 
-    def read(encoded, states):
-        start = states and states["hidden_state"]
-        hidden, last = followed(gru, mixed(joined(encoded)), start)
-        return logits(dense(with_columns([hidden, encoded[1]]))), hidden, {"hidden_state": last}
-
     states = {
         "light_curve": (MultibandLightCurve.STATE * n_bands,),
         "hidden_state": (units,),
         **branch.states,
     }
-    return build_variants(
-        "multiband",
-        encode,
-        read,
-        size_pix=size_pix,
-        states=states,
-        multiband=True,
-        planes=branch.planes,
-    )
+    inputs = {"size_pix": size_pix, "multiband": True, "planes": branch.planes}
+    return build_variants("multiband", encode, read, states=states, **inputs)
 
 
 def _check(size_pix, encoder):
