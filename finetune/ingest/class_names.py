@@ -36,6 +36,7 @@ _SAME_CLASS = {
     ),
     "TDE": r"tdes?([ _-](h|he|h[ _-]he|h\+he|featureless))?|tidal[ _-]disruption( event| flare)?s?",
     "KN": r"kn|kne|kilonovae?",
+    "BOGUS": r"bogus|artefacts?|artifacts?",
 }
 
 

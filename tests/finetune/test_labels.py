@@ -128,7 +128,7 @@ def test_tables_that_are_no_labels_are_refused(tmp_path, content, sentence):
         ("SN candidate", "SN candidate"),
         ("SLSN", "SLSN"),
         ("variable_star", "variable_star"),
-        (" bogus ", "bogus"),
+        (" bogus ", "BOGUS"),
         ("TDE", "TDE"),
     ],
 )

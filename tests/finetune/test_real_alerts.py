@@ -45,7 +45,7 @@ def test_all_512_packets_are_read(ztf):
         "AST": 163,
         "AGN": 14,
         "TDE": 3,
-        "bogus": 87,
+        "BOGUS": 87,
         "other_transient": 1,
         "satellite_trail": 16,
         "variable_star": 92,
