@@ -134,6 +134,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         dataset = given.data or simulated(given, folder / "data.zarr")
+        print(line("from arrays", *from_arrays(dataset, folder / "a", given.threads, given.schema)))
         rates = {}
         for files in FILE_KINDS:
             n, seconds, cpu = ours(
@@ -141,13 +142,10 @@ def main() -> None:
             )
             rates[files] = n / cpu
             print(line(files, n, seconds, cpu))
-        print(line("from arrays", *from_arrays(dataset, folder / "a", given.threads, given.schema)))
         schema, records = records_of(folder / "container", PEER_PACKETS)
         seconds, cpu = usual_way(schema, records, folder / "usual")
         n = len(records)
-        print(
-            f"{'usual way':10} {n:7,} packets {n / seconds:8,.0f} a second {n / cpu:8,.0f} a CPU s"
-        )
+        print(line("usual way", n, seconds, cpu))
         print(f"single packets over the usual way, CPU time {rates['packets'] * cpu / n:6.1f}")
 
 

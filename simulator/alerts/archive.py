@@ -114,9 +114,8 @@ class Archive:
 
     def index(self, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Columns of the packets of all parts: ``part``, and what ``write_part`` keeps."""
-        tables = [
-            pq.read_table(self._table_path(n), columns=[f"_{p}" for p in _PLACE]) for n in names
-        ]
+        columns = [f"_{key}" for key in _PLACE]
+        tables = [self._table(name, columns) for name in names]
         found = {
             key: np.concatenate([table[f"_{key}"].to_numpy() for table in tables]) for key in _PLACE
         }

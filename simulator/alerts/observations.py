@@ -57,7 +57,8 @@ class Observations:
         ``EPOCH_ARRAYS``, and ``x_pix`` and ``y_pix``: the measured position, from the true one.
     catalogue : Catalogue
     stamps : mapping of name to array, shape (detection, y, x)
-        ``STAMPS``; with ``psf`` and ``template_psf`` for Rubin.
+        ``STAMPS``, but for ZTF without the noise of the template; with ``psf`` and
+        ``template_psf`` for Rubin.
     centre_x_pix, centre_y_pix : (detection,)
         The measured position on the stamp, from the middle of its central pixel.
     """

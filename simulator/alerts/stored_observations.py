@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MOST_PART_OBJECTS = 64
 """Objects that are read at once: those of a chunk of a data set, or fewer of long sequences."""
 
+_FOR_VARIANCE = "template_noise_adu"  # which ZTF's packets have no place for
 _MOST_PART_BYTES = 2**28
 _STAMP_BYTES = 2 + 1 + 4 * 4  # of a pixel in all of `STAMPS`
 
@@ -76,7 +77,8 @@ class StoredObservations:
         obj, epoch = np.nonzero(epochs["difference_detected"])
         stamps = {}
         if obj.size:
-            stamps = {name: group[name][rows][obj, epoch] for name in STAMPS}
+            names = STAMPS if self._with_psf else (n for n in STAMPS if n != _FOR_VARIANCE)
+            stamps = {name: group[name][rows][obj, epoch] for name in names}
         drawn = self._simulator.drawn(split, indices)
         scene, neighbours = self._simulator.scene_of(drawn)
         true_x, true_y = self._true_positions(scene)

@@ -125,7 +125,8 @@ def test_ingest_reads_what_simulate_wrote(
     assert run(monkeypatch, "simulate", *arguments, *kind) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "alerts of" in printed and "nights" in printed
-    assert ingest(monkeypatch, "--from", reader, alerts, "--out", out, "--quiet") == 0
+    labelled = ["--from", reader, alerts, "--labels", alerts / TRUTH]
+    assert ingest(monkeypatch, *labelled, "--out", out, "--quiet") == 0
     again, root = open_dataset(out)["test"], open_dataset(datasets[survey])
     truth = pq.read_table(alerts / TRUTH).to_pylist()
     names = again["object_id"][:].tolist()
@@ -136,6 +137,7 @@ def test_ingest_reads_what_simulate_wrote(
         epoch = again["alert_id"][obj].tolist().index(row["candid"])
         split, own = root[row["split"]], (row["index"], row["epoch"])
         difference = again["difference_images"][obj, epoch]
+        assert open_dataset(out).attrs["classes"][again["label"][obj]] == row["class"]
         assert again["mjd"][obj, epoch] == pytest.approx(split["mjd"][own], abs=1e-8)
         expected, outside = split["difference"][own], split["mask"][own] & 8 > 0
         if survey == "ztf":
