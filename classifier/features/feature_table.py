@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -135,9 +136,8 @@ class FeatureTable:
         def make(first, end):
             part = self._part(first)
             if not stop.is_set() and not _is_whole(part):
-                table = self._block(pipeline, first, end)
                 with whole_file(part) as path:
-                    pq.write_table(table, path)
+                    _write_groups(path, self._block(pipeline, first, end))
             on_progress(end - first)
 
         with ThreadPoolExecutor(threads) as pool:
@@ -150,18 +150,16 @@ class FeatureTable:
                 raise
 
     def _block(self, pipeline, first, end):
+        """Tables of some objects: one, or one after every number of images."""
         curves = pipeline.light_curves(first, end)
         if not self.every:
             index = np.arange(first, end)
-            return self._rows(pipeline, curves, index, curves.n_epochs.astype(int))
+            yield self._rows(pipeline, curves, index, curves.n_epochs.astype(int))
+            return
         longest = int(curves.n_epochs.max(initial=0))
-        tables = []
         for k in range(1, max(longest, 1) + 1):
             rows = np.flatnonzero(curves.n_epochs >= k)
-            tables.append(
-                self._rows(pipeline, curves.of(rows), first + rows, np.full(rows.size, k))
-            )
-        return pa.concat_tables(tables)
+            yield self._rows(pipeline, curves.of(rows), first + rows, np.full(rows.size, k))
 
     def _rows(self, pipeline, curves, index, n_images):
         features = pipeline.features(curves, n_images)
@@ -215,6 +213,14 @@ class FeatureTable:
         table = pq.read_table(self.path, filters=[("n_images", "==", n_images)])
         columns = [table[name].to_numpy() for name in self.config.feature_names]
         return np.stack(columns, axis=1), table["index"].to_numpy()
+
+
+def _write_groups(path, tables):
+    """Write tables as row groups, so that one of them is read without the others."""
+    first = next(tables)
+    with pq.ParquetWriter(path, first.schema) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table)
 
 
 def _joined(files, n_images):

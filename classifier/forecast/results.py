@@ -17,6 +17,7 @@ from classifier.forecast.scores_in_time import (
     bootstrap_weights,
     class_scores,
     confusion,
+    field_weights,
     predicted_class,
     scores_in_time,
 )
@@ -70,13 +71,16 @@ class ModelResults:
 
     ``by_images`` and ``by_days`` hold arrays (moment, class) or (moment,); ``final`` those after
     the last image, (class,) or scalars; ``confusion`` (true class, predicted class) are shares.
-    ``days`` and ``images`` are times to a stable correct prediction by class.
+    ``over_fields`` are the same scores with errors from resamples of the sequences of exposures:
+    objects of one share its nights and weather. ``days`` and ``images`` are times to a stable
+    correct prediction by class.
     """
 
     model: str
     by_images: Estimates
     by_days: Estimates
     final: Estimates
+    over_fields: Estimates
     confusion: np.ndarray
     n_by_class: np.ndarray
     days: tuple[StableTime, ...]
@@ -191,12 +195,14 @@ def _model(run, number, m, label, weights, draw):
     correct, n = run.correct(number, m), len(classes)
     supernova = classes.index(Supernova.name) if Supernova.name in classes else -1
     area = run.schedules[number].area_deg2
+    fields = objects["pointing"][made.rows]
     numbers = expected_numbers(objects, correct, supernova, area) if area > 0 else []
     return ModelResults(
         model=made.model,
         by_images=scores_in_time(made.arrays["by_images"], label, weights),
         by_days=scores_in_time(made.arrays["by_days"], label, weights),
         final=Estimates.of(class_scores(made.final, label, weights, n)),
+        over_fields=_over_fields(made.final, label, fields, n, draw),
         confusion=confusion(made.final, label, weights[:, :1], n)[0],
         n_by_class=np.bincount(label, minlength=n),
         days=_stable(made.arrays["days_to_stable"], label, weights, n),
@@ -206,6 +212,13 @@ def _model(run, number, m, label, weights, draw):
         groups=list(_groups(objects, made, n, draw, run.schedules[number].pointings.first_mjd)),
         bands=list(_band_losses(made, label, n, draw)),
     )
+
+
+def _over_fields(predicted, label, field, n_classes, draw):
+    """Scores with errors over fields, NaN where there is one field."""
+    scores = class_scores(predicted, label, field_weights(field, *draw), n_classes)
+    several = np.unique(field).size > 1
+    return Estimates.of({name: v if several else v[:1] for name, v in scores.items()})
 
 
 def _stable(time, label, weights, n):

@@ -47,6 +47,17 @@ def bootstrap_weights(label: np.ndarray, n_bootstrap: int, seed: int) -> np.ndar
     return weights
 
 
+def field_weights(field: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:
+    """Weights (object, 1 + n_bootstrap) of resamples of fields, with all objects of each.
+
+    ``field`` (object,) numbers the fields.
+    """
+    _, place = np.unique(field, return_inverse=True)
+    alike = np.zeros(place.max(initial=-1) + 1)
+    drawn = resampling_weights(alike, n_bootstrap=n_bootstrap, seed=seed)
+    return drawn[place].astype(np.uint8)
+
+
 def _columns(weights):
     """Parts of weights (object, column) as float64, of so many columns that they fit in memory."""
     most = max(_MOST_WEIGHTS // max(len(weights), 1), 1)

@@ -215,6 +215,7 @@ def _model_record(model: ModelResults, classes) -> Row:
     return {
         "model": model.model,
         "final": estimates_record(model.final),
+        "final_over_fields": estimates_record(model.over_fields),
         "confusion": model.confusion,
         "by_images": estimates_record(model.by_images),
         "by_days": estimates_record(model.by_days),

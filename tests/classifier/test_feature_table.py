@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from classifier.dataset import DatasetSplit
+from classifier.features import feature_table
 from classifier.features.feature_table import FeatureTable
 from classifier.features.pipeline import FeatureConfig, FeaturePipeline
 from skyreel.atomic_files import locked_folder
@@ -39,6 +40,17 @@ def test_rows_are_the_features_of_the_first_images(split, tmp_path):
         np.testing.assert_array_equal(index, rows)
         expected = pipeline.features(curves.of(rows), np.full(rows.size, k))
         np.testing.assert_array_equal(features, expected)
+
+
+def test_a_block_is_read_by_its_number_of_images_alone(split, tmp_path, monkeypatch):
+    monkeypatch.setattr(FeatureTable, "_merge", lambda self: None)
+    made = table(split, tmp_path / "f.parquet")
+    made.make(threads=1)
+    (first, *_) = sorted(made.parts.glob("*.parquet"))
+    file = pq.ParquetFile(first)
+    for k in range(8):
+        n_images = file.read_row_group(k, columns=["n_images"])["n_images"].to_numpy()
+        assert (n_images == k + 1).all() and n_images.size == (split.n_epochs[:50] > k).sum()
 
 
 def test_all_images_by_default_one_row_per_object(split, tmp_path):
@@ -109,7 +121,7 @@ def test_an_incomplete_file_is_named_and_kept(split, tmp_path):
 
 def test_a_full_disk_is_reported_and_finished_blocks_are_kept(split, tmp_path, monkeypatch):
     made, written = table(split, tmp_path / "f.parquet"), []
-    write = pq.write_table
+    write = feature_table._write_groups
 
     def full_after_two(*arguments, **options):
         if len(written) == 2:
@@ -117,11 +129,11 @@ def test_a_full_disk_is_reported_and_finished_blocks_are_kept(split, tmp_path, m
         written.append(arguments)
         write(*arguments, **options)
 
-    monkeypatch.setattr(pq, "write_table", full_after_two)
+    monkeypatch.setattr(feature_table, "_write_groups", full_after_two)
     with pytest.raises(OutputError, match="No space left on device"):
         made.make(threads=1)
     assert len(list(made.parts.glob("*.parquet"))) == 2
-    monkeypatch.setattr(pq, "write_table", write)
+    monkeypatch.setattr(feature_table, "_write_groups", write)
     made.make(threads=1)
     assert made.is_complete()
 

@@ -93,6 +93,7 @@ def test_the_record_agrees_with_the_tables(plain):
         seen = members[members["detected"]]
         recall = (seen["seed1: predicted"] == name).mean()
         assert model["final"]["recall"]["value"][k] == pytest.approx(recall)
+        assert model["final_over_fields"]["recall"]["value"][k] == pytest.approx(recall)
         days = seen["seed1: days_to_stable"]
         assert model["days_to_stable"][name]["never"] == pytest.approx(days.isna().mean())
     scores = pq.read_table(plain / "scores.parquet").to_pandas()

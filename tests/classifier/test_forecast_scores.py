@@ -20,6 +20,7 @@ from classifier.forecast.scores_in_time import (
     bootstrap_weights,
     class_scores,
     confusion,
+    field_weights,
     predicted_class,
     scores_in_time,
     true_positive_rates,
@@ -91,6 +92,22 @@ def test_the_bootstrap_error_is_that_of_a_fraction(rng):
     expected = np.sqrt(share * (1 - share) / 400)
     # the standard deviation of 400 resamples has a relative error of 1/sqrt(800)
     assert found.errors["recall"][0, 0] == pytest.approx(expected, rel=5 / np.sqrt(800))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_errors_over_fields_hold_what_objects_of_a_field_share(rng, shared):
+    """80 fields of 25 objects: right or wrong together, or each by itself."""
+    field = np.repeat(rng.permutation(80) + 7, 25)
+    right = rng.random(80)[np.unique(field, return_inverse=True)[1]] < 0.6
+    right = right if shared else rng.random(2000) < 0.6
+    label = np.zeros(2000, dtype=int)
+    weights = field_weights(field, 400, seed=1)
+    assert (weights[:, 0] == 1).all() and (np.ptp(weights.reshape(80, 25, -1), axis=1) == 0).all()
+    found = class_scores(np.where(right, 0, 1), label, weights, 2)["recall"][1:, 0]
+    share = right.mean()
+    expected = np.sqrt(share * (1 - share) / (80 if shared else 2000))
+    # of the resamples 1/sqrt(800); of the variance between 80 fields sqrt(2/79)/2 where not shared
+    assert found.std(ddof=1) == pytest.approx(expected, rel=5 / np.sqrt(800) + 3 * 0.08)
 
 
 @st.composite
