@@ -87,18 +87,18 @@ def _transform_columns(real, imaginary, grid):
 @njit(cache=True, nogil=True, error_model="numpy")
 def place(grid_image: np.ndarray, image: np.ndarray) -> None:
     """Copy an odd image to a zeroed grid, its centre to the first pixel."""
-    size, centre = grid_image.shape[0], image.shape[0] // 2
+    last, centre = grid_image.shape[0] - 1, image.shape[0] // 2
     grid_image[:] = np.float32(0.0)
     for y in range(image.shape[0]):
         for x in range(image.shape[1]):
-            grid_image[(y - centre) % size, (x - centre) % size] = image[y, x]
+            grid_image[(y - centre) & last, (x - centre) & last] = image[y, x]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def take(image: np.ndarray, grid_image: np.ndarray, factor: float) -> None:
     """Fill an odd image from a grid, times a factor, its centre from the first pixel."""
-    size, centre = grid_image.shape[0], image.shape[0] // 2
+    last, centre = grid_image.shape[0] - 1, image.shape[0] // 2
     factor = np.float32(factor)
     for y in range(image.shape[0]):
         for x in range(image.shape[1]):
-            image[y, x] = factor * grid_image[(y - centre) % size, (x - centre) % size]
+            image[y, x] = factor * grid_image[(y - centre) & last, (x - centre) & last]

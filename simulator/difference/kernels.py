@@ -162,7 +162,7 @@ def _from_spectra(kernels, psf_difference):
 def _unpack(a, b, i, j):
     """Spectra, at one frequency, of the two real images packed as real and imaginary part."""
     size = a.shape[0]
-    k, m = (size - i) % size, (size - j) % size
+    k, m = (size - i) & (size - 1), (size - j) & (size - 1)
     half = np.float32(0.5)
     first = half * (a[i, j] + a[k, m]), half * (b[i, j] - b[k, m])
     second = half * (b[i, j] + b[k, m]), half * (a[k, m] - a[i, j])
@@ -173,7 +173,7 @@ def _unpack(a, b, i, j):
 def _pack(a, b, c, d, i, j, science, template, psf):
     """Store spectra of kernels, packed, and of the PSF, at one frequency and at its negative."""
     size = a.shape[0]
-    k, m = (size - i) % size, (size - j) % size
+    k, m = (size - i) & (size - 1), (size - j) & (size - 1)
     a[i, j] = science[0] - template[1]
     b[i, j] = science[1] + template[0]
     c[i, j], d[i, j] = psf

@@ -114,10 +114,11 @@ def subtract_stamp(
     kernels = work.kernels
     factor = find_kernels(kernels, psf_difference, psf_science, psf_template, v_s, v_t, method)
     size = difference.shape[0]
-    _fill_field(0, science, science_variance, science_mask, size, work)
-    _fill_field(1, template, template_variance, template_mask, size, work)
+    n_masked = _fill_field(0, science, science_variance, science_mask, size, work)
+    n_masked += _fill_field(1, template, template_variance, template_mask, size, work)
     mask[:] = 0
-    _leave_out_masked(mask, work)
+    if n_masked:
+        _leave_out_masked(mask, work)
     _apply(0, kernels.science, size, work)
     _apply(1, kernels.template, size, work)
     for y in range(size):
@@ -131,7 +132,11 @@ def subtract_stamp(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill_field(which, image, image_variance, image_mask, size, work):
-    """Copy image, variance and mask into the padded fields; beyond the image all are zero."""
+    """Copy image, variance and mask into the padded fields, zero beyond the image.
+
+    Returns the number of masked pixels.
+    """
+    n_masked = 0
     margin = work.margin
     values, variances, flags = work.fields[which], work.fields[2 + which], work.flags[which]
     values[:], variances[:], flags[:] = np.float32(0.0), np.float32(0.0), 0
@@ -143,10 +148,13 @@ def _fill_field(which, image, image_variance, image_mask, size, work):
             row, column = y + offset, x + offset
             if image_mask[y, x] != 0:
                 flags[row, column] = image_mask[y, x]
+                n_masked += 1
             elif np.isfinite(value) and np.isfinite(noise):
                 values[row, column], variances[row, column] = value, noise
             else:
                 flags[row, column] = BAD_PIXEL
+                n_masked += 1
+    return n_masked
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -28,3 +28,24 @@ def rms_of_background(difference, excluded):
     """Robust standard deviation (from the median absolute deviation) outside some pixels."""
     values = difference[~excluded]
     return 1.4826 * np.median(np.abs(values - np.median(values)))
+
+
+NEW_STAR = (6000.0, 23.3, -31.6)  # flux and position from the centre, in the science image only
+
+
+def pair_of_fields(
+    seed, *, size=160, fwhm=(3.2, 2.6), sigma=(10.0, 6.0), scale=1.0, n_stars=25, new=NEW_STAR
+):
+    """Science and template (row, column) of one field with noise; the template times ``scale``.
+
+    All stars are constant but ``new``, which the template does not have.
+    """
+    rng = np.random.default_rng(seed)
+    places = rng.uniform(-0.45 * size, 0.45 * size, (n_stars, 2))
+    fluxes = np.exp(rng.uniform(np.log(5e3), np.log(3e5), n_stars))
+    stars = [(f, x, y) for f, (x, y) in zip(fluxes, places, strict=True)]
+    now = stars + ([new] if new else [])
+    science = field_of_stars(size, fwhm[0], now) + rng.normal(100, sigma[0], (size, size))
+    template = field_of_stars(size, fwhm[1], stars, beta=3.0)
+    template = scale * template + rng.normal(40, sigma[1], (size, size))
+    return science, template
