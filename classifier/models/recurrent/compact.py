@@ -17,7 +17,7 @@ from keras import layers, ops
 from classifier.models.card_schema import LEAST_SIZE_PIX
 from classifier.models.recurrent.light_curve_layers import LightCurve, PsfPhotometry
 from classifier.models.recurrent.multiband_layers import BandConvolution
-from classifier.models.recurrent.variants import InSequence, ModelVariants, build_variants, followed
+from classifier.models.recurrent.variants import InSequence, ModelVariants, build_variants
 
 ENCODER_CONVOLUTIONS = ((5, 2, "same"), (3, 1, "same"), (3, 1, "same"), (3, 1, "valid"))
 """Size, strides and padding of each."""
@@ -120,7 +120,7 @@ def compact(
 
     def read(encoded, states):
         start = states and states["hidden_state"]
-        hidden, last = followed(gru, mixed(joined(encoded)), start)
+        hidden, last = gru(mixed(joined(encoded)), initial_state=start)
         return logits(dense(with_columns([hidden, encoded[1]]))), hidden, {"hidden_state": last}
 
     states = {"light_curve": (LightCurve.STATE,), "hidden_state": (units,)}
