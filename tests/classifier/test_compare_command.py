@@ -31,6 +31,8 @@ from simulator.options import Options
 from skyreel.errors import ClassifierError
 from tests.helpers.running import run
 
+pytestmark = pytest.mark.slow
+
 
 class Tags(HTMLParser):
     """Counts tags that are open, and lists attributes that load something."""

@@ -1,4 +1,4 @@
-"""Networks and forests adapted to a few sequences: what changes, what must not, and how far."""
+"""Networks adapted to a few sequences: what changes, what must not, and how far."""
 
 import json
 from dataclasses import replace
@@ -7,26 +7,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import approx_fprime, minimize
-from scipy.special import log_softmax
-from sklearn.linear_model import LogisticRegression
 
 from classifier.dataset import DatasetSplit
-from classifier.features.pipeline import FeatureConfig, FeaturePipeline
 from classifier.image_selection import SelectedSplit
-from classifier.models.forest.growing import Shape
 from classifier.models.recurrent import build_network
 from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.trained_network import WEIGHTS, load_weights
 from classifier.models.registry import open_model
 from classifier.network_inputs import Inputs, inputs_of
 from classifier.training.sources import MOST_SEEDS
-from finetune.adaptation.augmented_forest import (
-    AugmentedForest,
-    MeasuredFeatures,
-    measured_features,
-    with_noise,
-)
 from finetune.adaptation.fine_tuner import (
     LATEST_START,
     MOST_LEFT_OUT,
@@ -36,7 +25,7 @@ from finetune.adaptation.fine_tuner import (
     thinned,
     variants,
 )
-from finetune.adaptation.head import LAST, Head, fitted_head
+from finetune.adaptation.head import LAST, Head
 from finetune.adaptation.methods import METHODS, GradientMethod, HeadMethod, method_named
 from finetune.compared_methods import SEED_OFFSET, simulator_for
 from finetune.options import MOST_SEED
@@ -45,109 +34,6 @@ from survey_profiles import load_profile
 from tests.helpers.running import SMALL, untrained
 
 SEEDS = st.integers(0, 10_000)
-N_FEATURES, N_CLASSES = 5, 4
-
-
-# --- the last layer -----------------------------------------------------------------------------
-
-
-def problem(seed, n=60):
-    """Rows of features, labels of overlapping classes, weights, kernel and bias."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, N_CLASSES, n)
-    features = rng.normal(size=(n, N_FEATURES)) + 0.7 * rng.normal(size=(N_CLASSES, 5))[labels]
-    start = rng.normal(size=(N_FEATURES, N_CLASSES)), rng.normal(size=N_CLASSES)
-    return features, labels, rng.uniform(0.2, 2, n), *start
-
-
-def loss_of(values, features, labels, weights, kernel, bias, penalty):
-    """What is minimised, as the module says it; for tests only."""
-    both = values.reshape(N_FEATURES + 1, N_CLASSES)
-    logits = features @ both[:-1] + both[-1]
-    entropy = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
-    change = ((both[:-1] - kernel) ** 2).sum() + ((both[-1] - bias) ** 2).sum()
-    return np.average(entropy, weights=weights) + penalty * change
-
-
-def flat(kernel, bias):
-    return np.concatenate([kernel.ravel(), bias])
-
-
-@settings(deadline=None, max_examples=15)
-@given(seed=SEEDS, penalty=st.floats(0.003, 3))
-def test_the_head_is_where_the_slope_of_its_loss_is_zero(seed, penalty):
-    task = problem(seed)
-    found = flat(*fitted_head(*task, penalty=penalty))
-    slope = approx_fprime(found, loss_of, 1e-6, *task, penalty)
-    at_start = approx_fprime(flat(*task[3:]), loss_of, 1e-6, *task, penalty)
-    assert abs(slope).max() < 1e-4 < 0.01 * abs(at_start).max()
-
-
-@pytest.mark.parametrize("penalty", [0.001, 0.1])
-def test_there_is_one_answer_wherever_the_search_begins(penalty):
-    task = problem(1)
-    found = flat(*fitted_head(*task, penalty=penalty))
-    far = 3 * np.random.default_rng(0).normal(size=found.size)
-    judge = minimize(loss_of, far, (*task, penalty), method="BFGS", options={"gtol": 1e-7})
-    np.testing.assert_allclose(found, judge.x, atol=5e-4 / np.sqrt(penalty))
-
-
-@pytest.mark.parametrize("penalty", [0.001, 0.01, 0.3])
-def test_held_at_zero_the_head_is_the_logistic_regression_of_scikit_learn(penalty):
-    features, labels, weights, *_ = problem(2)
-    zero = np.zeros((N_FEATURES, N_CLASSES)), np.zeros(N_CLASSES)
-    kernel, bias = fitted_head(features, labels, weights, *zero, penalty=penalty)
-    with_ones = np.column_stack([features, np.ones(len(labels))])  # so that the bias is held, too
-    judge = LogisticRegression(C=1 / (2 * penalty * weights.sum()), fit_intercept=False, tol=1e-8)
-    judge.fit(with_ones, labels, sample_weight=weights)
-    atol = 1e-4 / np.sqrt(penalty)
-    np.testing.assert_allclose(kernel, judge.coef_.T[:-1], atol=atol)
-    np.testing.assert_allclose(bias, judge.coef_.T[-1], atol=atol)
-
-
-@settings(deadline=None, max_examples=15)
-@given(seed=SEEDS)
-def test_a_row_of_weight_three_is_three_rows(seed):
-    features, labels, _, *start = problem(seed)
-    times = np.random.default_rng(seed).integers(1, 4, len(labels))
-    weighted = fitted_head(features, labels, times, *start, penalty=0.05)
-    many = np.repeat(features, times, axis=0), np.repeat(labels, times)
-    repeated = fitted_head(*many, np.ones(times.sum()), *start, penalty=0.05)
-    np.testing.assert_allclose(flat(*weighted), flat(*repeated), atol=1e-3)
-
-
-def test_a_huge_penalty_changes_nothing_and_a_small_one_much():
-    task = problem(3)
-    kernel, bias = task[3:]
-    held = fitted_head(*task, penalty=1e6)
-    np.testing.assert_allclose(flat(*held), flat(kernel, bias), atol=1e-6)
-    free = fitted_head(*task, penalty=1e-3)
-    assert abs(flat(*free) - flat(kernel, bias)).max() > 0.5
-    changes = [
-        np.linalg.norm(flat(*fitted_head(*task, penalty=p)) - flat(kernel, bias))
-        for p in (0.001, 0.01, 0.1, 1.0)
-    ]
-    assert changes == sorted(changes, reverse=True)
-
-
-def test_huge_features_and_what_is_the_same_for_all_classes_do_no_harm():
-    features, labels, weights, kernel, bias = problem(4)
-    plain = fitted_head(features, labels, weights, kernel, bias, penalty=0.1)
-    shifted = fitted_head(features, labels, weights, kernel + 7, bias - 5, penalty=0.1)
-    np.testing.assert_allclose(shifted[0] - 7, plain[0], atol=2e-3)
-    np.testing.assert_allclose(shifted[1] + 5, plain[1], atol=2e-3)
-    assert np.isfinite(
-        flat(*fitted_head(1e4 * features, labels, weights, kernel, bias, penalty=0.1))
-    ).all()
-
-
-def test_the_penalty_falls_with_the_number_of_objects():
-    method = HeadMethod(penalty=3.0, penalty_exponent=1.5)
-    assert method.penalty_for(1) == 3.0 and method.penalty_for(0) == 3.0
-    assert method.penalty_for(4) == pytest.approx(3 / 8)
-
-
-# --- variants -----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -226,8 +112,6 @@ def test_variants_of_every_method_keep_their_labels(sequences, name):
         assert made.noise[i, 0] in first[i]
     assert (made.n_images < inputs.n_images[few][rows]).any() == thin
 
-
-# --- networks -----------------------------------------------------------------------------------
 
 SMALL_RCNN = {"filters": 4, "dense": 8, "units": 6, "plain_steps": 2}
 STEPS = {"batch": 16, "learning_rate": 5e-3, "thinned": False}
@@ -415,73 +299,3 @@ def test_the_largest_seed_is_the_largest_that_the_simulator_has():
 @pytest.mark.parametrize(("name", "meant"), [("committee", "ensemble"), ("head", "head")])
 def test_former_names_of_methods_are_accepted(name, meant):
     assert method_named(name) is METHODS[meant]
-
-
-# --- the forest ---------------------------------------------------------------------------------
-
-CLASSES, AFTER = ("A", "B", "C"), (1, 3, 6)
-
-
-def clouds(seed, n, centres, *, longest=6, copies=0):
-    """Objects of classes about ``centres`` in both features, of 0 to ``longest`` images."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % len(centres)
-    features = np.array(centres)[labels][None, :, None] + rng.normal(size=(len(AFTER), n, 2))
-    features = features.astype(np.float32)
-    noisy = np.repeat(features[:, :, None], copies, axis=2)
-    return MeasuredFeatures(AFTER, features, np.arange(n) % (longest + 1), labels, noisy)
-
-
-@pytest.fixture(scope="module")
-def forest():
-    """The real class A lies elsewhere than the simulated one."""
-    return AugmentedForest(
-        clouds(0, 300, (0, 6, 12)), clouds(1, 90, (20, 6, 12), copies=3), CLASSES, Shape(30, 10)
-    )
-
-
-def test_a_forest_recovers_a_class_where_its_training_object_is(forest):
-    labels, there = forest.real.labels, forest.real.n_images > 0
-    training = [np.flatnonzero(there & (labels == c))[0] for c in range(3)]
-    others = there & ~np.isin(np.arange(labels.size), training)
-    before, after = (forest.scores(rows, seed=0, threads=1) for rows in ([], training))
-    recall = {}
-    for name, scores in (("before", before), ("after", after)):
-        predicted = scores[others, 0].argmax(axis=1)
-        recall[name] = [np.mean(predicted[labels[others] == c] == c) for c in range(3)]
-    assert recall["before"][0] == 0 and recall["after"][0] > 0.9
-    assert min(recall["before"][1:] + recall["after"][1:]) > 0.9
-
-
-def test_a_forest_has_probabilities_after_every_image(forest):
-    scores = forest.scores([0, 1, 2], seed=0, threads=1)
-    real = forest.real
-    assert scores.shape == (90, 6, 3) and scores.dtype == np.float32
-    there = np.arange(6) < real.n_images[:, None]
-    np.testing.assert_array_equal(np.isfinite(scores), np.repeat(there[..., None], 3, axis=2))
-    np.testing.assert_allclose(scores[there].sum(axis=1), 1, rtol=1e-5)
-    full = real.n_images == 6
-    for k, same in ((1, 2), (3, 4), (3, 5)):  # of the largest number measured below it
-        np.testing.assert_array_equal(scores[full, k - 1], scores[full, same - 1])
-    assert not np.array_equal(scores[full, 0], scores[full, 2])
-    np.testing.assert_array_equal(forest.scores([0, 1, 2], seed=0, threads=2), scores)
-
-
-def test_copies_have_noise_of_their_own_errors(small_dataset):
-    split = DatasetSplit(small_dataset, "test")
-    curves = FeaturePipeline(split, FeatureConfig(images=6)).light_curves(0, len(split))
-    noisy = with_noise(curves, 0)
-    pull = (noisy.flux_njy - curves.flux_njy) / curves.flux_error_njy
-    pull = pull[np.isfinite(pull)]
-    assert abs(pull.mean()) < 4 / np.sqrt(pull.size)
-    assert abs(pull.std() - 1) < 4 / np.sqrt(2 * pull.size)
-    found = measured_features(split, FeatureConfig(images=6), split.classes, most=20, copies=2)
-    assert found.noisy.shape == (*found.features.shape[:2], 2, found.features.shape[2])
-    assert not np.array_equal(found.noisy[:, :, 0], found.noisy[:, :, 1], equal_nan=True)
-
-
-def test_sequences_without_labels_are_not_used_for_training(forest):
-    labels = np.where(forest.simulated.labels == 2, -1, forest.simulated.labels)
-    other = replace(forest, simulated=replace(forest.simulated, labels=labels))
-    scores = other.scores([], seed=0, threads=1)
-    assert not np.nan_to_num(scores[..., 2]).any()

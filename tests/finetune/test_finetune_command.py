@@ -18,6 +18,8 @@ from finetune.adaptation.head import Head
 from survey_profiles import load_profile
 from tests.helpers.running import copy_of, run, untrained
 
+pytestmark = pytest.mark.slow
+
 KEPT = ("SN", "RRL", "EB", "NV")
 ASKED = ["--per-class", 1, 2, "--trials", 2, "--disjoint", "object", "--threads", 1]
 NAMES = ("network", "network, stamps as published", "real-only")
