@@ -79,7 +79,7 @@ def compiled(model: keras.Model) -> Callable[[Mapping[str, np.ndarray]], Any]:
     """A model as a function of arrays by the names of its inputs, quick for few objects.
 
     With TensorFlow it has one graph of a single object and one of any number of them. They take
-    less time to call than `keras.Model.predict_on_batch`, and give the same to the last bit.
+    less time to call than `keras.Model.predict_on_batch`.
     """
     if keras.backend.backend() != "tensorflow":
         return model.predict_on_batch

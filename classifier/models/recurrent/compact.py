@@ -18,7 +18,7 @@ from classifier.models.card_schema import LEAST_SIZE_PIX
 from classifier.models.recurrent.light_curve_layers import LightCurve, PsfPhotometry
 from classifier.models.recurrent.multiband_layers import BandConvolution
 from classifier.models.recurrent.plane_layers import PlaneBranch
-from classifier.models.recurrent.variants import InSequence, ModelVariants, build_variants, followed
+from classifier.models.recurrent.variants import InSequence, ModelVariants, build_variants
 
 ENCODER_CONVOLUTIONS = ((5, 2, "same"), (3, 1, "same"), (3, 1, "same"), (3, 1, "valid"))
 """Size, strides and padding of each."""
@@ -125,10 +125,21 @@ def compact(
     )
 
 
+def _scanned(gru, inputs, start):
+    return gru(inputs, initial_state=start)
+
+
 def recurrent_reader(
-    n_mixed: int, units: int, n_classes: int, dense_name: str = "dense"
+    n_mixed: int,
+    units: int,
+    n_classes: int,
+    dense_name: str = "dense",
+    follow: Callable[..., tuple[Any, Any]] = _scanned,
 ) -> Callable[[list[Any], dict[str, Any] | None], tuple[Any, Any, dict[str, Any]]]:
-    """The recurrent part, from encoded images and columns to logits, for `build_variants`."""
+    """The recurrent part, from encoded images and columns to logits, for `build_variants`.
+
+    ``follow`` applies the recurrent layer to inputs from a state on, as `followed`.
+    """
     joined = layers.Concatenate(dtype="float32", name="joined")
     mixed = layers.Dense(n_mixed, activation="relu", dtype="float32", name="mixed")
     gru = layers.GRU(units, return_sequences=True, return_state=True, dtype="float32", name="gru")
@@ -138,7 +149,7 @@ def recurrent_reader(
 
     def read(encoded, states):
         start = states and states["hidden_state"]
-        hidden, last = followed(gru, mixed(joined(encoded)), start)
+        hidden, last = follow(gru, mixed(joined(encoded)), start)
         return logits(dense(with_columns([hidden, encoded[1]]))), hidden, {"hidden_state": last}
 
     return read

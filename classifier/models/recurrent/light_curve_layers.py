@@ -175,7 +175,7 @@ def _change(flux, error, other, other_error, has, scatter):
 
 def running_sum(values: Any, start: Any) -> Any:
     """Sum of the values (object, image, ...) up to each image, and of ``start``."""
-    return (values if values.shape[1] == 1 else ops.cumsum(values, axis=1)) + start
+    return ops.cumsum(values, axis=1) + start
 
 
 def before(values: Any, start: Any) -> Any:

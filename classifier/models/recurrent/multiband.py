@@ -79,7 +79,7 @@ def multiband(
     light_curve = MultibandLightCurve(
         n_bands, times=times, conditions=conditions, name="light_curve"
     )
-    read = recurrent_reader(128, units, n_classes)
+    read = recurrent_reader(128, units, n_classes, follow=followed)
 
     def encode(inputs, states):
         noise, present = inputs["noise"], inputs["present"]

@@ -276,7 +276,9 @@ class Network(ShowsCard):
 
     @cached_property
     def _step(self):
-        return compiled(self.variants.step)
+        step = self.variants.step
+        # in graphs of its own the last bits of `compact` differ from those of whole sequences
+        return compiled(step) if self.selection.multiband else step.predict_on_batch
 
     @property
     def state_identity(self) -> str:
