@@ -8,6 +8,7 @@ steps on the same stamps: kernels from both PSFs, difference, noise of every pix
 from __future__ import annotations
 
 import argparse
+import resource
 import time
 from pathlib import Path
 
@@ -285,6 +286,32 @@ def real(folder):
         )
 
 
+def large(size=2048, n_stars=1500, n_new=50, flux=3000.0):
+    """One image of four million pixels: CPU time, memory, and new stars that are found."""
+    rng = np.random.default_rng(3)
+    places = rng.uniform(41, size - 41, (n_stars + n_new, 2))
+    fluxes = np.r_[10 ** rng.uniform(3, 5.5, n_stars), np.full(n_new, flux)]
+    images = []
+    for fwhm, sigma, count in ((3.2, 10.0, n_stars + n_new), (2.6, 6.0, n_stars)):
+        image = np.zeros((size, size))
+        for (x, y), own in zip(places[:count], fluxes, strict=False):
+            row, column = round(y), round(x)
+            star = moffat_star(81, fwhm, x=x - column, y=y - row, flux=own)
+            image[row - 40 : row + 41, column - 40 : column + 41] += star
+        image = rng.poisson(np.maximum(image, 0.0)) + rng.normal(0, sigma, image.shape)
+        images.append(Image(image, gain_e_per_adu=1.0))
+    begin = time.process_time()
+    table = detect_sources(subtract_images(*images))
+    elapsed = time.process_time() - begin
+    apart = [np.hypot(table["x_pix"] - x, table["y_pix"] - y).min() for x, y in places[n_stars:]]
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(
+        f"{size} x {size} pixels, {n_stars} stars: {elapsed:.0f} s of CPU, peak memory "
+        f"{memory:.2f} GB; {np.sum(np.array(apart) < 1.5)} of {n_new} new stars found, "
+        f"{len(table)} detections"
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only-speed", action="store_true")
@@ -295,6 +322,7 @@ def main():
     if arguments.only_speed:
         return
     completeness()
+    large()
     if arguments.real:
         real(arguments.real)
 

@@ -135,8 +135,8 @@ def checked_psf(psf: np.ndarray, name: str) -> np.ndarray:
     square = psf.ndim == 2 and psf.shape[0] == psf.shape[1]
     if not (square and psf.shape[0] % 2 == 1 and 5 <= psf.shape[0] <= _MAX_PSF_PIX):
         raise SubtractionError(
-            f"{name} has the shape {psf.shape}; a PSF image is square, with an odd number of pixels "
-            f"from 5 to {_MAX_PSF_PIX}, its centre in the middle."
+            f"{name} has the shape {psf.shape}; a PSF image is square, with an odd number of "
+            f"pixels from 5 to {_MAX_PSF_PIX}, its centre in the middle."
         )
     if not (np.isfinite(psf).all() and psf.sum() > 0):
         raise SubtractionError(f"{name}: a PSF is finite everywhere and has a positive sum.")
