@@ -1,6 +1,6 @@
 """Epochs per second with template and difference, against science images alone.
 
-    python -m benchmarks.planes --n 448 --out /tmp/planes.zarr
+    python -m benchmarks.planes --n 140 --out /tmp/planes.zarr
 
 ZTF sequences of all classes, in stamps of 63 and of 21 pixels, made in memory and written to
 disk. Prints one line per case: epochs per second of wall-clock time, and per second of CPU time

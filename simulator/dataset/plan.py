@@ -18,7 +18,7 @@ from numcodecs import Blosc
 
 from simulator.dataset.inputs import InputFile, input_files
 from simulator.dataset.schema import ArraySpec, array_specs
-from simulator.dataset.writer import codec_options
+from simulator.dataset.writer import codec_options, shard_shape
 from simulator.options import MAGNITUDE_LAWS, SPLITS, Options
 from simulator.plugins import plugins_of
 from simulator.simulator import VALUES_VERSION, Simulator
@@ -116,7 +116,10 @@ class Plan:
 
     def estimate(self, threads: int) -> tuple[float, float]:
         """(bytes on disk, seconds) of the whole run, from a small sample."""
-        count = _PLANES_SAMPLE if self.simulator.options.has_planes else _SAMPLE
+        options, count = self.simulator.options, _SAMPLE
+        if options.has_planes:
+            shard, _ = shard_shape(self.specs(), self.simulator.n_epochs, options.stamp_size_pix)
+            count = min(_PLANES_SAMPLE, shard)
         indices = np.arange(count)
         self.simulator.batch("train", indices[:1] if count < _SAMPLE else indices)  # compile
         start = time.perf_counter()

@@ -15,6 +15,7 @@ from simulator.difference.detection import THRESHOLD
 from simulator.difference.fits_files import (
     add_sky_positions,
     check_same_sky,
+    checked_psf,
     read_image,
     read_psf,
     write_result,
@@ -144,7 +145,10 @@ def _read(science, template, psf_science, psf_template):
         headers.append(header)
     for image, psf in zip(images, (psf_science, psf_template), strict=True):
         if psf is not None:
-            image.psf = read_psf(Path(psf)) if isinstance(psf, str | Path) else np.asarray(psf)
+            is_path = isinstance(psf, str | Path)
+            image.psf = (
+                read_psf(Path(psf)) if is_path else checked_psf(psf, f"the PSF of {image.name}")
+            )
     if images[0].pixels.shape == images[1].pixels.shape:
         check_same_sky(headers, images[0].pixels.shape, [image.name for image in images])
     return images, headers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ _SAME_SKY_PIX = 0.1  # how far apart the corners of two images may lie on the sk
 _VARIANCE_NAMES, _MASK_NAMES = ("VARIANCE", "VAR"), ("MASK", "DQ")
 _GAIN_KEYS, _SATURATION_KEYS = ("GAIN",), ("SATURATE", "SATURAT")
 _MAX_PSF_PIX = 127
+_MAX_PIXELS = 1 << 28
+_PLAIN_SUFFIXES = (".fits", ".fit", ".fts")
 
 
 def read_image(path: Path) -> tuple[Image, fits.Header]:
@@ -52,14 +55,25 @@ def read_image(path: Path) -> tuple[Image, fits.Header]:
     return image, header
 
 
+@contextmanager
 def _opened(path):
+    """The HDUs of a file, all of whose headers have been read."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return fits.open(path, memmap=False)
-    except (OSError, ValueError, TypeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not a readable FITS file"
+        file = path.open("rb")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise SubtractionError(f"{printable(path)}: {printable(reason)}.") from None
+    with file:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                hdus = fits.open(file, memmap=False)
+                len(hdus)  # reads all headers
+        except Exception as error:  # astropy raises many kinds for a damaged header
+            raise SubtractionError(
+                f"{printable(path)}: it is no readable FITS file ({printable(error)})."
+            ) from None
+        yield hdus
 
 
 def _is_image(hdu):
@@ -67,6 +81,14 @@ def _is_image(hdu):
 
 
 def _pixels(hdu, path):
+    rows, columns = hdu.shape
+    claimed = rows * columns * abs(int(hdu.header["BITPIX"])) // 8
+    packed = isinstance(hdu, fits.CompImageHDU) or path.suffix.lower() not in _PLAIN_SUFFIXES
+    if rows * columns > _MAX_PIXELS or (claimed > path.stat().st_size and not packed):
+        raise SubtractionError(
+            f"{printable(path)}: its header claims {columns} x {rows} pixels; allowed are "
+            f"{_MAX_PIXELS:,} pixels, and no more than the file holds."
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -98,15 +120,26 @@ def read_psf(path: Path) -> np.ndarray:
     SubtractionError
     """
     image, _ = read_image(path)
-    psf = image.pixels
-    size = psf.shape[0]
-    if size != psf.shape[1] or size % 2 == 0 or not 5 <= size <= _MAX_PSF_PIX:
+    return checked_psf(image.pixels, image.name)
+
+
+def checked_psf(psf: np.ndarray, name: str) -> np.ndarray:
+    """A PSF image divided by its sum.
+
+    Raises
+    ------
+    SubtractionError
+        It is not odd, square, finite, and of a positive sum.
+    """
+    psf = np.asarray(psf, dtype=float)
+    square = psf.ndim == 2 and psf.shape[0] == psf.shape[1]
+    if not (square and psf.shape[0] % 2 == 1 and 5 <= psf.shape[0] <= _MAX_PSF_PIX):
         raise SubtractionError(
-            f"{image.name} has {psf.shape[0]} x {psf.shape[1]} pixels; a PSF image is square, with "
-            f"an odd number of pixels from 5 to {_MAX_PSF_PIX}, its centre in the middle."
+            f"{name} has the shape {psf.shape}; a PSF image is square, with an odd number of pixels "
+            f"from 5 to {_MAX_PSF_PIX}, its centre in the middle."
         )
     if not (np.isfinite(psf).all() and psf.sum() > 0):
-        raise SubtractionError(f"{image.name}: a PSF is finite everywhere and has a positive sum.")
+        raise SubtractionError(f"{name}: a PSF is finite everywhere and has a positive sum.")
     return (psf / psf.sum()).astype(np.float32)
 
 

@@ -13,22 +13,26 @@ import numpy as np
 from numba import njit
 
 from simulator.artefacts.kernels import Artefacts, add_template_defect
-from simulator.detector.defects import OUTSIDE, SATURATED
-from simulator.detector.lanczos import lanczos_weights, shift_stamp
-from simulator.detector.noise import add_normal_noise
+from simulator.detector.defects import OUTSIDE
 from simulator.difference.detection import detect_stamp
 from simulator.difference.forced_flux import forced_flux
+from simulator.difference.moved_template import (
+    Coadd,
+    Grid,
+    MovedTemplate,
+    cut_template,
+    draw_coadd,
+    draw_psf,
+    move_template,
+    resampled_variance,
+)
 from simulator.difference.stored_precision import round_mantissas, round_to_step
 from simulator.difference.subtraction import Workspace, stamp_workspace, subtract_stamp
-from simulator.difference.template import LANCZOS_ORDER
 from simulator.expose import Detector
 from simulator.gaussian_mixture import Mixture
-from simulator.psf.psf import Psf, add_star
-from simulator.rng import Purpose
+from simulator.psf.psf import Psf
 from simulator.scene.render import Scene, render
 
-_NOISE = np.uint32(int(Purpose.TEMPLATE_NOISE) << 24)
-_LOW, _SHIFT = np.uint64(0xFFFFFFFF), np.uint64(32)
 _ROUNDING_ADU2 = 1.0 / 12.0  # variance of whole counts
 MEASURED = ("flux_adu", "flux_error_adu", "signal_to_noise", "x_pix", "y_pix")
 
@@ -83,9 +87,9 @@ class Scenes(NamedTuple):
 class Grids(NamedTuple):
     """Pixel centres of square images (x, y, size), and the components of hosts."""
 
-    stamp: tuple[np.ndarray, np.ndarray, int]
-    wide: tuple[np.ndarray, np.ndarray, int]  # of the templates' own grid
-    psf: tuple[np.ndarray, np.ndarray, int]
+    stamp: Grid
+    wide: Grid  # of the templates' own grid
+    psf: Grid
     disc: Mixture
     bulge: Mixture
 
@@ -93,14 +97,11 @@ class Grids(NamedTuple):
 class Buffers(NamedTuple):
     """Work space of a batch."""
 
-    coadd: np.ndarray  # (band, row, column): templates on their own grid [e]
-    coadd_variance: np.ndarray
-    coadd_flags: np.ndarray
+    coadds: Coadd  # arrays (band, row, column)
     psfs: np.ndarray  # (band, row, column): of the templates
     psf_science: np.ndarray
     psf_difference: np.ndarray
-    moved: np.ndarray  # (2, row, column): a template at an exposure, and its variance [ADU]
-    moved_flags: np.ndarray
+    moved: MovedTemplate
     science: np.ndarray  # (2, row, column): an exposure without background, and its variance
     expected: np.ndarray  # (pixel,): its electrons without noise
     result: np.ndarray  # (2, row, column): a difference and its variance
@@ -134,17 +135,18 @@ def fill_planes(
         for epoch in range(scenes.science.n_epochs[i]):
             band, flags = matched.band[i, epoch], mask[i, epoch]
             if not drawn[band]:
-                _draw_coadd(buffers, scenes, detector, grids, objects[i], i, band, key)
-                _draw_psf(buffers.psfs[band], grids.psf, scenes.template_psf, i, band)
+                _draw_template(buffers, scenes, detector, grids, objects[i], i, band, key)
                 drawn[band] = True
-            _move(buffers, band, matched, i, epoch)
+            x, y = matched.x_shift_pix[i, epoch], matched.y_shift_pix[i, epoch]
+            coadd = _coadd_of(buffers, band)
+            move_template(buffers.moved, coadd, x, y, matched.scale[i, epoch])
             if scenes.artefacts.kind.shape[0]:
                 x, y = scenes.science.x_pix[i, epoch], scenes.science.y_pix[i, epoch]
                 gain = detector.gain_e_per_adu[i]
-                add_template_defect(buffers.moved[0], scenes.artefacts, i, epoch, x, y, gain)
-            _leave_out_outside(buffers.moved, buffers.moved_flags, flags, settings.border_pix)
+                add_template_defect(buffers.moved.adu, scenes.artefacts, i, epoch, x, y, gain)
+            cut_template(buffers.moved, flags)
             if keep_template:
-                _keep_template(planes, buffers, i, epoch, settings.border_pix)
+                _keep_template(planes, buffers.moved, i, epoch, settings.border_pix)
             if make_difference:
                 image = images[i, epoch]
                 place = i, epoch, band
@@ -160,14 +162,19 @@ def _buffers(size, n_bands, border, grids):
     wide, n_psf, outer = grids.wide[2], grids.psf[2], size + 2 * border
     single = np.float32
     return Buffers(
-        np.zeros((n_bands, wide, wide), dtype=single),
-        np.zeros((n_bands, wide, wide), dtype=single),
-        np.zeros((n_bands, wide, wide), dtype=np.uint8),
+        Coadd(
+            np.zeros((n_bands, wide, wide), dtype=single),
+            np.zeros((n_bands, wide, wide), dtype=single),
+            np.zeros((n_bands, wide, wide), dtype=np.uint8),
+        ),
         np.zeros((n_bands, n_psf, n_psf), dtype=single),
         np.zeros((n_psf, n_psf), dtype=single),
         np.zeros((n_psf, n_psf), dtype=single),
-        np.zeros((2, outer, outer), dtype=single),
-        np.zeros((outer, outer), dtype=np.uint8),
+        MovedTemplate(
+            np.zeros((outer, outer), dtype=single),
+            np.zeros((outer, outer), dtype=single),
+            np.zeros((outer, outer), dtype=np.uint8),
+        ),
         np.zeros((2, size, size), dtype=single),
         np.zeros(size * size, dtype=single),
         np.zeros((2, size, size), dtype=single),
@@ -177,96 +184,27 @@ def _buffers(size, n_bands, border, grids):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _draw_coadd(buffers, scenes, detector, grids, address, i, band, key):
-    """Draw a template on its own grid: electrons of one exposure, their variance and saturation."""
-    coadd, variance = buffers.coadd[band], buffers.coadd_variance[band]
-    flat, flat_variance = coadd.reshape(coadd.size), variance.reshape(variance.size)
-    flags, scene = buffers.coadd_flags[band].reshape(coadd.size), scenes.template
-    render(flat, grids.wide, scene, scenes.template_psf, i, band, grids.disc, grids.bulge)
-    read_variance, share = detector.read_noise_e[i] ** 2, scenes.variance_share[i, band]
-    full_well, background = np.float32(detector.full_well_e[i]), scene.background_e[i, band]
-    for p in range(flat.size):
-        flags[p] = SATURATED if flat[p] > full_well else 0
-        light = min(flat[p], full_well)
-        flat_variance[p] = share * (light + read_variance)
-        flat[p] = light - np.float32(background)
-    low, high = np.uint32(address & _LOW), np.uint32(address >> _SHIFT)
-    add_normal_noise(flat, flat_variance, (low, high, _NOISE, np.uint32(band << 24)), key)
+def _coadd_of(buffers, band):
+    coadds = buffers.coadds
+    return Coadd(coadds.electrons[band], coadds.variance[band], coadds.flags[band])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _draw_psf(image, grid, psf, i, epoch):
-    """Fill the centred image of a PSF, of sum 1, and return its share of all light."""
-    flat = image.reshape(image.size)
-    flat[:] = np.float32(0.0)
-    add_star(flat, grid, psf, i, epoch, 1.0, 0.0, 0.0)
-    total = flat.sum()
-    flat /= total
-    return total
+def _draw_template(buffers, scenes, detector, grids, address, i, band, key):
+    scene, psf, share = scenes.template, scenes.template_psf, scenes.variance_share[i, band]
+    coadd, disc, bulge = _coadd_of(buffers, band), grids.disc, grids.bulge
+    draw_coadd(coadd, grids.wide, scene, psf, i, band, disc, bulge, share, detector, address, key)
+    draw_psf(buffers.psfs[band], grids.psf, psf, i, band)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _move(buffers, band, matched, i, epoch):
-    """Resample a template to the grid of an exposure and scale it: values, variances and mask.
-
-    A pixel of the mask has the bits of all pixels that it was made from.
-    """
-    moved, flags = buffers.moved, buffers.moved_flags
-    coadd, variance = buffers.coadd[band], buffers.coadd_variance[band]
-    coadd_flags = buffers.coadd_flags[band]
-    x, y = matched.x_shift_pix[i, epoch], matched.y_shift_pix[i, epoch]
-    scale = np.float32(matched.scale[i, epoch])
-    size = moved.shape[1]
-    shift_stamp(moved[0], coadd, x, y, LANCZOS_ORDER)
-    margin = (coadd.shape[0] - size) // 2
-    shared = _resampled_variance(x, y, LANCZOS_ORDER) * scale * scale
-    row, column = margin + int(np.rint(y)), margin + int(np.rint(x))
-    flags[:] = 0
-    for a in range(size):
-        for b in range(size):
-            moved[0, a, b] *= scale
-            moved[1, a, b] = shared * variance[row + a, column + b]
-    if coadd_flags.any():
-        first_row, first_column = margin + int(np.floor(y)), margin + int(np.floor(x))
-        _grow_flags(flags, coadd_flags, first_row, first_column)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _grow_flags(flags, coadd_flags, first_row, first_column):
-    for a in range(flags.shape[0]):
-        for b in range(flags.shape[1]):
-            for k in range(1 - LANCZOS_ORDER, LANCZOS_ORDER + 1):
-                for m in range(1 - LANCZOS_ORDER, LANCZOS_ORDER + 1):
-                    flags[a, b] |= coadd_flags[first_row + a + k, first_column + b + m]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _resampled_variance(x_shift_pix, y_shift_pix, order):
-    """Variance of a resampled pixel, relative to that of the pixels it was made from."""
-    wx = lanczos_weights(x_shift_pix - np.floor(x_shift_pix), order)
-    wy = lanczos_weights(y_shift_pix - np.floor(y_shift_pix), order)
-    return np.float32((wx * wx).sum() * (wy * wy).sum())
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _leave_out_outside(moved, flags, science_mask, border):
-    """Templates end where the science image does: both are cut at the edge of the detector."""
-    size = science_mask.shape[0]
-    for a in range(size):
-        for b in range(size):
-            if science_mask[a, b] & OUTSIDE:
-                moved[0, a + border, b + border] = np.float32(0.0)
-                flags[a + border, b + border] = OUTSIDE
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _keep_template(planes, buffers, i, epoch, border):
-    size, moved, flags = planes.template.shape[-1], buffers.moved, buffers.moved_flags
+def _keep_template(planes, moved, i, epoch, border):
+    size = planes.template.shape[-1]
     inner = slice(border, border + size)
     kept, noise = planes.template[i, epoch], planes.template_noise[i, epoch]
-    kept[:] = moved[0, inner, inner]
-    noise[:] = np.sqrt(moved[1, inner, inner])
-    planes.template_mask[i, epoch, :, :] = flags[inner, inner]
+    kept[:] = moved.adu[inner, inner]
+    noise[:] = np.sqrt(moved.variance[inner, inner])
+    planes.template_mask[i, epoch, :, :] = moved.flags[inner, inner]
     _round(kept, noise, planes.template_mask[i, epoch])
 
 
@@ -289,15 +227,15 @@ def _subtract(buffers, scenes, detector, image, flags, matched, settings, grids,
     moved, science, result = buffers.moved, buffers.science, buffers.result
     if settings.lanczos_order:
         x, y = matched.x_resampled_pix[i, epoch], matched.y_resampled_pix[i, epoch]
-        science[1] *= _resampled_variance(x, y, settings.lanczos_order)
-    share = _draw_psf(buffers.psf_science, grids.psf, scenes.assumed_psf, i, epoch)
+        science[1] *= resampled_variance(x, y, settings.lanczos_order)
+    share = draw_psf(buffers.psf_science, grids.psf, scenes.assumed_psf, i, epoch)
     factor = subtract_stamp(
         science[0],
         science[1],
         flags,
-        moved[0],
-        moved[1],
-        buffers.moved_flags,
+        moved.adu,
+        moved.variance,
+        moved.flags,
         buffers.psf_science,
         buffers.psfs[band],
         settings.method,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".gif")
 _OBJECTS_PER_CLASS = 20  # simulated by ``preview``, which draws one of them
 _WITH_PLANES_PER_CLASS = 6  # with templates and differences
+_MOST_PIXELS = 2**24  # of their science images
 
 
 def preview(simulator: Simulator, path: str | Path) -> None:
@@ -43,7 +44,10 @@ def preview(simulator: Simulator, path: str | Path) -> None:
     labels = simulator.labels(
         "train", np.arange(_OBJECTS_PER_CLASS * len(simulator.options.cycle()))
     )
-    count = _WITH_PLANES_PER_CLASS if simulator.options.has_planes else _OBJECTS_PER_CLASS
+    count = _OBJECTS_PER_CLASS
+    if simulator.options.has_planes:
+        pixels = len(simulator.classes) * simulator.n_epochs * simulator.options.stamp_size_pix**2
+        count = max(1, min(_WITH_PLANES_PER_CLASS, _MOST_PIXELS // pixels))
     first = [np.flatnonzero(labels == k)[:count] for k in np.unique(labels)]
     sequences = simulator.batch("train", np.sort(np.concatenate(first)))
     draw(sequences, simulator.classes, simulator.band_names, path, title=simulator.profile.title)

@@ -26,6 +26,18 @@ SMALLER = (  # pattern and replacement, applied to shell blocks in this order
     (r"(forecast .*)--n 210 --validation 35 --test 35", r"\1--n 70"),
     (r"(finetune .*)--per-class 2 --trials 2", r"\1--per-class 1 --trials 1"),
 )
+FIELD = """
+import numpy as np
+from astropy.io import fits
+rng = np.random.default_rng(1)
+y, x = np.mgrid[:128, :128]
+def star(x0, y0, flux): return flux * np.exp(-((x - x0) ** 2 + (y - y0) ** 2) / 6)
+stars = sum(star(*rng.uniform(20, 108, 2), 500) for _ in range(6))
+fits.writeto("science.fits", stars + star(64, 70, 90) + rng.normal(size=x.shape))
+fits.writeto("template.fits", stars + rng.normal(size=x.shape))
+y, x = np.mgrid[:15, :15]
+for name in ("psf_science.fits", "psf_template.fits"): fits.writeto(name, star(7, 7, 1.0))
+"""
 FILES = {  # made once, by the commands of the pages themselves, and put into a page's folder
     "hits.zarr": "simulate --survey hits --n 210 --validation 35 --test 35 --out hits.zarr",
     "hits70.zarr": "cp -r hits.zarr hits70.zarr",
@@ -36,6 +48,10 @@ FILES = {  # made once, by the commands of the pages themselves, and put into a 
     "--out forest_predictions.parquet",
     "mine.csv": "python -c \"print('object,mjd,magnitude,error'); "
     "[print(f'a,{50 + k},{20 + k % 3 / 9},0.1') for k in range(30)]\" > mine.csv",
+    "science.fits": f"python - <<'END'{FIELD}END",
+    "template.fits": "true",
+    "psf_science.fits": "true",
+    "psf_template.fits": "true",
 }
 NEEDED = {
     "README.md": ["hits.zarr"],
@@ -50,6 +66,12 @@ NEEDED = {
         "forest_predictions.parquet",
     ],
     "guides/own_images.md": ["hits.zarr"],
+    "guides/subtract_images.md": [
+        "science.fits",
+        "template.fits",
+        "psf_science.fits",
+        "psf_template.fits",
+    ],
     "guides/reading_data.md": ["hits.zarr"],
     "reference/data_layout.md": ["hits.zarr"],
 }

@@ -15,12 +15,17 @@ train --model forest --data hits.zarr --trees 4 --depth 4 --out forest/ --quiet
 classify --model hits-compact --data hits.zarr --out p.parquet --report report/ --quiet
 compare hits-compact forest/ --data hits.zarr --out comparison/ --quiet
 ingest hits.zarr --from zarr --classes SN,RRL,EB,NV --out real.zarr --quiet
+python -c "import numpy as np; from astropy.io import fits; r = np.random.default_rng(1); \
+y, x = np.mgrid[:64, :64]; star = 300 * np.exp(-((x - 20) ** 2 + (y - 30) ** 2) / 6); \
+[fits.writeto(f, star + r.normal(size=star.shape)) for f in ('science.fits', 'template.fits')]"
+skyreel subtract science.fits template.fits --out difference.fits --quiet
 forecast --survey hits --model hits-compact,forest/ --against drawn --n 70 --out forecast/ \
     --area-deg2 150 --quiet
 finetune --model hits-compact --real real.zarr --per-class 1 --trials 1 --out tuned/ --quiet
 """
 FILES = {  # files and the sections that describe them
     "hits.zarr.json": "`DATA.zarr.json` of `simulate`",
+    "difference.fits.json": "`OUT.json` of `subtract`",
     "real.zarr.json": "`DATA.zarr.json` of `ingest`",
     "forest/model.json": "`model.json`: the card of a model",
     "tuned/model/model.json": "`model.json`: the card of a model",

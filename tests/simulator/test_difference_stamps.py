@@ -12,7 +12,9 @@ from scipy.stats import norm
 from simulator.detector.defects import BAD_PIXEL, COSMIC_RAY, OUTSIDE, SATURATED
 from simulator.difference.detection import detect_stamp
 from simulator.difference.kernels import ALARD_LUPTON, DECORRELATED, ZOGY
+from simulator.difference.stamps import StampDifferences, subtract_stamps
 from simulator.difference.subtraction import stamp_workspace, subtract_stamp
+from skyreel.errors import SubtractionError
 from tests.helpers.difference_images import field_of_stars, moffat_star
 
 METHODS = (ALARD_LUPTON, DECORRELATED, ZOGY)
@@ -241,3 +243,48 @@ def test_the_matched_filter_is_that_of_scipy():
     assert (found.x_pix, found.y_pix) == pytest.approx((1, -2), abs=0.2)
     error = np.sqrt(stamps.variance[y, x] / (psf**2).sum())
     assert found.flux_error == pytest.approx(error, rel=0.01)
+
+
+def batch(n_object=2, n_epoch=3, size=31):
+    """Planes of science and template of shape (object, epoch, y, x), and their PSFs."""
+    stamps, rng = Stamps(wide=size, size=size), np.random.default_rng(12)
+    made = [
+        [stamps.images([(900.0 * (e + 1), 0.2, 0.1)], rng) for e in range(n_epoch)]
+        for _ in range(n_object)
+    ]
+    shape = n_object, n_epoch, size, size
+    planes = []
+    for which, sigma in enumerate((SCIENCE_SIGMA, TEMPLATE_SIGMA)):
+        pixels = np.array([[pair[which] for pair in row] for row in made])
+        planes.append((pixels, np.full(shape, sigma**2), np.zeros(shape, np.uint8)))
+    psfs = [
+        np.broadcast_to(psf, (n_object, n_epoch, PSF_SIZE, PSF_SIZE))
+        for psf in (stamps.science_psf, stamps.template_psf)
+    ]
+    return *planes, psfs
+
+
+def test_a_batch_is_its_stamps_one_by_one():
+    science, template, psfs = batch()
+    many = subtract_stamps(science, template, psfs, method="zogy", size_pix=21)
+    assert many.difference.shape == (2, 3, 21, 21) and many.detected.shape == (2, 3)
+    one = subtract_stamps(
+        *([plane[1, 2] for plane in image] for image in (science, template, psfs)),
+        method="zogy",
+        size_pix=21,
+    )
+    for name in StampDifferences._fields:
+        np.testing.assert_array_equal(getattr(many, name)[1, 2], getattr(one, name))
+
+
+def test_batches_whose_shapes_do_not_fit_are_refused():
+    science, template, psfs = batch()
+    cases = {
+        "odd size": (tuple(p[..., :-1, :-1] for p in science), template, psfs, {}),
+        "template stamps": (science, tuple(p[:1] for p in template), psfs, {}),
+        "differences of 41 pixels": (science, template, psfs, {"size_pix": 41}),
+        "unknown": (science, template, psfs, {"method": "sfft"}),
+    }
+    for words, (*inputs, options) in cases.items():
+        with pytest.raises(SubtractionError, match=words):
+            subtract_stamps(*inputs, **{"method": "zogy"} | options)

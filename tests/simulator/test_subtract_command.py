@@ -174,6 +174,14 @@ def test_options_that_cannot_be_used(monkeypatch, capsys, files):
     assert "positive sum" in refused(monkeypatch, capsys, files, "--psf-template", "zero.fits")
 
 
+def test_arrays_that_are_no_images_or_psfs_are_refused(files):
+    science, template = (fits.getdata(files / f"{n}.fits") for n in ("science", "template"))
+    with pytest.raises(skyreel.UserError, match="odd number"):
+        skyreel.subtract(science, template, psf_science=np.ones((4, 4)), quiet=True)
+    with pytest.raises(skyreel.UserError, match="two axes"):
+        skyreel.subtract(science[None], template[None], quiet=True)
+
+
 def test_zogy_without_stars_asks_for_psfs(monkeypatch, capsys, files):
     rng = np.random.default_rng(1)
     for name in ("empty1.fits", "empty2.fits"):
@@ -194,6 +202,27 @@ def test_zogy_without_stars_asks_for_psfs(monkeypatch, capsys, files):
 def test_damaged_files_give_one_sentence(monkeypatch, capsys, files, cut):
     (files / "cut.fits").write_bytes((files / "science.fits").read_bytes()[:cut])
     refused(monkeypatch, capsys, files, science="cut.fits")
+
+
+def header_only(path, *cards):
+    """A FITS file of these header cards and one block of zeros."""
+    lines = ["SIMPLE  =                    T", "BITPIX  =                  -64", *cards, "END"]
+    block = "".join(line.ljust(80) for line in lines).ljust(2880).encode()
+    path.write_bytes(block + bytes(2880))
+
+
+@pytest.mark.parametrize(
+    ("axes", "words"),
+    [
+        (("NAXIS   = 2", "NAXIS1  = 1000000", "NAXIS2  = 1000000"), "claims 1000000 x 1000000"),
+        (("NAXIS   = 2", "NAXIS1  = 3000", "NAXIS2  = 3000"), "claims 3000 x 3000"),
+        (("NAXIS   = 2", "NAXIS1  = -5", "NAXIS2  = 10"), "no image of two axes"),
+        (("NAXIS   = 3", "NAXIS1  = 10", "NAXIS2  = 10"), "no readable FITS file"),
+    ],
+)
+def test_headers_that_claim_too_much_are_refused(monkeypatch, capsys, files, axes, words):
+    header_only(files / "claims.fits", *axes)
+    assert words in refused(monkeypatch, capsys, files, science="claims.fits")
 
 
 def test_one_image_alone_is_a_matter_of_usage(monkeypatch, capsys, files):
