@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from simulator.artefacts.kernels import Artefacts, add_artefact, no_artefacts
+from simulator.artefacts.kernels import Artefacts, add_artefact
 from simulator.contiguous import contiguous
 from simulator.detector.defects import OUTSIDE, add_cosmic_rays, place_fixed_defects
 from simulator.detector.lanczos import shift_stamp
@@ -73,7 +73,7 @@ def expose(
         sersic(DE_VAUCOULEURS),
         images,
         mask,
-        contiguous(artefacts if artefacts is not None else no_artefacts()),
+        contiguous(artefacts) if artefacts is not None and artefacts.kind.size else None,
     )
 
 
@@ -93,7 +93,8 @@ def _expose(objects, scene, psf, detector, key, grid, disc, bulge, images, mask,
         has_defect = place_fixed_defects(defect, hot, dead, (*words, _DEFECTS), key)
         for epoch in range(scene.n_epochs[i]):
             render(flat, grid, scene, psf, i, epoch, disc, bulge)
-            if artefacts.kind.shape[0] and artefacts.kind[i, epoch]:
+            # without artefacts the argument is None, and this branch is not compiled
+            if artefacts is not None and artefacts.kind[i, epoch]:
                 x, y = scene.x_pix[i, epoch], scene.y_pix[i, epoch]
                 add_artefact(flat, grid, artefacts, psf, i, epoch, x, y)
             if order:

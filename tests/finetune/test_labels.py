@@ -65,7 +65,7 @@ def test_contradicting_labels_are_noted(monkeypatch, packets):
     assert found == {"ZTF0": "SN", "ZTF1": None, "ZTF2": "SN"}
     assert notes == [
         "ZTF0 has the labels SN (2 x), AGN (1 x): taken as SN.",
-        "ZTF1 has the labels SN (1 x), bogus (1 x): taken as unlabelled.",
+        "ZTF1 has the labels SN (1 x), BOGUS (1 x): taken as unlabelled.",
     ]
 
 

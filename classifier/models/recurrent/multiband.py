@@ -21,7 +21,7 @@ from classifier.models.recurrent.compact import (
 from classifier.models.recurrent.light_curve_layers import PsfPhotometry
 from classifier.models.recurrent.multiband_layers import BandConvolution, MultibandLightCurve
 from classifier.models.recurrent.plane_layers import PlaneBranch
-from classifier.models.recurrent.variants import InSequence, ModelVariants, build_variants
+from classifier.models.recurrent.variants import InSequence, ModelVariants, build_variants, followed
 
 ENCODERS = {"shared": 0, "first_layer": 1, "per_band": len(ENCODER_CONVOLUTIONS)}
 """Number of convolutions, from the first on, with weights of each band."""
