@@ -29,8 +29,6 @@ FILES = {  # files and the sections that describe them
     "hits.zarr.json": "`DATA.zarr.json` of `simulate`",
     "alerts/alerts.json": "`alerts.json` of `simulate --alerts`",
     "difference.fits.json": "`OUT.json` of `subtract`",
-    "difference.fits.json": "`OUT.json` of `subtract`",
-    "alerts/alerts.json": "`alerts.json` of `simulate --alerts`",
     "real.zarr.json": "`DATA.zarr.json` of `ingest`",
     "forest/model.json": "`model.json`: the card of a model",
     "tuned/model/model.json": "`model.json`: the card of a model",
