@@ -61,8 +61,9 @@ def train(
         str | None,
         typer.Option(
             metavar="PLANE,PLANE",
-            help="compact and multiband: images read beside those of the exposures, 'template', "
-            "'difference' or both by comma; a data set needs them, --survey makes them.",
+            help="Networks compact and multiband: images read beside those of the exposures, "
+            "'template', 'difference' or both by comma; a data set needs them, --survey makes "
+            "them.",
             show_default="none",
         ),
     ] = None,

@@ -167,7 +167,9 @@ class NetworkOptions:
 
 
 def _names(planes):
-    return split_list(planes) if isinstance(planes, str) else tuple(planes)
+    """Planes beside the science images, which are always read."""
+    found = split_list(planes) if isinstance(planes, str) else planes
+    return tuple(name for name in found if name != "science")
 
 
 def _check_condition_error(size, on_the_fly):

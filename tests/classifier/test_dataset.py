@@ -255,7 +255,7 @@ def test_blocks_of_long_sequences_hold_fewer_objects(longest, size):
         def __len__(self):
             return 3000
 
-    Long.longest = longest
+    Long.longest, Long.size_pix = longest, 21
     blocks = list(Long().blocks())
     assert blocks[0] == (0, size) and size * longest <= 65_536
     assert [i for first, end in blocks for i in range(first, end)] == list(range(3000))

@@ -64,7 +64,7 @@ def assert_same(a, b, **tolerance):
 
 
 def of_objects(stamps, rows):
-    return type(stamps)(**{f.name: getattr(stamps, f.name)[rows] for f in fields(stamps)})
+    return type(stamps)(**{name: array[rows] for name, array in stamps.arrays().items()})
 
 
 def test_threads_and_batch_size_change_no_bit(psf, varied):
@@ -158,7 +158,7 @@ def test_padded_epochs_are_nan(psf, varied):
 )
 def test_an_unmeasurable_image_is_nan_with_a_flag(psf, spoil, flag):
     stamps = noiseless(psf)
-    arrays = {f.name: getattr(stamps, f.name).copy() for f in fields(stamps)}
+    arrays = {name: array.copy() for name, array in stamps.arrays().items()}
     spoil(arrays)
     curves = measure(type(stamps)(**arrays), psf)
     assert np.isnan([curves.flux_njy[0, 0], curves.flux_error_njy[0, 0], curves.x_pix[0, 0]]).all()

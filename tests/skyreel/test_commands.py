@@ -82,6 +82,7 @@ def test_one_flag_means_the_same_in_every_command():
     free = {"--out", "--model", "--plot", "--validation", "--survey", "--iterations"}
     free |= {"--n", "--schedule"}  # forecast: objects that are detected; schedule of a survey
     free |= {"--method"}  # subtract: of subtraction; finetune: of adaptation
+    free |= {"--planes"}  # simulate: those made; train: those read
     for where, parameter in parameters():
         if getattr(parameter, "hidden", False):
             continue
