@@ -19,11 +19,13 @@ def test_the_shipped_network_knows_its_classes_well(small_dataset):
 
 
 @pytest.mark.slow
-def test_the_shipped_network_of_lsst_knows_its_classes():
-    assert "lsst-multiband" in shipped_models()
-    model = open_model("lsst-multiband")
-    simulator = Simulator(load_profile("lsst"), Options(seed=5))
+@pytest.mark.parametrize(("survey", "accuracy"), [("lsst", 0.90), ("ztf", 0.87)])
+def test_the_shipped_networks_of_several_bands_know_their_classes(survey, accuracy):
+    assert f"{survey}-multiband" in shipped_models()
+    model = open_model(f"{survey}-multiband")
+    simulator = Simulator(load_profile(survey), Options(seed=5))
     predictions = model.predict(SimulatedSplit(simulator, np.arange(210)))
     last = predictions.probabilities[np.arange(210), predictions.n_images - 1]
     right = last.argmax(axis=1) == predictions.label
-    assert right.mean() > 0.90 - 4 * np.sqrt(0.90 * 0.10 / right.size)  # its card says 0.90
+    error = np.sqrt(accuracy * (1 - accuracy) / right.size)
+    assert right.mean() > accuracy - 4 * error  # as their cards say
