@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-CLASSES = ("SN", "AST", "variable_star", "bogus")
+CLASSES = ("SN", "AST", "variable_star", "BOGUS")
 PER_CLASS = (1, 2, 5, 10, 20)
 
 

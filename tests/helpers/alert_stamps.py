@@ -4,7 +4,7 @@ import numpy as np
 
 SIZE, NOISE_ADU, SKY_ADU = 63, 8.0, 200.0
 NEIGHBOURS = ((14, -18, 2e4), (-20, 9, 3e4), (-16, -20, 1.5e4))
-CLASSES = ("SN", "AST", "variable_star", "bogus")
+CLASSES = ("SN", "AST", "variable_star", "BOGUS")
 
 
 def star(flux_adu, row=0.0, column=0.0, fwhm=2.5, fwhm_along=None):
