@@ -72,7 +72,7 @@ def named(packet: dict, labels: pd.DataFrame) -> str:
 
 
 def line(scores: np.ndarray) -> str:
-    """Share above the threshold with its binomial error, and the number of alerts."""
+    """Share above the threshold with its binomial error, at least half an alert, and their number."""
     share = (scores > THRESHOLD).mean()
     error = np.sqrt(max(share * (1 - share), 1 / scores.size / 4) / scores.size)
     return f"{share:.3f} +- {error:.3f} ({scores.size:,})"

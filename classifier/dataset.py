@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from simulator import options as simulator_options
 from simulator.dataset.metadata import NEEDED_BY_EPOCH, NEEDED_BY_OBJECT
 from simulator.dataset.reader import open_dataset, stored_profile
 from simulator.dataset.writer import CHUNK_OBJECTS
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 BLOCK_OBJECTS = 1024
 BLOCK_PIXELS = 65_536 * 21**2
 """Pixels in memory at a time, padded ones too, if blocks of `CHUNK_OBJECTS` have no more."""
-PLANES = ("template", "difference")
+PLANES = simulator_options.PLANES[1:]  # beside the science images
 DETECTION = "difference_signal_to_noise"
 SPLITS = ("train", "validation", "test")
 _MEASURED = (*NEEDED_BY_EPOCH[2:], *NEEDED_BY_OBJECT[3:])

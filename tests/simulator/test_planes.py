@@ -212,7 +212,7 @@ class Steady(LightCurveModel):
     name = "STEADY"
 
     def sample(self, draws, context):
-        raise NotImplementedError
+        return {"until_mjd": np.full(len(draws), np.inf)}
 
     def magnitudes(self, parameters, mjd, band):
         return np.where(mjd < parameters["until_mjd"][:, None], 20.0 + band, np.inf)

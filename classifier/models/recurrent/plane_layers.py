@@ -13,8 +13,7 @@ import keras
 from keras import layers, ops
 
 from classifier.models.recurrent.light_curve_layers import running_sum
-
-DETECTION_SIGMA = 5.0
+from simulator.observing.schedule import DETECTION_SIGMA
 
 
 @keras.saving.register_keras_serializable(package="skyreel")
