@@ -72,7 +72,7 @@ def named(packet: dict, labels: pd.DataFrame) -> str:
 
 
 def line(scores: np.ndarray) -> str:
-    """Share above the threshold with its binomial error, at least half an alert, and their number."""
+    """Share above the threshold, its binomial error (half an alert at least), and the number."""
     share = (scores > THRESHOLD).mean()
     error = np.sqrt(max(share * (1 - share), 1 / scores.size / 4) / scores.size)
     return f"{share:.3f} +- {error:.3f} ({scores.size:,})"
