@@ -16,12 +16,12 @@ from simulator import Options, Simulator, load_profile
 from simulator.lightcurves import kilonova, tidal_disruption
 from simulator.lightcurves.black_bodies import BlackBodies
 from simulator.lightcurves.cosmology import distance_modulus_mag, volume_per_redshift_mpc3
+from simulator.lightcurves.detected_transients import EARLY_START_DAY
 from simulator.lightcurves.filters import bandpass
 from simulator.lightcurves.kilonova import BLUE, RED, Kilonova
 from simulator.lightcurves.magnitudes import MagnitudeLaw
 from simulator.lightcurves.protocol import Bands, Context
 from simulator.lightcurves.tidal_disruption import TidalDisruption
-from simulator.lightcurves.transient import EARLY_START_DAY
 from simulator.observing.schedule import Schedule
 from simulator.rng import Draws, Purpose
 
