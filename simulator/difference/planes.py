@@ -68,6 +68,7 @@ class Settings(NamedTuple):
 
     method: int  # of `simulator.difference.kernels`
     threshold_sigma: float
+    registration_error_pix: float  # that counts as noise; 0 for none
     border_pix: int  # by which a template is wider than the stamp when it is subtracted
     radius_fwhm: float  # searched around the source, in units of the PSF's width
     lanczos_order: int  # of the science images
@@ -281,14 +282,14 @@ def _measure(planes, buffers, scenes, settings, factor, share, i, epoch):
     psf, scene = buffers.psf_difference, scenes.science
     x, y = scene.x_pix[i, epoch], scene.y_pix[i, epoch]
     radius = settings.radius_fwhm * scenes.psf.fwhm_pix[i, epoch] + max(abs(x), abs(y))
-    threshold, work = settings.threshold_sigma, buffers.work
-    found = detect_stamp(difference, variance, mask, psf, factor, threshold, radius, work)
+    threshold, error, work = settings.threshold_sigma, settings.registration_error_pix, buffers.work
+    found = detect_stamp(difference, variance, mask, psf, factor, threshold, radius, work, error)
     if found.detected:
         x, y = found.x_pix, found.y_pix
     flux, error = forced_flux(difference, variance, mask, psf, x, y, factor)
     measured = planes.measured[i, epoch]
     measured[0], measured[1] = flux / share, error / share
-    measured[2], measured[3], measured[4] = flux / error, x, y
+    measured[2], measured[3], measured[4] = flux / error / found.noise_ratio, x, y
     planes.detected[i, epoch] = found.detected
 
 

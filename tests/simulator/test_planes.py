@@ -78,6 +78,18 @@ def test_stars_with_wings_outside_the_images_of_psfs_leave_nothing_behind():
     assert abs(np.median(pull)) < 5 * np.sqrt(np.pi / 2 / pull.size)  # the error of a median
 
 
+@pytest.mark.parametrize("counts_as_noise", [False, True])
+def test_errors_of_registration_are_noise_where_the_template_has_slopes(counts_as_noise):
+    """A dipole has S/N of the order 1 in units of the error that made it."""
+    bright = {"field.bright_mag": 16.0, "field.faint_mag": 17.0}
+    wrong = {**EXACT, **bright, "template.registration_error_pix": 0.3}
+    made_by = simulator(overrides={**wrong, "difference.registration_noise": counts_as_noise})
+    made = made_by.batch("train", range(16))
+    share = made.epochs["difference_detected"][observed(made)].mean()
+    # lobes of 0.3 pixels' dipoles are tens of sigma of the photons alone
+    assert share < 0.02 if counts_as_noise else share > 0.5
+
+
 def true_flux_adu(simulator, count):
     """Flux of every exposure less that in its template."""
     drawn = simulator.drawn("train", range(count))
