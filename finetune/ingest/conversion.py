@@ -26,6 +26,7 @@ from simulator.dataset.inputs import input_files
 from simulator.dataset.plan import PACKAGES
 from simulator.dataset.settings import refuse_other_settings
 from simulator.dataset.writer import DatasetWriter
+from simulator.options import PLANES
 from skyreel.atomic_files import folder_lock, interrupts_deferred
 from skyreel.commands import check_folder
 from skyreel.console import Bars, new_console
@@ -222,6 +223,7 @@ def _attributes(gathered, command, source):
         "bands": list(profile.bands),
         "survey": profile.name,
         "kind": "real",
+        "planes": [PLANES[0], *(name for name in PLANES[1:] if name in gathered.more_images)],
         "source": stored_name(source),
         "profile": profile.model_dump(mode="json"),
         "command": stored_name(command),

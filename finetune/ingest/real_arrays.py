@@ -80,7 +80,8 @@ def as_arrays(
         end = len(sequence.images)
         arrays["mask"][i, :end] = fitted(sequence.mask, size_pix, OUTSIDE)
         for name, images in {"images": sequence.images, **sequence.more_images}.items():
-            arrays[name][i, :end] = fitted(images, size_pix, np.nan)
+            outside = OUTSIDE if images.dtype.kind == "u" else np.nan
+            arrays[name][i, :end] = fitted(images, size_pix, outside)
         for name, values in sequence.epochs.items():
             exact = name in _MAY_BE_INFINITE
             arrays[name][i, :end] = values if exact else _finite(values, arrays[name].dtype)

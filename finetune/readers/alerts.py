@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from finetune.readers.alert_photometry import joined_columns
+from finetune.readers.alert_planes import ALERT_PLANE_ARRAYS, with_planes
 from finetune.readers.cutout import placed
 from finetune.readers.decompression import Room
 from finetune.readers.packets import packet_files, packets_of
@@ -44,6 +45,7 @@ ALERT_ARRAYS = (
     ArraySpec("ra_deg", OBJECTS, "float64", "deg", "right ascension; NaN where unknown"),
     ArraySpec("dec_deg", OBJECTS, "float64", "deg", "declination; NaN where unknown"),
     CCD_NUMBER,
+    *ALERT_PLANE_ARRAYS,
 )
 _PIXEL_SCALE_TOLERANCE = 0.1
 _MALFORMED = (TypeError, ValueError, KeyError, AttributeError, OverflowError, IndexError)
@@ -186,7 +188,7 @@ def joined(object_id: str, alerts: list[Alert]) -> RealSequence:
     names = list(dict.fromkeys(name for alert in kept for name in alert.images))
     images = {name: _stacked(kept, name, half_pix) for name in names}
     science = images.pop("images")
-    return RealSequence(
+    sequence = RealSequence(
         object_id=object_id,
         class_name=None,
         source=kept[0].source,
@@ -203,6 +205,7 @@ def joined(object_id: str, alerts: list[Alert]) -> RealSequence:
         photometry=joined_columns([alert.photometry for alert in kept]),
         left_out=left_out,
     )
+    return with_planes(sequence)
 
 
 def _stacked(alerts, name, half_pix):

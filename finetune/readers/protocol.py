@@ -54,8 +54,9 @@ class RealSequence:
     objects : dict of name to number or str
     notes : tuple of str
         What was left out or corrected, one sentence each.
-    more_images : dict of name to float32 array of the shape of ``images``
-        Other images of the same pixels, such as templates; NaN where there is none.
+    more_images : dict of name to array of the shape of ``images``
+        Other images of the same pixels, such as templates (float32, NaN where there is none),
+        and their masks (uint8).
     photometry : dict of column to array of shape (measurement,)
         Published photometry, also at times without a stamp: the columns
         ``alert_photometry.COLUMNS``. Empty where there is none.

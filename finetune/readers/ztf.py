@@ -19,6 +19,7 @@ from finetune.readers.identifiers import identifier, object_name
 from finetune.readers.known_values import KnownValues, in_range, mjd_of, number
 from finetune.readers.protocol import FIELD
 from finetune.readers.ztf_edges import SIZE_PIX, centre_of
+from finetune.readers.ztf_metadata import METADATA_ARRAYS, METADATA_FIELDS, metadata_of
 from skyreel.errors import SequenceError
 from survey_profiles.profile import Profile
 
@@ -31,6 +32,7 @@ _CUTOUTS = {
 _FIELDS = (
     *("jd", "fid", "diffmaglim", "isdiffpos", "rcid", "field", "xpos", "ypos", "ra", "dec"),
     *("magpsf", "sigmapsf", "fwhm", "magzpsci", "exptime"),
+    *METADATA_FIELDS,
 )
 _NIGHT_0_MJD = 57754.0  # candid counts nights from 2017-01-01
 _NIGHTS = (250, 9000)  # to 2041; other numbers contain no time
@@ -44,7 +46,7 @@ class ZtfAlerts(AlertReader):
 
     name = default_survey = "ztf"
     title = "ZTF"
-    extra = (*ALERT_ARRAYS, FIELD)
+    extra = (*ALERT_ARRAYS, FIELD, *METADATA_ARRAYS)
 
     def kept(self, record: dict) -> tuple[str, dict]:
         """Name of the object, and the used part of a packet."""
@@ -126,6 +128,7 @@ def _epoch(candidate, candid, profile):
         "limiting_mag": known.number("limiting_mag", candidate["diffmaglim"], "diffmaglim"),
         "published_flux_adu": flux_adu,
         "published_flux_error_adu": error_adu,
+        **metadata_of(candidate),
     }
     notes = ("jd was overwritten; the time in candid is used.",) * overwritten + known.notes
     if not isfinite(zero_point_mag):

@@ -15,6 +15,7 @@ from survey_profiles import load_profile
 from tests.helpers.alert_packets import packed, rubin_cutout, rubin_packet, write_packets
 from tests.helpers.ingestion import ingest
 
+PLANE_ARRAYS = ("", "_mask", "_noise_adu")
 PROFILE = load_profile("lsst")
 NAMES = ("Science", "Template", "Difference")
 
@@ -54,7 +55,9 @@ def test_every_value_of_a_packet_is_read(tmp_path):
         np.testing.assert_allclose(found.epochs[name], [value], rtol=1e-6, err_msg=name)
     image = np.random.default_rng(0).normal(0, 5, (31, 31)).astype(np.float32)
     np.testing.assert_array_equal(found.images[0], image)
-    assert set(found.more_images) == {"template_images", "difference_images", "variance_images"}
+    cutouts = {"template_images", "difference_images", "variance_images"}
+    of_planes = {f"{p}{end}" for p in ("template", "difference") for end in PLANE_ARRAYS}
+    assert set(found.more_images) == cutouts | of_planes
     assert (found.more_images["variance_images"] == 25).all() and not found.mask.any()
     assert found.object_id == "77" and found.objects["ccd_number"] == 148
     assert np.isnan(found.objects["gain_e_per_adu"]) and found.objects["ra_deg"] == 149.8
