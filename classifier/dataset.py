@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -107,8 +107,7 @@ class StampBatch:
 
 def arrays_of(batch: Any) -> dict[str, np.ndarray]:
     """The arrays of a dataclass by name, without those that are None."""
-    named = {field.name: getattr(batch, field.name) for field in fields(batch)}
-    return {name: array for name, array in named.items() if array is not None}
+    return {name: array for name, array in vars(batch).items() if array is not None}
 
 
 def rearranged(batch: Any, epochs: np.ndarray, n_epochs: np.ndarray) -> Any:

@@ -260,8 +260,8 @@ class Stream:
         kept = self._kept.of(names)
         stamps = _stamps(images_adu, bands, conditions, self.model.assumed_psf.fwhm_pix)
         seeing_pix, mjd = stamps.seeing_fwhm_pix[:, 0], stamps.mjd[:, 0]
-        seeing_pix = np.where(np.isnan(seeing_pix), kept["seeing_fwhm_pix"], seeing_pix)
-        stamps = replace(stamps, seeing_fwhm_pix=seeing_pix[:, None])
+        unknown = np.isnan(seeing_pix)
+        seeing_pix[unknown] = kept["seeing_fwhm_pix"][unknown]
         inputs = inputs_of(stamps, multiband=self.model.selection.multiband)
         predictions, used = kept["prediction"].copy(), np.flatnonzero(inputs.n_images)
         if not used.size:

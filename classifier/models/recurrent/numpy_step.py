@@ -7,8 +7,9 @@ operations of NumPy, and for the layers of Keras the same function is here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce, singledispatch
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,8 +30,8 @@ class _Slot(NamedTuple):
 
 class _Operation(NamedTuple):
     function: Callable[..., Any]
-    args: tuple
-    kwargs: dict[str, Any]
+    args: Callable[[list], tuple]
+    kwargs: Callable[[list], dict[str, Any]]
     outputs: tuple[int, ...]
 
 
@@ -41,7 +42,7 @@ class NumpyStep:
     """
 
     def __init__(self, inputs: list[tuple[str, int]], program: list[_Operation], outputs: Any):
-        self._inputs, self._program, self._outputs = inputs, program, outputs
+        self._inputs, self._program, self._outputs = inputs, program, _reader(outputs)
         self._n_values = 1 + max(place for op in program for place in op.outputs)
         self._threads = ThreadpoolController()
 
@@ -70,8 +71,8 @@ class NumpyStep:
             program = [
                 _Operation(
                     _function_of(layer),
-                    slots(args),
-                    slots(kwargs),
+                    _reader(slots(args)),
+                    _reader(slots(kwargs)),
                     tuple(place_of(tensor) for tensor in tree.flatten(outputs)),
                 )
                 for layer, args, kwargs, outputs in calls
@@ -87,34 +88,30 @@ class NumpyStep:
             values[place] = arrays[name]
         with numpy_operations(), np.errstate(all="ignore"), self._threads.limit(limits=1):
             for function, args, kwargs, places in self._program:
-                given = {key: _filled(value, values) for key, value in kwargs.items()}
-                found = function(*[_filled(value, values) for value in args], **given)
-                for place, value in zip(places, _flat(found), strict=True):
-                    values[place] = value
-        return _filled(self._outputs, values)
+                found = function(*args(values), **kwargs(values))
+                if isinstance(found, np.ndarray):
+                    values[places[0]] = found
+                else:
+                    for place, value in zip(places, tree.flatten(found), strict=True):
+                        values[place] = value
+        return self._outputs(values)
 
 
 def _same(layer):
     return layer
 
 
-def _filled(structure, values):
-    """A structure with arrays in place of slots."""
+def _reader(structure: Any) -> Callable[[list], Any]:
+    """A function from values to the structure with these in place of its slots."""
     if isinstance(structure, _Slot):
-        return values[structure.place]
+        return itemgetter(structure.place)
     if isinstance(structure, (list, tuple)):
-        return type(structure)(_filled(part, values) for part in structure)
+        kind, parts = type(structure), [_reader(part) for part in structure]
+        return lambda values: kind([part(values) for part in parts])
     if isinstance(structure, dict):
-        return {key: _filled(part, values) for key, part in structure.items()}
-    return structure
-
-
-def _flat(found) -> Iterator[np.ndarray]:
-    if isinstance(found, np.ndarray):
-        yield found
-    else:
-        for part in found:
-            yield from _flat(part)
+        named = {key: _reader(part) for key, part in structure.items()}
+        return lambda values: {key: part(values) for key, part in named.items()}
+    return lambda _: structure
 
 
 def _function_of(layer):

@@ -7,9 +7,9 @@ backend's cost of starting every operation.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import keras
@@ -20,53 +20,24 @@ class NumpyLayer(keras.layers.Layer):
     """A layer without weights whose ``call`` also takes NumPy arrays within `numpy_operations`."""
 
 
-class _NumpyOperations:
-    """Operations named as in `keras.ops`, for float32 arrays; as many as the layers use."""
-
-    abs = staticmethod(np.abs)
-    arange = staticmethod(np.arange)
-    arcsinh = staticmethod(np.arcsinh)
-    concatenate = staticmethod(np.concatenate)
-    cos = staticmethod(np.cos)
-    cumsum = staticmethod(np.cumsum)
-    log = staticmethod(np.log)
-    log1p = staticmethod(np.log1p)
-    maximum = staticmethod(np.maximum)
-    power = staticmethod(np.power)
-    reshape = staticmethod(np.reshape)
-    shape = staticmethod(np.shape)
-    sin = staticmethod(np.sin)
-    sqrt = staticmethod(np.sqrt)
-    square = staticmethod(np.square)
-    stack = staticmethod(np.stack)
-    sum = staticmethod(np.add.reduce)
-    where = staticmethod(np.where)
-    zeros = staticmethod(np.zeros)
-    zeros_like = staticmethod(np.zeros_like)
-
-    @staticmethod
-    def cast(x: np.ndarray, dtype: str) -> np.ndarray:
-        return x.astype(dtype)
-
-    @staticmethod
-    def clip(x: np.ndarray, least: float, most: float) -> np.ndarray:
-        return np.minimum(np.maximum(x, least), most)
-
-    @staticmethod
-    def one_hot(x: np.ndarray, n: int, dtype: str) -> np.ndarray:
-        return np.eye(n, dtype=dtype)[x]
-
-    @staticmethod
-    def relu(x: np.ndarray) -> np.ndarray:
-        return np.maximum(x, 0)
+_AS_NUMPY = (
+    "abs arange arcsinh concatenate cos cumsum log log1p maximum power reshape shape sin sqrt "
+    "square stack where zeros zeros_like"
+)
+_OF_NUMPY = {name: getattr(np, name) for name in _AS_NUMPY.split()} | {
+    "cast": lambda x, dtype: x.astype(dtype),
+    "clip": lambda x, least, most: np.minimum(np.maximum(x, least), most),
+    "one_hot": lambda x, n, dtype: np.eye(n, dtype=dtype)[x],
+    "relu": lambda x: np.maximum(x, 0),
+    "sum": np.add.reduce,
+}  # for float32 arrays; as many as the layers use
 
 
-_library: ContextVar[Any] = ContextVar("library", default=keras.ops)
+class _Operations(threading.local):
+    """Those of `keras.ops`, but for those that are set in this thread."""
 
-
-class _Operations:
-    def __getattr__(self, name):
-        return getattr(_library.get(), name)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(keras.ops, name)
 
 
 ops = _Operations()
@@ -75,8 +46,8 @@ ops = _Operations()
 @contextmanager
 def numpy_operations() -> Iterator[None]:
     """Within the block, in this thread, ``ops`` are those of NumPy."""
-    token = _library.set(_NumpyOperations)
+    vars(ops).update(_OF_NUMPY)
     try:
         yield
     finally:
-        _library.reset(token)
+        vars(ops).clear()
