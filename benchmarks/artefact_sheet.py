@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from simulator import Options, Sequences, Simulator, load_profile
 from simulator.artefacts.kinds import NAMES, Artefact
+from simulator.difference.background import robust_sigma
 from skyreel.report.theme import RC_PARAMS
 
 OUT = Path("docs/images/artefacts.png")
@@ -67,7 +68,7 @@ def sheet(survey: str, seed: int) -> Figure:
 
 def _draw(axes, image, *, is_difference: bool) -> None:
     middle = np.nanmedian(image)
-    noise = 1.4826 * np.nanmedian(np.abs(image - middle)) or 1.0
+    noise = robust_sigma(image[np.isfinite(image)]) or 1.0
     low, high = (-8, 8) if is_difference else (-3, 12)
     axes.imshow(
         image, cmap="gray", origin="lower", vmin=middle + low * noise, vmax=middle + high * noise

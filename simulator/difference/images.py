@@ -14,6 +14,7 @@ from simulator.difference.background import (
     background_sigma,
     fit_background,
     noise_correlation,
+    robust_sigma,
     source_free,
 )
 from simulator.difference.image_matching import fit_kernel
@@ -297,9 +298,7 @@ def _slope(science, template):
 
     The median of pixel ratios, each weighted by its flux.
     """
-    middle = np.median(template)
-    sigma = 1.4826 * np.median(np.abs(template - middle))
-    use = template - middle > _RATIO_SN * sigma
+    use = template - np.median(template) > _RATIO_SN * robust_sigma(template)
     if use.sum() < _LEAST_RATIOS:
         return 1.0
     ratios, weights = science[use] / template[use], template[use]
