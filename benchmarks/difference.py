@@ -22,7 +22,8 @@ from scipy.stats import norm
 from benchmarks.machine import describe_machine
 from simulator.difference.background import background_sigma, source_free
 from simulator.difference.detection import detect_stamp
-from simulator.difference.images import Image, subtract_images
+from simulator.difference.image_difference import subtract_images
+from simulator.difference.images import Image
 from simulator.difference.kernels import DECORRELATED, ZOGY
 from simulator.difference.sources import detect_sources
 from simulator.difference.subtraction import stamp_workspace, subtract_stamp

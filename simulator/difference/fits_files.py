@@ -11,7 +11,8 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS, FITSFixedWarning
 
-from simulator.difference.images import Image, ImageDifference
+from simulator.difference.image_difference import ImageDifference
+from simulator.difference.images import Image
 from skyreel.atomic_files import whole_file
 from skyreel.console import printable
 from skyreel.errors import OutputError, SubtractionError

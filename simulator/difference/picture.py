@@ -9,7 +9,7 @@ import numpy as np
 from astropy.table import Table
 
 from simulator.difference.background import robust_sigma
-from simulator.difference.images import ImageDifference
+from simulator.difference.image_difference import ImageDifference
 from simulator.preview.picture_file import write_picture
 
 _DPI = 150

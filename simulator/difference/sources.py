@@ -9,7 +9,7 @@ from scipy.signal import oaconvolve
 
 from simulator.difference.background import robust_sigma
 from simulator.difference.detection import THRESHOLD, peak_between
-from simulator.difference.images import ImageDifference
+from simulator.difference.image_difference import ImageDifference
 from simulator.difference.stars import fwhm_of
 
 _LEAST_SHARE = 0.5  # of sum P^2 on good pixels, as for stamps

@@ -8,8 +8,9 @@ from astropy.io import fits
 from scipy.signal import fftconvolve
 
 from simulator.difference.background import background_sigma, noise_correlation, source_free
+from simulator.difference.image_difference import measured_neighbours, subtract_images
 from simulator.difference.image_matching import fit_kernel
-from simulator.difference.images import Image, measured_neighbours, subtract_images
+from simulator.difference.images import Image
 from simulator.difference.sources import detect_sources
 from simulator.difference.stars import fwhm_of, measured_psf
 from simulator.difference.whitening import Noise, correlation_of_mean, kernel_pair, white
