@@ -31,6 +31,7 @@ from skyreel.errors import SubtractionError
 METHODS = ("alard-lupton", "zogy")
 _RATIO_ROUNDS, _RATIO_SN, _LEAST_RATIOS = 4, 10.0, 9
 _COMMON_SN, _LEAST_COMMON = 5.0, 20
+_MASK_BITS = 2 ** np.arange(8, dtype=np.uint8)
 _EQUAL_WIDTHS = 1.02  # PSFs closer than this are taken as equally wide
 
 
@@ -211,7 +212,7 @@ def _difference(prepared, bad, pair, kernel, offset, about):
     images[0] = np.where(bad, 0.0, images[0] - offset) if kernel is not None else images[0]
     parts = [oaconvolve(i, k, mode="same") for i, k in zip(images, pair[:2], strict=True)]
     variance = sum(_propagated(each, bad, k) for each, k in zip(prepared, pair[:2], strict=True))
-    mask = _grown(science.flags | template.flags, pair)
+    mask = _grown(science.flags | template.flags, pair[:2])
     difference = np.where(mask == 0, parts[0] - parts[1], np.nan)
     good = mask == 0
     if not good.any():
@@ -242,27 +243,31 @@ def _propagated(each, bad, kernel):
     return np.maximum(white, 0) * (power * spectrum).mean() / power.mean() / spectrum.mean()
 
 
-def _grown(flags, pair):
-    """Mask of the difference: bits of pixels that its pixels were made from, and its border."""
+def _grown(flags, kernels):
+    """Mask of the difference: bits of the pixels that each pixel was made from, and its border."""
+    footprint = _footprint(kernels)
     mask = np.zeros_like(flags)
-    largest = max(kernel.shape[0] for kernel in pair[:2])
+    for bit in _MASK_BITS:
+        has_bit = (flags & bit) > 0
+        if has_bit.any():
+            mask[binary_dilation(has_bit, footprint)] |= bit
+    rows, columns = np.nonzero(footprint)
+    centre = footprint.shape[0] // 2
+    reach = int(max(np.abs(rows - centre).max(), np.abs(columns - centre).max()))
+    border = np.ones(mask.shape, dtype=bool)
+    border[reach : mask.shape[0] - reach, reach : mask.shape[1] - reach] = False
+    mask[border] |= OUTSIDE
+    return mask
+
+
+def _footprint(kernels):
+    """Pixels, about the centre, at which a kernel has a weight that matters."""
+    largest = max(kernel.shape[0] for kernel in kernels)
     footprint = np.zeros((largest, largest), dtype=bool)
-    for kernel in pair[:2]:
+    for kernel in kernels:
         inner = slice((largest - kernel.shape[0]) // 2, (largest + kernel.shape[0]) // 2)
         footprint[inner, inner] |= np.abs(kernel) > FOOTPRINT * np.abs(kernel).max()
-    for bit in np.unique(
-        np.unpackbits(np.unique(flags)[:, None], axis=1) * 2 ** np.arange(8)[::-1]
-    ):
-        if bit:
-            mask[binary_dilation(flags & bit, footprint)] |= np.uint8(bit)
-    rows, columns = np.nonzero(footprint)
-    reach = int(max(np.abs(rows - largest // 2).max(), np.abs(columns - largest // 2).max()))
-    if reach:
-        mask[:reach] |= OUTSIDE
-        mask[-reach:] |= OUTSIDE
-        mask[:, :reach] |= OUTSIDE
-        mask[:, -reach:] |= OUTSIDE
-    return mask
+    return footprint
 
 
 def measured_neighbours(difference: np.ndarray) -> tuple[float, float]:
