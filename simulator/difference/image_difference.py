@@ -31,6 +31,8 @@ from skyreel.errors import SubtractionError
 METHODS = ("alard-lupton", "zogy")
 _RATIO_ROUNDS, _RATIO_SN, _LEAST_RATIOS = 4, 10.0, 9
 _COMMON_SN, _LEAST_COMMON = 5.0, 20
+_FWHM_PER_SIGMA = 2.3548  # of a Gaussian
+_SPECTRUM_PIX = 128  # a grid that holds every kernel
 _MASK_BITS = 2 ** np.arange(8, dtype=np.uint8)
 _EQUAL_WIDTHS = 1.02  # PSFs closer than this are taken as equally wide
 
@@ -99,8 +101,7 @@ def subtract_images(
             each.noise = known
     whitened = noise or tuple(white(each.noise) for each in prepared)
     if method == "zogy":
-        names = science.name, template.name
-        pair, kernel, offset, about = _zogy(*prepared, bad, names, whitened)
+        pair, kernel, offset, about = _zogy(*prepared, bad, whitened)
     else:
         whitened = whitened if decorrelate else None
         pair, kernel, offset, about = _alard_lupton(*prepared, bad, whitened)
@@ -121,7 +122,7 @@ def _alard_lupton(science, template, bad, whitened):
     missing = abs(widths[0] ** 2 - widths[1] ** 2) if widths else 0.0
     variance = np.where(bad, 1.0, science.variance + template.variance)
     fit = fit_kernel(
-        source.pixels, target.pixels, variance, bad, sigma_pix=np.sqrt(missing) / 2.3548
+        source.pixels, target.pixels, variance, bad, sigma_pix=np.sqrt(missing) / _FWHM_PER_SIGMA
     )
     total = fit.kernel.sum()
     if not (total > 0 and _common_pixels(science, template, bad) >= _LEAST_COMMON):
@@ -155,11 +156,11 @@ def _common_pixels(science, template, bad):
     return int((above[0] & above[1] & ~bad).sum())
 
 
-def _zogy(science, template, bad, names, whitened):
-    for each, name in zip((science, template), names, strict=True):
+def _zogy(science, template, bad, whitened):
+    for each in (science, template):
         if each.psf is None:
             raise SubtractionError(
-                f"{name}: no PSF was given and fewer than three isolated stars were found to "
+                f"{each.name}: no PSF was given and fewer than three isolated stars were found to "
                 "measure it. Give --psf-science and --psf-template, or use the method "
                 "alard-lupton."
             )
@@ -167,9 +168,8 @@ def _zogy(science, template, bad, names, whitened):
     images = [np.where(bad, 0.0, each.pixels) for each in (science, template)]
     for _ in range(_RATIO_ROUNDS):
         pair = zogy_pair(science.psf, template.psf, ratio, noise, whitened=whitened)
-        ratio *= _slope(
-            *(oaconvolve(i, k, mode="same") for i, k in zip(images, pair, strict=False))
-        )
+        matched = [oaconvolve(i, k, mode="same") for i, k in zip(images, pair[:2], strict=True)]
+        ratio *= _flux_ratio(*matched)
     about = {
         "method": "zogy",
         "decorrelated": True,
@@ -180,7 +180,7 @@ def _zogy(science, template, bad, names, whitened):
     return pair, None, np.zeros(bad.shape), about
 
 
-def _slope(science, template):
+def _flux_ratio(science, template):
     """Flux of the sources of one matched image over that of the other; 1 without sources.
 
     The median of pixel ratios, each weighted by its flux.
@@ -191,8 +191,8 @@ def _slope(science, template):
     ratios, weights = science[use] / template[use], template[use]
     order = np.argsort(ratios)
     total = np.cumsum(weights[order])
-    slope = float(ratios[order][np.searchsorted(total, total[-1] / 2)])
-    return slope if slope > 0 else 1.0
+    ratio = float(ratios[order][np.searchsorted(total, total[-1] / 2)])
+    return ratio if ratio > 0 else 1.0
 
 
 def _psf_words(science, template):
@@ -208,13 +208,12 @@ def _psf_words(science, template):
 def _difference(prepared, bad, pair, kernel, offset, about):
     """Apply the kernels to images and variances, and grow the mask."""
     science, template = prepared
-    images = [np.where(bad, 0.0, each.pixels) for each in prepared]
-    images[0] = np.where(bad, 0.0, images[0] - offset) if kernel is not None else images[0]
+    images = [np.where(bad, 0.0, i) for i in (science.pixels - offset, template.pixels)]
     parts = [oaconvolve(i, k, mode="same") for i, k in zip(images, pair[:2], strict=True)]
     variance = sum(_propagated(each, bad, k) for each, k in zip(prepared, pair[:2], strict=True))
     mask = _grown(science.flags | template.flags, pair[:2])
-    difference = np.where(mask == 0, parts[0] - parts[1], np.nan)
     good = mask == 0
+    difference = np.where(good, parts[0] - parts[1], np.nan)
     if not good.any():
         raise SubtractionError(
             "every pixel of the difference is masked: the masks, grown by the kernel, leave none."
@@ -228,19 +227,17 @@ def _difference(prepared, bad, pair, kernel, offset, about):
         "neighbour_correlation_measured": measured_neighbours(difference),
         "masked_share": float((~good).mean()),
     }
-    psf = pair.psf
-    return ImageDifference(difference, variance, mask, psf, pair, kernel, about)
+    return ImageDifference(difference, variance, mask, pair.psf, pair, kernel, about)
 
 
 def _propagated(each, bad, kernel):
     """Variance of an image after its kernel; correlated noise changes its level."""
     flat = np.where(bad | ~np.isfinite(each.variance), each.noise.variance, each.variance)
     square = kernel**2
-    white = oaconvolve(np.pad(flat, square.shape[0] // 2, mode="edge"), square, mode="valid")
-    size = 128
-    power = np.abs(np.fft.fft2(kernel, (size, size))) ** 2
-    spectrum = each.noise.spectrum(size)
-    return np.maximum(white, 0) * (power * spectrum).mean() / power.mean() / spectrum.mean()
+    independent = oaconvolve(np.pad(flat, square.shape[0] // 2, mode="edge"), square, mode="valid")
+    power = np.abs(np.fft.fft2(kernel, (_SPECTRUM_PIX, _SPECTRUM_PIX))) ** 2
+    spectrum = each.noise.spectrum(_SPECTRUM_PIX)
+    return np.maximum(independent, 0) * (power * spectrum).mean() / power.mean() / spectrum.mean()
 
 
 def _grown(flags, kernels):

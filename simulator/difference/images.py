@@ -48,6 +48,7 @@ class Image:
 class PreparedImage:
     """An image without background, and what is known or was measured of it."""
 
+    name: str
     pixels: np.ndarray  # (row, column), zero where bad
     bad: np.ndarray  # bool
     variance: np.ndarray  # infinite where bad
@@ -119,7 +120,8 @@ def prepare(image: Image) -> PreparedImage:
         sigma = float(np.sqrt(1 / np.mean(1 / variance[empty])))
     noise = Noise(sigma**2, noise_correlation(pixels, empty, _CORRELATED_PIX))
     psf = None if image.psf is None else np.asarray(image.psf, dtype=np.float32)
-    return PreparedImage(pixels, bad, np.where(bad, np.inf, variance), noise, psf, "given", flags)
+    variance = np.where(bad, np.inf, variance)
+    return PreparedImage(image.name, pixels, bad, variance, noise, psf, "given", flags)
 
 
 def _flags(image, pixels):
