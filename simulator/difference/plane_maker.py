@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from simulator.artefacts.drawing import MOST_SHIFT_PIX
 from simulator.artefacts.kernels import Artefacts
 from simulator.artefacts.kinds import Artefact
 from simulator.contiguous import contiguous
@@ -213,14 +212,16 @@ class PlaneMaker:
 def misaligned(
     x_pix: np.ndarray, y_pix: np.ndarray, artefacts: Artefacts
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Shifts of templates with the errors of alignment of artefacts, each (object, epoch)."""
+    """Shifts of templates with the errors of alignment of artefacts, each (object, epoch).
+
+    The position of a dipole or a cut stamp is its error of the alignment, see `Artefacts`.
+    """
     if not artefacts.kind.size:
         return x_pix, y_pix
     moved = np.isin(artefacts.kind, (Artefact.DIPOLE, Artefact.DETECTOR_EDGE))
-    small = np.hypot(artefacts.x_pix, artefacts.y_pix) <= MOST_SHIFT_PIX * (1 + 1e-9)
     return (
-        x_pix + np.where(moved & small, artefacts.x_pix, 0.0),
-        y_pix + np.where(moved & small, artefacts.y_pix, 0.0),
+        x_pix + np.where(moved, artefacts.x_pix, 0.0),
+        y_pix + np.where(moved, artefacts.y_pix, 0.0),
     )
 
 
