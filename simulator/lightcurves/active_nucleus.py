@@ -16,11 +16,11 @@ from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from simulator.lightcurves.damped_random_walk import at_times, walk
 from simulator.lightcurves.filters import Bandpass
 from simulator.lightcurves.protocol import Context, HostPlacement, HostSite, LightCurveModel
+from simulator.lightcurves.truncated_normal import truncated_normal
 from simulator.rng import Draws
 
 # log10 of SF_inf [mag] and of the rest-frame tau [d]: A, B, C, D of MacLeod et al. 2010, equation 7
@@ -36,7 +36,7 @@ I_AT_2_TO_0_MAG = 0.596  # M_i(z=0) - M_i(z=2) (Richards et al. 2006, AJ 131, 27
 # Power laws in frequency, as in the quasar spectra of Ross et al. 2013: below 1100 A, to 5700 A, to
 # 9730 A, and redward; the first two share one scatter of 0.3
 SLOPES, BREAKS_ANGSTROM = (-1.5, -0.5, -0.37, -1.70), (1100.0, 5700.0, 9730.0)
-SLOPE_SCATTER, SLOPE_LIMIT_SIGMA = 0.3, 2.5
+SLOPE_SCATTER, SLOPE_LIMITS_SIGMA = 0.3, (-2.5, 2.5)
 ABSOLUTE_LIMITS_MAG = (-30.0, -18.0)  # M_i(z=2); the faint one is our choice
 EARLIER, EARLIER_STEP_DAY = 24, 25.0  # times before the first epoch at which walks are drawn
 _NORM_ANGSTROM = 2500.0
@@ -66,8 +66,7 @@ class ActiveNucleus(LightCurveModel):
         mean_mag = context.magnitude_law.draw(draws, self.name)
         redshift = self._redshift(draws.uniform(), mean_mag)
         absolute = self._absolute_mag(mean_mag, redshift)
-        limit = ndtr([-SLOPE_LIMIT_SIGMA, SLOPE_LIMIT_SIGMA])
-        slope = SLOPE_SCATTER * ndtri(draws.uniform(*limit))
+        slope = truncated_normal(draws.uniform(), 0.0, SLOPE_SCATTER, SLOPE_LIMITS_SIGMA)
         absolute_i = absolute + I_AT_2_TO_0_MAG
         log_mass = black_hole_mass(draws.normal(), absolute_i)
         sf = 10.0 ** relation(

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from simulator.artefacts.kinds import NAMES, OF_OBJECT, Artefact
 from simulator.lightcurves.protocol import Bands, Context, LightCurveModel
 from simulator.lightcurves.star_colours import StarColours
+from simulator.lightcurves.truncated_normal import truncated_normal
 from simulator.rng import Draws
 
 RESIDUALS = (Artefact.DIPOLE, Artefact.PSF_MISMATCH, Artefact.DETECTOR_EDGE)
 BRIGHTER_THAN_LIMIT_MAG = (6.45, 0.85)  # mean, sigma: measured, see above
-TRUNCATION_SIGMA = 2.0
+LIMITS_SIGMA = (-2.0, 2.0)
 REPEATED_SHARE = 0.3  # of the exposures of a badly subtracted star; our choice
 
 
@@ -54,9 +54,7 @@ class Bogus(LightCurveModel):
         repeated = one | (draws.uniforms(mjd.shape[1]) < REPEATED_SHARE)
         epochs = np.where(_is(kind, RESIDUALS), repeated, one) | _is(kind, OF_OBJECT)
         epochs &= context.schedule.observed
-        low, high = ndtr([-TRUNCATION_SIGMA, TRUNCATION_SIGMA])
-        mean, sigma = BRIGHTER_THAN_LIMIT_MAG
-        brighter = mean + sigma * ndtri(draws.uniform(low, high))
+        brighter = truncated_normal(draws.uniform(), *BRIGHTER_THAN_LIMIT_MAG, LIMITS_SIGMA)
         mean_mag = np.nanmedian(_limits(context.schedule), axis=1) - brighter
         mean_mag = np.where(_is(kind, RESIDUALS)[:, 0], mean_mag, np.inf)
         first = np.where(epochs, mjd, np.inf).min(axis=1)

@@ -15,7 +15,6 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 from scipy.interpolate import RegularGridInterpolator
-from scipy.special import ndtr, ndtri
 
 from simulator.lightcurves.black_bodies import (
     LIGHT_SPEED_CM_S,
@@ -24,6 +23,7 @@ from simulator.lightcurves.black_bodies import (
 )
 from simulator.lightcurves.protocol import Bands
 from simulator.lightcurves.transient import Numbers, Transient
+from simulator.lightcurves.truncated_normal import truncated_normal
 from simulator.rng import Draws
 
 SOLAR_MASS_G = 1.98841e33
@@ -32,7 +32,7 @@ HEATING_ERG_S_G, HEATING_EXPONENT = 4e18, 1.3  # equation 1
 HEATING_DELAY_S, HEATING_WIDTH_S = 1.3, 0.11
 DIFFUSION_BETA = 13.4  # equation 3
 MASS_SCATTER_DEX, VELOCITY_SCATTER = 0.3, 0.15  # our choice
-TRUNCATION_SIGMA = 2.0
+LIMITS_SIGMA = (-2.0, 2.0)  # of masses and velocities
 _AGE_S = DAY_S * np.geomspace(1e-4, 200.0, 300)  # nodes of the diffusion integral
 _MARGIN_MAG = 0.3  # by which faster ejecta are brighter than those of the mean velocity
 
@@ -86,9 +86,8 @@ class Kilonova(Transient):
         """Masses at the quantiles; velocities are independent of them."""
         factor = mass_factor(quantile)
         numbers = {f"{key}_mass_msun": c.mass_msun * factor for key, c in COMPONENTS.items()}
-        low, high = ndtr([-TRUNCATION_SIGMA, TRUNCATION_SIGMA])
         for key, component in COMPONENTS.items():
-            relative = 1 + VELOCITY_SCATTER * ndtri(draws.uniform(low, high))
+            relative = truncated_normal(draws.uniform(), 1.0, VELOCITY_SCATTER, LIMITS_SIGMA)
             numbers[f"{key}_velocity_c"] = component.velocity_c * relative
         return numbers
 
@@ -130,8 +129,7 @@ class Kilonova(Transient):
 
 def mass_factor(quantile: np.ndarray) -> np.ndarray:
     """Mass over that of GW170817 at cumulative probabilities."""
-    low, high = ndtr([-TRUNCATION_SIGMA, TRUNCATION_SIGMA])
-    return 10.0 ** (MASS_SCATTER_DEX * ndtri(low + np.asarray(quantile) * (high - low)))
+    return 10.0 ** truncated_normal(quantile, 0.0, MASS_SCATTER_DEX, LIMITS_SIGMA)
 
 
 def heating_erg_s_g(age_s: np.ndarray) -> np.ndarray:
