@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
+from scipy.integrate import cumulative_trapezoid
 
 from simulator.lightcurves.damped_random_walk import at_times, walk
 from simulator.lightcurves.filters import Bandpass
@@ -131,8 +132,7 @@ class ActiveNucleus(LightCurveModel):
         low, high = ABSOLUTE_LIMITS_MAG
         inside = (absolute > low) & (absolute < high)
         density = np.where(inside, luminosity_function(absolute, _REDSHIFTS) * volume, 0.0)
-        steps = 0.5 * (density[:, 1:] + density[:, :-1]) * np.diff(_REDSHIFTS)
-        return np.concatenate([np.zeros((len(steps), 1)), np.cumsum(steps, axis=1)], axis=1)
+        return cumulative_trapezoid(density, _REDSHIFTS, initial=0)
 
     def _absolute_mag(self, mean_mag, redshift):
         """M_i(z=2) of a reference magnitude, for the mean spectrum.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from scipy.integrate import cumulative_trapezoid
 
 from simulator.lightcurves.black_bodies import (
     SPHERE_CM2,
@@ -118,7 +119,7 @@ def log_luminosity(quantile: np.ndarray) -> np.ndarray:
     grid = np.linspace(*LOG_LUMINOSITY_LIMITS, _NODES)
     ratio = 10.0 ** (grid - LOG_BREAK_ERG_S)
     density = 1.0 / (ratio**FAINT_SLOPE + ratio**BRIGHT_SLOPE)
-    cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
+    cumulative = cumulative_trapezoid(density, initial=0)
     return np.interp(quantile, cumulative / cumulative[-1], grid)
 
 
