@@ -72,8 +72,7 @@ class PlaneMaker:
         self._settings = Settings(
             method=_METHODS[profile.difference.method],
             threshold_sigma=float(profile.difference.threshold_sigma),
-            registration_error_pix=profile.template.registration_error_pix
-            * float(profile.difference.registration_noise),
+            registration_error_pix=registration_error_as_noise(profile),
             border_pix=BORDER_PIX,
             radius_fwhm=_RADIUS_FWHM,
             lanczos_order=profile.psf.lanczos_order,
@@ -207,6 +206,12 @@ class PlaneMaker:
                 arrays[f"difference_{name}"] = planes.measured[..., k].astype(np.float32)
             arrays["difference_detected"] = planes.detected
         return arrays
+
+
+def registration_error_as_noise(profile: Profile) -> float:
+    """Error of the alignment [pix] that detections count as noise; 0 where they do not."""
+    counts = profile.difference.registration_noise
+    return profile.template.registration_error_pix if counts else 0.0
 
 
 def misaligned(
