@@ -23,11 +23,11 @@ from simulator.lightcurves.active_nucleus import (
 )
 from simulator.lightcurves.damped_random_walk import at_times, walk
 from simulator.lightcurves.magnitudes import MagnitudeLaw
-from simulator.lightcurves.protocol import Bands, Context
-from simulator.observing.schedule import Schedule
+from simulator.lightcurves.protocol import Context
 from simulator.rng import Draws, Purpose
+from tests.helpers.schedules import lsst_bands, schedule
 
-LSST = Bands(tuple("ugrizy"), tuple(f"lsst{letter}" for letter in "ugrizy"), reference=2)
+LSST = lsst_bands(reference=2)
 IRREGULAR_DAYS = np.array([0.0, 0.02, 1.0, 1.5, 30.0, 31.0, 400.0])
 
 
@@ -40,18 +40,7 @@ def law(low, high):
 
 
 def context(n, mjd, magnitude_law):
-    def table(value):
-        return np.full((n, len(mjd)), value)
-
-    schedule = Schedule(
-        mjd=np.tile(np.asarray(mjd, dtype=float), (n, 1)),
-        band=table(2),
-        exposure_time_s=table(30.0),
-        zero_point_mag=table(28.0),
-        limiting_mag=table(24.0),
-        gain_e_per_adu=np.ones((n, 1)),
-    )
-    return Context(schedule, LSST, magnitude_law)
+    return Context(schedule(n, mjd, band=2), LSST, magnitude_law)
 
 
 def drawn(model, where, objects):
