@@ -28,12 +28,13 @@ from simulator.rng import Draws
 # and table 1, in the fit without a dependence on redshift (E = 0)
 STRUCTURE_FUNCTION = (-0.51, -0.479, 0.131, 0.18)
 DAMPING_TIME = (2.4, 0.17, 0.03, 0.21)
-# log10 of the mass: mean 2.0 - 0.27 M_i, sigma 0.58 + 0.011 M_i (Shen et al. 2008, in section 4.3
-# of MacLeod et al. 2010)
+# log10 of the mass: mean 2.0 - 0.27 M_i, sigma 0.58 + 0.011 M_i (MacLeod et al. 2010, equation 11,
+# as public code cites it, after Shen et al. 2008; sigma from memory)
 MASS_MEAN, MASS_SIGMA = (2.0, -0.27), (0.58, 0.011)
 # Ross et al. 2013, table 8: alpha, beta, M_i(z=2) at redshift 0, k1, k2; the density is common
 FAINT_SLOPE, BRIGHT_SLOPE, BREAK_MAG, K1, K2 = -1.16, -3.37, -22.85, 1.241, -0.249
-I_AT_2_TO_0_MAG = 0.596  # M_i(z=0) - M_i(z=2) (Richards et al. 2006, AJ 131, 2766, equation 1)
+# M_i(z=0) - M_i(z=2): 2.5 (1 + alpha) log10(3) at alpha = -0.5 (Richards et al. 2006, AJ 131, 2766)
+I_AT_2_TO_0_MAG = 0.596
 # Power laws in frequency, as in the quasar spectra of Ross et al. 2013: below 1100 A, to 5700 A, to
 # 9730 A, and redward; the first two share one scatter of 0.3
 SLOPES, BREAKS_ANGSTROM = (-1.5, -0.5, -0.37, -1.70), (1100.0, 5700.0, 9730.0)
@@ -137,8 +138,8 @@ class ActiveNucleus(LightCurveModel):
     def _absolute_mag(self, mean_mag, redshift):
         """M_i(z=2) of a reference magnitude, for the mean spectrum.
 
-        The absolute magnitude at 2500 A is M_i(z=2) + 2.5 log10(3) (Richards et al. 2006, equation
-        4), and light is redshifted: m = M_2500 + modulus - 2.5 log10(1 + z) + colour.
+        The absolute magnitude at 2500 A is M_i(z=2) + 2.5 log10(3) (Richards et al. 2006, as public
+        code cites it), and light is redshifted: m = M_2500 + modulus - 2.5 log10(1 + z) + colour.
         """
         modulus = np.interp(redshift, _REDSHIFTS, _distances()[0])
         colour = np.interp(redshift, _REDSHIFTS, self._spectrum[0][self.bands.reference])

@@ -4,8 +4,9 @@ Model and numbers of Villar et al. 2017 (ApJ 851, L21): heating of equation 1, t
 equation 2 with the constants of Barnes et al. 2016 (ApJ 829, 110, table 1), diffusion of equation 3
 (Arnett 1982) and a photosphere that cools to a floor (equations 4 and 5). Components are those of
 their two-component fit (table 2): blue 0.023 solar masses, 0.256 c, 0.5 cm^2/g, 3983 K; red 0.050,
-0.149 c, 3.65 cm^2/g, 1151 K. One event says nothing of a population: the scatter of masses (0.3
-dex, common to both) and velocities (15 %) is our choice.
+0.149 c, 3.65 cm^2/g, 1151 K. The table of Barnes et al. is as in public codes (MOSFiT); numbers of
+equations and components are quoted from memory. One event says nothing of a population: the scatter
+of masses (0.3 dex, common to both) and velocities (15 %) is our choice.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 The light curve is that of van Velzen et al. 2021 (ApJ 908, 4): a Gaussian rise and an exponential
 decline, at constant temperature. Times and temperatures are lognormal with the mean and scatter of
-the 67 events in the catalogue of Mummery et al. 2024 (MNRAS 527, 2452; repository manyTDE):
-measured from its medians, log10 of the rise [d] is 1.02 +- 0.24, of the decline [d] 1.79 +- 0.23,
-of the temperature [K] 4.36 +- 0.18, all but uncorrelated. Peak luminosities follow the rest-frame g
-luminosity function of Yao et al. 2023 (ApJ 955, L6).
+the 67 events in the catalogue of Mummery et al. 2024 (MNRAS 527, 2452; repository manyTDE): of the
+median that it states for every event, log10 of the rise [d] is 1.02 +- 0.24, of the decline [d]
+1.79 +- 0.23, of the temperature [K] 4.36 +- 0.18, all but uncorrelated. Peak luminosities follow
+the rest-frame g luminosity function of Yao et al. 2023 (ApJ 955, L6).
 """
 
 from __future__ import annotations
