@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr
 
+from simulator.lightcurves.black_bodies import HC_OVER_K_ANGSTROM_K
 from simulator.lightcurves.filters import bandpass
 from simulator.lightcurves.supernovae import seds
 from simulator.lightcurves.supernovae.light_curve_kernels import (
@@ -103,7 +104,7 @@ def blanketing(temperature_K: float, wave_angstrom: np.ndarray) -> np.ndarray:
 
 def photosphere(temperature_K: float) -> np.ndarray:
     """Relative flux density per wavelength at WAVE_ANGSTROM."""
-    exponent = 1.438777e8 / (seds.WAVE_ANGSTROM * temperature_K)  # hc / k = 1.438777e8 A K
+    exponent = HC_OVER_K_ANGSTROM_K / (seds.WAVE_ANGSTROM * temperature_K)
     return (
         seds.WAVE_ANGSTROM**-5.0
         / np.expm1(exponent)
