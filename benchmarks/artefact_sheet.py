@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from simulator import Options, Sequences, Simulator, load_profile
 from simulator.artefacts.kinds import NAMES, Artefact
+from simulator.detector.defects import OUTSIDE
 from simulator.difference.background import robust_sigma
 from skyreel.report.theme import RC_PARAMS
 
@@ -23,7 +24,6 @@ OUT = Path("docs/images/artefacts.png")
 PLANES = ("science", "template", "difference")
 OBJECTS, EXAMPLES, SIZE_PIX = 8, 2, 63
 _DPI = 125  # a stamp of 63 pixels is drawn at its own resolution
-_OUTSIDE = 8
 _COLUMNS = 2  # of kinds
 
 
@@ -44,7 +44,7 @@ def examples(kind: Artefact, survey: str, seed: int) -> list[list[np.ndarray]]:
 
 def _triplet(batch: Sequences, i: int, epoch: int) -> list[np.ndarray]:
     images = (batch.images, batch.planes["template"], batch.planes["difference"])
-    outside = (batch.mask[i, epoch] & _OUTSIDE) > 0
+    outside = (batch.mask[i, epoch] & OUTSIDE) > 0
     return [np.where(outside, np.nan, image[i, epoch].astype(float)) for image in images]
 
 

@@ -14,7 +14,7 @@ from simulator.difference.background import (
     noise_correlation,
     source_free,
 )
-from simulator.difference.stars import find_stars, measured_psf
+from simulator.difference.stars import find_stars, measured_psf, psf_at
 from simulator.difference.whitening import Noise
 from skyreel.errors import SubtractionError
 
@@ -168,5 +168,5 @@ def measure_psfs(science: PreparedImage, template: PreparedImage) -> None:
     if all(measured):
         half = max(science.psf.shape[0], template.psf.shape[0]) // 2
         stars = find_stars(science.pixels, science.bad, np.sqrt(science.noise.variance), half)
-        common = measured_psf(template.pixels, template.bad, 1.0, stars)
+        common = psf_at(template.pixels, template.bad, stars)
         template.psf = template.psf if common is None else common
