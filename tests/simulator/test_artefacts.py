@@ -217,7 +217,7 @@ def test_every_kind_is_drawn_as_often_as_asked():
         else:
             n, chance = found.size, chance * free
         error = np.sqrt(chance * (1 - chance) / n)
-        assert abs(found.mean() - chance) < 5 * error + 0.1 * error, NAMES[kind]
+        assert abs(found.mean() - chance) < 5 * error, NAMES[kind]
 
 
 def test_artefacts_of_an_object_do_not_depend_on_the_others():
@@ -349,6 +349,7 @@ def test_a_template_defect_is_in_the_differences_of_one_band():
         band, used = made.epochs["band"][i], np.isfinite(made.epochs["mjd"][i])
         assert len(set(band[bad[i]])) == 1
         np.testing.assert_array_equal(bad[i], used & (band == band[bad[i]][0]))
+    # the faintest is at the 5-sigma limit of the exposure, and nine in ten 0.4 mag brighter
     assert made.epochs["difference_detected"][bad].mean() > 0.7
 
 
