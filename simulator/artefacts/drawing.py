@@ -32,6 +32,7 @@ _BOOST_DEX = 1.5  # brightness over the 5-sigma limit, uniform in its logarithm
 _DARK_SHARE = 14 / 15  # of bad pixels, as in the real alerts counted in the profile of ZTF
 _GLINT_SHARE = 0.5  # of satellites
 _SATURATED_MAG = (0.5, 4.0)  # above the profile's bright limit
+_SATURATED_AWAY_PIX = 8.0  # largest distance of the star of a bogus object
 
 
 class BogusObjects(NamedTuple):
@@ -110,9 +111,9 @@ class ArtefactBank:
             np.take_along_axis(a, first, axis=1)[:, 0]
             for a in (artefacts.x_pix, artefacts.y_pix, artefacts.size_pix, artefacts.angle_rad)
         )
-        off = bogus.kind > 0
-        x = np.where(off, 8.0 * size * np.cos(angle), x)
-        y = np.where(off, 8.0 * size * np.sin(angle), y)
+        of_bogus, away_pix = bogus.kind > 0, _SATURATED_AWAY_PIX * size
+        x = np.where(of_bogus, away_pix * np.cos(angle), x)
+        y = np.where(of_bogus, away_pix * np.sin(angle), y)
         low, high = _SATURATED_MAG
         return any_here, x, y, self._bright_mag - low - (high - low) * size
 

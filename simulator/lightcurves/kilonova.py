@@ -35,6 +35,8 @@ DIFFUSION_BETA = 13.4  # equation 3
 MASS_SCATTER_DEX, VELOCITY_SCATTER = 0.3, 0.15  # our choice
 LIMITS_SIGMA = (-2.0, 2.0)  # of masses and velocities
 _AGE_S = DAY_S * np.geomspace(1e-4, 200.0, 300)  # nodes of the diffusion integral
+_PEAK_REDSHIFTS = np.linspace(0.0, 1.5, 16)  # at which peaks are computed
+_PEAK_AGES_DAY = np.geomspace(0.02, 20.0, 60)
 _MARGIN_MAG = 0.3  # by which faster ejecta are brighter than those of the mean velocity
 
 _BARNES_MASS_MSUN = (1e-3, 5e-3, 1e-2, 5e-2)
@@ -85,8 +87,7 @@ class Kilonova(Transient):
 
     def draw_numbers(self, draws: Draws, quantile: np.ndarray) -> Numbers:
         """Masses at the quantiles; velocities are independent of them."""
-        factor = mass_factor(quantile)
-        numbers = {f"{key}_mass_msun": c.mass_msun * factor for key, c in COMPONENTS.items()}
+        numbers = _masses(quantile)
         for key, component in COMPONENTS.items():
             relative = truncated_normal(draws.uniform(), 1.0, VELOCITY_SCATTER, LIMITS_SIGMA)
             numbers[f"{key}_velocity_c"] = component.velocity_c * relative
@@ -112,20 +113,26 @@ class Kilonova(Transient):
 
     def brightest(self, quantile: np.ndarray, redshift: np.ndarray, band: int) -> np.ndarray:
         """Peak magnitude at 10 pc at the mean velocities, and a margin for faster ejecta."""
-        grid = np.linspace(0.0, 1.5, 16)
-        factor = np.repeat(mass_factor(np.ravel(quantile)), grid.size)
-        numbers = {f"{key}_mass_msun": c.mass_msun * factor for key, c in COMPONENTS.items()}
+        nodes = _PEAK_REDSHIFTS
+        numbers = _masses(np.repeat(np.ravel(quantile), nodes.size))
+        n = np.size(quantile) * nodes.size
         for key, component in COMPONENTS.items():
-            numbers[f"{key}_velocity_c"] = np.full(factor.size, component.velocity_c)
-        age_day = np.broadcast_to(np.geomspace(0.02, 20.0, 60), (factor.size, 60))
-        at = np.tile(grid, np.size(quantile))[:, None]
+            numbers[f"{key}_velocity_c"] = np.full(n, component.velocity_c)
+        age_day = np.broadcast_to(_PEAK_AGES_DAY, (n, _PEAK_AGES_DAY.size))
+        at = np.tile(nodes, np.size(quantile))[:, None]
         curves = self.light(numbers, age_day, at, np.full(age_day.shape, band))
-        peak = curves.min(axis=1).reshape(-1, grid.size)
-        return np.array([np.interp(redshift, grid, row) for row in peak]) - _MARGIN_MAG
+        peak = curves.min(axis=1).reshape(-1, nodes.size)
+        return np.array([np.interp(redshift, nodes, row) for row in peak]) - _MARGIN_MAG
 
     def scale_day(self, numbers: Numbers) -> np.ndarray:
         """The light peaks within four days in every band of silicon detectors."""
         return np.full(numbers["blue_mass_msun"].shape, 4.0)
+
+
+def _masses(quantile):
+    """Masses of both components at cumulative probabilities, common to both."""
+    factor = mass_factor(quantile)
+    return {f"{key}_mass_msun": c.mass_msun * factor for key, c in COMPONENTS.items()}
 
 
 def mass_factor(quantile: np.ndarray) -> np.ndarray:
