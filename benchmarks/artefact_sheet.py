@@ -16,13 +16,14 @@ from matplotlib.figure import Figure
 
 from simulator import Options, Sequences, Simulator, load_profile
 from simulator.artefacts.kinds import NAMES, Artefact
+from simulator.detector.defects import OUTSIDE
+from simulator.difference.background import robust_sigma
 from skyreel.report.theme import RC_PARAMS
 
 OUT = Path("docs/images/artefacts.png")
 PLANES = ("science", "template", "difference")
 OBJECTS, EXAMPLES, SIZE_PIX = 8, 2, 63
 _DPI = 125  # a stamp of 63 pixels is drawn at its own resolution
-_OUTSIDE = 8
 _COLUMNS = 2  # of kinds
 
 
@@ -43,7 +44,7 @@ def examples(kind: Artefact, survey: str, seed: int) -> list[list[np.ndarray]]:
 
 def _triplet(batch: Sequences, i: int, epoch: int) -> list[np.ndarray]:
     images = (batch.images, batch.planes["template"], batch.planes["difference"])
-    outside = (batch.mask[i, epoch] & _OUTSIDE) > 0
+    outside = (batch.mask[i, epoch] & OUTSIDE) > 0
     return [np.where(outside, np.nan, image[i, epoch].astype(float)) for image in images]
 
 
@@ -67,7 +68,7 @@ def sheet(survey: str, seed: int) -> Figure:
 
 def _draw(axes, image, *, is_difference: bool) -> None:
     middle = np.nanmedian(image)
-    noise = 1.4826 * np.nanmedian(np.abs(image - middle)) or 1.0
+    noise = robust_sigma(image[np.isfinite(image)]) or 1.0
     low, high = (-8, 8) if is_difference else (-3, 12)
     axes.imshow(
         image, cmap="gray", origin="lower", vmin=middle + low * noise, vmax=middle + high * noise

@@ -22,7 +22,8 @@ from scipy.stats import norm
 from benchmarks.machine import describe_machine
 from simulator.difference.background import background_sigma, source_free
 from simulator.difference.detection import detect_stamp
-from simulator.difference.images import Image, subtract_images
+from simulator.difference.image_difference import subtract_images
+from simulator.difference.images import Image
 from simulator.difference.kernels import DECORRELATED, ZOGY
 from simulator.difference.sources import detect_sources
 from simulator.difference.subtraction import stamp_workspace, subtract_stamp
@@ -33,7 +34,9 @@ EPOCHS, OBJECT_EPOCHS, REPEATS = 400, 20, 5
 PSF_SIZE = 25
 TEMPLATE_FWHM, SCIENCE_FWHM = 2.2, (1.9, 2.9)  # pixels of ZTF
 SIGMAS = 15.0, 4.0
+NEAR_PIX = 3.0  # searched around the centre
 GAIN_E_PER_ADU = 3.98  # of the DECam exposures
+GROUPS = "04", "18"  # of these: science, template
 
 
 def stamps_of(size, seed=1):
@@ -57,8 +60,8 @@ def stamps_of(size, seed=1):
 def ours(science, template, psfs, method, radius, work, out):
     """Difference and detection of every epoch."""
     size = science.shape[1]
-    v_s = np.full((size, size), np.float32(225.0))
-    v_t = np.full((size, size), np.float32(16.0))
+    v_s = np.full((size, size), np.float32(SIGMAS[0] ** 2))
+    v_t = np.full((size, size), np.float32(SIGMAS[1] ** 2))
     good, mask = np.zeros((size, size), np.uint8), np.zeros((size, size), np.uint8)
     difference = np.zeros((size, size), np.float32)
     variance = np.zeros((size, size), np.float32)
@@ -161,33 +164,39 @@ TERMS = terms_of_kernel()
 
 
 def speed():
-    """Microseconds an epoch on one core, ours and the peer's, in turn."""
+    """Print microseconds an epoch on one core, ours and the peer's, in turn."""
     print("speed: CPU microseconds an epoch on one core (fastest of several runs in turn)")
     for size in (63, 21):
         stamps = stamps_of(size)
-        work, out = stamp_workspace(size, PSF_SIZE), np.empty(EPOCHS)
         for name, method, peer in (
             ("zogy", ZOGY, peer_zogy),
             ("alard-lupton, decorrelated", DECORRELATED, peer_alard_lupton),
         ):
-            ours(*stamps, method, 3.0, work, out)
-            times, times_all, theirs, fluxes = [], [], [], []
-            for _ in range(REPEATS):
-                times.append(seconds(ours, *stamps, method, float(size), work, out))
-                times_all.append(seconds(ours, *stamps, method, 3.0, work, out))
-                begin = time.process_time()
-                fluxes = [
-                    peer(stamps[0][i], stamps[1][i], stamps[2][0, i], stamps[2][1, i])
-                    for i in range(0, EPOCHS, 10)
-                ]
-                theirs.append((time.process_time() - begin) / len(fluxes))
-            whole, near, peers = (1e6 * min(t) for t in (times, times_all, theirs))
-            print(
-                f"  {size} x {size}, {name}: {near / EPOCHS:.0f} ({whole / EPOCHS:.0f} with "
-                f"detection over the whole stamp); peer {peers:.0f}, ratio "
-                f"{peers * EPOCHS / near:.1f}; median flux ours {np.nanmedian(out):.0f}, "
-                f"peer {np.median(fluxes):.0f}"
-            )
+            print(f"  {size} x {size}, {name}: {speed_of(stamps, method, peer)}", flush=True)
+
+
+def speed_of(stamps, method, peer):
+    """The figures of one method: detection near the centre, over the whole stamp, and the peer."""
+    size = stamps[0].shape[1]
+    work, out = stamp_workspace(size, PSF_SIZE), np.empty(EPOCHS)
+    ours(*stamps, method, NEAR_PIX, work, out)  # compile
+    whole, near, theirs, fluxes = [], [], [], []
+    for _ in range(REPEATS):
+        whole.append(seconds(ours, *stamps, method, float(size), work, out))
+        near.append(seconds(ours, *stamps, method, NEAR_PIX, work, out))
+        begin = time.process_time()
+        fluxes = [
+            peer(stamps[0][i], stamps[1][i], stamps[2][0, i], stamps[2][1, i])
+            for i in range(0, EPOCHS, 10)
+        ]
+        theirs.append((time.process_time() - begin) / len(fluxes))
+    whole, near = (1e6 * min(times) / EPOCHS for times in (whole, near))
+    peers = 1e6 * min(theirs)
+    return (
+        f"{near:.0f} ({whole:.0f} with detection over the whole stamp); peer {peers:.0f}, ratio "
+        f"{peers / near:.1f}; median flux ours {np.nanmedian(out):.0f}, peer "
+        f"{np.median(fluxes):.0f}"
+    )
 
 
 def seconds(function, *arguments):
@@ -203,7 +212,9 @@ def detected(stamps, psf, threshold, work):
     variance, mask = np.ones((size, size), np.float32), np.zeros((size, size), np.uint8)
     found = np.zeros(stamps.shape[0], np.bool_)
     for i in range(stamps.shape[0]):
-        found[i] = detect_stamp(stamps[i], variance, mask, psf, 1.0, threshold, 3.0, work).detected
+        found[i] = detect_stamp(
+            stamps[i], variance, mask, psf, 1.0, threshold, NEAR_PIX, work
+        ).detected
     return found
 
 
@@ -233,48 +244,12 @@ def completeness(n=60_000, size=21):
 
 
 def real(folder):
-    """Ours and another code's differences of the same real stacks."""
-
-    def read(name):
-        return fits.getdata(folder / name).astype(float)
-
-    def noise_of(group):
-        images = [read(f"DEC-OBS{group}{letter}.mini.fits") for letter in "abcde"]
-        sigmas = [background_sigma(i, source_free(i, np.zeros(i.shape, bool))) for i in images]
-        kernels = [read(f"DEC-OBS{group}{letter}.MatchKernel.fits") for letter in "bcde"]
-        return correlation_of_mean([np.ones((1, 1)), *kernels], sigmas, 24)
-
-    stacks = [read(f"check/Stack-DEC-OBS{group}.fits") for group in ("04", "18")]
-    noise = noise_of("04"), noise_of("18")
-    inside = np.zeros(stacks[0].shape, dtype=bool)
-    inside[26:-26, 26:-26] = True
-    sky, stars = inside & source_free(stacks[0], ~inside), inside & (stacks[0] > 200)
-    images = [Image(stack, gain_e_per_adu=5 * GAIN_E_PER_ADU) for stack in stacks]
+    """Ours and another code's differences of the same real stacks, and of single exposures."""
     print("real DECam stacks, ours beside sfft (Hu et al. 2022)")
-    for whitened, name in ((False, "FinalDifference"), (True, "FinalDifference.DeCorr")):
-        theirs = read(f"check/{name}.fits")
-        pair = kernel_pair(
-            (np.ones((1, 1)), read("FinalMatchKernel.fits")),
-            None,
-            noise,
-            whitened=noise if whitened else None,
-        )
-        same = oaconvolve(stacks[0], pair.science, mode="same")
-        same -= oaconvolve(stacks[1], pair.template, mode="same")
-        own = subtract_images(*images, decorrelate=whitened, noise=noise)
-        neighbours = np.mean(own.about["neighbour_correlation_measured"])
-        for kernel, values in (("their kernel", same), ("own kernel", own.difference)):
-            ratio = background_sigma(values, sky) ** 2 / background_sigma(theirs, sky) ** 2
-            print(
-                f"  {name}, {kernel}: correlation {np.corrcoef(values[sky], theirs[sky])[0, 1]:.4f}"
-                f", variance ratio {ratio:.3f}, residuals at stars (standard deviation, median "
-                f"absolute) {values[stars].std():.0f}, {np.median(np.abs(values[stars])):.0f} "
-                f"(theirs {theirs[stars].std():.0f}, {np.median(np.abs(theirs[stars])):.0f})"
-            )
-        print(f"    neighbour correlation of the own difference {neighbours:.3f}")
+    beside_sfft(folder)
     print("real single exposures, white noise assumed")
     for method in ("alard-lupton", "zogy"):
-        pair = [Image(read(f"DEC-OBS{group}a.mini.fits")) for group in ("04", "18")]
+        pair = [Image(pixels_of(folder, f"DEC-OBS{group}a.mini.fits")) for group in GROUPS]
         begin = time.perf_counter()
         found = subtract_images(*pair, method=method)
         table = detect_sources(found)
@@ -284,6 +259,49 @@ def real(folder):
             f"  {method}: neighbour correlation {x:.3f}, {y:.3f}; noise factor "
             f"{table.meta['noise_factor']:.2f}; {len(table)} detections; {elapsed:.1f} s"
         )
+
+
+def beside_sfft(folder):
+    """Print how close our differences of both stacks are to theirs, with their kernel and ours."""
+    stacks = [pixels_of(folder, f"check/Stack-DEC-OBS{group}.fits") for group in GROUPS]
+    noise = tuple(noise_of_stack(folder, group) for group in GROUPS)
+    inside = np.zeros(stacks[0].shape, dtype=bool)
+    inside[26:-26, 26:-26] = True
+    sky, stars = inside & source_free(stacks[0], ~inside), inside & (stacks[0] > 200)
+    images = [Image(stack, gain_e_per_adu=5 * GAIN_E_PER_ADU) for stack in stacks]
+    for whitened, name in ((False, "FinalDifference"), (True, "FinalDifference.DeCorr")):
+        theirs = pixels_of(folder, f"check/{name}.fits")
+        pair = kernel_pair(
+            (np.ones((1, 1)), pixels_of(folder, "FinalMatchKernel.fits")),
+            None,
+            noise,
+            whitened=noise if whitened else None,
+        )
+        same = oaconvolve(stacks[0], pair.science, mode="same")
+        same -= oaconvolve(stacks[1], pair.template, mode="same")
+        own = subtract_images(*images, decorrelate=whitened, noise=noise)
+        for kernel, values in (("their kernel", same), ("own kernel", own.difference)):
+            ratio = background_sigma(values, sky) ** 2 / background_sigma(theirs, sky) ** 2
+            print(
+                f"  {name}, {kernel}: correlation {np.corrcoef(values[sky], theirs[sky])[0, 1]:.4f}"
+                f", variance ratio {ratio:.3f}, residuals at stars (standard deviation, median "
+                f"absolute) {values[stars].std():.0f}, {np.median(np.abs(values[stars])):.0f} "
+                f"(theirs {theirs[stars].std():.0f}, {np.median(np.abs(theirs[stars])):.0f})"
+            )
+        neighbours = np.mean(own.about["neighbour_correlation_measured"])
+        print(f"    neighbour correlation of the own difference {neighbours:.3f}")
+
+
+def pixels_of(folder, name):
+    return fits.getdata(folder / name).astype(float)
+
+
+def noise_of_stack(folder, group):
+    """Noise of a stack, from that of its images and the kernels that matched them."""
+    images = [pixels_of(folder, f"DEC-OBS{group}{letter}.mini.fits") for letter in "abcde"]
+    sigmas = [background_sigma(i, source_free(i, np.zeros(i.shape, bool))) for i in images]
+    kernels = [pixels_of(folder, f"DEC-OBS{group}{letter}.MatchKernel.fits") for letter in "bcde"]
+    return correlation_of_mean([np.ones((1, 1)), *kernels], sigmas, 24)
 
 
 def large(size=2048, n_stars=1500, n_new=50, flux=3000.0):

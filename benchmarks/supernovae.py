@@ -17,21 +17,17 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-import sncosmo
 
 from benchmarks.machine import describe_machine
-from simulator.lightcurves.filters import bandpass
 from simulator.lightcurves.magnitudes import MagnitudeLaw
 from simulator.lightcurves.protocol import Bands, Context
-from simulator.lightcurves.supernovae.light_curve_kernels import COLUMNS
 from simulator.lightcurves.supernovae.sed_templates import hsiao_source
 from simulator.lightcurves.supernovae.supernova import Supernova
 from simulator.lightcurves.supernovae.type_ia import RISE_DAY
-from simulator.lightcurves.supernovae.type_ii import DROP_MAG, PLATEAU_DAY, RISE_MEDIAN_DAY
-from simulator.observing.schedule import Schedule
 from simulator.rng import Draws, Purpose
+from tests.helpers.schedules import schedule
+from tests.helpers.supernovae import LSST, light_curve, sncosmo_ia, type_ia, type_ii
 
-LSST = Bands(tuple("ugrizy"), tuple(f"lsst{letter}" for letter in "ugrizy"), reference=1)
 HITS = Bands(("g",), ("desg",))
 LSST_LIMIT_MAG = np.array([23.9, 25.0, 24.7, 24.0, 23.3, 22.1])  # SMTN-002
 COLOURS = ("tab:purple", "tab:blue", "tab:green", "tab:orange", "tab:red", "tab:brown")
@@ -40,46 +36,13 @@ AGE_DAY = np.arange(1.0, 110.0, 1.0)
 BATCH = 2000
 
 
-def row(**columns):
-    """One supernova as the kernels take it."""
-    physics = np.zeros((1, len(COLUMNS)))
-    for name, value in columns.items():
-        physics[0, COLUMNS.index(name)] = value
-    return physics
-
-
-def type_ia(redshift):
-    return row(redshift=redshift, stretch=1.0)
-
-
-def type_ii(template):
-    shape = dict(slope_1=0.0265, slope_2=0.0127, slope_3=0.0147, drop_mag=DROP_MAG[0])
-    times = dict(rise_day=RISE_MEDIAN_DAY, plateau_day=PLATEAU_DAY[0], drop_width_day=5.0)
-    return row(subtype=1, stretch=1.0, template=template, **shape, **times)
-
-
-def light_curve(model, physics, age_day, band):
-    mjd = age_day[None]
-    return model.magnitudes({"_physics": physics}, mjd, np.full(mjd.shape, band))[0]
-
-
-def sncosmo_magnitudes(source, name, redshift):
-    """Magnitudes at 10 pc for B = 0 (AB) at maximum."""
-    one = bandpass(name)
-    model = sncosmo.Model(source)
-    model.set(z=redshift)
-    sncosmo_band = sncosmo.Bandpass(one.wave_angstrom, one.transmission, name=name)
-    magnitude = model.bandmag(sncosmo_band, "ab", PHASE_DAY * (1 + redshift))
-    return magnitude - source.bandmag("bessellb", "ab", 0.0)
-
-
 def draw_ia(curves, residuals, model, source, redshift):
     """Ours as lines and sncosmo's as dots; print the residuals."""
     scatter = []
     for band, name in enumerate(LSST.filters):
         age_day = (PHASE_DAY + RISE_DAY) * (1 + redshift)
         ours = light_curve(model, type_ia(redshift), age_day, band)
-        theirs = sncosmo_magnitudes(source, name, redshift)
+        theirs = sncosmo_ia(source, name, redshift, PHASE_DAY)
         curves.plot(PHASE_DAY, ours, color=COLOURS[band], label=LSST.names[band])
         curves.plot(PHASE_DAY[::4], theirs[::4], ".", color=COLOURS[band])
         residuals.plot(PHASE_DAY, 1000 * (ours - theirs), color=COLOURS[band], lw=0.8)
@@ -90,7 +53,9 @@ def draw_ia(curves, residuals, model, source, redshift):
 
 
 def colours(model, template):
-    magnitudes = [light_curve(model, type_ii(template), AGE_DAY, band) for band in (1, 2, 3)]
+    magnitudes = [
+        light_curve(model, type_ii(0.0, template=template), AGE_DAY, band) for band in (1, 2, 3)
+    ]
     return magnitudes[0] - magnitudes[1], magnitudes[1] - magnitudes[2]
 
 
@@ -113,25 +78,11 @@ def draw_ii(panels, default, templated):
         print(f"SN II {name}, 20-80 d: rms against the median of {n} templates {rms_mag:.3f} mag")
 
 
-def schedule(mjd, band, limiting_mag):
-    def table(values):
-        return np.broadcast_to(np.asarray(values, dtype=float), (BATCH, mjd.size)).copy()
-
-    return Schedule(
-        table(mjd),
-        table(band).astype(np.int64),
-        table(30.0),
-        table(25.0),
-        table(limiting_mag),
-        np.full((BATCH, 1), 4.0),
-    )
-
-
 def hits_context():
     """25 epochs in g within 25 d to 24 mag."""
     nights = (np.arange(5)[:, None] + [0, 0.07, 0.14, 0.21]).ravel()
     mjd = 57_070 + np.concatenate([nights, [8, 12, 16, 20, 24.5]])
-    return Context(schedule(mjd, 0, 24.0), HITS, no_law())
+    return Context(schedule(BATCH, mjd, limiting_mag=24.0), HITS, no_law())
 
 
 def lsst_context():
@@ -139,7 +90,9 @@ def lsst_context():
     rng = np.random.default_rng(0)
     mjd = np.sort(60_000 + rng.uniform(0, 180, 27))
     band = rng.choice(6, 27, p=[0.07, 0.10, 0.22, 0.22, 0.19, 0.20])
-    return Context(schedule(mjd, band, LSST_LIMIT_MAG[band]), LSST, no_law())
+    return Context(
+        schedule(BATCH, mjd, band=band, limiting_mag=LSST_LIMIT_MAG[band]), LSST, no_law()
+    )
 
 
 def no_law():

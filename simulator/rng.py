@@ -12,6 +12,7 @@ from enum import IntEnum
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
+from scipy.integrate import cumulative_trapezoid
 from scipy.special import ndtri
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -134,8 +135,7 @@ class Draws:
 
     def from_table(self, x: np.ndarray, density: np.ndarray) -> np.ndarray:
         """Values distributed as a tabulated density over the increasing grid ``x``."""
-        steps = 0.5 * (density[1:] + density[:-1]) * np.diff(x)
-        cumulative = np.concatenate([[0.0], np.cumsum(steps)])
+        cumulative = cumulative_trapezoid(density, x, initial=0)
         return np.interp(self.uniform(0.0, cumulative[-1]), cumulative, x)
 
     def normals(self, n: int) -> np.ndarray:

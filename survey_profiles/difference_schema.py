@@ -59,4 +59,5 @@ class Difference(Table):
     alerts of ZTF and LSST."""
     registration_noise: bool = True
     """Whether the error of the alignment counts as noise of a detection: where the template has
-    slopes, as Zackay, Ofek & Gal-Yam (2016), section 3.3."""
+    slopes, as Zackay, Ofek & Gal-Yam (2016), section 3.3. The error itself, in the images either
+    way, is ``template.registration_error_pix``."""

@@ -31,8 +31,8 @@ _LOG_WIDTH_FACTOR = (0.04, 0.25)  # natural logarithm, of either sign
 _BOOST_DEX = 1.5  # brightness over the 5-sigma limit, uniform in its logarithm
 _DARK_SHARE = 14 / 15  # of bad pixels, as in the real alerts counted in the profile of ZTF
 _GLINT_SHARE = 0.5  # of satellites
-_NOWHERE_PIX = 1e3  # of artefacts that have no position
 _SATURATED_MAG = (0.5, 4.0)  # above the profile's bright limit
+_SATURATED_AWAY_PIX = 8.0  # largest distance of the star of a bogus object
 
 
 class BogusObjects(NamedTuple):
@@ -76,7 +76,8 @@ class ArtefactBank:
         u = np.where(of_object, u[:, :, :1], u)
         centred = (bogus.kind > 0)[:, None]
         x, y = ((share - 0.5) * self._size * ~centred for share in u[:2])
-        return _placed(kind, x, y, u[2:], _limit_e(conditions.schedule), conditions.psf.fwhm_pix)
+        limit_e, fwhm_pix = _limit_e(conditions.schedule), conditions.psf.fwhm_pix
+        return _placed(kind, x, y, centred, u[2:], limit_e, fwhm_pix)
 
     def _kinds(self, draws, conditions, bogus):
         """Kind of every exposure, uint8 (object, epoch)."""
@@ -110,9 +111,9 @@ class ArtefactBank:
             np.take_along_axis(a, first, axis=1)[:, 0]
             for a in (artefacts.x_pix, artefacts.y_pix, artefacts.size_pix, artefacts.angle_rad)
         )
-        off = bogus.kind > 0
-        x = np.where(off, 8.0 * size * np.cos(angle), x)
-        y = np.where(off, 8.0 * size * np.sin(angle), y)
+        of_bogus, away_pix = bogus.kind > 0, _SATURATED_AWAY_PIX * size
+        x = np.where(of_bogus, away_pix * np.cos(angle), x)
+        y = np.where(of_bogus, away_pix * np.sin(angle), y)
         low, high = _SATURATED_MAG
         return any_here, x, y, self._bright_mag - low - (high - low) * size
 
@@ -166,44 +167,63 @@ def _limit_e(schedule):
     return np.nan_to_num(adu * schedule.exposure_time_s * schedule.gain_e_per_adu)
 
 
-def _placed(kind, x, y, u, limit_e, fwhm_pix):
-    """Artefacts of these kinds; ``u`` are four uniform numbers of every exposure."""
-    angle, share, sign = 2 * np.pi * u[0], u[1], np.where(u[2] < 0.5, -1.0, 1.0)
-    bright_e = limit_e * 10.0 ** (_BOOST_DEX * u[3])
-    low, high = _SHIFT_PIX
-    shift = low * (high / low) ** share
-    moved = (kind == Artefact.DIPOLE) | ((kind == Artefact.DETECTOR_EDGE) & (x == 0) & (y == 0))
+def _placed(kind, x, y, centred, u, limit_e, fwhm_pix):
+    """Artefacts of these kinds.
+
+    ``centred`` (object, 1) are bogus objects: a stamp of theirs that is cut is misaligned too.
+    ``u`` are four uniform numbers of every exposure: angle, size, sign and brightness.
+    """
+    angle = 2 * np.pi * u[0]
     cut = kind == Artefact.DETECTOR_EDGE
+    low, high = _SHIFT_PIX
+    shift = np.where(cut & ~centred, 0.0, low * (high / low) ** u[1])
+    is_shift = cut | (kind == Artefact.DIPOLE)
+    return Artefacts(
+        np.ascontiguousarray(kind),
+        np.where(is_shift, shift * np.cos(angle), x),
+        np.where(is_shift, shift * np.sin(angle), y),
+        _by_kind(kind, _sizes(u)),
+        angle,
+        _by_kind(kind, _fluxes(u, limit_e, fwhm_pix)),
+    )
+
+
+def _sizes(u):
+    """``Artefacts.size_pix`` of each kind that has one."""
+    share = u[1]
     low, high = _LOG_WIDTH_FACTOR
-    glints = np.where(u[2] < _GLINT_SHARE, 12.0 + 18.0 * share, 0.0)
-    dark = u[2] < _DARK_SHARE
-    per_pix_e = bright_e / np.maximum(fwhm_pix, 1.0)
-    sizes = {
-        Artefact.PSF_MISMATCH: np.exp(sign * (low + (high - low) * share)),
+    return {
+        Artefact.PSF_MISMATCH: np.exp(_sign(u) * (low + (high - low) * share)),
         Artefact.SATURATED_STAR: share,
         Artefact.COSMIC_RAY: 1.0 + 9.0 * share**2,
         Artefact.BAD_PIXELS: 0.5 + 2.0 * share**2,
-        Artefact.SATELLITE_TRAIL: glints,
+        Artefact.SATELLITE_TRAIL: np.where(_has_glints(u), 12.0 + 18.0 * share, 0.0),
         Artefact.GHOST: 6.0 + 14.0 * share,
         Artefact.TEMPLATE_DEFECT: 0.8 + 2.0 * share,
         Artefact.DETECTOR_EDGE: share,
     }
-    fluxes = {
+
+
+def _fluxes(u, limit_e, fwhm_pix):
+    """``Artefacts.flux_e`` of each kind that has one."""
+    bright_e = limit_e * 10.0 ** (_BOOST_DEX * u[3])
+    width_pix = np.maximum(fwhm_pix, 1.0)
+    return {
         Artefact.COSMIC_RAY: bright_e,
-        Artefact.BAD_PIXELS: np.where(dark, -(0.3 + 0.7 * u[3]), bright_e),
+        Artefact.BAD_PIXELS: np.where(u[2] < _DARK_SHARE, -(0.3 + 0.7 * u[3]), bright_e),
         Artefact.BAD_COLUMN: -(0.1 + 0.9 * u[3]),
-        Artefact.SATELLITE_TRAIL: np.where(glints > 0, bright_e, per_pix_e),
-        Artefact.GHOST: limit_e * 10.0 ** u[3] / (3.0 * np.maximum(fwhm_pix, 1.0) ** 2),
-        Artefact.TEMPLATE_DEFECT: sign * bright_e,
+        Artefact.SATELLITE_TRAIL: np.where(_has_glints(u), bright_e, bright_e / width_pix),
+        Artefact.GHOST: limit_e * 10.0 ** u[3] / (3.0 * width_pix**2),
+        Artefact.TEMPLATE_DEFECT: _sign(u) * bright_e,
     }
-    return Artefacts(
-        np.ascontiguousarray(kind),
-        np.where(moved, shift * np.cos(angle), np.where(cut, _NOWHERE_PIX, x)),
-        np.where(moved, shift * np.sin(angle), y),
-        _by_kind(kind, sizes),
-        angle,
-        _by_kind(kind, fluxes),
-    )
+
+
+def _sign(u):
+    return np.where(u[2] < 0.5, -1.0, 1.0)
+
+
+def _has_glints(u):
+    return u[2] < _GLINT_SHARE
 
 
 def _by_kind(kind, values):

@@ -20,7 +20,8 @@ from simulator.difference.fits_files import (
     read_psf,
     write_result,
 )
-from simulator.difference.images import Image, ImageDifference, subtract_images
+from simulator.difference.image_difference import ImageDifference, subtract_images
+from simulator.difference.images import Image
 from simulator.difference.picture import draw_subtraction
 from simulator.difference.sources import detect_sources
 from skyreel.commands import check_file

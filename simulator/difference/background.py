@@ -6,8 +6,13 @@ import numpy as np
 from scipy.ndimage import binary_dilation
 
 _CLIP, _ROUNDS = 3.0, 8
-_MAD = 1.4826  # standard deviation of a Gaussian over its median absolute deviation
+_SIGMA_PER_MAD = 1.4826  # of a Gaussian: standard over median absolute deviation
 _GROWN_PIX = 3  # around clipped pixels: the wings of their sources
+
+
+def robust_sigma(values: np.ndarray) -> float:
+    """Standard deviation of Gaussian values, from their median absolute deviation."""
+    return float(_SIGMA_PER_MAD * np.median(np.abs(values - np.median(values))))
 
 
 def polynomial_terms(shape: tuple[int, int], order: int) -> np.ndarray:
@@ -23,7 +28,7 @@ def source_free(image: np.ndarray, bad: np.ndarray) -> np.ndarray:
     for _ in range(_ROUNDS):
         values = image[use]
         middle = np.median(values)
-        limit = _CLIP * _MAD * np.median(np.abs(values - middle))
+        limit = _CLIP * robust_sigma(values)
         bright = (np.abs(image - middle) > limit) & ~bad
         grown = binary_dilation(bright & (image > middle + 2 * limit), iterations=_GROWN_PIX)
         now = ~bad & ~bright & ~grown
@@ -41,9 +46,8 @@ def fit_background(image: np.ndarray, use: np.ndarray, order: int) -> np.ndarray
 
 
 def background_sigma(image: np.ndarray, use: np.ndarray) -> float:
-    """Standard deviation of pixels, from their median absolute deviation."""
-    values = image[use]
-    return float(_MAD * np.median(np.abs(values - np.median(values))))
+    """Standard deviation of the pixels ``use``, from their median absolute deviation."""
+    return robust_sigma(image[use])
 
 
 def noise_correlation(image: np.ndarray, use: np.ndarray, half: int) -> np.ndarray:

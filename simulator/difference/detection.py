@@ -74,21 +74,13 @@ def detect_stamp(
         All NaN, and not detected, where the centre cannot be measured and nothing is detected.
     """
     size, centre = difference.shape[0], difference.shape[0] // 2
-    reach = min(int(radius_pix), centre)
     half = min(half_width(psf, LOST_SHARE), work.margin)
-    _filter(difference, variance, mask, psf, half, max(0, centre - reach - 1), work)
+    first = max(0, centre - min(int(radius_pix), centre) - 1)
+    _filter(difference, variance, mask, psf, half, first, work)
     signal, weight, error2 = work.lines[2], work.lines[3], registration_error_pix**2
-    best, row, column = 0.0, centre, centre
-    for y in range(centre - reach, centre + reach + 1):
-        for x in range(centre - reach, centre + reach + 1):
-            if (y - centre) ** 2 + (x - centre) ** 2 > radius_pix**2 or weight[y, x] <= 0.0:
-                continue
-            value = abs(signal[y, x]) / sqrt(weight[y, x] * noise_factor)
-            if error2 > 0.0 and value >= threshold and value > best:
-                slopes = _slopes(variance, mask, psf, half, y, x, work)
-                value = abs(signal[y, x]) / sqrt(weight[y, x] * noise_factor + error2 * slopes)
-            if value > best and _good_share(mask, psf, half, y, x) > _LEAST_SHARE:
-                best, row, column = value, y, x
+    best, row, column = _highest(
+        variance, mask, psf, half, noise_factor, threshold, radius_pix, error2, work
+    )
     detected = best >= threshold
     if not detected:
         row = column = centre
@@ -107,6 +99,29 @@ def detect_stamp(
         ratio = sqrt(1.0 + error2 * slopes / (weight[row, column] * noise_factor))
     x, y = column - centre + dx, row - centre + dy
     return Detection(flux / error / ratio, x, y, flux, error, detected, ratio)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _highest(variance, mask, psf, half, noise_factor, threshold, radius_pix, error2, work):
+    """|S/N| and place (row, column) of the highest pixel near the centre.
+
+    ``error2`` is the square of the registration error, which is added where it matters: at pixels
+    above the threshold.
+    """
+    signal, weight, centre = work.lines[2], work.lines[3], mask.shape[0] // 2
+    reach = min(int(radius_pix), centre)
+    best, row, column = 0.0, centre, centre
+    for y in range(centre - reach, centre + reach + 1):
+        for x in range(centre - reach, centre + reach + 1):
+            if (y - centre) ** 2 + (x - centre) ** 2 > radius_pix**2 or weight[y, x] <= 0.0:
+                continue
+            value = abs(signal[y, x]) / sqrt(weight[y, x] * noise_factor)
+            if error2 > 0.0 and value >= threshold and value > best:
+                slopes = _slopes(variance, mask, psf, half, y, x, work)
+                value = abs(signal[y, x]) / sqrt(weight[y, x] * noise_factor + error2 * slopes)
+            if value > best and _good_share(mask, psf, half, y, x) > _LEAST_SHARE:
+                best, row, column = value, y, x
+    return best, row, column
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

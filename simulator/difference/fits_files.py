@@ -11,7 +11,9 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS, FITSFixedWarning
 
-from simulator.difference.images import Image, ImageDifference
+from simulator.difference.image_difference import ImageDifference
+from simulator.difference.images import Image
+from simulator.difference.kernels import MAX_PSF_PIX
 from skyreel.atomic_files import whole_file
 from skyreel.console import printable
 from skyreel.errors import OutputError, SubtractionError
@@ -19,7 +21,6 @@ from skyreel.errors import OutputError, SubtractionError
 _SAME_SKY_PIX = 0.1  # how far apart the corners of two images may lie on the sky
 _VARIANCE_NAMES, _MASK_NAMES = ("VARIANCE", "VAR"), ("MASK", "DQ")
 _GAIN_KEYS, _SATURATION_KEYS = ("GAIN",), ("SATURATE", "SATURAT")
-_MAX_PSF_PIX = 127
 _MAX_PIXELS = 1 << 28
 _PLAIN_SUFFIXES = (".fits", ".fit", ".fts")
 
@@ -133,10 +134,10 @@ def checked_psf(psf: np.ndarray, name: str) -> np.ndarray:
     """
     psf = np.asarray(psf, dtype=float)
     square = psf.ndim == 2 and psf.shape[0] == psf.shape[1]
-    if not (square and psf.shape[0] % 2 == 1 and 5 <= psf.shape[0] <= _MAX_PSF_PIX):
+    if not (square and psf.shape[0] % 2 == 1 and 5 <= psf.shape[0] <= MAX_PSF_PIX):
         raise SubtractionError(
             f"{name} has the shape {psf.shape}; a PSF image is square, with an odd number of "
-            f"pixels from 5 to {_MAX_PSF_PIX}, its centre in the middle."
+            f"pixels from 5 to {MAX_PSF_PIX}, its centre in the middle."
         )
     if not (np.isfinite(psf).all() and psf.sum() > 0):
         raise SubtractionError(f"{name}: a PSF is finite everywhere and has a positive sum.")

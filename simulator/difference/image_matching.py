@@ -13,16 +13,17 @@ from scipy.ndimage import binary_dilation, convolve1d
 from scipy.signal import oaconvolve
 
 from simulator.difference.background import polynomial_terms
+from simulator.difference.kernels import MAX_HALF_PIX
 from simulator.difference.psf_matching import (
     MIN_SIGMA_PIX,
+    MOST_STEPS,
     RATIO,
     STEP,
-    half_of,
     set_profiles,
+    term_half_width,
 )
 
 IMAGE_ORDERS = (6, 4, 2)  # default of hotpants (Becker 2015), option -ng
-MAX_HALF_PIX = 24
 _CLIP, _ROUNDS = 5.0, 4
 _CLIP_SHARE = 0.03  # of the signal: residuals of bright stars within it are kept
 _TILE_PIX, _MOST_TILES = 256, 64  # of the normal equations: bounds on memory and time
@@ -44,7 +45,7 @@ class ImageKernel(NamedTuple):
 def steps_for_sigma(sigma_pix: float) -> int:
     """Steps of the widths at which the second Gaussian is about ``sigma_pix`` wide."""
     ratio = max(sigma_pix, 0.0) / (RATIO * MIN_SIGMA_PIX)
-    return int(np.clip(np.round(np.log(max(ratio, 1.0)) / np.log(STEP)), 0, 8))
+    return int(np.clip(np.round(np.log(max(ratio, 1.0)) / np.log(STEP)), 0, MOST_STEPS))
 
 
 def fit_kernel(
@@ -74,15 +75,16 @@ def fit_kernel(
     background_order : int
         Of the polynomial.
     """
-    steps = steps_for_sigma(sigma_pix)
+    narrow = steps_for_sigma(sigma_pix)
     images = np.where(bad, 0.0, source), np.where(bad, 0.0, target)
-    fits = [_fit(*images, variance, bad, background_order, steps) for steps in (steps, steps + 1)]
+    widths = narrow, narrow + 1
+    fits = [_fit(*images, variance, bad, background_order, steps) for steps in widths]
     return min(fits, key=lambda fit: fit.reduced_chi2)
 
 
 def _fit(source, target, variance, bad, background_order, steps):
-    half = half_of(len(IMAGE_ORDERS) - 1, steps, MAX_HALF_PIX)
-    reach = half_of(1, steps, MAX_HALF_PIX)
+    half = term_half_width(len(IMAGE_ORDERS) - 1, steps, MAX_HALF_PIX)
+    reach = term_half_width(1, steps, MAX_HALF_PIX)
     background = polynomial_terms(target.shape, background_order)
     use = ~binary_dilation(bad, np.ones((2 * reach + 1, 2 * reach + 1)))
     use[:half] = use[-half:] = False
@@ -92,14 +94,14 @@ def _fit(source, target, variance, bad, background_order, steps):
         solution = _solve(source, target, variance, use, background, steps, tiles)
         kernel = _kernel_of(solution[:N_IMAGE_TERMS], steps, half)
         offset = np.tensordot(solution[N_IMAGE_TERMS:], background, 1)
-        residual = (target - offset - oaconvolve(source, kernel, mode="same")) ** 2
-        allowed = variance * max(1.0, np.median(residual[use] / variance[use]) / _MEDIAN_CHI2)
-        kept = use & (residual < _CLIP**2 * allowed + (_CLIP_SHARE * target) ** 2)
+        squares = (target - offset - oaconvolve(source, kernel, mode="same")) ** 2
+        allowed = variance * max(1.0, np.median(squares[use] / variance[use]) / _MEDIAN_CHI2)
+        kept = use & (squares < _CLIP**2 * allowed + (_CLIP_SHARE * target) ** 2)
         if kept.sum() == use.sum():
             break
         use = kept
     n = int(use.sum())
-    chi2 = float((residual / variance)[use].sum() / max(n - solution.size, 1))
+    chi2 = float((squares / variance)[use].sum() / max(n - solution.size, 1))
     return ImageKernel(kernel, offset, chi2, n, int(first.sum()) - n)
 
 
@@ -118,7 +120,7 @@ def _tiles(use, signal):
 def _profiles(steps):
     """(half width, order, profiles) of every Gaussian."""
     for gaussian, order in enumerate(IMAGE_ORDERS):
-        half = half_of(gaussian, steps, MAX_HALF_PIX)
+        half = term_half_width(gaussian, steps, MAX_HALF_PIX)
         profiles = np.zeros((order + 1, 2 * half + 1))
         set_profiles(profiles, gaussian, steps, half, order)
         yield half, order, profiles
@@ -137,7 +139,7 @@ def _solve(source, target, variance, use, background, steps, tiles):
     """Coefficients of all terms, then of the background."""
     size = N_IMAGE_TERMS + len(background)
     normal, right = np.zeros((size, size)), np.zeros(size)
-    margin = half_of(len(IMAGE_ORDERS) - 1, steps, MAX_HALF_PIX)
+    margin = term_half_width(len(IMAGE_ORDERS) - 1, steps, MAX_HALF_PIX)
     for tile in tiles:
         here, root = use[tile], 1 / np.sqrt(variance[tile])
         if not here.any():

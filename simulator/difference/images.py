@@ -1,36 +1,29 @@
-"""Differences of whole images that share a pixel grid, from known or measured PSFs."""
+"""Images to subtract: what is given of each, and its background, noise, mask and PSF."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import binary_dilation
-from scipy.signal import oaconvolve
 
-from simulator.detector.defects import BAD_PIXEL, OUTSIDE, SATURATED
+from simulator.detector.defects import BAD_PIXEL, SATURATED
 from simulator.difference.background import (
     background_sigma,
     fit_background,
     noise_correlation,
     source_free,
 )
-from simulator.difference.image_matching import fit_kernel
-from simulator.difference.stars import find_stars, fwhm_of, measured_psf
-from simulator.difference.subtraction import FOOTPRINT
-from simulator.difference.whitening import Noise, Pair, kernel_pair, white, zogy_pair
+from simulator.difference.stars import find_stars, measured_psf, psf_at
+from simulator.difference.whitening import Noise
 from skyreel.errors import SubtractionError
 
-METHODS = ("alard-lupton", "zogy")
 MIN_SIZE_PIX = 21
-_LEAST_GOOD = 0.05  # of the pixels, good in both images
+LEAST_GOOD = 0.05  # of the pixels
 _BACKGROUND_ORDER = 2
 _CORRELATED_PIX = 5  # noise of pixels further apart is taken as independent
-_RATIO_ROUNDS, _RATIO_SN, _LEAST_RATIOS = 4, 10.0, 9
 _SATURATION_GROWN_PIX = 2
-_COMMON_SN, _LEAST_COMMON = 5.0, 20
-_EQUAL_WIDTHS = 1.02  # PSFs closer than this are taken as equally wide
+_MEASURED, _UNKNOWN = "measured from stars", "not known"
 
 
 @dataclass
@@ -52,89 +45,27 @@ class Image:
 
 
 @dataclass
-class ImageDifference:
-    """Science minus matched template, in units of the science image."""
+class PreparedImage:
+    """An image without background, and what is known or was measured of it."""
 
-    difference: np.ndarray  # (row, column), NaN where masked
-    variance: np.ndarray
-    mask: np.ndarray  # uint8, bits of `simulator.detector.defects`
-    psf: np.ndarray | None  # for a source of flux 1; None without PSFs of the images
-    kernels: Pair
-    matching_kernel: np.ndarray | None  # of Alard and Lupton
-    about: Mapping[str, object] = field(default_factory=dict)  # what was measured and done
-
-
-@dataclass
-class _Prepared:
-    pixels: np.ndarray  # without background; zero where bad
-    bad: np.ndarray
-    variance: np.ndarray
-    noise: Noise
+    name: str
+    pixels: np.ndarray  # (row, column), zero where bad
+    bad: np.ndarray  # bool
+    variance: np.ndarray  # infinite where bad
+    noise: Noise  # of the background
     psf: np.ndarray | None
     psf_from: str
-    flags: np.ndarray
+    flags: np.ndarray  # uint8, bits of `simulator.detector.defects`
 
 
-def subtract_images(
-    science: Image,
-    template: Image,
-    *,
-    method: str = "alard-lupton",
-    decorrelate: bool = True,
-    noise: tuple[Noise, Noise] | None = None,
-) -> ImageDifference:
-    """Subtract a template from a science image on the same pixel grid.
-
-    Parameters
-    ----------
-    science, template : Image
-    method : str
-        ``"alard-lupton"``: the image with the narrower PSF is convolved with a fitted kernel;
-        ``"zogy"``: both PSFs, known or measured, give the difference of Zackay et al. (2016).
-    decorrelate : bool
-        Make the noise of an Alard-Lupton difference white.
-    noise : (Noise, Noise), optional
-        Of science and template, where their correlation is known (as from
-        `simulator.difference.whitening.correlation_of_mean`); the difference then has white
-        noise. Otherwise the variance is measured, and the kernels are those for white noise in
-        both images; the correlation that is measured in them still enters the noise of the
-        difference.
-
-    Returns
-    -------
-    ImageDifference
+def check_shapes(science: Image, template: Image) -> None:
+    """Refuse images that do not share a pixel grid.
 
     Raises
     ------
     SubtractionError
-        Images of different or too small shapes, without common good pixels, or without the
-        stars that the method needs.
+        Images or planes of different shapes, or too small ones.
     """
-    if method not in METHODS:
-        raise SubtractionError(f"method {method!r}; allowed are {', '.join(METHODS)}.")
-    _check_shapes(science, template)
-    prepared = [_prepare(each) for each in (science, template)]
-    _measure_psfs(*prepared)
-    bad = prepared[0].bad | prepared[1].bad
-    if (~bad).mean() < _LEAST_GOOD:
-        raise SubtractionError(
-            f"{science.name} and {template.name} share {(~bad).mean():.1%} good pixels; needed are "
-            f"{_LEAST_GOOD:.0%}. Give images that overlap, on the same pixel grid."
-        )
-    if noise is not None:
-        for each, known in zip(prepared, noise, strict=True):
-            each.noise = known
-    whitened = noise or tuple(white(each.noise) for each in prepared)
-    if method == "zogy":
-        names = science.name, template.name
-        pair, kernel, offset, about = _zogy(*prepared, bad, names, whitened)
-    else:
-        whitened = whitened if decorrelate else None
-        pair, kernel, offset, about = _alard_lupton(*prepared, bad, whitened)
-    return _difference(prepared, bad, pair, kernel, offset, about)
-
-
-def _check_shapes(science, template):
     for each in (science, template):
         shape = np.shape(each.pixels)
         if len(shape) != 2 or min(shape) < MIN_SIZE_PIX:
@@ -158,14 +89,51 @@ def _check_shapes(science, template):
                 )
 
 
-def _prepare(image):
-    """Background, noise, mask and PSF of one image."""
+def prepare(image: Image) -> PreparedImage:
+    """Subtract the background of an image, and measure its noise.
+
+    Raises
+    ------
+    SubtractionError
+        Too few good pixels, or a background without noise.
+    """
     pixels = np.asarray(image.pixels, dtype=float)
+    flags = _flags(image, pixels)
+    bad = flags != 0
+    if (~bad).mean() < LEAST_GOOD:
+        raise SubtractionError(
+            f"{image.name}: {(~bad).mean():.1%} of its pixels are finite and not masked; needed "
+            f"are {LEAST_GOOD:.0%}."
+        )
+    pixels = np.where(bad, 0.0, pixels)
+    background = fit_background(pixels, source_free(pixels, bad), _BACKGROUND_ORDER)
+    pixels = np.where(bad, 0.0, pixels - background)
+    empty = source_free(pixels, bad)
+    sigma = background_sigma(pixels, empty)
+    if not sigma > 0:
+        raise SubtractionError(
+            f"{image.name}: its background has no noise (all values are equal), so neither "
+            "weights nor thresholds follow. Give a calibrated image."
+        )
+    variance = _variance(image, pixels, sigma)
+    if image.variance is not None:
+        sigma = float(np.sqrt(1 / np.mean(1 / variance[empty])))
+    noise = Noise(sigma**2, noise_correlation(pixels, empty, _CORRELATED_PIX))
+    psf = None if image.psf is None else np.asarray(image.psf, dtype=np.float32)
+    variance = np.where(bad, np.inf, variance)
+    return PreparedImage(image.name, pixels, bad, variance, noise, psf, "given", flags)
+
+
+def _flags(image, pixels):
+    """Mask bits (uint8) as given, and of pixels without a value, saturated or without noise.
+
+    Values of the mask outside 1 to 255 count as bad pixels.
+    """
     flags = np.zeros(pixels.shape, dtype=np.uint8)
     if image.mask is not None:
         given = np.asarray(image.mask)
-        flags = np.where(given != 0, np.where((given > 0) & (given < 256), given, BAD_PIXEL), 0)
-        flags = flags.astype(np.uint8)
+        bits = np.where((given > 0) & (given < 256), given, BAD_PIXEL)
+        flags = np.where(given != 0, bits, 0).astype(np.uint8)
     flags[~np.isfinite(pixels)] |= BAD_PIXEL
     if image.saturation_adu is not None:
         hot = np.nan_to_num(pixels) >= image.saturation_adu
@@ -173,35 +141,20 @@ def _prepare(image):
     if image.variance is not None:
         variance = np.asarray(image.variance, dtype=float)
         flags[~(np.isfinite(variance) & (variance > 0))] |= BAD_PIXEL
-    bad = flags != 0
-    if (~bad).mean() < _LEAST_GOOD:
-        raise SubtractionError(
-            f"{image.name}: {(~bad).mean():.1%} of its pixels are finite and not masked; needed "
-            f"are {_LEAST_GOOD:.0%}."
-        )
-    pixels = np.where(bad, 0.0, pixels)
-    use = source_free(pixels, bad)
-    pixels = np.where(bad, 0.0, pixels - fit_background(pixels, use, _BACKGROUND_ORDER))
-    use = source_free(pixels, bad)
-    sigma = background_sigma(pixels, use)
-    if not sigma > 0:
-        raise SubtractionError(
-            f"{image.name}: its background has no noise (all values are equal), so neither "
-            "weights nor thresholds follow. Give a calibrated image."
-        )
-    if image.variance is None:
-        variance = np.full(pixels.shape, sigma**2)
-        if image.gain_e_per_adu:
-            variance = variance + np.clip(pixels, 0, None) / image.gain_e_per_adu
-    else:
-        sigma = float(np.sqrt(1 / np.mean(1 / variance[use])))
-    noise = Noise(sigma**2, noise_correlation(pixels, use, _CORRELATED_PIX))
-    psf = None if image.psf is None else np.asarray(image.psf, dtype=np.float32)
-    variance = np.where(bad, np.inf, variance)
-    return _Prepared(pixels, bad, variance, noise, psf, "given", flags)
+    return flags
 
 
-def _measure_psfs(science, template):
+def _variance(image, pixels, sigma):
+    """Noise variance as given, or from the background's noise and the gain."""
+    if image.variance is not None:
+        return np.asarray(image.variance, dtype=float)
+    variance = np.full(pixels.shape, sigma**2)
+    if image.gain_e_per_adu:
+        variance = variance + np.clip(pixels, 0, None) / image.gain_e_per_adu
+    return variance
+
+
+def measure_psfs(science: PreparedImage, template: PreparedImage) -> None:
     """Measure the PSFs that were not given, from the same stars where there are enough.
 
     An offset between the images then becomes part of the template's PSF.
@@ -210,179 +163,10 @@ def _measure_psfs(science, template):
         if each.psf is None:
             sigma = np.sqrt(each.noise.variance)
             each.psf = measured_psf(each.pixels, each.bad, sigma)
-            each.psf_from = "not known" if each.psf is None else "measured from stars"
-    measured = [each.psf_from == "measured from stars" for each in (science, template)]
+            each.psf_from = _UNKNOWN if each.psf is None else _MEASURED
+    measured = [each.psf_from == _MEASURED for each in (science, template)]
     if all(measured):
         half = max(science.psf.shape[0], template.psf.shape[0]) // 2
         stars = find_stars(science.pixels, science.bad, np.sqrt(science.noise.variance), half)
-        common = measured_psf(template.pixels, template.bad, 1.0, stars)
+        common = psf_at(template.pixels, template.bad, stars)
         template.psf = template.psf if common is None else common
-
-
-def _widths(science, template):
-    """FWHM [pix] of both PSFs, None where one is not known."""
-    if science.psf is None or template.psf is None:
-        return None
-    return fwhm_of(science.psf), fwhm_of(template.psf)
-
-
-def _alard_lupton(science, template, bad, whitened):
-    widths = _widths(science, template)
-    reverse = widths is not None and widths[1] > _EQUAL_WIDTHS * widths[0]
-    source, target = (science, template) if reverse else (template, science)
-    missing = abs(widths[0] ** 2 - widths[1] ** 2) if widths else 0.0
-    variance = np.where(bad, 1.0, science.variance + template.variance)
-    fit = fit_kernel(
-        source.pixels, target.pixels, variance, bad, sigma_pix=np.sqrt(missing) / 2.3548
-    )
-    total = fit.kernel.sum()
-    if not (total > 0 and _common_pixels(science, template, bad) >= _LEAST_COMMON):
-        raise SubtractionError(
-            f"the images have fewer than {_LEAST_COMMON} pixels of sources in common, too few to "
-            "fit a matching kernel. Give images of the same field with several stars or galaxies."
-        )
-    point, offset = np.ones((1, 1)), fit.background
-    matching = (point, fit.kernel)
-    if reverse:  # in units of the science image
-        matching, offset = (fit.kernel / total, point / total), -fit.background / total
-    pair = kernel_pair(matching, science.psf, (science.noise, template.noise), whitened=whitened)
-    about = {
-        "method": "alard-lupton",
-        "decorrelated": whitened is not None,
-        "convolved": "science" if reverse else "template",
-        "flux_ratio": 1 / total if reverse else total,
-        "reduced_chi2": fit.reduced_chi2,
-        "pixels_fitted": fit.n_pixels,
-        "pixels_rejected": fit.n_rejected,
-        **_psf_words(science, template),
-    }
-    return pair, fit.kernel, offset, about
-
-
-def _common_pixels(science, template, bad):
-    """Pixels of sources that both images have."""
-    above = [
-        each.pixels > _COMMON_SN * np.sqrt(each.noise.variance) for each in (science, template)
-    ]
-    return int((above[0] & above[1] & ~bad).sum())
-
-
-def _zogy(science, template, bad, names, whitened):
-    for each, name in zip((science, template), names, strict=True):
-        if each.psf is None:
-            raise SubtractionError(
-                f"{name}: no PSF was given and fewer than three isolated stars were found to "
-                "measure it. Give --psf-science and --psf-template, or use the method "
-                "alard-lupton."
-            )
-    noise, ratio = (science.noise, template.noise), 1.0
-    images = [np.where(bad, 0.0, each.pixels) for each in (science, template)]
-    for _ in range(_RATIO_ROUNDS):
-        pair = zogy_pair(science.psf, template.psf, ratio, noise, whitened=whitened)
-        ratio *= _slope(
-            *(oaconvolve(i, k, mode="same") for i, k in zip(images, pair, strict=False))
-        )
-    about = {
-        "method": "zogy",
-        "decorrelated": True,
-        "convolved": "both",
-        "flux_ratio": ratio,
-        **_psf_words(science, template),
-    }
-    return pair, None, np.zeros(bad.shape), about
-
-
-def _slope(science, template):
-    """Flux of the sources of one matched image over that of the other; 1 without sources.
-
-    The median of pixel ratios, each weighted by its flux.
-    """
-    middle = np.median(template)
-    sigma = 1.4826 * np.median(np.abs(template - middle))
-    use = template - middle > _RATIO_SN * sigma
-    if use.sum() < _LEAST_RATIOS:
-        return 1.0
-    ratios, weights = science[use] / template[use], template[use]
-    order = np.argsort(ratios)
-    total = np.cumsum(weights[order])
-    slope = float(ratios[order][np.searchsorted(total, total[-1] / 2)])
-    return slope if slope > 0 else 1.0
-
-
-def _psf_words(science, template):
-    widths = _widths(science, template) or (None, None)
-    return {
-        "psf_science": science.psf_from,
-        "psf_template": template.psf_from,
-        "fwhm_science_pix": widths[0],
-        "fwhm_template_pix": widths[1],
-    }
-
-
-def _difference(prepared, bad, pair, kernel, offset, about):
-    """Apply the kernels to images and variances, and grow the mask."""
-    science, template = prepared
-    images = [np.where(bad, 0.0, each.pixels) for each in prepared]
-    images[0] = np.where(bad, 0.0, images[0] - offset) if kernel is not None else images[0]
-    parts = [oaconvolve(i, k, mode="same") for i, k in zip(images, pair[:2], strict=True)]
-    variance = sum(_propagated(each, bad, k) for each, k in zip(prepared, pair[:2], strict=True))
-    mask = _grown(science.flags | template.flags, pair)
-    difference = np.where(mask == 0, parts[0] - parts[1], np.nan)
-    good = mask == 0
-    if not good.any():
-        raise SubtractionError(
-            "every pixel of the difference is masked: the masks, grown by the kernel, leave none."
-        )
-    about = {
-        **about,
-        "noise_science": np.sqrt(science.noise.variance),
-        "noise_template": np.sqrt(template.noise.variance),
-        "noise_difference": float(np.sqrt(np.median(variance[good]))),
-        "neighbour_correlation_expected": pair.neighbour_correlation(),
-        "neighbour_correlation_measured": measured_neighbours(difference),
-        "masked_share": float((~good).mean()),
-    }
-    psf = pair.psf
-    return ImageDifference(difference, variance, mask, psf, pair, kernel, about)
-
-
-def _propagated(each, bad, kernel):
-    """Variance of an image after its kernel; correlated noise changes its level."""
-    flat = np.where(bad | ~np.isfinite(each.variance), each.noise.variance, each.variance)
-    square = kernel**2
-    white = oaconvolve(np.pad(flat, square.shape[0] // 2, mode="edge"), square, mode="valid")
-    size = 128
-    power = np.abs(np.fft.fft2(kernel, (size, size))) ** 2
-    spectrum = each.noise.spectrum(size)
-    return np.maximum(white, 0) * (power * spectrum).mean() / power.mean() / spectrum.mean()
-
-
-def _grown(flags, pair):
-    """Mask of the difference: bits of pixels that its pixels were made from, and its border."""
-    mask = np.zeros_like(flags)
-    largest = max(kernel.shape[0] for kernel in pair[:2])
-    footprint = np.zeros((largest, largest), dtype=bool)
-    for kernel in pair[:2]:
-        inner = slice((largest - kernel.shape[0]) // 2, (largest + kernel.shape[0]) // 2)
-        footprint[inner, inner] |= np.abs(kernel) > FOOTPRINT * np.abs(kernel).max()
-    for bit in np.unique(
-        np.unpackbits(np.unique(flags)[:, None], axis=1) * 2 ** np.arange(8)[::-1]
-    ):
-        if bit:
-            mask[binary_dilation(flags & bit, footprint)] |= np.uint8(bit)
-    rows, columns = np.nonzero(footprint)
-    reach = int(max(np.abs(rows - largest // 2).max(), np.abs(columns - largest // 2).max()))
-    if reach:
-        mask[:reach] |= OUTSIDE
-        mask[-reach:] |= OUTSIDE
-        mask[:, :reach] |= OUTSIDE
-        mask[:, -reach:] |= OUTSIDE
-    return mask
-
-
-def measured_neighbours(difference: np.ndarray) -> tuple[float, float]:
-    """Correlation of source-free neighbours along columns (x) and rows (y); NaN are left out."""
-    bad = ~np.isfinite(difference)
-    values = np.where(bad, 0.0, difference)
-    correlation = noise_correlation(values, source_free(values, bad), 1)
-    return float(correlation[1, 2]), float(correlation[2, 1])

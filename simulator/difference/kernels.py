@@ -34,7 +34,9 @@ from simulator.difference.psf_matching import (
 
 ALARD_LUPTON, DECORRELATED, ZOGY = 0, 1, 2
 METHODS = {"alard-lupton": ALARD_LUPTON, "decorrelated": DECORRELATED, "zogy": ZOGY}
+MAX_HALF_PIX = 24  # of a kernel
 POINT = np.float32(3e-4)
+MAX_PSF_PIX = 127  # of a PSF image: transforms of 128 pixels
 TAPERED = 0.5  # of the radius of a PSF image
 _LEAST_SHARE = 1e-6  # of the noise, for an image that has none
 
@@ -54,13 +56,11 @@ class Kernels(NamedTuple):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def kernel_space(psf_size: int) -> Kernels:
-    """Work space for PSF images of an odd ``psf_size``, at most 127 pixels."""
+    """Work space for PSF images of an odd ``psf_size``, at most `MAX_PSF_PIX`."""
     size = 32
     while size <= psf_size:
         size *= 2
-    half = size // 2 - 1
-    if half > 24:
-        half = 24
+    half = min(size // 2 - 1, MAX_HALF_PIX)
     width = 2 * half + 1
     return Kernels(
         np.zeros((width, width), dtype=np.float32),

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from simulator.difference.images import ImageDifference
+from simulator.difference.background import robust_sigma
+from simulator.difference.image_difference import ImageDifference
 from simulator.preview.picture_file import write_picture
 
 _DPI = 150
@@ -62,5 +63,4 @@ def _level(pixels):
     """Median and robust standard deviation of the finite pixels."""
     values = np.asarray(pixels, dtype=float)
     values = values[np.isfinite(values)]
-    middle = np.median(values)
-    return middle, 1.4826 * np.median(np.abs(values - middle)) or 1.0
+    return np.median(values), robust_sigma(values) or 1.0

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from simulator.artefacts.drawing import MOST_SHIFT_PIX
 from simulator.artefacts.kernels import Artefacts
 from simulator.artefacts.kinds import Artefact
 from simulator.contiguous import contiguous
@@ -73,8 +72,7 @@ class PlaneMaker:
         self._settings = Settings(
             method=_METHODS[profile.difference.method],
             threshold_sigma=float(profile.difference.threshold_sigma),
-            registration_error_pix=profile.template.registration_error_pix
-            * float(profile.difference.registration_noise),
+            registration_error_pix=registration_error_as_noise(profile),
             border_pix=BORDER_PIX,
             radius_fwhm=_RADIUS_FWHM,
             lanczos_order=profile.psf.lanczos_order,
@@ -210,17 +208,25 @@ class PlaneMaker:
         return arrays
 
 
+def registration_error_as_noise(profile: Profile) -> float:
+    """Error of the alignment [pix] that detections count as noise; 0 where they do not."""
+    counts = profile.difference.registration_noise
+    return profile.template.registration_error_pix if counts else 0.0
+
+
 def misaligned(
     x_pix: np.ndarray, y_pix: np.ndarray, artefacts: Artefacts
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Shifts of templates with the errors of alignment of artefacts, each (object, epoch)."""
+    """Shifts of templates with the errors of alignment of artefacts, each (object, epoch).
+
+    The position of a dipole or a cut stamp is its error of the alignment, see `Artefacts`.
+    """
     if not artefacts.kind.size:
         return x_pix, y_pix
     moved = np.isin(artefacts.kind, (Artefact.DIPOLE, Artefact.DETECTOR_EDGE))
-    small = np.hypot(artefacts.x_pix, artefacts.y_pix) <= MOST_SHIFT_PIX * (1 + 1e-9)
     return (
-        x_pix + np.where(moved & small, artefacts.x_pix, 0.0),
-        y_pix + np.where(moved & small, artefacts.y_pix, 0.0),
+        x_pix + np.where(moved, artefacts.x_pix, 0.0),
+        y_pix + np.where(moved, artefacts.y_pix, 0.0),
     )
 
 

@@ -282,8 +282,17 @@ def _measure(planes, buffers, scenes, settings, factor, share, i, epoch):
     psf, scene = buffers.psf_difference, scenes.science
     x, y = scene.x_pix[i, epoch], scene.y_pix[i, epoch]
     radius = settings.radius_fwhm * scenes.psf.fwhm_pix[i, epoch] + max(abs(x), abs(y))
-    threshold, error, work = settings.threshold_sigma, settings.registration_error_pix, buffers.work
-    found = detect_stamp(difference, variance, mask, psf, factor, threshold, radius, work, error)
+    found = detect_stamp(
+        difference,
+        variance,
+        mask,
+        psf,
+        factor,
+        settings.threshold_sigma,
+        radius,
+        buffers.work,
+        settings.registration_error_pix,
+    )
     if found.detected:
         x, y = found.x_pix, found.y_pix
     flux, error = forced_flux(difference, variance, mask, psf, x, y, factor)

@@ -18,7 +18,7 @@ ORDERS = (4, 2, 2)
 RATIO = 2.0
 MIN_SIGMA_PIX = 0.7
 STEP = sqrt(2.0)  # widths grow in steps, so that sources are convolved once for many targets
-_MOST_STEPS = 8
+MOST_STEPS = 8
 N_TERMS = 27  # of all Gaussians: (order + 1)(order + 2) / 2 each
 _MAX_ORDER = 4
 _COLUMNS = 28  # terms, padded for vector instructions
@@ -103,7 +103,7 @@ def _steps_for(missing):
     ``missing`` is the variance of the kernel in pixels squared.
     """
     steps, sigma = 0, RATIO * MIN_SIGMA_PIX
-    while missing > sigma * sigma * STEP and steps < _MOST_STEPS:
+    while missing > sigma * sigma * STEP and steps < MOST_STEPS:
         steps += 1
         sigma *= STEP
     return steps
@@ -126,8 +126,8 @@ def _slot_of(source, steps, space):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def half_of(gaussian: int, steps: int, max_half: int) -> int:
-    """Half width of the terms of a Gaussian."""
+def term_half_width(gaussian: int, steps: int, max_half: int) -> int:
+    """Half width [pix] of the terms of a Gaussian, at most ``max_half``."""
     sigma = MIN_SIGMA_PIX * RATIO**gaussian * STEP**steps
     return min(int(np.ceil(_WIDTHS * sigma)), max_half)
 
@@ -153,7 +153,7 @@ def _fill_slot(slot, source, steps, max_half, space):
     turned, out = space.lines[_MAX_ORDER + 1], space.lines[_MAX_ORDER + 2]
     terms, n = space.terms[slot], 0
     for gaussian in range(len(ORDERS)):
-        half, order = half_of(gaussian, steps, max_half), ORDERS[gaussian]
+        half, order = term_half_width(gaussian, steps, max_half), ORDERS[gaussian]
         set_profiles(space.profiles, gaussian, steps, half, order)
         turned[:] = source.T
         for a in range(order + 1):
@@ -232,7 +232,7 @@ def _sum_terms(kernel, steps, solution, profiles):
     centre, first = kernel.shape[0] // 2, 0
     kernel[:] = np.float32(0.0)
     for gaussian in range(len(ORDERS)):
-        half, order = half_of(gaussian, steps, centre), ORDERS[gaussian]
+        half, order = term_half_width(gaussian, steps, centre), ORDERS[gaussian]
         set_profiles(profiles, gaussian, steps, half, order)
         for j in range(2 * half + 1):
             n = first

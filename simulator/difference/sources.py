@@ -7,8 +7,9 @@ from astropy.table import Table
 from scipy.ndimage import maximum_filter
 from scipy.signal import oaconvolve
 
+from simulator.difference.background import robust_sigma
 from simulator.difference.detection import THRESHOLD, peak_between
-from simulator.difference.images import ImageDifference
+from simulator.difference.image_difference import ImageDifference
 from simulator.difference.stars import fwhm_of
 
 _LEAST_SHARE = 0.5  # of sum P^2 on good pixels, as for stamps
@@ -65,8 +66,8 @@ def _noise_factor(significance):
     """Variance of S/N in most pixels; 1 where there are too few."""
     if significance.size < _LEAST_PIXELS:
         return 1.0
-    spread = 1.4826 * np.median(np.abs(significance - np.median(significance)))
-    return float(spread**2) if spread > 0 else 1.0
+    spread = robust_sigma(significance)
+    return spread**2 if spread > 0 else 1.0
 
 
 def _gaussian():

@@ -8,12 +8,11 @@ import numpy as np
 from numba import njit
 
 from simulator.difference.detection import THRESHOLD, detect_stamp
-from simulator.difference.kernels import METHODS
+from simulator.difference.kernels import MAX_PSF_PIX, METHODS
 from simulator.difference.subtraction import Workspace, stamp_workspace, subtract_stamp
 from skyreel.errors import SubtractionError, nearest
 
 RADIUS_PIX = 3.0
-_MAX_PSF_PIX = 127
 
 
 class StampDifferences(NamedTuple):
@@ -81,7 +80,8 @@ def subtract_stamps(
     )
     found = np.zeros((n, 6), np.float32)
     work = stamp_workspace(size, psf_size)
-    _subtract_all(inputs, masks, METHODS[method], threshold, radius_pix, out, found, work)
+    search = float(threshold), float(radius_pix)
+    _subtract_all(*inputs, *masks, METHODS[method], *search, *out, found, work)
     planes = [plane.reshape(*lead, *plane.shape[1:]) for plane in out]
     columns = [found[:, k].reshape(lead) for k in range(5)]
     return StampDifferences(*planes, *columns, found[:, 5].reshape(lead) > 0)
@@ -112,17 +112,13 @@ def _checked(science, template, psfs, size_pix):
             f"{template_size} and PSFs of {psf_size}; allowed are odd sizes, differences no larger "
             "than the stamps, and PSFs of 5 or more."
         )
-    if psf_size > _MAX_PSF_PIX:
-        raise SubtractionError(f"PSFs of {psf_size} pixels; allowed are {_MAX_PSF_PIX} or fewer.")
+    if psf_size > MAX_PSF_PIX:
+        raise SubtractionError(f"PSFs of {psf_size} pixels; allowed are {MAX_PSF_PIX} or fewer.")
     return lead
 
 
-def _subtract_all(inputs, masks, method, threshold, radius, out, found, work):
-    _loop(*inputs, *masks, method, float(threshold), float(radius), *out, found, work)
-
-
 @njit(cache=True, nogil=True, error_model="numpy")
-def _loop(
+def _subtract_all(
     science: np.ndarray,
     science_variance: np.ndarray,
     template: np.ndarray,

@@ -67,9 +67,7 @@ def fwhm_of(psf: np.ndarray) -> float:
     return float(2 * np.sqrt((psf > psf.max() / 2).sum() / np.pi))
 
 
-def measured_psf(
-    image: np.ndarray, bad: np.ndarray, sigma: float, centres: list[Star] | None = None
-) -> np.ndarray | None:
+def measured_psf(image: np.ndarray, bad: np.ndarray, sigma: float) -> np.ndarray | None:
     """PSF image of a whole image: odd, square, of sum 1; None with too few isolated stars.
 
     The median of cut-outs that are centred by cubic splines and divided by their flux, without
@@ -80,14 +78,23 @@ def measured_psf(
     image, bad : arrays, shape (row, column)
     sigma : float
         Noise of the background.
-    centres : list of Star, optional
-        Positions to cut at, those of another image on the same grid: an offset between the
-        images then becomes part of the PSF.
     """
+    return _psf_of_two_sizes(image, bad, lambda half: find_stars(image, bad, sigma, half))
+
+
+def psf_at(image: np.ndarray, bad: np.ndarray, stars: list[Star]) -> np.ndarray | None:
+    """PSF image as `measured_psf`, at the positions of stars of another image on the same grid.
+
+    An offset between the images then becomes part of the PSF.
+    """
+    return _psf_of_two_sizes(image, bad, lambda half: stars)
+
+
+def _psf_of_two_sizes(image, bad, stars_for):
+    """The PSF in cut-outs of the size that a first measurement of its width asks for."""
     half = _FIRST_HALF
     for _ in range(2):
-        stars = find_stars(image, bad, sigma, half) if centres is None else centres
-        psf = _stack(image, bad, stars, half)
+        psf = _stack(image, bad, stars_for(half), half)
         if psf is None:
             return None
         half = int(np.clip(np.ceil(_WIDE_FWHM * fwhm_of(psf)), 5, 31))

@@ -140,17 +140,17 @@ class TemplateBank:
             self._settings.fwhm_scatter * draws.normals(shape[1])
         )
         psf = self._shapes(draws, fwhm_arcsec, number)
-        gain, read_noise = conditions.detector.gain_e_per_adu, conditions.detector.read_noise_e
-        background_e = self._sky_adu * gain[:, None]
+        gain = conditions.detector.gain_e_per_adu[:, None]
+        background_e = self._sky_adu * gain
         share = 10.0 ** (-0.8 * self._settings.depth_offset_mag) / number
-        noise_e = np.sqrt(noise_pixels(psf) * (background_e + read_noise[:, None] ** 2) * share)
-        limit_adu_s = DETECTION_SIGMA * noise_e / gain[:, None] / self._exposure_time_s
+        pixel_variance_e2 = background_e + conditions.detector.read_noise_e[:, None] ** 2
+        limit_e = DETECTION_SIGMA * np.sqrt(noise_pixels(psf) * pixel_variance_e2 * share)
         coadds = Coadds(
             exposure_time_s=np.broadcast_to(self._exposure_time_s, shape),
             zero_point_mag=np.broadcast_to(self._zero_point_mag, shape),
-            gain_e_per_adu=gain[:, None],
+            gain_e_per_adu=gain,
             fwhm_arcsec=fwhm_arcsec,
-            limiting_mag=self._zero_point_mag - 2.5 * np.log10(limit_adu_s),
+            limiting_mag=self._magnitude(limit_e, gain),
             background_e=background_e,
             variance_share=share,
             x_pix=offsets[:, : shape[1]],
@@ -158,6 +158,11 @@ class TemplateBank:
             psf=psf,
         )
         return coadds, dates
+
+    def _magnitude(self, electrons, gain_e_per_adu):
+        """Magnitude of a source of so many electrons in one exposure of a template."""
+        adu_per_s = electrons / gain_e_per_adu / self._exposure_time_s
+        return self._zero_point_mag - 2.5 * np.log10(adu_per_s)
 
     def _dates(self, draws, number, mjd) -> TemplateDates:
         """Times before the first exposure of each object, uniform within the profile's limits."""

@@ -11,11 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from simulator.difference.convolution import half_width
-from simulator.difference.kernels import POINT, TAPERED
+from simulator.difference.kernels import MAX_HALF_PIX, POINT, TAPERED
 
 _LOST_SHARE = 2e-3
 _FLOORS = 4.0  # noise floors of a measured PSF in the point that is added to the narrower one
-_MAX_HALF = 24  # of a kernel
 _LEAST_POWER = 0.02  # of the mean: floor of a measured noise spectrum
 
 
@@ -158,7 +157,7 @@ def _pair(spectra, psf_science, noise):
 
 def _cropped(spectrum):
     """The kernel of a spectrum without its empty borders; its sum stays."""
-    full = centred(np.fft.ifft2(spectrum).real, min(spectrum.shape[0] // 2 - 1, _MAX_HALF))
+    full = centred(np.fft.ifft2(spectrum).real, min(spectrum.shape[0] // 2 - 1, MAX_HALF_PIX))
     half, centre = half_width(full, _LOST_SHARE), full.shape[0] // 2
     kernel = full[centre - half : centre + half + 1, centre - half : centre + half + 1]
     return kernel * (spectrum.flat[0].real / kernel.sum())

@@ -12,34 +12,35 @@ time of the reference band in all bands.
 from __future__ import annotations
 
 from functools import cache, cached_property
-from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.integrate import cumulative_trapezoid
 
 from simulator.lightcurves.damped_random_walk import at_times, walk
-from simulator.lightcurves.filters import Bandpass
 from simulator.lightcurves.protocol import Context, HostPlacement, HostSite, LightCurveModel
+from simulator.lightcurves.quasar_spectrum import (
+    SLOPE_LIMITS_SIGMA,
+    SLOPE_SCATTER,
+    SLOPES,
+    band_magnitudes,
+)
+from simulator.lightcurves.truncated_normal import truncated_normal
 from simulator.rng import Draws
 
 # log10 of SF_inf [mag] and of the rest-frame tau [d]: A, B, C, D of MacLeod et al. 2010, equation 7
 # and table 1, in the fit without a dependence on redshift (E = 0)
 STRUCTURE_FUNCTION = (-0.51, -0.479, 0.131, 0.18)
 DAMPING_TIME = (2.4, 0.17, 0.03, 0.21)
-# log10 of the mass: mean 2.0 - 0.27 M_i, sigma 0.58 + 0.011 M_i (Shen et al. 2008, in section 4.3
-# of MacLeod et al. 2010)
+# log10 of the mass: mean 2.0 - 0.27 M_i, sigma 0.58 + 0.011 M_i (MacLeod et al. 2010, equation 11,
+# as public code cites it, after Shen et al. 2008; sigma from memory)
 MASS_MEAN, MASS_SIGMA = (2.0, -0.27), (0.58, 0.011)
 # Ross et al. 2013, table 8: alpha, beta, M_i(z=2) at redshift 0, k1, k2; the density is common
 FAINT_SLOPE, BRIGHT_SLOPE, BREAK_MAG, K1, K2 = -1.16, -3.37, -22.85, 1.241, -0.249
-I_AT_2_TO_0_MAG = 0.596  # M_i(z=0) - M_i(z=2) (Richards et al. 2006, AJ 131, 2766, equation 1)
-# Power laws in frequency, as in the quasar spectra of Ross et al. 2013: below 1100 A, to 5700 A, to
-# 9730 A, and redward; the first two share one scatter of 0.3
-SLOPES, BREAKS_ANGSTROM = (-1.5, -0.5, -0.37, -1.70), (1100.0, 5700.0, 9730.0)
-SLOPE_SCATTER, SLOPE_LIMIT_SIGMA = 0.3, 2.5
+# M_i(z=0) - M_i(z=2): 2.5 (1 + alpha) log10(3) at alpha = -0.5 (Richards et al. 2006, AJ 131, 2766)
+I_AT_2_TO_0_MAG = 0.596
 ABSOLUTE_LIMITS_MAG = (-30.0, -18.0)  # M_i(z=2); the faint one is our choice
 EARLIER, EARLIER_STEP_DAY = 24, 25.0  # times before the first epoch at which walks are drawn
-_NORM_ANGSTROM = 2500.0
 _REDSHIFTS = np.concatenate([np.geomspace(0.005, 0.1, 40)[:-1], np.linspace(0.1, 2.2, 106)])
 _MAG_STEP = 0.1
 _MAGNITUDES = np.arange(10.0, 28.0, _MAG_STEP)
@@ -66,8 +67,7 @@ class ActiveNucleus(LightCurveModel):
         mean_mag = context.magnitude_law.draw(draws, self.name)
         redshift = self._redshift(draws.uniform(), mean_mag)
         absolute = self._absolute_mag(mean_mag, redshift)
-        limit = ndtr([-SLOPE_LIMIT_SIGMA, SLOPE_LIMIT_SIGMA])
-        slope = SLOPE_SCATTER * ndtri(draws.uniform(*limit))
+        slope = truncated_normal(draws.uniform(), 0.0, SLOPE_SCATTER, SLOPE_LIMITS_SIGMA)
         absolute_i = absolute + I_AT_2_TO_0_MAG
         log_mass = black_hole_mass(draws.normal(), absolute_i)
         sf = 10.0 ** relation(
@@ -112,8 +112,8 @@ class ActiveNucleus(LightCurveModel):
         return np.full(len(parameters["redshift"]), HostSite.NUCLEUS)
 
     def _rest_angstrom(self, redshift):
-        """Rest wavelengths of the bands' effective wavelengths, (object, band)."""
-        observed = np.array([effective_wavelength_angstrom(curve) for curve in self.bands.curves])
+        """Rest wavelengths [A] of the bands' mean wavelengths, (object, band)."""
+        observed = np.array([curve.mean_angstrom for curve in self.bands.curves])
         return observed / (1 + redshift[:, None])
 
     def _redshift(self, uniform, mean_mag):
@@ -132,14 +132,13 @@ class ActiveNucleus(LightCurveModel):
         low, high = ABSOLUTE_LIMITS_MAG
         inside = (absolute > low) & (absolute < high)
         density = np.where(inside, luminosity_function(absolute, _REDSHIFTS) * volume, 0.0)
-        steps = 0.5 * (density[:, 1:] + density[:, :-1]) * np.diff(_REDSHIFTS)
-        return np.concatenate([np.zeros((len(steps), 1)), np.cumsum(steps, axis=1)], axis=1)
+        return cumulative_trapezoid(density, _REDSHIFTS, initial=0)
 
     def _absolute_mag(self, mean_mag, redshift):
         """M_i(z=2) of a reference magnitude, for the mean spectrum.
 
-        The absolute magnitude at 2500 A is M_i(z=2) + 2.5 log10(3) (Richards et al. 2006, equation
-        4), and light is redshifted: m = M_2500 + modulus - 2.5 log10(1 + z) + colour.
+        The absolute magnitude at 2500 A is M_i(z=2) + 2.5 log10(3) (Richards et al. 2006, as public
+        code cites it), and light is redshifted: m = M_2500 + modulus - 2.5 log10(1 + z) + colour.
         """
         modulus = np.interp(redshift, _REDSHIFTS, _distances()[0])
         colour = np.interp(redshift, _REDSHIFTS, self._spectrum[0][self.bands.reference])
@@ -158,8 +157,10 @@ class ActiveNucleus(LightCurveModel):
     @cached_property
     def _spectrum(self):
         """Magnitude over that at 2500 A, and its change per slope, each (band, redshift)."""
-        mean = np.array([_band_magnitudes(curve, 0.0) for curve in self.bands.curves])
-        steep = np.array([_band_magnitudes(curve, SLOPE_SCATTER) for curve in self.bands.curves])
+        mean, steep = (
+            np.array([band_magnitudes(curve, _REDSHIFTS, offset) for curve in self.bands.curves])
+            for offset in (0.0, SLOPE_SCATTER)
+        )
         return mean, (steep - mean) / SLOPE_SCATTER
 
 
@@ -193,31 +194,6 @@ def luminosity_function(absolute_mag: np.ndarray, redshift: np.ndarray) -> np.nd
     distance = absolute_mag - break_mag
     faint = 10.0 ** (0.4 * (FAINT_SLOPE + 1) * distance)
     return 1.0 / (faint + 10.0 ** (0.4 * (BRIGHT_SLOPE + 1) * distance))
-
-
-def effective_wavelength_angstrom(curve: Bandpass) -> float:
-    """Mean wavelength of a filter, weighted with its transmission."""
-    wave, transmission = curve.wave_angstrom, curve.transmission
-    return float(np.trapezoid(wave * transmission, wave) / np.trapezoid(transmission, wave))
-
-
-def spectrum(rest_angstrom: np.ndarray, slope_offset: float = 0.0) -> np.ndarray:
-    """Flux per frequency relative to that at 2500 A."""
-    slopes = np.array(SLOPES) + slope_offset * np.array([1.0, 1.0, 0.0, 0.0])
-    edges = np.log([1e-3, *BREAKS_ANGSTROM, 1e9])
-    log_wave = np.log(rest_angstrom)
-    steps = [
-        np.clip(log_wave, low, high) - np.clip(np.log(_NORM_ANGSTROM), low, high)
-        for low, high in pairwise(edges)
-    ]
-    return np.exp(-sum(slope * step for slope, step in zip(slopes, steps, strict=True)))
-
-
-def _band_magnitudes(curve, slope_offset):
-    """AB magnitudes over that at 2500 A at rest, (redshift,)."""
-    wave, photons = curve.wave_angstrom, curve.transmission / curve.wave_angstrom
-    flux = spectrum(wave / (1 + _REDSHIFTS[:, None]), slope_offset)
-    return -2.5 * np.log10(np.trapezoid(flux * photons, wave) / np.trapezoid(photons, wave))
 
 
 @cache

@@ -23,14 +23,14 @@ UNIT_LUMINOSITY_ERG_S = 1e40
 STEFAN_BOLTZMANN_CGS = 5.670374e-5  # erg/s/cm^2/K^4
 LIGHT_SPEED_CM_S = 2.99792458e10
 SPHERE_CM2 = 4 * np.pi * (10 * 3.0856775814913673e18) ** 2  # of a radius of 10 pc
-_HC_OVER_K_ANGSTROM_K = 1.438777e8
+HC_OVER_K_ANGSTROM_K = 1.438777e8
 _TWO_H_C2_CGS = 1.19104297e-5  # erg cm^2/s
 _LOG_T_FIRST, _LOG_T_LAST, _LOG_T_STEP = 2.9, 5.1, 0.02  # decimal logarithm of kelvin
 
 
 def planck_per_angstrom(wave_angstrom: np.ndarray, temperature_K: np.ndarray) -> np.ndarray:
     """Spectral radiance B_lambda [erg/s/cm^2/A/sr]; the arguments broadcast."""
-    exponent = np.minimum(_HC_OVER_K_ANGSTROM_K / (wave_angstrom * temperature_K), 600.0)
+    exponent = np.minimum(HC_OVER_K_ANGSTROM_K / (wave_angstrom * temperature_K), 600.0)
     return _TWO_H_C2_CGS / (wave_angstrom * 1e-8) ** 5 / np.expm1(exponent) * 1e-8
 
 

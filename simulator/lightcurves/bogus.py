@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from simulator.artefacts.kinds import NAMES, OF_OBJECT, Artefact
 from simulator.lightcurves.protocol import Bands, Context, LightCurveModel
 from simulator.lightcurves.star_colours import StarColours
+from simulator.lightcurves.truncated_normal import truncated_normal
 from simulator.rng import Draws
 
 RESIDUALS = (Artefact.DIPOLE, Artefact.PSF_MISMATCH, Artefact.DETECTOR_EDGE)
 BRIGHTER_THAN_LIMIT_MAG = (6.45, 0.85)  # mean, sigma: measured, see above
-TRUNCATION_SIGMA = 2.0
+LIMITS_SIGMA = (-2.0, 2.0)
 REPEATED_SHARE = 0.3  # of the exposures of a badly subtracted star; our choice
 
 
@@ -52,13 +52,12 @@ class Bogus(LightCurveModel):
         n_epochs = np.maximum(context.schedule.observed.sum(axis=1), 1)
         one = np.arange(mjd.shape[1]) == draws.integers(n_epochs)[:, None]
         repeated = one | (draws.uniforms(mjd.shape[1]) < REPEATED_SHARE)
-        epochs = np.where(_is(kind, RESIDUALS), repeated, one) | _is(kind, OF_OBJECT)
+        is_residual, of_object = np.isin(kind, RESIDUALS), np.isin(kind, OF_OBJECT)
+        epochs = np.where(is_residual[:, None], repeated, one) | of_object[:, None]
         epochs &= context.schedule.observed
-        low, high = ndtr([-TRUNCATION_SIGMA, TRUNCATION_SIGMA])
-        mean, sigma = BRIGHTER_THAN_LIMIT_MAG
-        brighter = mean + sigma * ndtri(draws.uniform(low, high))
+        brighter = truncated_normal(draws.uniform(), *BRIGHTER_THAN_LIMIT_MAG, LIMITS_SIGMA)
         mean_mag = np.nanmedian(_limits(context.schedule), axis=1) - brighter
-        mean_mag = np.where(_is(kind, RESIDUALS)[:, 0], mean_mag, np.inf)
+        mean_mag = np.where(is_residual, mean_mag, np.inf)
         first = np.where(epochs, mjd, np.inf).min(axis=1)
         return {
             "artefact_kind": kind.astype(float),
@@ -77,10 +76,6 @@ class Bogus(LightCurveModel):
     def artefacts(self, parameters: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Kinds and the exposures that have them."""
         return parameters["artefact_kind"].astype(np.uint8), parameters["_epochs"]
-
-
-def _is(kind, kinds):
-    return np.isin(kind, kinds)[:, None]
 
 
 def _limits(schedule):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
+from scipy.integrate import cumulative_trapezoid
 
 MIN_REDSHIFT, MAX_REDSHIFT = 1e-4, 2.0
 _NODES = 2000
@@ -50,5 +51,5 @@ def explosions_per_year(
     rate_per_mpc3_year : callable of redshift
     """
     density = rate_per_mpc3_year(redshift) * volume_per_redshift_mpc3(redshift) / (1 + redshift)
-    steps = 0.5 * (density[1:] + density[:-1]) * np.diff(redshift)
-    return density[0] * redshift[0] / 3 + np.concatenate([[0.0], np.cumsum(steps)])
+    nearest = density[0] * redshift[0] / 3
+    return nearest + cumulative_trapezoid(density, redshift, initial=0)

@@ -37,6 +37,12 @@ class Bandpass:
         return np.interp(wave_angstrom, self.wave_angstrom, self.transmission, left=0.0, right=0.0)
 
     @property
+    def mean_angstrom(self) -> float:
+        """Mean wavelength, weighted with the transmission."""
+        wave, transmission = self.wave_angstrom, self.transmission
+        return float(np.trapezoid(wave * transmission, wave) / np.trapezoid(transmission, wave))
+
+    @property
     def ab_zero_flux(self) -> float:
         """Integral of F_lambda lambda T over wavelength [erg/s/cm^2 A] of an AB = 0 source."""
         photons = self.transmission / self.wave_angstrom

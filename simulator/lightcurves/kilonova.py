@@ -4,8 +4,9 @@ Model and numbers of Villar et al. 2017 (ApJ 851, L21): heating of equation 1, t
 equation 2 with the constants of Barnes et al. 2016 (ApJ 829, 110, table 1), diffusion of equation 3
 (Arnett 1982) and a photosphere that cools to a floor (equations 4 and 5). Components are those of
 their two-component fit (table 2): blue 0.023 solar masses, 0.256 c, 0.5 cm^2/g, 3983 K; red 0.050,
-0.149 c, 3.65 cm^2/g, 1151 K. One event says nothing of a population: the scatter of masses (0.3
-dex, common to both) and velocities (15 %) is our choice.
+0.149 c, 3.65 cm^2/g, 1151 K. The table of Barnes et al. is as in public codes (MOSFiT); numbers of
+equations and components are quoted from memory. One event says nothing of a population: the scatter
+of masses (0.3 dex, common to both) and velocities (15 %) is our choice.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 from scipy.interpolate import RegularGridInterpolator
-from scipy.special import ndtr, ndtri
 
 from simulator.lightcurves.black_bodies import (
     LIGHT_SPEED_CM_S,
@@ -24,6 +24,7 @@ from simulator.lightcurves.black_bodies import (
 )
 from simulator.lightcurves.protocol import Bands
 from simulator.lightcurves.transient import Numbers, Transient
+from simulator.lightcurves.truncated_normal import truncated_normal
 from simulator.rng import Draws
 
 SOLAR_MASS_G = 1.98841e33
@@ -32,8 +33,10 @@ HEATING_ERG_S_G, HEATING_EXPONENT = 4e18, 1.3  # equation 1
 HEATING_DELAY_S, HEATING_WIDTH_S = 1.3, 0.11
 DIFFUSION_BETA = 13.4  # equation 3
 MASS_SCATTER_DEX, VELOCITY_SCATTER = 0.3, 0.15  # our choice
-TRUNCATION_SIGMA = 2.0
+LIMITS_SIGMA = (-2.0, 2.0)  # of masses and velocities
 _AGE_S = DAY_S * np.geomspace(1e-4, 200.0, 300)  # nodes of the diffusion integral
+_PEAK_REDSHIFTS = np.linspace(0.0, 1.5, 16)  # at which peaks are computed
+_PEAK_AGES_DAY = np.geomspace(0.02, 20.0, 60)
 _MARGIN_MAG = 0.3  # by which faster ejecta are brighter than those of the mean velocity
 
 _BARNES_MASS_MSUN = (1e-3, 5e-3, 1e-2, 5e-2)
@@ -84,11 +87,9 @@ class Kilonova(Transient):
 
     def draw_numbers(self, draws: Draws, quantile: np.ndarray) -> Numbers:
         """Masses at the quantiles; velocities are independent of them."""
-        factor = mass_factor(quantile)
-        numbers = {f"{key}_mass_msun": c.mass_msun * factor for key, c in COMPONENTS.items()}
-        low, high = ndtr([-TRUNCATION_SIGMA, TRUNCATION_SIGMA])
+        numbers = _masses(quantile)
         for key, component in COMPONENTS.items():
-            relative = 1 + VELOCITY_SCATTER * ndtri(draws.uniform(low, high))
+            relative = truncated_normal(draws.uniform(), 1.0, VELOCITY_SCATTER, LIMITS_SIGMA)
             numbers[f"{key}_velocity_c"] = component.velocity_c * relative
         return numbers
 
@@ -112,26 +113,31 @@ class Kilonova(Transient):
 
     def brightest(self, quantile: np.ndarray, redshift: np.ndarray, band: int) -> np.ndarray:
         """Peak magnitude at 10 pc at the mean velocities, and a margin for faster ejecta."""
-        grid = np.linspace(0.0, 1.5, 16)
-        factor = np.repeat(mass_factor(np.ravel(quantile)), grid.size)
-        numbers = {f"{key}_mass_msun": c.mass_msun * factor for key, c in COMPONENTS.items()}
+        nodes = _PEAK_REDSHIFTS
+        numbers = _masses(np.repeat(np.ravel(quantile), nodes.size))
+        n = np.size(quantile) * nodes.size
         for key, component in COMPONENTS.items():
-            numbers[f"{key}_velocity_c"] = np.full(factor.size, component.velocity_c)
-        age_day = np.broadcast_to(np.geomspace(0.02, 20.0, 60), (factor.size, 60))
-        at = np.tile(grid, np.size(quantile))[:, None]
+            numbers[f"{key}_velocity_c"] = np.full(n, component.velocity_c)
+        age_day = np.broadcast_to(_PEAK_AGES_DAY, (n, _PEAK_AGES_DAY.size))
+        at = np.tile(nodes, np.size(quantile))[:, None]
         curves = self.light(numbers, age_day, at, np.full(age_day.shape, band))
-        peak = curves.min(axis=1).reshape(-1, grid.size)
-        return np.array([np.interp(redshift, grid, row) for row in peak]) - _MARGIN_MAG
+        peak = curves.min(axis=1).reshape(-1, nodes.size)
+        return np.array([np.interp(redshift, nodes, row) for row in peak]) - _MARGIN_MAG
 
     def scale_day(self, numbers: Numbers) -> np.ndarray:
         """The light peaks within four days in every band of silicon detectors."""
         return np.full(numbers["blue_mass_msun"].shape, 4.0)
 
 
+def _masses(quantile):
+    """Masses of both components at cumulative probabilities, common to both."""
+    factor = mass_factor(quantile)
+    return {f"{key}_mass_msun": c.mass_msun * factor for key, c in COMPONENTS.items()}
+
+
 def mass_factor(quantile: np.ndarray) -> np.ndarray:
     """Mass over that of GW170817 at cumulative probabilities."""
-    low, high = ndtr([-TRUNCATION_SIGMA, TRUNCATION_SIGMA])
-    return 10.0 ** (MASS_SCATTER_DEX * ndtri(low + np.asarray(quantile) * (high - low)))
+    return 10.0 ** truncated_normal(quantile, 0.0, MASS_SCATTER_DEX, LIMITS_SIGMA)
 
 
 def heating_erg_s_g(age_s: np.ndarray) -> np.ndarray:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from simulator.lightcurves.black_bodies import HC_OVER_K_ANGSTROM_K
 from simulator.lightcurves.protocol import Bands
 from simulator.rng import Draws
 
-_HC_OVER_K_ANGSTROM_K = 1.438777e8
 _LOG_TEMPERATURES = np.linspace(np.log(3200.0), np.log(12000.0), 60)
 # Our choice for faint high-latitude fields, G, K and early M dwarfs: 68 % within 4,300-6,000 K.
 _MEDIAN_K, _SCATTER_LN = 5100.0, 0.17
@@ -35,7 +35,7 @@ class StarColours:
 def _blackbody_magnitudes(curve):
     """AB magnitudes, up to a constant, over the grid of temperatures."""
     wave = curve.wave_angstrom
-    exponent = _HC_OVER_K_ANGSTROM_K / (wave * np.exp(_LOG_TEMPERATURES)[:, None])
+    exponent = HC_OVER_K_ANGSTROM_K / (wave * np.exp(_LOG_TEMPERATURES)[:, None])
     flux = wave**-5.0 / np.expm1(exponent)
     photons = np.trapezoid(flux * wave * curve.transmission, wave, axis=1)
     return -2.5 * np.log10(photons / np.trapezoid(curve.transmission / wave, wave))

@@ -2,10 +2,10 @@
 
 The light curve is that of van Velzen et al. 2021 (ApJ 908, 4): a Gaussian rise and an exponential
 decline, at constant temperature. Times and temperatures are lognormal with the mean and scatter of
-the 67 events in the catalogue of Mummery et al. 2024 (MNRAS 527, 2452; repository manyTDE):
-measured from its medians, log10 of the rise [d] is 1.02 +- 0.24, of the decline [d] 1.79 +- 0.23,
-of the temperature [K] 4.36 +- 0.18, all but uncorrelated. Peak luminosities follow the rest-frame g
-luminosity function of Yao et al. 2023 (ApJ 955, L6).
+the 67 events in the catalogue of Mummery et al. 2024 (MNRAS 527, 2452; repository manyTDE): of the
+median that it states for every event, log10 of the rise [d] is 1.02 +- 0.24, of the decline [d]
+1.79 +- 0.23, of the temperature [K] 4.36 +- 0.18, all but uncorrelated. Peak luminosities follow
+the rest-frame g luminosity function of Yao et al. 2023 (ApJ 955, L6).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.integrate import cumulative_trapezoid
 
 from simulator.lightcurves.black_bodies import (
     SPHERE_CM2,
@@ -24,13 +24,14 @@ from simulator.lightcurves.black_bodies import (
 )
 from simulator.lightcurves.protocol import Bands, HostSite
 from simulator.lightcurves.transient import Numbers, Transient
+from simulator.lightcurves.truncated_normal import truncated_normal
 from simulator.rng import Draws
 
 LOG_RISE_DAY = (1.02, 0.24)
 LOG_DECAY_DAY = (1.79, 0.23)
 LOG_TEMPERATURE_K = (4.36, 0.18)
 LOG_TEMPERATURE_LIMITS = (4.06, 4.93)  # the extremes of the catalogue
-TRUNCATION_SIGMA = 2.5  # of the lognormal times
+TIME_LIMITS_SIGMA = (-2.5, 2.5)  # of the lognormal times
 LOG_BREAK_ERG_S, FAINT_SLOPE, BRIGHT_SLOPE = 43.1, 0.3, 2.6  # Yao et al. 2023, abstract
 LOG_LUMINOSITY_LIMITS = (42.28, 44.68)  # the extremes of the catalogue
 REST_G_ANGSTROM = 4770.0  # of the luminosity function; effective wavelength of g
@@ -64,14 +65,13 @@ class TidalDisruption(Transient):
 
     def draw_numbers(self, draws: Draws, quantile: np.ndarray) -> Numbers:
         """Luminosities at the quantiles; times and temperature are independent of them."""
-        low, high = ndtr([-TRUNCATION_SIGMA, TRUNCATION_SIGMA])
         rise, decay = (
-            10.0 ** (mean + sigma * ndtri(draws.uniform(low, high)))
-            for mean, sigma in (LOG_RISE_DAY, LOG_DECAY_DAY)
+            10.0 ** truncated_normal(draws.uniform(), *law, TIME_LIMITS_SIGMA)
+            for law in (LOG_RISE_DAY, LOG_DECAY_DAY)
         )
         mean, sigma = LOG_TEMPERATURE_K
-        bounds = ndtr((np.array(LOG_TEMPERATURE_LIMITS) - mean) / sigma)
-        log_temperature = mean + sigma * ndtri(draws.uniform(*bounds))
+        limits_sigma = tuple((limit - mean) / sigma for limit in LOG_TEMPERATURE_LIMITS)
+        log_temperature = truncated_normal(draws.uniform(), mean, sigma, limits_sigma)
         return {
             "log_luminosity": log_luminosity(quantile),
             "temperature_K": 10.0**log_temperature,
@@ -119,7 +119,7 @@ def log_luminosity(quantile: np.ndarray) -> np.ndarray:
     grid = np.linspace(*LOG_LUMINOSITY_LIMITS, _NODES)
     ratio = 10.0 ** (grid - LOG_BREAK_ERG_S)
     density = 1.0 / (ratio**FAINT_SLOPE + ratio**BRIGHT_SLOPE)
-    cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
+    cumulative = cumulative_trapezoid(density, initial=0)
     return np.interp(quantile, cumulative / cumulative[-1], grid)
 
 

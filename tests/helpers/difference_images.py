@@ -24,12 +24,6 @@ def field_of_stars(size, fwhm_pix, stars, **shape):
     return sum(moffat_star(size, fwhm_pix, x=x, y=y, flux=f, **shape) for f, x, y in stars)
 
 
-def rms_of_background(difference, excluded):
-    """Robust standard deviation (from the median absolute deviation) outside some pixels."""
-    values = difference[~excluded]
-    return 1.4826 * np.median(np.abs(values - np.median(values)))
-
-
 NEW_STAR = (6000.0, 23.3, -31.6)  # flux and position from the centre, in the science image only
 
 

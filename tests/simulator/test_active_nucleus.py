@@ -14,20 +14,19 @@ from simulator import Options, Simulator, load_profile
 from simulator.lightcurves.active_nucleus import (
     ABSOLUTE_LIMITS_MAG,
     DAMPING_TIME,
-    SLOPES,
     STRUCTURE_FUNCTION,
     ActiveNucleus,
-    effective_wavelength_angstrom,
     luminosity_function,
     relation,
 )
 from simulator.lightcurves.damped_random_walk import at_times, walk
 from simulator.lightcurves.magnitudes import MagnitudeLaw
-from simulator.lightcurves.protocol import Bands, Context
-from simulator.observing.schedule import Schedule
+from simulator.lightcurves.protocol import Context
+from simulator.lightcurves.quasar_spectrum import SLOPES
 from simulator.rng import Draws, Purpose
+from tests.helpers.schedules import lsst_bands, schedule
 
-LSST = Bands(tuple("ugrizy"), tuple(f"lsst{letter}" for letter in "ugrizy"), reference=2)
+LSST = lsst_bands(reference=2)
 IRREGULAR_DAYS = np.array([0.0, 0.02, 1.0, 1.5, 30.0, 31.0, 400.0])
 
 
@@ -40,18 +39,7 @@ def law(low, high):
 
 
 def context(n, mjd, magnitude_law):
-    def table(value):
-        return np.full((n, len(mjd)), value)
-
-    schedule = Schedule(
-        mjd=np.tile(np.asarray(mjd, dtype=float), (n, 1)),
-        band=table(2),
-        exposure_time_s=table(30.0),
-        zero_point_mag=table(28.0),
-        limiting_mag=table(24.0),
-        gain_e_per_adu=np.ones((n, 1)),
-    )
-    return Context(schedule, LSST, magnitude_law)
+    return Context(schedule(n, mjd, band=2), LSST, magnitude_law)
 
 
 def drawn(model, where, objects):
@@ -175,7 +163,7 @@ def test_redshifts_follow_the_luminosity_function_at_the_magnitude(model, mean_m
     found = drawn(model, where, np.arange(n))["redshift"]
     grid = np.linspace(0.006, 2.2, 1500)
     reference = LSST.curves[LSST.reference]
-    log_wave = np.log(effective_wavelength_angstrom(reference) / (1 + grid) / 2500.0)
+    log_wave = np.log(reference.mean_angstrom / (1 + grid) / 2500.0)
     slope = np.where(log_wave < np.log(5700 / 2500), SLOPES[1], SLOPES[2])
     broken = SLOPES[1] * np.log(5700 / 2500) + SLOPES[2] * (log_wave - np.log(5700 / 2500))
     colour = 2.5 / np.log(10) * np.where(slope == SLOPES[1], SLOPES[1] * log_wave, broken)
@@ -203,7 +191,7 @@ def test_colours_are_those_of_the_power_law(model):
     """At redshift 1 all of griz is between 1100 and 5700 A: m_a - m_b = 2.5 alpha log(a / b)."""
     slope = np.array([-0.2, 0.3])
     colours = model._colours(np.ones(2), slope)
-    wave = np.array([effective_wavelength_angstrom(curve) for curve in LSST.curves])
+    wave = np.array([curve.mean_angstrom for curve in LSST.curves])
     expected = 2.5 * (SLOPES[1] + slope)[:, None] * np.log10(wave / wave[2])
     np.testing.assert_allclose(colours[:, 1:5], expected[:, 1:5], atol=0.02)
 

@@ -8,8 +8,9 @@ from astropy.io import fits
 from scipy.signal import fftconvolve
 
 from simulator.difference.background import background_sigma, noise_correlation, source_free
+from simulator.difference.image_difference import measured_neighbours, subtract_images
 from simulator.difference.image_matching import fit_kernel
-from simulator.difference.images import Image, measured_neighbours, subtract_images
+from simulator.difference.images import Image
 from simulator.difference.sources import detect_sources
 from simulator.difference.stars import fwhm_of, measured_psf
 from simulator.difference.whitening import Noise, correlation_of_mean, kernel_pair, white
@@ -37,7 +38,8 @@ def nearest(table, flux, x, y):
 def test_a_new_star_is_found_with_its_flux(method, fwhm, scale):
     found = subtract(*pair_of_fields(3, fwhm=fwhm, scale=scale), method=method)
     row = nearest(detect_sources(found), *NEW_STAR)
-    assert row["flux"] == pytest.approx(NEW_STAR[0], abs=5 * row["flux_error"] + 300)
+    widened = 0.05 * NEW_STAR[0]  # cubic splines broaden a measured PSF
+    assert row["flux"] == pytest.approx(NEW_STAR[0], abs=5 * row["flux_error"] + widened)
     assert found.about["flux_ratio"] == pytest.approx(1 / scale, rel=0.02)
     if method == "alard-lupton":
         narrower = "template" if fwhm[0] > fwhm[1] else "science"
@@ -51,8 +53,8 @@ def test_the_noise_of_an_image_is_as_propagated(fwhm, decorrelate):
     bad = found.mask != 0
     use = source_free(np.where(bad, 0.0, found.difference), bad)
     pull = background_sigma(found.difference / np.sqrt(found.variance), use)
-    assert pull == pytest.approx(1, abs=0.05)
     tolerance = 5 / np.sqrt(use.sum())
+    assert pull == pytest.approx(1, abs=1.17 * tolerance)  # of a median absolute deviation
     expected = found.about["neighbour_correlation_expected"]
     measured = found.about["neighbour_correlation_measured"]
     assert measured == pytest.approx(expected, abs=2 * tolerance)

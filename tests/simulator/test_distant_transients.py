@@ -20,12 +20,12 @@ from simulator.lightcurves.detected_transients import EARLY_START_DAY
 from simulator.lightcurves.filters import bandpass
 from simulator.lightcurves.kilonova import BLUE, RED, Kilonova
 from simulator.lightcurves.magnitudes import MagnitudeLaw
-from simulator.lightcurves.protocol import Bands, Context
+from simulator.lightcurves.protocol import Context
 from simulator.lightcurves.tidal_disruption import TidalDisruption
-from simulator.observing.schedule import Schedule
 from simulator.rng import Draws, Purpose
+from tests.helpers.schedules import lsst_bands, schedule
 
-LSST = Bands(tuple("ugrizy"), tuple(f"lsst{letter}" for letter in "ugrizy"), reference=1)
+LSST = lsst_bands(reference=1)
 LAW = MagnitudeLaw(np.linspace(15, 24, 10), np.ones(10))
 DAYS = np.arange(0.0, 60.0, 3.0)
 MODELS = (TidalDisruption, Kilonova)
@@ -37,18 +37,8 @@ def model(request):
 
 
 def context(n, law=LAW, limiting_mag=23.0, days=DAYS):
-    def table(values):
-        return np.broadcast_to(np.asarray(values, dtype=float), (n, len(days))).copy()
-
-    schedule = Schedule(
-        mjd=table(60_000 + days),
-        band=table(np.arange(len(days)) % 6).astype(np.int64),
-        exposure_time_s=table(30.0),
-        zero_point_mag=table(28.0),
-        limiting_mag=table(limiting_mag),
-        gain_e_per_adu=np.ones((n, 1)),
-    )
-    return Context(schedule, LSST, law)
+    band = np.arange(len(days)) % 6
+    return Context(schedule(n, 60_000 + days, band=band, limiting_mag=limiting_mag), LSST, law)
 
 
 def drawn(model, where, objects):

@@ -81,3 +81,8 @@ def test_a_survey_with_its_own_curve_simulates_every_class():
 def test_a_curve_that_cannot_be_used_is_refused(points, problem):
     with pytest.raises(ProfileError, match=problem):
         load_profile("hits", {"bands.g.transmission": points})
+
+
+def test_an_unknown_filter_is_named_with_its_nearest():
+    with pytest.raises(ValueError, match=r"'dseg' is not tabulated.*nearest: 'desg'"):
+        bandpass("dseg")

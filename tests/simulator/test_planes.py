@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from simulator import LightCurveModel
 from simulator.difference.forced_flux import forced_flux
@@ -25,6 +26,7 @@ EXACT = {
     "field.neighbours_per_arcmin2": 0.0,
 }
 FAINT = {"field.bright_mag": 18.0}
+PIXEL_SCALE_ARCSEC = load_profile("ztf").camera.pixel_scale_arcsec
 
 
 def simulator(survey="ztf", planes=("template", "difference"), overrides=EXACT, **options):
@@ -78,16 +80,37 @@ def test_stars_with_wings_outside_the_images_of_psfs_leave_nothing_behind():
     assert abs(np.median(pull)) < 5 * np.sqrt(np.pi / 2 / pull.size)  # the error of a median
 
 
+def lobe_signal_to_noise(made, used):
+    """S/N of the lobes that a star leaves per pixel of misalignment, of each exposure.
+
+    A star of S/N R, filtered with its PSF of width s (a Gaussian), is a Gaussian of width
+    sqrt(2) s, whose steepest slope is exp(-1/2) R / (sqrt(2) s).
+    """
+    epochs = made.epochs
+    flux = 10 ** (0.4 * (epochs["zero_point_mag"] - epochs["magnitude"].astype(float)))
+    flux *= epochs["exposure_time_s"]
+    sigma_pix = epochs["seeing_fwhm_arcsec"] / PIXEL_SCALE_ARCSEC / 2.3548
+    ratio = flux / epochs["difference_flux_error_adu"] / sigma_pix
+    return np.exp(-0.5) / np.sqrt(2) * ratio[used]
+
+
 @pytest.mark.parametrize("counts_as_noise", [False, True])
 def test_errors_of_registration_are_noise_where_the_template_has_slopes(counts_as_noise):
-    """A dipole has S/N of the order 1 in units of the error that made it."""
-    bright = {"field.bright_mag": 16.0, "field.faint_mag": 17.0}
-    wrong = {**EXACT, **bright, "template.registration_error_pix": 0.3}
+    """Shifts over their error follow a Rayleigh law, exp(-t^2 / 2) beyond t; lobes are linear.
+
+    Where errors count as noise, the S/N of a lobe is that ratio. Otherwise it is the lobe's over
+    the noise of photons, from Gaussian PSFs and between pixels: 5 % too many are expected.
+    """
+    error_pix, threshold = 0.05, 5.0
+    bright = {"field.bright_mag": 15.0, "field.faint_mag": 15.5}
+    wrong = {**EXACT, **bright, "template.registration_error_pix": error_pix}
     made_by = simulator(overrides={**wrong, "difference.registration_noise": counts_as_noise})
     made = made_by.batch("train", range(16))
-    share = made.epochs["difference_detected"][observed(made)].mean()
-    # lobes of 0.3 pixels' dipoles are tens of sigma of the photons alone
-    assert share < 0.02 if counts_as_noise else share > 0.5
+    used = observed(made)
+    lobes = error_pix * lobe_signal_to_noise(made, used)
+    expected = np.exp(-0.5 * (threshold / (1.0 if counts_as_noise else lobes)) ** 2).mean()
+    fewest, most = binom.interval(1 - 1e-6, used.sum(), expected)
+    assert fewest <= made.epochs["difference_detected"][used].sum() <= most
 
 
 def true_flux_adu(simulator, count):

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
 from simulator.lightcurves.periodic.periodic_star import (
     PeriodicStar,
@@ -24,6 +24,7 @@ from simulator.lightcurves.periodic.periodic_star import (
     relative_to,
 )
 from simulator.lightcurves.protocol import Bands
+from simulator.lightcurves.truncated_normal import truncated_normal
 
 NODES = 513
 TEMPLATE_ARCHIVE = "RRLyr_ugriz_templates.tar.gz"
@@ -167,8 +168,8 @@ def _amplitudes_g(draws, batch, log_period):
     """The g amplitude, cut at its limits, and its distance from the type's mean in sigma."""
     constant, slope, rms = batch.of("amplitude").T
     expected = constant + slope * log_period
-    low, high = (ndtr((limit - expected) / rms) for limit in AMPLITUDE_LIMITS_MAG)
-    amplitude = expected + rms * ndtri(draws.uniform(low, high))
+    limits_sigma = tuple((limit - expected) / rms for limit in AMPLITUDE_LIMITS_MAG)
+    amplitude = truncated_normal(draws.uniform(), expected, rms, limits_sigma)
     mean_log_period, sigma_log_period = batch.of("log_period").T
     mean = constant + slope * mean_log_period
     standard = (amplitude - mean) / np.hypot(slope * sigma_log_period, rms)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.integrate import cumulative_trapezoid
 
 from simulator.lightcurves.supernovae import seds
 from simulator.lightcurves.supernovae.light_curve_kernels import (
@@ -59,7 +60,7 @@ def split_normal_cdf(
     """Grid and cumulative probability of a normal law with two widths, truncated."""
     x = np.linspace(low, high, nodes)
     density = np.exp(-0.5 * ((x - peak) / np.where(x < peak, below, above)) ** 2)
-    cdf = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
+    cdf = cumulative_trapezoid(density, initial=0)
     return x, cdf / cdf[-1]
 
 

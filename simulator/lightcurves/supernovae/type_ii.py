@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
+from simulator.lightcurves.black_bodies import HC_OVER_K_ANGSTROM_K
 from simulator.lightcurves.filters import bandpass
 from simulator.lightcurves.supernovae import seds
 from simulator.lightcurves.supernovae.light_curve_kernels import (
@@ -42,6 +43,7 @@ from simulator.lightcurves.supernovae.sed_templates import (
     type_ii_sources,
 )
 from simulator.lightcurves.supernovae.type_ia import with_tail
+from simulator.lightcurves.truncated_normal import truncated_normal
 
 if TYPE_CHECKING:
     from sncosmo import TimeSeriesSource
@@ -57,10 +59,10 @@ DROP_MAG = (16.03 - 13.68, 0.83)  # M_tail - M_end, and the scatter of M_tail
 DROP_WIDTH_DAY = (3.0, 8.0)
 RISE_MEDIAN_DAY, RISE_SCATTER_DEX = 7.5, 0.3
 RISE_LIMITS_DAY = (1.0, 30.0)
-TRUNCATION_SIGMA = 3.0
+LIMITS_SIGMA = (-3.0, 3.0)
 # The bright end is cut at M = -18.76: in a flux-limited survey the tail of a Gaussian beyond the
 # brightest SNe II of Anderson et al. 2014 would be a fifth of all detections.
-BRIGHT_SIGMA = 2.0
+PEAK_LIMITS_SIGMA = (-2.0, 3.0)
 TEMPERATURE_SCATTER = 0.08  # relative; our choice, 0.1 mag of scatter in g - r on the plateau
 HOST_AV_MEAN_MAG = 0.2  # exponential; our choice
 R_V = 3.1
@@ -102,7 +104,7 @@ def blanketing(temperature_K: float, wave_angstrom: np.ndarray) -> np.ndarray:
 
 def photosphere(temperature_K: float) -> np.ndarray:
     """Relative flux density per wavelength at WAVE_ANGSTROM."""
-    exponent = 1.438777e8 / (seds.WAVE_ANGSTROM * temperature_K)  # hc / k = 1.438777e8 A K
+    exponent = HC_OVER_K_ANGSTROM_K / (seds.WAVE_ANGSTROM * temperature_K)
     return (
         seds.WAVE_ANGSTROM**-5.0
         / np.expm1(exponent)
@@ -124,14 +126,15 @@ class SupernovaII:
 
     def bin_edges(self, n_bins: int) -> np.ndarray:
         """Cumulative probabilities at the edges of equal bins of magnitude, (bin + 1,)."""
-        cdf = ndtr(np.linspace(-BRIGHT_SIGMA, TRUNCATION_SIGMA, n_bins + 1))
+        cdf = ndtr(np.linspace(*PEAK_LIMITS_SIGMA, n_bins + 1))
         return (cdf - cdf[0]) / (cdf[-1] - cdf[0])
 
     def brightest(self, edges_cdf: np.ndarray) -> dict[int, np.ndarray | float]:
         """Physics rows of the brightest usual SN of each bin: fast, hot, without dust."""
         n = edges_cdf.size - 1
         zero = np.zeros(n)
-        row = self._physics(truncated_normal(edges_cdf[:-1], PEAK_ABSOLUTE_MAG, BRIGHT_SIGMA), zero)
+        brightest_mag = truncated_normal(edges_cdf[:-1], *PEAK_ABSOLUTE_MAG, PEAK_LIMITS_SIGMA)
+        row = self._physics(brightest_mag, zero)
         usual = {PLATEAU: PLATEAU_DAY[0], DROP: DROP_MAG[0], DROP_WIDTH: DROP_WIDTH_DAY[0]}
         slopes = {column: 0.0 for column in (SLOPE_1, SLOPE_2, SLOPE_3)}
         fast = {RISE: 4.0, LOG_TEMPERATURE_FACTOR: TEMPERATURE_SCATTER}
@@ -141,7 +144,7 @@ class SupernovaII:
         self, draws: Draws, quantile: np.ndarray
     ) -> tuple[dict[str, np.ndarray], dict[int, np.ndarray | float]]:
         """Parameters and physics of a batch whose peak magnitudes are at the given quantiles."""
-        absolute_mag = truncated_normal(quantile, PEAK_ABSOLUTE_MAG, BRIGHT_SIGMA)
+        absolute_mag = truncated_normal(quantile, *PEAK_ABSOLUTE_MAG, PEAK_LIMITS_SIGMA)
         host_av_mag = -HOST_AV_MEAN_MAG * np.log(draws.uniform())
         physics = self._physics(absolute_mag, host_av_mag) | draw_shape(draws)
         physics[TEMPLATE] = self._template(draws.uniform())
@@ -164,7 +167,7 @@ def draw_shape(draws: Draws) -> dict[int, np.ndarray]:
     """Columns of the parametric light curve; slopes in mag/d, times in rest-frame days."""
 
     def truncated(law):
-        return truncated_normal(draws.uniform(), law)
+        return truncated_normal(draws.uniform(), *law, LIMITS_SIGMA)
 
     plateau_day = truncated(PLATEAU_DAY)
     rise_day = RISE_MEDIAN_DAY * 10 ** draws.normal(0.0, RISE_SCATTER_DEX)
@@ -178,14 +181,6 @@ def draw_shape(draws: Draws) -> dict[int, np.ndarray]:
         DROP_WIDTH: draws.uniform(*DROP_WIDTH_DAY),
         LOG_TEMPERATURE_FACTOR: draws.normal(0.0, TEMPERATURE_SCATTER),
     }
-
-
-def truncated_normal(
-    quantile: np.ndarray, law: tuple[float, float], low_sigma: float = TRUNCATION_SIGMA
-) -> np.ndarray:
-    """Values of a normal law (mean, sigma) cut ``low_sigma`` below and 3 sigma above its mean."""
-    low, high = ndtr([-low_sigma, TRUNCATION_SIGMA])
-    return law[0] + law[1] * ndtri(low + quantile * (high - low))
 
 
 def photosphere_grid(weights: np.ndarray) -> seds.Grid:
