@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skyreel.commands import PLANNED, check_file, check_folder, n_cores, named_conditions
+from skyreel.commands import PLANNED, n_cores, named_conditions
 from skyreel.console import new_console
 from skyreel.errors import ClassifierError
+from skyreel.output_paths import check_file, check_folder
 
 if TYPE_CHECKING:
     from classifier.evaluation import Predictions

@@ -35,3 +35,11 @@ def small_dataset(tmp_path_factory):
     with writer_for(plan) as writer:
         execute(plan, writer, threads=1)
     return path
+
+
+@pytest.fixture(scope="session")
+def trained_network(small_dataset, tmp_path_factory):
+    """A small network trained on `small_dataset`; tests change copies of its folder only."""
+    from tests.helpers.training import trained
+
+    return trained(small_dataset, tmp_path_factory.mktemp("models") / "tiny")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skyreel import commands
-from skyreel.commands import check_file, check_folder, command, list_option, n_cores, new_app
+from skyreel.commands import command, list_option, n_cores, new_app
 from skyreel.errors import ClassifierError
+from skyreel.output_paths import check_file, check_folder
 from skyreel.tables import SUFFIXES
 
 if TYPE_CHECKING:
