@@ -14,6 +14,18 @@ def pytest_xdist_make_scheduler(config, log):
     return LoadFileScheduling(config, log)
 
 
+MANY_TESTS = 1000  # that use most kernels
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_kernels(request, tmp_path_factory):
+    """Of a run of the whole suite in several processes: none compiles what another does."""
+    if hasattr(request.config, "workerinput") and len(request.session.items) > MANY_TESTS:
+        from tests.helpers.kernels import compile_in_turn
+
+        compile_in_turn(tmp_path_factory.getbasetemp().parent / "kernels")
+
+
 @pytest.fixture(scope="session")
 def real_data():
     """The folder of real observations named by SKYREEL_DATA; skips the test without it."""
