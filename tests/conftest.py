@@ -14,6 +14,10 @@ def pytest_xdist_make_scheduler(config, log):
     return LoadFileScheduling(config, log)
 
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process for every core: one thread each
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, "1")
+
 MANY_TESTS = 1000  # that use most kernels
 
 

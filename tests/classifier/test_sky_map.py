@@ -64,10 +64,10 @@ def test_a_map_holds_every_object_in_the_panel_of_its_class(tmp_path):
 
 
 def test_classify_draws_a_map_where_positions_are_known(
-    small_dataset, tmp_path, monkeypatch, capsys
+    small_dataset, trained_network, tmp_path, monkeypatch, capsys
 ):
     path = copy_of(small_dataset, tmp_path)
-    arguments = ["--model", "hits-compact", "--out", tmp_path / "p.parquet"]
+    arguments = ["--model", trained_network.folder, "--out", tmp_path / "p.parquet"]
     drawn = ["--map", tmp_path / "map.png"]
     assert run(monkeypatch, "classify", *arguments, "--data", path, *drawn) == 2
     assert "no positions" in capsys.readouterr().err

@@ -52,13 +52,13 @@ def one_by_one(stream, stamps, alerts):
 
 def test_a_stream_predicts_as_the_network_does_for_the_split(network, split, stamps):
     """Also beyond the images of the training, which are read in windows of as many."""
-    rows, shortest = list(range(len(split))), int(split.n_epochs.min())
+    rows, shortest = list(range(24)), int(split.n_epochs.min())
     assert shortest > 2 * IMAGES
     found = followed(Stream(network), stamps, rows, range(shortest))
     expected = network.predict(split, threads=1).probabilities
     assert expected.shape[1] == split.longest
     assert np.abs(np.diff(expected[:, :shortest], axis=1)).max(axis=(0, 2)).min() > 1e-4
-    np.testing.assert_allclose(found, expected[:, :shortest], atol=TOLERANCE, rtol=0)
+    np.testing.assert_allclose(found, expected[rows, :shortest], atol=TOLERANCE, rtol=0)
 
 
 def test_further_images_change_no_bit_of_the_predictions_before_them(network, split):
