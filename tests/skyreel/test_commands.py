@@ -1,5 +1,6 @@
 """All commands: help, version, the same options everywhere, exit codes, early refusals."""
 
+import json
 import os
 import signal
 import subprocess
@@ -104,29 +105,48 @@ def test_every_option_is_explained_in_a_sentence():
 # --- heavy imports come after checks ------------------------------------------------------------
 
 
-def imported(folder, *arguments):
-    """Exit code and message of ``skyreel``, and which heavy packages it has imported."""
-    code = (
-        "import sys; from skyreel import cli\n"
-        "try: cli.main()\n"
-        "except SystemExit as stop: print(stop.code)\n"
-        f"print(sorted(set({(*HEAVY, 'numba', 'astropy', 'zarr')}) & set(sys.modules)))"
-    )
+IN_ONE_PROCESS = """
+import io, json, os, sys
+from contextlib import redirect_stderr, redirect_stdout
+from skyreel import cli
+
+lines, heavy = json.load(sys.stdin)
+found = {}
+for line in lines:
+    sys.argv, message = ["skyreel", *line.split()], io.StringIO()
+    try:
+        with redirect_stderr(message), redirect_stdout(io.StringIO()):
+            cli.main()
+    except SystemExit as stop:
+        names = sorted(set(heavy) & set(sys.modules))
+        found[line] = stop.code, message.getvalue(), names, os.listdir()
+print(json.dumps(found))
+"""
+
+
+def said(folder, lines, heavy):
+    """Of each command line of ``skyreel`` its exit code, its message, and what is there then.
+
+    That is: packages of ``heavy`` that have been imported, and the files of ``folder``. All run one
+    after another in one process that begins without these packages.
+    """
     done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
+        [sys.executable, "-c", IN_ONE_PROCESS],
+        input=json.dumps([list(lines), heavy]),
         capture_output=True,
         text=True,
         cwd=folder,
         check=True,
     )
-    *_, exit_code, names = done.stdout.strip().splitlines()
-    return int(exit_code), done.stderr, set(eval(names))
+    return json.loads(done.stdout)
 
 
 def test_help_imports_nothing_heavy(tmp_path):
-    for arguments in (["--help"], *([name, "--help"] for name in ("train", "survey", "finetune"))):
-        code, _, names = imported(tmp_path, *arguments)
-        assert code == 0 and not names, arguments
+    lines = ["--help", *(f"{name} --help" for name in ("train", "survey", "finetune"))]
+    found = said(tmp_path, lines, [*HEAVY, "numba", "astropy", "zarr"])
+    for line in lines:
+        code, _, names, _ = found[line]
+        assert code == 0 and not names, line
 
 
 REAL = "--real nosuch --out x"
@@ -150,13 +170,18 @@ REFUSED = {
 }
 
 
+@pytest.fixture(scope="module")
+def refusals(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("refused")
+    (folder / "file").write_text("kept")
+    return said(folder, REFUSED, HEAVY)
+
+
 @pytest.mark.parametrize("line", REFUSED)
-def test_a_bad_argument_is_refused_before_heavy_imports(line, tmp_path):
-    (tmp_path / "file").write_text("kept")
-    code, message, names = imported(tmp_path, *line.split())
+def test_a_bad_argument_is_refused_before_heavy_imports(line, refusals):
+    code, message, names, files = refusals[line]
     assert code == 2 and REFUSED[line] in message and "Traceback" not in message
-    assert not names & set(HEAVY)
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert not names and files == ["file"]
 
 
 # --- exit codes ---------------------------------------------------------------------------------
