@@ -17,8 +17,8 @@ import numpy as np
 from astropy.table import Table
 
 from benchmarks.machine import describe_machine
-from classifier.dataset import StampBatch
 from classifier.photometry import Flag, PhotometrySettings, PsfModel, measure
+from classifier.stamp_batch import StampBatch
 from simulator.options import Options
 from simulator.simulator import Simulator
 from survey_profiles import load_profile

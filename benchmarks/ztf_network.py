@@ -12,11 +12,12 @@ import argparse
 import numpy as np
 
 from benchmarks.machine import describe_machine
-from classifier.dataset import DatasetSplit, stamp_batch_of
+from classifier.dataset import DatasetSplit
 from classifier.image_selection import ImageSelection
 from classifier.models.recurrent.trained_network import Network
 from classifier.models.registry import SHIPPED
 from classifier.network_inputs import inputs_of
+from classifier.stamp_batch import stamp_batch_of
 from simulator.options import Options
 from simulator.simulator import Simulator
 from survey_profiles import load_profile

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skyreel.commands import PLANNED, check_file, check_folder, n_cores, named_conditions
+from skyreel.commands import PLANNED, n_cores, named_conditions
 from skyreel.console import new_console
 from skyreel.errors import ClassifierError
+from skyreel.output_paths import check_file, check_folder
 
 if TYPE_CHECKING:
     from classifier.evaluation import Predictions
@@ -153,7 +154,7 @@ def classify(
     >>> predictions.probabilities.shape[2]
     7
     """
-    from classifier.cli.classify import draw_map, predict_split
+    from classifier.cli.classify import draw_map, known_positions, predict_split
     from classifier.dataset import DatasetSplit
     from classifier.models.registry import check_fit, open_model
     from skyreel.tables import SUFFIXES
@@ -166,13 +167,14 @@ def classify(
     chosen, cores = DatasetSplit(data, split), n_cores(threads)
     if report is not None and not (chosen.labels >= 0).any():
         raise ClassifierError(f"{data}/{split} has no labels; there is nothing to report.")
+    positions = None if sky_map is None else known_positions(chosen)
     opened = open_model(model, threads=cores)
     console = new_console(quiet)
     for note in check_fit(str(model), opened, chosen, any_survey=any_survey):
         console.print(f"Note: {note}")
     predictions = predict_split(opened, chosen, out, report, cores, console)
     if sky_map is not None:
-        draw_map(sky_map, chosen, predictions, console)
+        draw_map(sky_map, positions, predictions, console)
     return predictions.loaded()
 
 

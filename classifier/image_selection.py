@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from classifier.dataset import PLANES, DatasetSplit, StampBatch
+from classifier.dataset import PLANES, DatasetSplit
+from classifier.stamp_batch import StampBatch
 from skyreel.commands import split_list
 from skyreel.errors import ClassifierError
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit
 
-from classifier.dataset import StampBatch, arrays_of, median_fwhm_pix
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
+from classifier.stamp_batch import StampBatch, arrays_of, median_fwhm_pix
 
 if TYPE_CHECKING:
     from survey_profiles.profile import Profile

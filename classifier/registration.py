@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 from numba import njit
 
-from classifier.dataset import StampBatch
 from classifier.network_inputs import BORDER_PIX, border_sky, noise_adu
+from classifier.stamp_batch import StampBatch
 from simulator.detector.lanczos import shift_stamp
 
 LANCZOS_ORDER = 2

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier.dataset import StampBatch
 from classifier.models.protocol import Model
 from classifier.network_inputs import Inputs, inputs_of
+from classifier.stamp_batch import StampBatch
 from classifier.stream_state import StreamState, read_state, write_state
 from skyreel.errors import ClassifierError
 from survey_profiles.physical_ranges import check_known, filled, is_missing

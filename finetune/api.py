@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skyreel.commands import check_folder, n_cores
+from skyreel.commands import n_cores
 from skyreel.console import new_console
+from skyreel.output_paths import check_folder
 
 if TYPE_CHECKING:
     from classifier.models.protocol import Model

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier.dataset import DatasetSplit, StampBatch
+from classifier.dataset import DatasetSplit
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.registration import registered
+from classifier.stamp_batch import StampBatch
 
 _STREAM = 20190302  # random shifts have a stream of their own
 LENGTH_QUANTILE = 0.05

@@ -20,8 +20,9 @@ from simulator.plugins import load_plugins
 from simulator.preview import SUFFIXES, preview
 from simulator.scene.render import render
 from simulator.simulator import Simulator
-from skyreel.commands import PLANNED, check_file, check_folder, n_cores, named_conditions
+from skyreel.commands import PLANNED, n_cores, named_conditions
 from skyreel.console import Bars, new_console, status
+from skyreel.output_paths import check_file, check_folder
 
 
 def simulate(

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from skyreel import commands
-from skyreel.commands import check_file, check_folder, command, new_app
+from skyreel.commands import command, new_app
+from skyreel.output_paths import check_file, check_folder
 
 app = new_app()
 DEFAULT_CLASSES = "SN,RRL,CEP,EB,NV,GAL,AST"

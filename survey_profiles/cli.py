@@ -16,11 +16,11 @@ from skyreel.commands import (
     Programme,
     Season,
     Seed,
-    check_file,
     command,
     new_app,
 )
 from skyreel.errors import UserError
+from skyreel.output_paths import check_file
 
 if TYPE_CHECKING:
     from survey_profiles.profile import Profile

@@ -14,6 +14,22 @@ def pytest_xdist_make_scheduler(config, log):
     return LoadFileScheduling(config, log)
 
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process for every core: one thread each
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, "1")
+
+MANY_TESTS = 1000  # that use most kernels
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_kernels(request, tmp_path_factory):
+    """Of a run of the whole suite in several processes: none compiles what another does."""
+    if hasattr(request.config, "workerinput") and len(request.session.items) > MANY_TESTS:
+        from tests.helpers.kernels import compile_in_turn
+
+        compile_in_turn(tmp_path_factory.getbasetemp().parent / "kernels")
+
+
 @pytest.fixture(scope="session")
 def real_data():
     """The folder of real observations named by SKYREEL_DATA; skips the test without it."""
@@ -35,3 +51,11 @@ def small_dataset(tmp_path_factory):
     with writer_for(plan) as writer:
         execute(plan, writer, threads=1)
     return path
+
+
+@pytest.fixture(scope="session")
+def trained_network(small_dataset, tmp_path_factory):
+    """A small network trained on `small_dataset`; tests change copies of its folder only."""
+    from tests.helpers.training import trained
+
+    return trained(small_dataset, tmp_path_factory.mktemp("models") / "tiny")

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skyreel import commands
-from skyreel.commands import check_file, check_folder, command, list_option, n_cores, new_app
+from skyreel.commands import command, list_option, n_cores, new_app
 from skyreel.errors import ClassifierError
+from skyreel.output_paths import check_file, check_folder
 from skyreel.tables import SUFFIXES
 
 if TYPE_CHECKING:
+    import numpy as np
     from rich.console import Console
 
     from classifier.dataset import DatasetSplit
@@ -66,10 +68,7 @@ def classify(
         chosen = DatasetSplit(data, split)
         model_folder(model)
         rows = _rows_of(chosen, objects)
-        if sky_map is not None:
-            from classifier.reports.sky_map import positions_of
-
-            positions_of(chosen)
+        positions = None if sky_map is None else known_positions(chosen)
         if report is not None and not (chosen.labels >= 0).any():
             raise ClassifierError(f"{data}/{split} has no labels; there is nothing to report.")
         opened = open_model(model, threads=cores)
@@ -79,12 +78,25 @@ def classify(
     predictions = predict_split(opened, chosen, out, report, cores, console)
     _draw(out, chosen, opened, objects, rows, predictions, console)
     if sky_map is not None:
-        draw_map(sky_map, chosen, predictions, console)
+        draw_map(sky_map, positions, predictions, console)
+
+
+def known_positions(split: DatasetSplit) -> tuple[np.ndarray, np.ndarray]:
+    """Right ascensions and declinations of the objects of a split, for `draw_map`.
+
+    Raises
+    ------
+    ClassifierError
+        No object has a position.
+    """
+    from classifier.reports.sky_map import positions_of
+
+    return positions_of(split)
 
 
 def draw_map(
     path: Path,
-    split: DatasetSplit,
+    positions: tuple[np.ndarray, np.ndarray],
     predictions: Predictions | StoredPredictions,
     console: Console,
 ) -> None:
@@ -97,7 +109,7 @@ def draw_map(
     """
     from classifier.reports.sky_map import PredictedSky, save_sky_map
 
-    sky = PredictedSky.of(split, predictions)
+    sky = PredictedSky.of(positions, predictions)
     save_sky_map(path, sky)
     for line in sky.summary():
         console.print(line)

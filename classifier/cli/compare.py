@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skyreel import commands
-from skyreel.commands import check_folder, command, list_option, n_cores, new_app, split_list
+from skyreel.commands import command, list_option, n_cores, new_app, split_list
 from skyreel.errors import ClassifierError
+from skyreel.output_paths import check_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skyreel import commands
-from skyreel.commands import check_file, command, n_cores, new_app
+from skyreel.commands import command, n_cores, new_app
 from skyreel.console import first_names
 from skyreel.errors import ClassifierError
+from skyreel.output_paths import check_file
 from skyreel.tables import SUFFIXES
 
 if TYPE_CHECKING:

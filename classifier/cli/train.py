@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from skyreel import commands
-from skyreel.commands import check_folder, command, n_cores, new_app
+from skyreel.commands import command, n_cores, new_app
 from skyreel.errors import ClassifierError, nearest
+from skyreel.output_paths import check_folder
 from skyreel.provenance import command_line
 
 if TYPE_CHECKING:

@@ -25,6 +25,8 @@ from survey_profiles.physical_ranges import filled
 FARTHEST_DAY = 1e10  # from the origin of time; beyond it float64 does not resolve 0.1 s
 LONGEST_DAY = 1e5  # beyond any survey; detects times in seconds
 _CURVES_PER_JOB = 256
+_SHAPE_OF_HARMONICS = (FREQUENCIES, 2, HARMONICS)  # last but one: amplitudes, phases
+_FIRST_HARMONIC, _END_OF_HARMONICS = HARMONIC_COLUMNS.start, HARMONIC_COLUMNS.stop
 
 
 def features_of(time: ArrayLike, magnitude: ArrayLike, error: ArrayLike) -> dict[str, float]:
@@ -86,7 +88,9 @@ def features_of_batch(
 
     def work(first):
         part = slice(first, first + _CURVES_PER_JOB)
-        _fill(time[part], magnitude[part], error[part], counts[part], *_with_views(found[part]))
+        rows = found[part]
+        records, harmonics = rows.view(RECORD)[:, 0], np.empty((len(rows), *_SHAPE_OF_HARMONICS))
+        _fill(time[part], magnitude[part], error[part], counts[part], rows, records, harmonics)
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(work, range(0, len(time), _CURVES_PER_JOB)))
@@ -98,12 +102,6 @@ def _numbers(values):
         return filled(values)
     except (TypeError, ValueError) as error:
         raise ClassifierError(f"features: numbers are needed ({error}).") from None
-
-
-def _with_views(found):
-    """Rows, views of them as records, and of their harmonics (curve, frequency, kind, harmonic)."""
-    harmonics = found[:, HARMONIC_COLUMNS].reshape(-1, FREQUENCIES, 2, HARMONICS)
-    return found, found.view(RECORD)[:, 0], harmonics
 
 
 def _checked_counts(time, magnitude, error, n_points):
@@ -159,7 +157,11 @@ def _check_times(time, counts):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill(time, magnitude, error, counts, found, records, harmonics):
-    """Fill ``found`` (curve, feature), of which the last two are views."""
+    """Fill ``found`` (curve, feature), of which ``records`` is a view.
+
+    ``harmonics`` is memory of its own: a view of ``found`` would have another layout for one curve
+    than for several, and Numba compiles every layout.
+    """
     for i in range(len(found)):
         used = np.flatnonzero(counts[i])
         found[i] = np.nan
@@ -169,6 +171,7 @@ def _fill(time, magnitude, error, counts, found, records, harmonics):
             fill_slopes(records[i], t, m)
             fill_autocorrelation(records[i], t, m)
             fill_periods(records[i], harmonics[i], t, m)
+            found[i, _FIRST_HARMONIC:_END_OF_HARMONICS] = harmonics[i].ravel()
             fill_damped_random_walk(records[i], t, m, e)
         for j in range(found.shape[1]):
             if not np.isfinite(found[i, j]):

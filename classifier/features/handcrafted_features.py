@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from classifier.dataset import StampBatch
 from classifier.features.handcrafted_curves import CURVE_FEATURES, Points
 from classifier.features.pipeline import psf_of
 from classifier.features.surrounding_light import (
@@ -20,6 +19,7 @@ from classifier.features.surrounding_light import (
 from classifier.image_selection import SelectedSplit
 from classifier.network_inputs import countable
 from classifier.photometry import PhotometrySettings, PsfModel, measure
+from classifier.stamp_batch import StampBatch
 
 _BLOCK_OBJECTS = 128
 

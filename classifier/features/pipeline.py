@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from classifier.dataset import DatasetSplit, StampBatch
+from classifier.dataset import DatasetSplit
 from classifier.features import FEATURES, features_of_batch
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.network_inputs import countable
 from classifier.photometry import LightCurves, PhotometrySettings, PsfModel, measure
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
+from classifier.stamp_batch import StampBatch
 from skyreel.errors import ClassifierError, SimulationError
 
 LIGHT_CURVES = ("science", "difference", "both")

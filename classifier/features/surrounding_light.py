@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from classifier.dataset import StampBatch
 from classifier.network_inputs import Inputs, inputs_of
+from classifier.stamp_batch import StampBatch
 
 SURROUNDING_FEATURES = ("inner_ring", "outer_ring", "off_centre")
 N_SUMS = 7  # weights; and, weighted: flux, light in two rings, room in two rings, seeing

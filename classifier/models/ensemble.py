@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from classifier.dataset import DatasetSplit, StampBatch
+from classifier.dataset import DatasetSplit
 from classifier.evaluation import Predictions
 from classifier.evaluation.predictions import sound_only
 from classifier.features.handcrafted_features import (
@@ -37,6 +37,7 @@ from classifier.models.protocol import Embedding, StateArray
 from classifier.models.recurrent.trained_network import Network
 from classifier.network_inputs import AssumedPsf, Inputs
 from classifier.photometry import PsfModel
+from classifier.stamp_batch import StampBatch
 from skyreel.atomic_files import read_arrays, write_arrays
 from skyreel.errors import ClassifierError, SimulationError
 from survey_profiles.profile import Profile

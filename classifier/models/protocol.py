@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from classifier.dataset import DatasetSplit, StampBatch
+    from classifier.dataset import DatasetSplit
     from classifier.evaluation import Predictions
     from classifier.image_selection import ImageSelection
     from classifier.network_inputs import AssumedPsf, Inputs
+    from classifier.stamp_batch import StampBatch
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from enum import IntFlag
 
 import numpy as np
 
-from classifier.dataset import rearranged
+from classifier.stamp_batch import rearranged
 
 
 class Flag(IntFlag):

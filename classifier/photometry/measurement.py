@@ -99,8 +99,8 @@ class PhotometrySettings:
 
 
 if TYPE_CHECKING:
-    from classifier.dataset import StampBatch
     from classifier.photometry.psf_model import PsfModel
+    from classifier.stamp_batch import StampBatch
 
 NJY_ZERO_POINT_MAG = 31.4  # AB
 _BORDER_FROM = 0.36  # of the stamp's size: pixels farther than this from the centre
@@ -119,7 +119,7 @@ def measure(
 
     Parameters
     ----------
-    stamps : classifier.dataset.StampBatch
+    stamps : classifier.stamp_batch.StampBatch
     psf : PsfModel
         Expected PSFs of the survey.
     settings : PhotometrySettings, optional

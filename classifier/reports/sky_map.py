@@ -50,15 +50,19 @@ class PredictedSky:
     n_without: int
 
     @classmethod
-    def of(cls, split: DatasetSplit, predictions: Predictions | StoredPredictions) -> PredictedSky:
-        """Of all objects of a split that have a position and a prediction.
+    def of(
+        cls,
+        positions: tuple[np.ndarray, np.ndarray],
+        predictions: Predictions | StoredPredictions,
+    ) -> PredictedSky:
+        """Of all objects of a split that have a position, of `positions_of`, and a prediction.
 
         Raises
         ------
         ClassifierError
             There is none.
         """
-        ra_deg, dec_deg = positions_of(split)
+        ra_deg, dec_deg = positions
         known = np.isfinite(ra_deg) & np.isfinite(dec_deg) & (predictions.n_images > 0)
         if not known.any():
             raise ClassifierError("no object has both a position and a prediction.")

@@ -24,12 +24,12 @@ from classifier.models.recurrent.backend import keras
 from classifier.search.space import SearchSpace
 from classifier.training.history import read_history
 from classifier.training.options import NetworkOptions
-from classifier.training.train import NetworkTraining
+from classifier.training.train import BEST, CHECKPOINT, HISTORY, NetworkTraining
 from skyreel.atomic_files import claim_folder, locked_folder
 from skyreel.errors import ClassifierError
 from skyreel.json_io import write_json
 
-_TRIAL, _PREDICTIONS, _HISTORY = "trial.json", "predictions.parquet", "history.csv"
+_TRIAL, _PREDICTIONS = "trial.json", "predictions.parquet"
 _LEAST_EARLIER = 4  # trials that the median rule needs
 OnTrial = Callable[[str, int, int, str], None]
 
@@ -188,7 +188,8 @@ class HyperparameterSearch:
             training.run(on_step)
         except _EarlyStopError:
             trial = replace(trial, stopped=True)
-            (folder / "checkpoint.npz").unlink()
+            for name in (BEST, CHECKPOINT):
+                (folder / name).unlink(missing_ok=True)
         trial = replace(trial, accuracies=_best_so_far(folder))
         write_json(folder / _TRIAL, vars(trial))
         return trial
@@ -228,7 +229,7 @@ def _stored(path):
 
 
 def _best_so_far(folder):
-    records = read_history(folder / _HISTORY)
+    records = read_history(folder / HISTORY)
     best = np.maximum.accumulate([record.accuracy for record in records])
     return {r.iteration: float(a) for r, a in zip(records, best, strict=True)}
 

@@ -9,10 +9,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from classifier.dataset import BLOCK_OBJECTS, DatasetSplit, stamp_batch_of
+from classifier.dataset import BLOCK_OBJECTS, DatasetSplit
 from classifier.image_selection import ImageSelection, SelectedSplit, SequenceStartDistribution
 from classifier.network_inputs import Inputs, inputs_of
 from classifier.registration import LANCZOS_ORDER
+from classifier.stamp_batch import stamp_batch_of
 from simulator.dataset.regenerate import simulator_of
 from simulator.simulator import Simulator
 from skyreel.errors import ClassifierError, SimulationError

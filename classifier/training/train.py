@@ -41,9 +41,9 @@ from skyreel.atomic_files import claim_folder, locked_folder
 from skyreel.errors import ClassifierError
 from skyreel.provenance import versions
 
-_CHECKPOINT, _BEST = "checkpoint.npz", "best.npz"
+CHECKPOINT, BEST, HISTORY = "checkpoint.npz", "best.npz", "history.csv"
 _RECORDS = "looks"  # key in checkpoints
-_HISTORY, _PLOT, _EVENTS = "history.csv", "learning_curve.png", "tensorboard"
+_PLOT, _EVENTS = "learning_curve.png", "tensorboard"
 _RECENT = 50  # iterations whose mean loss is reported
 OnStep = Callable[[int, int, dict[str, float]], None]
 
@@ -235,7 +235,7 @@ class NetworkTraining:
 
     def _resumed(self, model):
         """Validation records so far; weights and optimiser as of the last of them."""
-        path = self.folder / _CHECKPOINT
+        path = self.folder / CHECKPOINT
         if not path.exists():
             return []
         model.optimizer.build(model.trainable_variables)
@@ -244,18 +244,18 @@ class NetworkTraining:
 
     def _keep(self, model, records):
         if records[-1].validation_loss <= min(record.validation_loss for record in records):
-            save_weights(model, self.folder / _BEST)
-        write_history(self.folder / _HISTORY, records)
+            save_weights(model, self.folder / BEST)
+        write_history(self.folder / HISTORY, records)
         meta = {_RECORDS: [asdict(record) for record in records]}
-        save_checkpoint(self.folder / _CHECKPOINT, model, meta)
+        save_checkpoint(self.folder / CHECKPOINT, model, meta)
 
     def _finish(self, model, records):
         """Keep the best weights and write the card, which makes the folder a model."""
-        load_weights(model, self.folder / _BEST)
+        load_weights(model, self.folder / BEST)
         save_weights(model, self.folder / WEIGHTS)
         plot_history(self.folder / _PLOT, records, f"{self.options.network} on {self.data}")
         write_card(self.folder, self._card(model, records))
-        for name in (_BEST, _CHECKPOINT):
+        for name in (BEST, CHECKPOINT):
             (self.folder / name).unlink(missing_ok=True)
 
     def _card(self, model, records):

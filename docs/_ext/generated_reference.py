@@ -26,7 +26,7 @@ MORE = {  # beyond the names of `import skyreel`
     ),
     "Classification": (
         "classifier.dataset.DatasetSplit",
-        "classifier.dataset.StampBatch",
+        "classifier.stamp_batch.StampBatch",
         "classifier.evaluation.Predictions",
         "classifier.evaluation.Evaluation",
         "classifier.evaluation.write_report",

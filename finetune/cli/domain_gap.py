@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from skyreel import commands
-from skyreel.commands import check_folder, command, new_app, profile_overrides
+from skyreel.commands import command, new_app, profile_overrides
 from skyreel.errors import DomainGapError
+from skyreel.output_paths import check_folder
 from skyreel.provenance import command_line
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import typer
 
 from finetune.adaptation.methods import DEFAULT
 from skyreel import commands
-from skyreel.commands import check_folder, command, list_option, n_cores, new_app, split_list
+from skyreel.commands import command, list_option, n_cores, new_app, split_list
 from skyreel.errors import FinetuneError
+from skyreel.output_paths import check_folder
 from skyreel.provenance import command_line
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import typer
 
 from finetune.readers import reader_names
 from skyreel import commands
-from skyreel.commands import NOTHING_WRITTEN, check_folder, command, new_app, split_list
+from skyreel.commands import NOTHING_WRITTEN, command, new_app, split_list
+from skyreel.output_paths import check_folder
 
 app = new_app()
 

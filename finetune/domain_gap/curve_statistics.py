@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from classifier.dataset import StampBatch
 from classifier.photometry.light_curves import LightCurves
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
+from classifier.stamp_batch import StampBatch
 from finetune.domain_gap.image_statistics import mean, median, scatter
 
 NJY_SOFTENING = 300.0  # fluxes far below it make asinh magnitudes linear; g = 25.2

@@ -11,8 +11,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from classifier.dataset import StampBatch
 from classifier.photometry.light_curves import LightCurves
+from classifier.stamp_batch import StampBatch
 
 _BORDER_FROM = 0.36  # of the stamp's size, as in photometry
 _CLIPPED_SIGMAS = 3.0  # clipping of pixels before their correlation

@@ -16,9 +16,10 @@ from astropy.table import Table
 from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 
-from classifier.dataset import DatasetSplit, StampBatch, stamp_batch_of
+from classifier.dataset import DatasetSplit
 from classifier.image_selection import ImageSelection
 from classifier.photometry import PsfModel
+from classifier.stamp_batch import StampBatch, stamp_batch_of
 from finetune.domain_gap.curve_statistics import matching_magnitudes
 from finetune.domain_gap.measurements import light_curves, measurements
 from simulator.dataset.reader import open_dataset

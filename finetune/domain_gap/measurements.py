@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from classifier.dataset import StampBatch
 from classifier.photometry import Flag, PsfModel
 from classifier.photometry import measure as photometry
 from classifier.photometry.light_curves import LightCurves
+from classifier.stamp_batch import StampBatch
 from finetune.domain_gap.curve_statistics import cadence, conditions, variation
 from finetune.domain_gap.image_statistics import (
     border_noise,

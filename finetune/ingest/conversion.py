@@ -28,9 +28,9 @@ from simulator.dataset.settings import refuse_other_settings
 from simulator.dataset.writer import DatasetWriter
 from simulator.options import PLANES
 from skyreel.atomic_files import folder_lock, interrupts_deferred
-from skyreel.commands import check_folder
 from skyreel.console import Bars, new_console
 from skyreel.errors import IngestError, Interrupted, StoreError
+from skyreel.output_paths import check_folder
 from skyreel.provenance import versions
 
 SPLIT = "test"

@@ -24,10 +24,10 @@ from simulator.difference.image_difference import ImageDifference, subtract_imag
 from simulator.difference.images import Image
 from simulator.difference.picture import draw_subtraction
 from simulator.difference.sources import detect_sources
-from skyreel.commands import check_file
 from skyreel.console import new_console
 from skyreel.errors import SubtractionError
 from skyreel.json_io import write_json
+from skyreel.output_paths import check_file
 from skyreel.provenance import command_line, file_digest, versions
 
 FITS_SUFFIXES, PICTURE_SUFFIXES = (".fits", ".fit", ".fts"), (".png",)

@@ -218,15 +218,15 @@ def test_objects_without_a_usable_image_get_no_prediction_and_are_named(
 
 @pytest.mark.parametrize("what", ["mask", "zero_point_mag", "images"])
 def test_data_without_any_usable_image_are_refused(
-    model, small_dataset, monkeypatch, tmp_path, capsys, what
+    model, trained_network, small_dataset, monkeypatch, tmp_path, capsys, what
 ):
     data = copy_of(small_dataset, tmp_path)
     wrong = {"mask": 2, "zero_point_mag": 99.0, "images": 500}[what]
     zarr.open_group(data)["test"][what][:] = wrong
     out = tmp_path / "out.parquet"
     arguments = ["--data", data, "--out", out, "--quiet"]
-    assert run(monkeypatch, "classify", *arguments, "--model", model) == 2
-    assert run(monkeypatch, "classify", *arguments, "--model", "hits-compact") == 2
+    for each in (model, trained_network.folder):
+        assert run(monkeypatch, "classify", *arguments, "--model", each) == 2
     assert run(monkeypatch, "features", *arguments, "--split", "test") == 2
     assert run(monkeypatch, "features", *arguments, "--split", "test", "--every") == 2
     errors = capsys.readouterr().err.splitlines()

@@ -16,8 +16,6 @@ from classifier.models.forest.extra_trees import TreeTrainingSet
 from classifier.models.model_card import CARD
 from classifier.models.registry import open_model
 from classifier.stream import Conditions, Stream
-from classifier.training.options import NetworkOptions
-from classifier.training.train import NetworkTraining
 from skyreel.errors import ClassifierError
 
 CHOICES = {"filters": [4, 6, 6, 8], "embedding": 8, "units": 12}
@@ -60,18 +58,10 @@ def few_trees():
 
 
 @pytest.fixture(scope="module")
-def folder(small_dataset, tmp_path_factory):
-    """An ensemble of a hardly trained network and trees on the validation split."""
-    folder = tmp_path_factory.mktemp("models") / "adapted"
-    options = NetworkOptions(
-        choices=CHOICES,
-        iterations=2,
-        batch=32,
-        images=IMAGES,
-        validate_every=2,
-        precision="float32",
-    )
-    network = NetworkTraining(small_dataset, folder / NETWORK, options, "train").run()
+def folder(small_dataset, trained_network, tmp_path_factory):
+    """An ensemble of a small network and trees on the validation split."""
+    folder, network = tmp_path_factory.mktemp("models") / "adapted", trained_network
+    shutil.copytree(network.folder, folder / NETWORK)
     split = DatasetSplit(small_dataset, "validation")
     selected = network.selected(split)
     features = handcrafted_features(selected, beta=network.assumed_psf.beta)

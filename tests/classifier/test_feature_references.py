@@ -230,7 +230,8 @@ def harmonics_oracle(time, magnitude):
 def test_harmonics_are_fitted_and_subtracted_one_after_another():
     names = [name for name in FEATURES if "harmonics" in name]
     for time, magnitude, error in curves(40, seed=17):
-        ours = np.array([features_of(time, magnitude, error)[name] for name in names])
+        found = features_of(time, magnitude, error)
+        ours = np.array([found[name] for name in names])
         amplitude, phase = ours.reshape(FREQUENCIES, 2, HARMONICS).transpose(1, 0, 2)
         expected_amplitude, expected_phase = harmonics_oracle(time, magnitude)
         np.testing.assert_allclose(amplitude, expected_amplitude, rtol=1e-6)

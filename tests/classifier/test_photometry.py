@@ -346,7 +346,7 @@ def test_fluxes_agree_with_photutils(psf, jittered):
 
     Both see the same noise, so they differ by a small part of its standard deviation (0.04).
     """
-    rng, n = _rng(8), 100
+    rng, n = _rng(8), 40
     flux_adu = flux_of(jittered.mean(axis=0), 30)
     scale = rng.uniform(0.7, 1.3, n)
     images = expose(flux_adu * jittered[:n] * scale[:, None, None], rng).astype(float)

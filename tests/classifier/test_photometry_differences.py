@@ -51,14 +51,14 @@ def assert_noise(found, *, width, mean):
 @pytest.mark.parametrize("signal_to_noise", [0.01, 5, 20, 60])
 def test_differences_of_a_constant_star_are_noise(psf, signal_to_noise):
     flux = flux_of(draw(psf), signal_to_noise)
-    stamps = sequences(psf, rng=_rng(1), n=40, flux_of_epoch=np.full(N_EPOCHS, flux), copies=15)
+    stamps = sequences(psf, rng=_rng(1), n=40, flux_of_epoch=np.full(N_EPOCHS, flux), copies=8)
     assert_noise(pulls(measure(stamps, psf)), width=0.1, mean=0.1)
 
 
 def test_differences_of_a_very_bright_star_are_within_the_calibration_error(psf):
     """These stars have no scatter of calibration: what is left are shapes, below its 0.6 %."""
     flux = flux_of(draw(psf), 500)
-    stamps = sequences(psf, rng=_rng(2), n=60, flux_of_epoch=np.full(N_EPOCHS, flux), copies=1)
+    stamps = sequences(psf, rng=_rng(2), n=30, flux_of_epoch=np.full(N_EPOCHS, flux), copies=1)
     curves = measure(stamps, psf)
     assert pulls(curves).std() < 1.1
     assert np.nanstd(curves.difference_flux_njy) < 0.008 * flux
@@ -71,7 +71,7 @@ def test_the_difference_of_a_star_on_a_galaxy_does_not_contain_the_galaxy(psf, c
     star = flux_of(draw(psf), 10)
     truth = np.where(np.arange(N_EPOCHS) < TEMPLATES, 0.0, star)
     stamps = sequences(
-        psf, rng=_rng(3), n=40, flux_of_epoch=truth, copies=8, galaxy=(profile, counts)
+        psf, rng=_rng(3), n=20, flux_of_epoch=truth, copies=8, galaxy=(profile, counts)
     )
     curves = measure(stamps, psf)
     found = pulls(curves, np.where(np.arange(N_EPOCHS) == 0, np.nan, truth))
@@ -87,7 +87,7 @@ def test_a_change_of_brightness_is_measured_in_full(psf):
     """Five images at one brightness, three at another: their difference, to 5 sigma."""
     low, high = flux_of(draw(psf), 20), flux_of(draw(psf), 60)
     truth = np.where(np.arange(N_EPOCHS) < TEMPLATES, low, high)
-    stamps = sequences(psf, rng=_rng(4), n=40, flux_of_epoch=truth, copies=15)
+    stamps = sequences(psf, rng=_rng(4), n=40, flux_of_epoch=truth, copies=6)
     curves = measure(stamps, psf)
     found = curves.difference_flux_njy[:, TEMPLATES:]
     assert abs(found.mean() / (high - low) - 1.0) < 0.01

@@ -12,6 +12,7 @@ from classifier.search.random_search import HyperparameterSearch, Trial
 from classifier.search.space import Hyperparameter, SearchSpace
 from classifier.training.history import ValidationRecord, write_history
 from classifier.training.options import NetworkOptions
+from classifier.training.train import BEST, CHECKPOINT, HISTORY
 from skyreel.errors import ClassifierError
 from tests.helpers.running import run
 
@@ -78,6 +79,34 @@ def test_a_training_below_the_median_of_earlier_ones_ends(tmp_path):
             with pytest.raises(random_search._EarlyStopError):
                 random_search._refuse_worse_than_median(tmp_path, 10, earlier)
         random_search._refuse_worse_than_median(tmp_path, 10, earlier[:3] if ends else earlier)
+
+
+class PoorTraining:
+    """Stands for a training of low accuracy, by what it writes until its first validation."""
+
+    def __init__(self, data, folder, *_):
+        self.folder = folder
+
+    def run(self, on_step):
+        self.folder.mkdir(parents=True)
+        record = ValidationRecord(10, 80, 1.0, 1e-3, 1.0, 1.0, 0.1, *[0.1] * 4, 0.0)
+        write_history(self.folder / HISTORY, [record])
+        for name in (BEST, CHECKPOINT):
+            (self.folder / name).touch()
+        on_step(10, 20, {})
+
+
+def test_a_training_that_was_stopped_keeps_its_history_alone(small_dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(random_search, "NetworkTraining", PoorTraining)
+    base = NetworkOptions(network="compact", iterations=20, validate_every=10, batch=8)
+    space = SearchSpace.parsed(["batch=4|8"], ["compact"])
+    search = HyperparameterSearch(small_dataset, tmp_path / "search", (base,), space)
+    earlier = [Trial("compact", k, 0, {}, {10: 0.5}) for k in range(4)]
+    folder = tmp_path / "search" / "trial"
+    trial = Trial("compact", 4, 0, {"batch": 8})
+    found = search._trained(trial, base, folder, earlier, lambda *_: None)
+    assert found.stopped and found.accuracies == {10: 0.1}
+    assert {path.name for path in folder.iterdir()} == {HISTORY, "trial.json"}
 
 
 @pytest.fixture(scope="module")

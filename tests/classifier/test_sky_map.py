@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import zarr
 
+from classifier.dataset import DatasetSplit
 from classifier.evaluation.predictions import Predictions
-from classifier.reports.sky_map import PredictedSky, save_sky_map, sky_map
+from classifier.reports.sky_map import PredictedSky, positions_of, save_sky_map, sky_map
 from skyreel.report.figures import plotted
 from tests.helpers.running import copy_of, run
 
@@ -45,7 +46,8 @@ def test_objects_without_position_or_prediction_are_left_out_and_counted():
     predictions = Predictions(
         CLASSES, probabilities, np.full(4, -1), np.array([1, 1, 1, 0]), *plain
     )
-    sky = PredictedSky.of(Positions([10, np.nan, 30, 40], [0, 0, 5, 0]), predictions)
+    positions = positions_of(Positions([10, np.nan, 30, 40], [0, 0, 5, 0]))
+    sky = PredictedSky.of(positions, predictions)
     np.testing.assert_array_equal(sky.ra_deg, [10, 30])
     np.testing.assert_array_equal(sky.predicted, [0, 2])
     assert sky.n_without == 2
@@ -62,10 +64,10 @@ def test_a_map_holds_every_object_in_the_panel_of_its_class(tmp_path):
 
 
 def test_classify_draws_a_map_where_positions_are_known(
-    small_dataset, tmp_path, monkeypatch, capsys
+    small_dataset, trained_network, tmp_path, monkeypatch, capsys
 ):
     path = copy_of(small_dataset, tmp_path)
-    arguments = ["--model", "hits-compact", "--out", tmp_path / "p.parquet"]
+    arguments = ["--model", trained_network.folder, "--out", tmp_path / "p.parquet"]
     drawn = ["--map", tmp_path / "map.png"]
     assert run(monkeypatch, "classify", *arguments, "--data", path, *drawn) == 2
     assert "no positions" in capsys.readouterr().err
@@ -73,6 +75,11 @@ def test_classify_draws_a_map_where_positions_are_known(
     n = group["label"].shape[0]
     for name, values in (("ra_deg", np.linspace(0, 359, n)), ("dec_deg", np.linspace(-60, 60, n))):
         group.create_array(name, data=values)
+    read, values_of = [], DatasetSplit.values
+    monkeypatch.setattr(
+        DatasetSplit, "values", lambda self, name: read.append(name) or values_of(self, name)
+    )
     assert run(monkeypatch, "classify", *arguments, "--data", path, *drawn) == 0
     assert "deg of the ecliptic" in " ".join(capsys.readouterr().out.split())
     assert (tmp_path / "map.png").exists()
+    assert sorted(name for name in read if name.endswith("_deg")) == ["dec_deg", "ra_deg"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier.dataset import StampBatch
+from classifier.stamp_batch import StampBatch
 from finetune.domain_gap import matched_samples
 from finetune.domain_gap.curve_statistics import asinh_magnitude, cadence
 from finetune.domain_gap.distances import distance

@@ -9,7 +9,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
-from classifier.dataset import StampBatch
+from classifier.stamp_batch import StampBatch
 
 
 @dataclass(frozen=True)

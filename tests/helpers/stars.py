@@ -5,8 +5,8 @@ from __future__ import annotations
 import galsim
 import numpy as np
 
-from classifier.dataset import StampBatch
 from classifier.photometry import PsfModel
+from classifier.stamp_batch import StampBatch
 from simulator.psf.psf import MIXTURE
 from survey_profiles import load_profile
 

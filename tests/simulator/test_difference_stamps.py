@@ -107,7 +107,7 @@ def test_the_noise_is_as_propagated_and_white_where_promised(method, fwhm):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("fwhm", [(2.4, 2.1), (2.1, 2.4)])
 def test_injected_fluxes_are_unbiased_with_the_stated_errors(method, fwhm):
-    stamps, rng, n = Stamps(fwhm), np.random.default_rng(5), 400
+    stamps, rng, n = Stamps(fwhm), np.random.default_rng(5), 200
     pulls = np.empty(n)
     for i in range(n):
         science, template = stamps.images([(3000.0, 5.0, 5.0)], rng)

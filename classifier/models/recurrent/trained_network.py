@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from classifier.dataset import DatasetSplit, StampBatch
+from classifier.dataset import DatasetSplit
 from classifier.evaluation.predictions import Predictions, joined, sound_only
 from classifier.features.pipeline import observed_magnitudes, psf_of
 from classifier.image_selection import ImageSelection, SelectedSplit
@@ -28,6 +28,7 @@ from classifier.models.recurrent.backend import compiled, keras, own_settings
 from classifier.models.recurrent.numpy_step import NumpyStep
 from classifier.models.recurrent.variants import ModelVariants
 from classifier.network_inputs import AssumedPsf, Inputs, inputs_of
+from classifier.stamp_batch import StampBatch
 from skyreel.array_archives import check_archive, n_values
 from skyreel.atomic_files import read_arrays, write_arrays
 from skyreel.errors import ClassifierError

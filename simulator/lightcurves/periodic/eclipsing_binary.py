@@ -8,6 +8,7 @@ amplitudes, and so are these; its unfiltered amplitudes are taken as those in r.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -110,10 +111,7 @@ class EclipsingBinary(PeriodicStar):
     def __init__(self, bands: Bands, templates: Path | None = None) -> None:
         self.bands = bands
         self._columns = letter_indices(bands)
-        library = read_library()
-        self._systems = library.parameters
-        self._cells = _Cells(library)
-        self.shapes = Shapes(_about_mean_flux(library.resampled(self._columns, NODES)))
+        self._systems, self._cells, self.shapes = _library_in(tuple(self._columns.tolist()))
 
     def _position(self, phase):
         return 1.0 - np.abs(2.0 * phase - 1.0)
@@ -217,6 +215,14 @@ def _about_mean_flux(curves):
     flux = 10.0 ** (-0.4 * curves)
     mean = 0.5 * (flux[..., 1:] + flux[..., :-1]).mean(axis=-1, keepdims=True)
     return curves + 2.5 * np.log10(mean)
+
+
+@lru_cache(maxsize=4)  # half a second of CPU time
+def _library_in(columns):
+    """Parameters of the systems of the library, their cells, and their curves in some bands."""
+    library = read_library()
+    curves = library.resampled(np.array(columns), NODES)
+    return library.parameters, _Cells(library), Shapes(_about_mean_flux(curves))
 
 
 class _Cells:
