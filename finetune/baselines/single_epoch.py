@@ -18,7 +18,8 @@ from simulator.detector.defects import SATURATED
 from skyreel.errors import FinetuneError
 
 SMALLEST_PIX = 21
-_PLANES = ("images", "template_images", "difference_images")
+_EARLIER = {"template": "template_images", "difference": "difference_images"}
+"""Names, in data sets of version 0.2, of cutouts that are NaN where they are not measured."""
 _LEAST_SHARE = 0.2  # of usable pixels, below which planes are not used
 _TINY = 1e-6
 
@@ -87,7 +88,9 @@ def first_planes(path: str | Path, name: str = "test") -> tuple[DatasetSplit, li
     split = DatasetSplit(path, name)
     split.refuse_empty()
     group = open_dataset(path)[name]
-    missing = [plane for plane in _PLANES if plane not in group]
+    missing = [
+        plane for plane, earlier in _EARLIER.items() if plane not in group and earlier not in group
+    ]
     if missing:
         raise FinetuneError(
             f"{path} has no {' and '.join(missing)}; ingest --from ztf or rubin makes them of "
@@ -98,12 +101,20 @@ def first_planes(path: str | Path, name: str = "test") -> tuple[DatasetSplit, li
             f"{path}: its stamps are {split.size_pix} pixels; features of a single alert need "
             f"{SMALLEST_PIX} or more."
         )
-    stamps = np.stack([group[plane][:, 0] for plane in _PLANES], axis=1)
+    planes = [group["images"][:, 0], *(_first_plane(group, plane) for plane in _EARLIER)]
+    stamps = np.stack(planes, axis=1)
     mask = group["mask"][:, 0]
     return split, [
         Planes.of(stamps[row], mask[row]) if split.n_epochs[row] > 0 else None
         for row in range(len(split))
     ]
+
+
+def _first_plane(group, plane):
+    """A plane of the first epoch of every object, NaN where it is masked."""
+    if plane not in group:
+        return group[_EARLIER[plane]][:, 0]
+    return np.where(group[f"{plane}_mask"][:, 0] == 0, group[plane][:, 0], np.nan)
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from simulator.dataset.schema import EPOCHS, ArraySpec, plane_specs
 from simulator.detector.defects import BAD_PIXEL, OUTSIDE
 from simulator.options import PLANES
 
-_CUTOUTS = {"template": "template_images", "difference": "difference_images"}
+_TEMPLATE_SKY = "template_sky_adu"
 _MEANINGS = {
-    "template": "template_images less the median of their frame; 0 where masked or padded",
-    "difference": "difference_images; 0 where masked or padded",
+    "template": "template cutout less template_sky_adu; 0 where masked or padded",
+    "difference": "science less template; 0 where masked or padded",
     "template_noise_adu": "1 sigma, from the frame of the stamp; NaN where unknown",
     "difference_noise_adu": "1 sigma, from the frame and the light; NaN where unknown",
     "difference_flux_adu": "published PSF flux; NaN where unknown",
@@ -34,33 +34,48 @@ _OF_DIFFERENCES = (
     *("difference_flux_adu", "difference_flux_error_adu", "difference_signal_to_noise"),
     "difference_detected",
 )
-ALERT_PLANE_ARRAYS: tuple[ArraySpec, ...] = tuple(
+_OF_PLANES = [
     replace(spec, description=_MEANINGS.get(spec.name, f"{spec.description}; unknown: NaN"))
     for spec in plane_specs(PLANES)
+]
+_SKY_MEANING = "median of the frame of the template cutout; NaN where unknown"
+ALERT_PLANE_ARRAYS: tuple[ArraySpec, ...] = (
+    *_OF_PLANES,
+    ArraySpec(_TEMPLATE_SKY, EPOCHS, "float32", "adu", _SKY_MEANING),
 )
-"""The arrays of simulated planes, as sequences of alerts have them."""
+"""The arrays of simulated planes, as sequences of alerts have them, and the sky of templates."""
 
 
 def with_planes(sequence: RealSequence) -> RealSequence:
-    """A sequence of alerts with both planes; where a cutout is missing all pixels are masked."""
+    """A sequence of alerts with both planes in place of their cutouts, ``template`` and
+    ``difference`` among its images; where a cutout is missing all pixels are masked.
+    """
     images = dict(sequence.more_images)
     missing = np.full(sequence.images.shape, np.nan, dtype=np.float32)
-    for plane, name in _CUTOUTS.items():
-        images |= _plane(plane, images.get(name, missing), sequence)
+    cutouts = {plane: images.get(plane, missing) for plane in PLANES[1:]}
+    sky, _ = border_sky(cutouts["template"][None].astype(np.float32), BORDER_PIX)
+    levels = {"template": sky[0], "difference": np.zeros(len(missing))}
+    for plane, cutout in cutouts.items():
+        images |= _plane(plane, cutout, levels[plane][:, None, None], sequence)
     unknown = np.full(len(sequence.images), np.nan)
-    measured = _measured(sequence.epochs, unknown)
+    measured = _measured(sequence.epochs, unknown) | {_TEMPLATE_SKY: _known(sky[0], cutouts)}
     needed = [spec.name for spec in ALERT_PLANE_ARRAYS if spec.dimensions == EPOCHS]
     epochs = {name: measured.get(name, unknown) for name in needed}
     return replace(sequence, more_images=images, epochs={**sequence.epochs, **epochs})
 
 
-def _plane(plane: str, cutouts: np.ndarray, sequence: RealSequence) -> dict[str, np.ndarray]:
+def _known(sky: np.ndarray, cutouts: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The sky of templates, NaN where there is no template."""
+    return np.where(np.isfinite(cutouts["template"]).any(axis=(1, 2)), sky, np.nan)
+
+
+def _plane(
+    plane: str, cutouts: np.ndarray, level: np.ndarray, sequence: RealSequence
+) -> dict[str, np.ndarray]:
     """Arrays of a plane by their names in a data set, each (epoch, row, column)."""
     missing = ~np.isfinite(cutouts)
     outside = (sequence.mask & OUTSIDE) > 0
     mask = np.where(missing, np.where(outside, OUTSIDE, BAD_PIXEL), 0).astype(np.uint8)
-    sky, _ = border_sky(cutouts[None].astype(np.float32), BORDER_PIX)
-    level = sky[0][:, None, None] if plane == "template" else 0.0
     with np.errstate(over="ignore", invalid="ignore"):  # of pixels near the largest float
         noise = np.array([border_scatter(image, BORDER_PIX) for image in cutouts])
     noise = np.broadcast_to(noise[:, None, None], cutouts.shape).astype(np.float32)

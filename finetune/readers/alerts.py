@@ -28,18 +28,14 @@ from finetune.readers.protocol import (
     border_sky_adu,
     in_time_order,
 )
-from simulator.dataset.schema import EPOCHS, OBJECTS, PIXELS, ArraySpec
+from simulator.dataset.schema import EPOCHS, OBJECTS, ArraySpec
 from simulator.detector.defects import OUTSIDE
 from skyreel.errors import IngestError, SequenceError, StoreError
 from survey_profiles import load_profile
 from survey_profiles.profile import Profile
 
-_TEMPLATE = "template image of the same pixels; NaN where none"
-_DIFFERENCE = "science less template; NaN where none"
 _ALERT_ID = "identifier of the alert in the survey; -1 where none"
 ALERT_ARRAYS = (
-    ArraySpec("template_images", PIXELS, "float32", "adu", _TEMPLATE),
-    ArraySpec("difference_images", PIXELS, "float32", "adu", _DIFFERENCE),
     ArraySpec("alert_id", EPOCHS, "int64", "", _ALERT_ID),
     *PUBLISHED_FLUX,
     ArraySpec("ra_deg", OBJECTS, "float64", "deg", "right ascension; NaN where unknown"),

@@ -30,7 +30,7 @@ _SOURCE = (
 )
 _POINT = ("midpointMjdTai", "band", "psfFlux", "psfFluxErr")
 _HISTORY = {"alert": "prvDiaSources", "forced": "prvDiaForcedSources"}
-_CUTOUTS = {"template_images": "cutoutTemplate", "difference_images": "cutoutDifference"}
+_CUTOUTS = {"template": "cutoutTemplate", "difference": "cutoutDifference"}
 _FWHM_PER_ROOT_NEFF = 0.664  # of the effective area, Ivezic et al. 2019, section 3.2.1
 _LIMIT_SIGMA = 5.0
 _VARIANCE = "variance of the pixels of images; NaN where unknown"

@@ -26,8 +26,8 @@ from survey_profiles.profile import Profile
 _BANDS = {1: "g", 2: "r", 3: "i"}  # by fid
 _CUTOUTS = {
     "images": "cutoutScience",
-    "template_images": "cutoutTemplate",
-    "difference_images": "cutoutDifference",
+    "template": "cutoutTemplate",
+    "difference": "cutoutDifference",
 }
 _FIELDS = (
     *("jd", "fid", "diffmaglim", "isdiffpos", "rcid", "field", "xpos", "ypos", "ra", "dec"),
@@ -157,10 +157,10 @@ def _images(cutouts, candidate, profile):
             found[name] = image
         except SequenceError as error:
             notes += (f"without {name}: {error}",)
-    if "difference_images" in found and is_negative(candidate["isdiffpos"]):
-        found["difference_images"] = -found["difference_images"]
+    if "difference" in found and is_negative(candidate["isdiffpos"]):
+        found["difference"] = -found["difference"]
     place = (number(candidate["ypos"]), number(candidate["xpos"]))
-    centre, edge_note = centre_of(shape, place, found.get("difference_images"))
+    centre, edge_note = centre_of(shape, place, found.get("difference"))
     half_pix = SIZE_PIX // 2 if edge_note else shape[0] // 2
     images = {name: placed(image, centre, half_pix) for name, image in found.items()}
     mask = mask_of(found["images"], centre, half_pix, profile.camera.saturation_adu)

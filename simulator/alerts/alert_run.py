@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 RECORD = "alerts.json"
 FORMAT_VERSION = 1
+_NIGHTS_AT_ONCE = 16
 _VERSIONS = {"rubin": "11.1", "rubin-v10": "10.0"}
 SCHEMAS = ("ztf", *_VERSIONS)
 
@@ -249,9 +250,21 @@ def _write(archive, stored, packets, threads, on_progress) -> dict[str, int]:
     _in_threads(threads, ((make, *part) for part in parts))
     index = archive.index(names)
     nights = archive.nights(index)
-    _in_threads(threads, ((archive.write_night, night, index, names) for night in nights))
+    _in_threads(
+        threads, ((_write_nights, archive, group, index, names) for group in _groups(nights))
+    )
     archive.write_truth(names)
     return {"packets": len(index["mjd"]), "nights": len(nights)}
+
+
+def _groups(nights):
+    """Nights that one thread writes: a thread costs more than a night of few packets."""
+    return [nights[k : k + _NIGHTS_AT_ONCE] for k in range(0, len(nights), _NIGHTS_AT_ONCE)]
+
+
+def _write_nights(archive, nights, index, names):
+    for night in nights:
+        archive.write_night(night, index, names)
 
 
 def _in_threads(threads: int, tasks: Iterable[tuple[Any, ...]]) -> None:

@@ -7,10 +7,14 @@ into nights. A part and a night are there whole or not at all.
 from __future__ import annotations
 
 import gzip
+import mmap
+import os
 import shutil
 import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +34,7 @@ PARTS = "parts.partial"
 TRUTH = "truth.parquet"
 
 _PLACE = ("mjd", "source_id", "offset", "size")
+_OPEN_PARTS = 256  # files of parts that are open at once
 _TAR_BLOCK, _TAR_RECORD = 512, 10_240
 
 
@@ -74,6 +79,7 @@ class Archive:
         self._header, self._sync = container_header(schema), sync_marker(schema)
         self._packed_header = gzip.compress(self._header, mtime=0)
         self._pack = _stored if has_compressed_stamps else gzipped
+        self._content = lru_cache(maxsize=_OPEN_PARTS)(self._mapped)
 
     def has_part(self, name: str) -> bool:
         """Whether a part is there."""
@@ -105,6 +111,11 @@ class Archive:
             table = table.append_column(f"_{key}", values)
         with whole_file(self._table_path(name)) as path:
             pq.write_table(table, path, compression="zstd")
+
+    def _mapped(self, name):
+        """The packets of a part; the file is closed when nothing refers to it any longer."""
+        with self._packets_path(name).open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def _packets_path(self, name):
         return self._parts / f"{name}.packets"
@@ -150,37 +161,34 @@ class Archive:
         if path.exists():
             return
         packets = self._packets(night, index, names)
-        if self.kind == "packets":
-            self._write_folder(path, packets)
-            return
-        write = self._container if self.kind == "container" else self._tar
-        with whole_file(path) as unfinished, unfinished.open("wb") as file:
-            file.writelines(write(packets))
-
-    def _packets(self, night, index, names) -> Iterator[tuple[int, bytes]]:
-        files = {}
         try:
-            for row in night.rows.tolist():
-                part = int(index["part"][row])
-                if part not in files:
-                    files[part] = self._packets_path(names[part]).open("rb")
-                files[part].seek(index["offset"][row])
-                yield int(index["source_id"][row]), files[part].read(int(index["size"][row]))
-        finally:
-            for file in files.values():
-                file.close()
-
-    def _write_folder(self, path, packets):
-        unfinished = path.with_name(f"{path.name}.partial")
-        try:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir(parents=True)
-            for source_id, packet in packets:
-                content = self._header + block([packet], self._sync)
-                (unfinished / f"{source_id}.avro").write_bytes(content)
-            unfinished.rename(path)
+            if self.kind == "packets":
+                self._write_folder(path, packets)
+            else:
+                write = self._container if self.kind == "container" else self._tar
+                _write_file(path, write(packets))
         except OSError as error:
             raise OutputError(f"{path}: cannot be written ({error.strerror or error}).") from error
+
+    def _packets(self, night, index, names) -> Iterator[tuple[int, bytes]]:
+        columns = (index[key][night.rows].tolist() for key in ("part", "offset", "size"))
+        for row, part, offset, size in zip(night.rows.tolist(), *columns, strict=True):
+            packet = self._content(names[part])[offset : offset + size]
+            if len(packet) != size:
+                raise OutputError(
+                    f"{self._packets_path(names[part])} is damaged (it ends too early). Delete "
+                    f"{self._table_path(names[part])} and run the command again."
+                )
+            yield int(index["source_id"][row]), packet
+
+    def _write_folder(self, path, packets):
+        unfinished = f"{path}.partial"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        os.mkdir(unfinished)
+        for source_id, packet in packets:
+            with open(f"{unfinished}/{source_id}.avro", "wb", buffering=0) as file:
+                file.write(self._header + block([packet], self._sync))
+        os.rename(unfinished, path)
 
     def _container(self, packets):
         yield self._header
@@ -220,7 +228,21 @@ class Archive:
 
     def remove_parts(self) -> None:
         """Remove what is kept until all packets are made."""
+        self._content.cache_clear()
         shutil.rmtree(self._parts, ignore_errors=True)
+
+
+def _write_file(path: Path, content: Iterable[bytes]) -> None:
+    """Write a file whole or not at all, in a folder that no other process writes to."""
+    unfinished = f"{path}.partial"
+    try:
+        with open(unfinished, "wb") as file:
+            file.writelines(content)
+        os.replace(unfinished, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(unfinished)
+        raise
 
 
 def _stored(content: bytes) -> bytes:

@@ -1,18 +1,9 @@
-"""Avro as bytes: rows of one record type, and packets joined of parts that are encoded once.
-
-A measurement stands in the packet of its own detection and in the histories of all later ones. Rows
-are therefore encoded once and joined, which is most of the speed of writing.
-"""
+"""Avro as bytes: values, and the head and blocks of container files."""
 
 from __future__ import annotations
 
 import hashlib
-import io
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-
-import numpy as np
-from fastavro import parse_schema, schemaless_writer
+from collections.abc import Iterable, Sequence
 
 MAGIC = b"Obj\x01"
 SYNC_BYTES = 16
@@ -20,8 +11,13 @@ NULL, VALUE = b"\x00", b"\x02"
 """The branches of a value that may be null: null first."""
 
 
+_SMALL = [bytes([value << 1]) for value in range(64)]  # whole numbers of one byte
+
+
 def whole_number(value: int) -> bytes:
     """A whole number as Avro's int and long: zigzag, seven bits a byte."""
+    if 0 <= value < len(_SMALL):
+        return _SMALL[value]
     rest, out = (value << 1) ^ (value >> 63), bytearray()
     while rest > 0x7F:
         out.append(rest & 0x7F | 0x80)
@@ -50,44 +46,6 @@ def nullable_list(items: Sequence[bytes]) -> bytes:
     if not items:
         return NULL
     return b"".join((VALUE, whole_number(len(items)), *items, b"\x00"))
-
-
-class RowEncoder:
-    """Encodes rows of one record type.
-
-    Parameters
-    ----------
-    schema : mapping
-        Of the record; its fields with a default may be missing in a row.
-    """
-
-    def __init__(self, schema: Mapping[str, Any]) -> None:
-        self._schema = parse_schema(dict(schema))
-        self.names = tuple(field["name"] for field in schema["fields"])
-
-    def rows(self, columns: Mapping[str, Any], n: int) -> list[bytes]:
-        """``n`` encoded rows of columns; a value that is not an array holds for all rows.
-
-        NaN is null. Columns of other names are not used.
-        """
-        used = [name for name in self.names if name in columns]
-        lists = [_as_list(columns[name], n) for name in used]
-        return [self.row(dict(zip(used, row, strict=True))) for row in zip(*lists, strict=True)]
-
-    def row(self, values: Mapping[str, Any]) -> bytes:
-        """One encoded row."""
-        out = io.BytesIO()
-        schemaless_writer(out, self._schema, values)
-        return out.getvalue()
-
-
-def _as_list(values, n):
-    if not isinstance(values, np.ndarray):
-        return [values] * n
-    found = values.tolist()
-    if values.dtype.kind == "f" and np.isnan(values).any():
-        found = [None if value != value else value for value in found]
-    return found
 
 
 def container_header(schema: str) -> bytes:

@@ -20,11 +20,11 @@ from simulator.alerts.alert_identifiers import (
 )
 from simulator.alerts.avro_bytes import (
     NULL,
-    RowEncoder,
     nullable,
     nullable_list,
     whole_number,
 )
+from simulator.alerts.avro_rows import RowEncoder
 from simulator.alerts.observations import (
     Alert,
     Instrument,
@@ -33,7 +33,7 @@ from simulator.alerts.observations import (
     previous_exposures,
 )
 from simulator.alerts.rubin_cutouts import RubinCutouts, njy_per_adu
-from simulator.alerts.rubin_objects import object_rows
+from simulator.alerts.rubin_objects import object_columns
 from simulator.alerts.rubin_schema import VERSIONS, rubin_schema
 from simulator.alerts.sky_positions import pixel_offset_position
 from simulator.alerts.time_scales import tai_mjd
@@ -100,7 +100,12 @@ class RubinPackets:
             parts = [whole_number(source_id), NULL, NULL, sources[k]]
             parts += [nullable_list([sources[j] for j in earlier])]
             parts += [nullable_list([forced[j] for j in forced_rows.tolist()])]
-            parts += [nullable(bodies[k]), nullable(solar_system.get(k)), NULL, *cutouts.encoded(k)]
+            parts += [
+                nullable(bodies.get(k)),
+                nullable(solar_system.get(k)),
+                NULL,
+                *cutouts.encoded(k),
+            ]
             mjd = float(observations.epochs["mjd"][obj, row_epoch[row]])
             name = str(int(measured["ssObjectId" if is_asteroid[k] else "diaObjectId"][k]))
             yield Alert(mjd, source_id, name, obj, int(row_epoch[row]), b"".join(parts))
@@ -167,12 +172,13 @@ class RubinPackets:
         }
         return found
 
-    def _objects(self, observations: Observations, measured: Columns) -> list[bytes | None]:
-        """``diaObject`` of every detection: its detections so far; none for an asteroid."""
-        obj, _ = observations.detections()
-        rows = object_rows(obj, measured, measured["is_asteroid"])
-        encoder = self._encoders["diaObject"]
-        return [None if row is None else encoder.row(row) for row in rows]
+    def _objects(self, observations: Observations, measured: Columns) -> dict[int, bytes]:
+        """``diaObject`` of the detections of all but asteroids: its detections so far."""
+        which = np.flatnonzero(~measured["is_asteroid"])
+        own = {k: v[which] for k, v in measured.items() if isinstance(v, np.ndarray)}
+        columns = object_columns(observations.detections()[0][which], own)
+        rows = self._encoders["diaObject"].rows(columns, len(which))
+        return dict(zip(which.tolist(), rows, strict=True))
 
     def _solar_system(self, observations: Observations, measured: Columns) -> dict[int, bytes]:
         """``ssSource`` of the detections of asteroids."""

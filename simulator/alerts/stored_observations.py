@@ -64,9 +64,11 @@ class StoredObservations:
         object_bytes = self._simulator.n_epochs * options.stamp_size_pix**2 * _STAMP_BYTES
         step = int(np.clip(_MOST_PART_BYTES // object_bytes, 1, MOST_PART_OBJECTS))
         for split in (s for s in SPLITS if s in self._arrays):
-            n = self._arrays[split]["label"].shape[0]
-            for first in range(0, n, step):
-                indices = np.arange(first, min(first + step, n))
+            group = self._arrays[split]
+            n, chunk = group["label"].shape[0], group["images"].chunks[0]
+            whole = max(step // chunk * chunk, 1)
+            for first in range(0, n, whole):
+                indices = np.arange(first, min(first + whole, n))
                 found.append((f"{split}-{first:09d}", split, indices))
         return found
 
@@ -78,7 +80,7 @@ class StoredObservations:
         stamps = {}
         if obj.size:
             names = STAMPS if self._with_psf else (n for n in STAMPS if n != _FOR_VARIANCE)
-            stamps = {name: group[name][rows][obj, epoch] for name in names}
+            stamps = {name: group[name].at(obj + indices[0], epoch) for name in names}
         drawn = self._simulator.drawn(split, indices)
         scene, neighbours = self._simulator.scene_of(drawn)
         true_x, true_y = self._true_positions(scene)

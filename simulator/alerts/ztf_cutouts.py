@@ -41,6 +41,7 @@ class ZtfCutouts:
             stamps["difference"] * sign[:, None, None],
         ]
         self._outside = mask & OUTSIDE > 0
+        self._lacks_pixels = self._outside.any(axis=(1, 2))
         self._cut = mask.shape[1] == SIZE_PIX
         self._inside = rows_and_columns_inside(mask)
 
@@ -53,11 +54,11 @@ class ZtfCutouts:
             f"candid{candid}_pid{pid}_targ_{signs}.fits.gz",
         )
         for name, images in zip(names, self._images, strict=True):
-            content = fits_bytes.gzipped(fits_bytes.primary(self._cropped(images[k], k), _CARDS))
+            content = fits_bytes.gzipped_primary(self._cropped(images[k], k), _CARDS)
             yield nullable(text(name) + byte_string(content))
 
     def _cropped(self, image, k):
-        if not self._outside[k].any():
+        if not self._lacks_pixels[k]:
             return image
         if self._cut:
             rows, columns = (inside[k] for inside in self._inside)

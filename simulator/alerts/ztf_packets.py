@@ -20,11 +20,11 @@ from simulator.alerts.alert_identifiers import (
     ztf_quadrant,
 )
 from simulator.alerts.avro_bytes import (
-    RowEncoder,
     nullable_list,
     text,
     whole_number,
 )
+from simulator.alerts.avro_rows import RowEncoder
 from simulator.alerts.catalogue import PS1_DEPTH_MAG, nearest_sources
 from simulator.alerts.observations import (
     Alert,

@@ -41,7 +41,7 @@ def test_the_arrays_of_planes_are_described(reference):
 def test_arrays_of_real_sequences_and_of_alerts_are_described(reference):
     real, alerts = "\n".join(reference.real_arrays()), "\n".join(reference.alert_arrays())
     assert "| `object_id` | object | string |" in real
-    assert "| `difference_images` | object, epoch, y, x | float32 |" in alerts
+    assert "| `difference` | object, epoch, y, x | float32 |" in alerts
     assert "`object_id`" not in alerts
 
 

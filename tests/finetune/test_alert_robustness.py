@@ -209,8 +209,9 @@ def test_a_bad_science_cutout_costs_its_packet_and_any_other_itself(tmp_path, ki
         sequences, (skipped,) = read(tmp_path)
     assert reason in skipped.reason and skipped.source.endswith("a.avro, packet 1")
     assert len(sequences["ZTF1"].images) == 1
-    assert "template_images" not in sequences["ZTF2"].more_images
-    assert sequences["ZTF2"].notes[0].startswith("without template_images: ")
+    assert sequences["ZTF2"].more_images["template_mask"].all()
+    assert np.isnan(sequences["ZTF2"].epochs["template_sky_adu"]).all()
+    assert sequences["ZTF2"].notes[0].startswith("without template: ")
 
 
 @pytest.mark.parametrize(

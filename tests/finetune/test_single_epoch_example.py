@@ -1,5 +1,6 @@
 """The example of the baseline of one alert: from packets to a table, and on real alerts."""
 
+import json
 import runpy
 import shutil
 import subprocess
@@ -74,6 +75,27 @@ def test_planes_are_those_of_the_packets(alerts):
     assert fading.template[middle, middle] > 20
 
 
+def copy_without_planes(path, copy):
+    """A copy that does not say that it has planes, as data sets of earlier versions."""
+    shutil.copytree(path, copy)
+    metadata = json.loads((copy / "zarr.json").read_text())
+    metadata["attributes"]["planes"] = ["science"]
+    (copy / "zarr.json").write_text(json.dumps(metadata))
+
+
+def test_cutouts_of_earlier_data_sets_are_read(alerts, tmp_path):
+    copy = tmp_path / "copy.zarr"
+    copy_without_planes(alerts, copy)
+    for plane in ("template", "difference"):
+        (copy / "test" / plane).rename(copy / "test" / f"{plane}_images")
+    (_, expected), (_, found) = first_planes(alerts), first_planes(copy)
+    assert sum(planes is None for planes in found) == 1
+    for now, then in zip(expected, found, strict=True):
+        assert (now is None) == (then is None)
+        if now is not None:
+            np.testing.assert_array_equal(now.difference, then.difference)
+
+
 def test_the_example_prints_recall_and_confusion(alerts, capsys):
     options = ("--classes", "AST,star", "--per-class", "1,3", "--trials", 3)
     assert example(alerts, *options) == 0
@@ -105,12 +127,12 @@ def test_a_mistake_is_reported_in_one_sentence(alerts, options, message, capsys)
 
 def test_data_without_a_template_or_too_small_are_refused(alerts, tmp_path, monkeypatch, capsys):
     copy, small = tmp_path / "copy.zarr", tmp_path / "small.zarr"
-    shutil.copytree(alerts, copy)
-    shutil.rmtree(copy / "test" / "template_images")
+    copy_without_planes(alerts, copy)
+    shutil.rmtree(copy / "test" / "template")
     arguments = ("--from", "zarr", "--size", 15, "--out", small, "--quiet")
     assert ingest(monkeypatch, alerts, *arguments) == 0
     for path, message in (
-        (copy, "has no template_images; "),
+        (copy, "has no template; "),
         (small, "are 15 pixels"),
         (tmp_path / "none.zarr", "none.zarr"),
     ):

@@ -21,12 +21,16 @@ def truth(alerts):
     return pa.table({"candid": [alert.source_id for alert in alerts]})
 
 
+def archive_of(folder, maker, kind, *, packed=True):
+    return Archive(
+        folder, maker.schema.text, kind, "x", night_starts=0.0, has_compressed_stamps=packed
+    )
+
+
 def written(folder, schema, kind, *, packed=True):
     """An archive of two parts, and all its alerts."""
     maker = maker_of(schema)
-    archive = Archive(
-        folder, maker.schema.text, kind, "x", night_starts=0.0, has_compressed_stamps=packed
-    )
+    archive = archive_of(folder, maker, kind, packed=packed)
     alerts = []
     for number, name in enumerate(("a", "b")):
         batch = observations(seed=number, size_pix=21, n_bands=n_bands_of(schema))
@@ -104,3 +108,17 @@ def test_a_damaged_part_is_one_sentence(tmp_path):
     (tmp_path / "parts.partial" / "b.parquet").write_bytes(b"PAR1")
     with pytest.raises(OutputError, match=r"b\.parquet is damaged .*Delete it"):
         archive.index(["a", "b"])
+
+
+def test_packets_that_were_cut_are_one_sentence(tmp_path):
+    archive, nights, _ = written(tmp_path, "ztf", "container")
+    for night in nights:
+        archive.path_of(night).unlink()
+    path = tmp_path / "parts.partial" / "a.packets"
+    path.write_bytes(path.read_bytes()[:-1])
+    again = archive_of(tmp_path, maker_of("ztf"), "container")
+    index = again.index(["a", "b"])
+    with pytest.raises(OutputError, match=r"a\.packets is damaged .*run the command again"):
+        for night in nights:
+            again.write_night(night, index, ["a", "b"])
+    assert not list(tmp_path.glob("*.avro.partial"))

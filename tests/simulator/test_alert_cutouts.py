@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import zlib
 
 import fastavro
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from simulator.alerts.fits_bytes import gzipped, primary
+from simulator.alerts.fits_bytes import card, gzipped, gzipped_primary, primary
 from simulator.alerts.observations import aperture_flux
 from simulator.alerts.rubin_schema import VERSIONS
 from tests.helpers.alert_observations import maker_of, observations, records
@@ -106,6 +107,15 @@ def test_gzip_is_reproducible():
     content = bytes(range(256)) * 80
     assert gzipped(content) == gzipped(content)
     assert gzip.decompress(gzipped(content)) == content
+
+
+@pytest.mark.parametrize("shape", [(63, 63), (40, 63), (5, 5)])
+def test_an_image_is_one_gzip_member(shape):
+    image = np.random.default_rng(2).normal(size=shape).astype(np.float32)
+    for cards in (b"", card("BUNIT", "DN")):
+        reader = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        assert reader.decompress(gzipped_primary(image, cards)) == primary(image, cards)
+        assert reader.eof and reader.unused_data == b""
 
 
 def test_aperture_flux_of_a_star_is_its_flux():
