@@ -7,7 +7,6 @@ missing, or whose checksum differs, is an error and never a fill value.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ import zarr
 from zarr.storage import LocalStore
 
 from simulator.dataset.bounded_codecs import bounded_codecs
-from simulator.dataset.chunk_files import ChunkFiles, UnreadableChunkError
 from simulator.dataset.inputs import digest_of
 from simulator.dataset.layout import Layout
 from simulator.dataset.metadata import read_layout
@@ -79,30 +77,13 @@ class StoredArray(zarr.Array):
 
     def __getitem__(self, selection: Any) -> Any:
         try:
-            rows = self._rows(selection)
-            return super().__getitem__(selection) if rows is None else rows
+            return super().__getitem__(selection)
         except IndexError:  # of the selection
             raise
         except MemoryError:
             raise StoreError(f"{self.store.root / self.path} does not fit into memory.") from None
         except _DAMAGE as error:
             raise SimulationError(self._damage(error)) from None
-
-    def _rows(self, selection):
-        """Objects that follow each other, from their files; None where Zarr must read them."""
-        if not isinstance(selection, slice) or not self.store.read_only:
-            return None
-        first, last, step = selection.indices(self.shape[0])
-        if step != 1 or last <= first or self._files is None:
-            return None
-        try:
-            return self._files.rows(first, last)
-        except UnreadableChunkError:
-            return None
-
-    @cached_property
-    def _files(self):
-        return ChunkFiles.of(self.store.root / self.path, self.metadata)
 
     def at(self, objects: np.ndarray, epochs: np.ndarray) -> np.ndarray:
         """Values at pairs of object and epoch, in order of object; a chunk is read once or never.
