@@ -143,7 +143,7 @@ def test_completeness_against_signal_to_noise(fwhm, threshold, half):
     average, less what a source between pixels loses, so half are found below the threshold.
     At a threshold of 5.2 and LSST's sampling they are as in Rubin's DP1: 50 % at 5.07.
     """
-    size, n = 21, 15000
+    size, n = 21, 30000
     psf, rng = moffat_star(31, fwhm).astype(np.float32), np.random.default_rng(6)
     places = rng.uniform(-0.5, 0.5, (50, 2))
     profiles = np.array([moffat_star(size, fwhm, x=x, y=y) for x, y in places])
