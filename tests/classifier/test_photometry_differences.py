@@ -58,7 +58,7 @@ def test_differences_of_a_constant_star_are_noise(psf, signal_to_noise):
 def test_differences_of_a_very_bright_star_are_within_the_calibration_error(psf):
     """These stars have no scatter of calibration: what is left are shapes, below its 0.6 %."""
     flux = flux_of(draw(psf), 500)
-    stamps = sequences(psf, rng=_rng(2), n=30, flux_of_epoch=np.full(N_EPOCHS, flux), copies=1)
+    stamps = sequences(psf, rng=_rng(2), n=60, flux_of_epoch=np.full(N_EPOCHS, flux), copies=1)
     curves = measure(stamps, psf)
     assert pulls(curves).std() < 1.1
     assert np.nanstd(curves.difference_flux_njy) < 0.008 * flux

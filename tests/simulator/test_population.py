@@ -32,13 +32,13 @@ def usual():
 
 @pytest.fixture(scope="module")
 def population(usual):
-    return usual.of_population(DEEP).drawn("test", np.arange(350))
+    return usual.of_population(DEEP).drawn("test", np.arange(700))
 
 
 @pytest.fixture(scope="module")
 def under_another_schedule():
     shorter = {"cadence.max_epochs": "20", "cadence.season.first_mjd": "61300"}
-    return simulator(**shorter).of_population(DEEP).drawn("test", np.arange(350))
+    return simulator(**shorter).of_population(DEEP).drawn("test", np.arange(700))
 
 
 @pytest.mark.parametrize("name", ["redshift", "subtype", "mean_mag", "period_d", "x1", "amplitude"])
