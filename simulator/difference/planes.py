@@ -1,8 +1,9 @@
 """Template and difference of every exposure of a batch, made beside its science images.
 
 The kernel runs object by object without the interpreter's lock, and reads the science images
-without changing them. Stamps are (object, epoch, row, column); all values are in ADU of the
-science image, with its background subtracted.
+without changing them. Its parts are inlined: as functions of their own, with the many arrays that
+are handed to them, they take almost twice as long to compile. Stamps are (object, epoch, row,
+column); all values are in ADU of the science image, with its background subtracted.
 """
 
 from __future__ import annotations
@@ -188,13 +189,13 @@ def _buffers(size, n_bands, border, grids):
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", nogil=True, error_model="numpy")
 def _coadd_of(buffers, band):
     coadds = buffers.coadds
     return Coadd(coadds.electrons[band], coadds.variance[band], coadds.flags[band])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", nogil=True, error_model="numpy")
 def _draw_template(buffers, scenes, detector, grids, address, i, band, key, method):
     scene, psf, share = scenes.template, scenes.template_psf, scenes.variance_share[i, band]
     coadd, disc, bulge = _coadd_of(buffers, band), grids.disc, grids.bulge
@@ -204,7 +205,7 @@ def _draw_template(buffers, scenes, detector, grids, address, i, band, key, meth
     buffers.psf_shares[band] = total * light
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", nogil=True, error_model="numpy")
 def _keep_template(planes, moved, i, epoch, border):
     size = planes.template.shape[-1]
     inner = slice(border, border + size)
@@ -226,7 +227,7 @@ def _round(values, noise, flags):
                 values[a, b], noise[a, b] = np.float32(0.0), np.float32(0.0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", nogil=True, error_model="numpy")
 def _subtract(buffers, scenes, detector, image, flags, matched, settings, grids, place):
     """Subtract the moved template from an exposure."""
     i, epoch, band = place
@@ -260,7 +261,7 @@ def _subtract(buffers, scenes, detector, image, flags, matched, settings, grids,
     return factor, share
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", nogil=True, error_model="numpy")
 def _subtract_background(buffers, scenes, detector, image, matched, grids, i, epoch):
     """Fill the counts above the background, and their variance from the expected light."""
     expected, science = buffers.expected, buffers.science
@@ -275,7 +276,7 @@ def _subtract_background(buffers, scenes, detector, image, matched, grids, i, ep
             science[1, a, b] = min(expected[a * size + b], full_well) * per_gain2 + floor
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", nogil=True, error_model="numpy")
 def _measure(planes, buffers, scenes, settings, factor, share, i, epoch):
     """Detect; keep the flux at the detected position, or without one at that of the source."""
     difference, variance, mask = buffers.result[0], buffers.result[1], buffers.result_mask
@@ -302,7 +303,7 @@ def _measure(planes, buffers, scenes, settings, factor, share, i, epoch):
     planes.detected[i, epoch] = found.detected
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", nogil=True, error_model="numpy")
 def _keep_difference(planes, buffers, science_mask, i, epoch):
     kept, noise = planes.difference[i, epoch], planes.difference_noise[i, epoch]
     kept[:] = buffers.result[0]
