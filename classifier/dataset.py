@@ -236,6 +236,10 @@ class DatasetSplit:
         """An array of the split, whole; None where it has no such array."""
         return self._group[name][:] if name in self._group else None
 
+    def part(self, name: str, rows: slice) -> np.ndarray:
+        """Some rows of an array that the split has."""
+        return self._group[name][rows]
+
     def n_images(self, bands: Sequence[str]) -> np.ndarray:
         """Epochs of every object in these bands, int (object,)."""
         wanted = [k for k, name in enumerate(self.bands) if name in bands]
