@@ -111,6 +111,7 @@ def classify(
     out: str | Path,
     split: str = "test",
     report: str | Path | None = None,
+    sky_map: str | Path | None = None,
     any_survey: bool = False,
     threads: int | None = None,
     quiet: bool = False,
@@ -129,6 +130,8 @@ def classify(
         "train", "validation" or "test".
     report : path, optional
         Folder for a page of scores and plots, where labels are known.
+    sky_map : path, optional
+        PNG to write: predicted classes on the sky, where positions are known.
     any_survey : bool
         Whether the model may be of another survey.
     threads : int, optional
@@ -150,13 +153,15 @@ def classify(
     >>> predictions.probabilities.shape[2]
     7
     """
-    from classifier.cli.classify import predict_split
+    from classifier.cli.classify import draw_map, predict_split
     from classifier.dataset import DatasetSplit
     from classifier.models.registry import check_fit, open_model
     from skyreel.tables import SUFFIXES
 
     out, report = Path(out), None if report is None else Path(report)
+    sky_map = None if sky_map is None else Path(sky_map)
     check_file(out, suffixes=SUFFIXES)
+    check_file(sky_map, "sky_map", (".png",))
     check_folder(report, "report")
     chosen, cores = DatasetSplit(data, split), n_cores(threads)
     if report is not None and not (chosen.labels >= 0).any():
@@ -165,7 +170,10 @@ def classify(
     console = new_console(quiet)
     for note in check_fit(str(model), opened, chosen, any_survey=any_survey):
         console.print(f"Note: {note}")
-    return predict_split(opened, chosen, out, report, cores, console).loaded()
+    predictions = predict_split(opened, chosen, out, report, cores, console)
+    if sky_map is not None:
+        draw_map(sky_map, chosen, predictions, console)
+    return predictions.loaded()
 
 
 def compare(

@@ -24,6 +24,7 @@ MODULES = {
     "simulate": "simulator.cli",
     "subtract": "simulator.difference.cli",
     "train": "classifier.cli.train",
+    "search": "classifier.cli.search",
     "classify": "classifier.cli.classify",
     "compare": "classifier.cli.compare",
     "forecast": "classifier.cli.forecast",

@@ -42,6 +42,12 @@ def classify(
             "predictions, one PNG each beside --out.",
         ),
     ] = None,
+    sky_map: Annotated[
+        Path | None,
+        typer.Option(
+            "--map", help="PNG to write: predicted classes on the sky, where positions are known."
+        ),
+    ] = None,
     any_survey: commands.AnySurvey = False,
     threads: commands.Threads = None,
     quiet: commands.Quiet = False,
@@ -52,6 +58,7 @@ def classify(
     console, cores, objects = new_console(quiet), n_cores(threads), commands.split_list(plot)
     check_file(out, suffixes=SUFFIXES)
     check_folder(report, "--report")
+    check_file(sky_map, "--map", (".png",))
     with status(console, "Opening the data and the model"):
         from classifier.dataset import DatasetSplit
         from classifier.models.registry import check_fit, model_folder, open_model
@@ -59,6 +66,10 @@ def classify(
         chosen = DatasetSplit(data, split)
         model_folder(model)
         rows = _rows_of(chosen, objects)
+        if sky_map is not None:
+            from classifier.reports.sky_map import positions_of
+
+            positions_of(chosen)
         if report is not None and not (chosen.labels >= 0).any():
             raise ClassifierError(f"{data}/{split} has no labels; there is nothing to report.")
         opened = open_model(model, threads=cores)
@@ -67,6 +78,31 @@ def classify(
         console.print(f"Note: {note}")
     predictions = predict_split(opened, chosen, out, report, cores, console)
     _draw(out, chosen, opened, objects, rows, predictions, console)
+    if sky_map is not None:
+        draw_map(sky_map, chosen, predictions, console)
+
+
+def draw_map(
+    path: Path,
+    split: DatasetSplit,
+    predictions: Predictions | StoredPredictions,
+    console: Console,
+) -> None:
+    """Draw the predicted classes on the sky and print the distances from both planes.
+
+    Raises
+    ------
+    ClassifierError
+        No object has both a position and a prediction.
+    """
+    from classifier.reports.sky_map import PredictedSky, save_sky_map
+
+    sky = PredictedSky.of(split, predictions)
+    save_sky_map(path, sky)
+    for line in sky.summary():
+        console.print(line)
+    without = f"; {sky.n_without:,} objects are not on it" if sky.n_without else ""
+    console.print(f"Predicted classes on the sky: {path}{without}")
 
 
 def _rows_of(split, objects):
