@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.machine import describe_machine
 from classifier.image_selection import ImageSelection
-from classifier.models.recurrent import NETWORKS, build_network
+from classifier.models.recurrent import NETWORKS, build_network, trained_network
 from classifier.models.recurrent.trained_network import Network
 from classifier.network_inputs import AssumedPsf
 from classifier.stream import Conditions, Stream
@@ -88,7 +88,10 @@ def main() -> None:
     parser.add_argument("--network", choices=tuple(NETWORKS), default="compact")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 32, 256, 1024])
     parser.add_argument("--seconds", type=float, default=10.0, help="for every size of batch")
+    parser.add_argument("--keras", action="store_true", help="take no step by NumPy")
     arguments = parser.parse_args()
+    if arguments.keras:
+        trained_network.FEW = 0
     print(describe_machine())
     network = Network.open(arguments.model) if arguments.model else fresh_network(arguments.network)
     kept = Stream(network).bytes_per_object

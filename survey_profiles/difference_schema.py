@@ -57,3 +57,6 @@ class Difference(Table):
     threshold_sigma: within(1, 100) = 5.0
     """Signal-to-noise from which a source of the difference is detected; the default is that of
     alerts of ZTF and LSST."""
+    registration_noise: bool = True
+    """Whether the error of the alignment counts as noise of a detection: where the template has
+    slopes, as Zackay, Ofek & Gal-Yam (2016), section 3.3."""

@@ -61,12 +61,14 @@ def _plane(plane: str, cutouts: np.ndarray, sequence: RealSequence) -> dict[str,
     mask = np.where(missing, np.where(outside, OUTSIDE, BAD_PIXEL), 0).astype(np.uint8)
     sky, _ = border_sky(cutouts[None].astype(np.float32), BORDER_PIX)
     level = sky[0][:, None, None] if plane == "template" else 0.0
-    noise = np.array([border_scatter(image, BORDER_PIX) for image in cutouts])
+    with np.errstate(over="ignore", invalid="ignore"):  # of pixels near the largest float
+        noise = np.array([border_scatter(image, BORDER_PIX) for image in cutouts])
     noise = np.broadcast_to(noise[:, None, None], cutouts.shape).astype(np.float32)
-    if plane == "difference":
-        noise = np.sqrt(noise**2 + _photon_variance_adu2(sequence))
-    noise = np.where(noise > 0, noise, np.nan)
-    values = np.where(missing, 0, cutouts - level)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if plane == "difference":
+            noise = np.sqrt(noise**2 + _photon_variance_adu2(sequence))
+        values = np.where(missing, 0, cutouts - level)
+    noise = np.where((noise > 0) & np.isfinite(noise), noise, np.nan)
     arrays = {"": values.astype(np.float32), "_mask": mask, "_noise_adu": noise.astype(np.float32)}
     return {f"{plane}{end}": array for end, array in arrays.items()}
 
@@ -77,7 +79,8 @@ def _photon_variance_adu2(sequence: RealSequence) -> np.ndarray | float:
     if not gain > 0:
         return 0.0
     sky, _ = border_sky(sequence.images[None].astype(np.float32), BORDER_PIX)
-    light = np.nan_to_num(sequence.images - sky[0][:, None, None], posinf=0, neginf=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        light = np.nan_to_num(sequence.images - sky[0][:, None, None], posinf=0, neginf=0)
     return np.maximum(light, 0) / gain
 
 

@@ -126,9 +126,7 @@ def _sequence(name, where, arrays, dimensions, i, classes, curves):
         raise SequenceError(f"n_epochs is {n}; its arrays hold 1 to {longest}.")
     mask = arrays["mask"][i, :n]
     outside = (mask & OUTSIDE) != 0
-    images = {k: arrays[k][i, :n].astype(np.float32) for k in _of(dimensions, PIXELS, "mask")}
-    for image in images.values():
-        image[outside] = np.nan
+    images = {k: _inside(arrays[k][i, :n], outside) for k in _of(dimensions, PIXELS, "mask")}
     label = int(arrays["label"][i])
     source = str(arrays["source_file"][i]) if "source_file" in arrays else where
     return RealSequence(
@@ -142,6 +140,13 @@ def _sequence(name, where, arrays, dimensions, i, classes, curves):
         more_images=images,
         photometry=curves.get(name, {}),
     )
+
+
+def _inside(image, outside):
+    """Pixels as float32 with NaN outside the detector; masks stay whole numbers, with its bit."""
+    if image.dtype == np.uint8:
+        return np.where(outside, image | OUTSIDE, image).astype(np.uint8)
+    return np.where(outside, np.nan, image).astype(np.float32)
 
 
 def _of(dimensions, kind, *but):

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from zarr.storage import LocalStore
 
 from simulator.dataset.bounded_codecs import check_text_count, chunk_bytes, decoded
-from simulator.dataset.metadata import MAX_PIXEL_CHUNK_BYTES, NEEDED, read_json
+from simulator.dataset.metadata import MAX_PIXEL_CHUNK_BYTES, NEEDED
+from simulator.dataset.metadata_files import read_json
 from simulator.dataset.schema import MARKS, PIXELS, ArraySpec
 from simulator.dataset.writer import DatasetWriter
 from simulator.options import SPLITS

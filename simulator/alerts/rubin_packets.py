@@ -1,8 +1,6 @@
 """Rubin packets of simulated detections.
 
-Images are sky-subtracted, in nJy, with planes of variance and of the PSF, and a WCS whose reference
-pixel is the source. Fields of quantities that are not simulated are null (``reliability`` among
-them).
+Fields of quantities that are not simulated are null (``reliability`` among them).
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ import numpy as np
 from astropy import units
 from astropy.coordinates import SkyCoord
 
-from simulator.alerts import fits_bytes
 from simulator.alerts.alert_identifiers import (
     asteroid_designation,
     rubin_object_id,
@@ -24,19 +21,18 @@ from simulator.alerts.alert_identifiers import (
 from simulator.alerts.avro_bytes import (
     NULL,
     RowEncoder,
-    byte_string,
     nullable,
     nullable_list,
     whole_number,
 )
 from simulator.alerts.observations import (
-    NJY_ZERO_POINT_MAG,
     Alert,
     Instrument,
     Observations,
     aperture_flux,
     previous_exposures,
 )
+from simulator.alerts.rubin_cutouts import RubinCutouts, njy_per_adu
 from simulator.alerts.rubin_objects import object_rows
 from simulator.alerts.rubin_schema import VERSIONS, rubin_schema
 from simulator.alerts.sky_positions import pixel_offset_position
@@ -97,14 +93,14 @@ class RubinPackets:
         used = np.unique(np.concatenate([forced_rows for _, forced_rows in previous])).astype(int)
         encoded = self._encoders["prvDiaForcedSources"].rows(_rows_of(shared, used), len(used))
         forced = dict(zip(used.tolist(), encoded, strict=True))
-        stamps = _Stamps(observations, measured, self._instrument)
+        cutouts = RubinCutouts(observations, measured, self._instrument)
         for k, row in enumerate(rows.tolist()):
             source_id, obj = int(measured["diaSourceId"][k]), int(objects[k])
             earlier, forced_rows = previous[k]
             parts = [whole_number(source_id), NULL, NULL, sources[k]]
             parts += [nullable_list([sources[j] for j in earlier])]
             parts += [nullable_list([forced[j] for j in forced_rows.tolist()])]
-            parts += [nullable(bodies[k]), nullable(solar_system.get(k)), NULL, *stamps.encoded(k)]
+            parts += [nullable(bodies[k]), nullable(solar_system.get(k)), NULL, *cutouts.encoded(k)]
             mjd = float(observations.epochs["mjd"][obj, row_epoch[row]])
             name = str(int(measured["ssObjectId" if is_asteroid[k] else "diaObjectId"][k]))
             yield Alert(mjd, source_id, name, obj, int(row_epoch[row]), b"".join(parts))
@@ -113,7 +109,7 @@ class RubinPackets:
         """Columns of forced photometry, of every exposure."""
         obj, epoch = observations.exposures()
         of = {name: values[obj, epoch] for name, values in observations.epochs.items()}
-        scale = _njy_per_adu(of)
+        scale = njy_per_adu(of)
         middle = of["mjd"] + of["exposure_time_s"].astype(float) / 2 / _DAY_S
         tai = tai_mjd(middle)
         number = observations.number[obj]
@@ -141,7 +137,7 @@ class RubinPackets:
         ra, dec = pixel_offset_position(
             observations.ra_deg[obj], observations.dec_deg[obj], of["x_pix"], of["y_pix"], scale
         )
-        of["njy_per_adu"] = _njy_per_adu(of)
+        of["njy_per_adu"] = njy_per_adu(of)
         snr = np.abs(of["difference_signal_to_noise"])
         error_pix = _position_error_pix(of["seeing_fwhm_arcsec"] / scale, snr)
         is_asteroid = observations.moves[obj] & np.isfinite(of["magnitude"])
@@ -214,12 +210,6 @@ def _rows_of(columns: Columns, rows) -> Columns:
     return {name: values[rows] for name, values in columns.items()}
 
 
-def _njy_per_adu(of):
-    """NJy of one ADU of exposures."""
-    zero_point, seconds = (of[n].astype(float) for n in ("zero_point_mag", "exposure_time_s"))
-    return 10.0 ** (0.4 * (NJY_ZERO_POINT_MAG - zero_point)) / seconds
-
-
 def _where(known, values):
     """Values as objects, None where they are not known."""
     return np.where(known, values.astype(object), None)
@@ -281,74 +271,3 @@ def _pixel_columns(observations: Observations, njy_per_adu) -> Columns:
         if name != "bad":
             columns[f"pixelFlags_{name}Center"] = (core & bit > 0).any(axis=(1, 2))
     return columns
-
-
-class _Stamps:
-    """The cutouts of detections: image, variance and PSF."""
-
-    def __init__(self, observations: Observations, measured: Columns, instrument) -> None:
-        obj, epoch = observations.detections()
-        stamps = observations.stamps
-        of = {
-            name: observations.epochs[name][obj, epoch]
-            for name in ("zero_point_mag", "exposure_time_s", "sky_adu")
-        }
-        scale, sky = (
-            each.astype(np.float32)[:, None, None] for each in (_njy_per_adu(of), of["sky_adu"])
-        )
-        gain, read_noise = (
-            each[obj].astype(np.float32)[:, None, None]
-            for each in (observations.gain_e_per_adu, observations.read_noise_e)
-        )
-        counts = stamps["images"].astype(np.float32)
-        outside = np.where(stamps["mask"] & OUTSIDE > 0, np.float32(np.nan), np.float32(1))
-        variance = counts / gain + (read_noise / gain) ** 2
-        psf, template_psf = stamps["psf"], stamps["template_psf"]
-        noise = stamps["template_noise_adu"], stamps["difference_noise_adu"]
-        self._planes = (
-            (outside * stamps["difference"] * scale, (noise[1] * scale) ** 2, psf),
-            (outside * (counts - sky) * scale, variance * scale**2, psf),
-            (outside * stamps["template"] * scale, (noise[0] * scale) ** 2, template_psf),
-        )
-        self._measured = measured
-        half = counts.shape[1] // 2
-        self._x, self._y = (
-            each + half + 1 for each in (observations.centre_x_pix, observations.centre_y_pix)
-        )
-        scale_deg = instrument.pixel_scale_arcsec / _ARCSEC_PER_DEG
-        self._fixed = b"".join(fits_bytes.card(k, v) for k, v in _wcs_cards(scale_deg).items())
-
-    def encoded(self, k: int) -> Iterator[bytes]:
-        """Difference, science and template of a detection, in the order of the schema."""
-        cards = self._fixed + b"".join(
-            fits_bytes.card(name, float(value))
-            for name, value in (
-                ("CRPIX1", self._x[k]),
-                ("CRPIX2", self._y[k]),
-                ("CRVAL1", self._measured["ra"][k]),
-                ("CRVAL2", self._measured["dec"][k]),
-            )
-        )
-        for image, variance, psf in self._planes:
-            content = fits_bytes.primary(image[k], cards, extended=True)
-            content += fits_bytes.extension(variance[k], "UNCERT", _VARIANCE)
-            content += fits_bytes.extension(psf[k], "PSFIMAGE")
-            yield nullable(byte_string(content))
-
-
-_VARIANCE = fits_bytes.card("UTYPE", "VarianceUncertainty")
-
-
-def _wcs_cards(scale_deg: float) -> dict[str, Any]:
-    """The cards of all cutouts: unit, projection and pixel scale; columns run west, rows north."""
-    return {
-        "BUNIT": "nJy",
-        "WCSAXES": 2,
-        "CTYPE1": "RA---TAN",
-        "CTYPE2": "DEC--TAN",
-        "CUNIT1": "deg",
-        "CUNIT2": "deg",
-        "CDELT1": -scale_deg,
-        "CDELT2": scale_deg,
-        "RADESYS": "ICRS",
-    }

@@ -1,8 +1,6 @@
 """ZTF packets of simulated detections.
 
-As in real packets, science and template hold the same sky level, the difference is positive at the
-source whatever its sign, and stamps at the edge of the detector lack the pixels outside it. Fields
-of quantities that are not simulated are null (``rb`` and ``drb`` among them).
+Fields of quantities that are not simulated are null (``rb`` and ``drb`` among them).
 """
 
 from __future__ import annotations
@@ -12,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from simulator.alerts import fits_bytes
 from simulator.alerts.alert_identifiers import (
     NIGHT_0_MJD,
     asteroid_designation,
@@ -24,8 +21,6 @@ from simulator.alerts.alert_identifiers import (
 )
 from simulator.alerts.avro_bytes import (
     RowEncoder,
-    byte_string,
-    nullable,
     nullable_list,
     text,
     whole_number,
@@ -40,15 +35,14 @@ from simulator.alerts.observations import (
     previous_exposures,
 )
 from simulator.alerts.sky_positions import pixel_offset_position
+from simulator.alerts.ztf_cutouts import SIZE_PIX, ZtfCutouts, rows_and_columns_inside
 from simulator.alerts.ztf_schema import VERSION, ztf_schema
-from simulator.detector.defects import OUTSIDE
 
 FILTERS = {"g": 1, "r": 2, "i": 3}
 """``fid`` of a band."""
 
 PUBLISHER = "skyreel (simulated)"
 HISTORY_DAY = 30.0
-SIZE_PIX = 63
 QUADRANT_PIX = (3080, 3072)  # rows, columns
 
 _HALF_PIX = SIZE_PIX // 2
@@ -59,7 +53,6 @@ _ERROR_MAG = 2.5 / np.log(10)
 _NONE = -999.0  # as ZTF marks the lack of a match
 _N_MATCHES = 3
 _MARGIN_PIX = 100  # of positions on the quadrant, so that no whole stamp lies at its edge
-_CARDS = fits_bytes.card("BUNIT", "DN")
 
 Columns = dict[str, Any]
 
@@ -92,14 +85,14 @@ class ZtfPackets:
         names = ztf_names(
             observations.number, self._instrument.seed, np.nanmin(observations.epochs["mjd"], 1)
         )
-        stamps = _Stamps(observations, measured["sign"])
+        cutouts = ZtfCutouts(observations, measured["sign"])
         epochs = observations.exposures()[1]
         for k, (row, _, before) in enumerate(histories):
             obj, candid, pid = int(row_object[row]), int(measured["candid"][k]), shared["pid"][row]
             parts = [text(VERSION), text(PUBLISHER), text(names[obj]), whole_number(candid)]
             earlier = before.tolist()
             parts += [candidates[k], nullable_list([previous[i] for i in earlier])]
-            parts += [nullable_list([forced[i] for i in earlier]), *stamps.encoded(k, candid, pid)]
+            parts += [nullable_list([forced[i] for i in earlier]), *cutouts.encoded(k, candid, pid)]
             mjd = float(shared["jd"][row] - _JD_OF_MJD)
             yield Alert(mjd, candid, names[obj], obj, int(epochs[row]), b"".join(parts))
 
@@ -282,17 +275,11 @@ def _detector_position(observations: Observations, obj) -> Columns:
     xpos = _MARGIN_PIX + number * 104_729 % (columns - 2 * _MARGIN_PIX)
     xpos, ypos = (each.astype(float) for each in (xpos, ypos))
     if observations.stamps["images"].shape[1] == SIZE_PIX:
-        inside_y, inside_x = _inside(observations.stamps["mask"])
+        inside_y, inside_x = rows_and_columns_inside(observations.stamps["mask"])
         ypos = _at_edge(inside_y, ypos, rows)
         xpos = _at_edge(inside_x, xpos, columns)
     edge = np.min([xpos - 1, columns - xpos, ypos - 1, rows - ypos], axis=0)
     return {"xpos": xpos, "ypos": ypos, "mindtoedge": edge}
-
-
-def _inside(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of masks that are on the detector, each bool (detection, row or column)."""
-    outside = mask & OUTSIDE > 0
-    return ~outside.all(axis=2), ~outside.all(axis=1)
 
 
 def _at_edge(inside, place, n_pix):
@@ -317,42 +304,3 @@ def _solar_system_columns(observations: Observations, obj, of: Mapping, scale) -
         "ssmagnr": np.where(here, of["magnitude"], _NONE),
         "ssnamenr": np.array(named),
     }
-
-
-class _Stamps:
-    """The cutouts of detections."""
-
-    def __init__(self, observations: Observations, sign: np.ndarray) -> None:
-        obj, epoch = observations.detections()
-        stamps, mask = observations.stamps, observations.stamps["mask"]
-        sky = observations.epochs["sky_adu"][obj, epoch].astype(np.float32)[:, None, None]
-        sign = sign.astype(np.float32)
-        self._is_positive = sign > 0
-        self._images = [
-            stamps["images"].astype(np.float32),
-            stamps["template"] + sky,
-            stamps["difference"] * sign[:, None, None],
-        ]
-        self._outside = mask & OUTSIDE > 0
-        self._cut = mask.shape[1] == SIZE_PIX
-        self._inside = _inside(mask)
-
-    def encoded(self, k: int, candid: int, pid: int) -> Iterator[bytes]:
-        """Science, template and difference of a detection, each a name and compressed FITS."""
-        signs = "scimref" if self._is_positive[k] else "refmsci"
-        names = (
-            f"candid{candid}_pid{pid}_targ_sci.fits.gz",
-            f"candid{candid}_ref.fits.gz",
-            f"candid{candid}_pid{pid}_targ_{signs}.fits.gz",
-        )
-        for name, images in zip(names, self._images, strict=True):
-            content = fits_bytes.gzipped(fits_bytes.primary(self._cropped(images[k], k), _CARDS))
-            yield nullable(text(name) + byte_string(content))
-
-    def _cropped(self, image, k):
-        if not self._outside[k].any():
-            return image
-        if self._cut:
-            rows, columns = (inside[k] for inside in self._inside)
-            return image[np.ix_(rows, columns)]
-        return np.where(self._outside[k], np.float32(np.nan), image)

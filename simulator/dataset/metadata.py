@@ -1,23 +1,25 @@
 """The metadata of a data set, checked against the layout before Zarr reads any of them.
 
-What a file claims is compared with limits, and with the chunks that are there, before anything is
-allocated. Only the codecs named here are ever run.
+What the files claim is compared with limits, and with each other, before anything is allocated.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from stat import S_ISREG
-from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from simulator.dataset.layout import ArrayLayout, Layout
+from simulator.dataset.metadata_files import (
+    FILE,
+    ArrayFile,
+    Attributes,
+    GroupFile,
+    Sharded,
+    checked_file,
+    validated,
+)
 from simulator.dataset.schema import (
     ARTEFACT_SPEC,
     FORMAT_VERSION,
@@ -30,22 +32,10 @@ from simulator.dataset.schema import (
 from simulator.options import PLANES, SPLITS
 from skyreel.errors import SimulationError
 
-FILE = "zarr.json"
-MAX_METADATA_BYTES = 16 * 2**20
-MAX_OBJECTS = 2**40
 MAX_EPOCHS = 2**15 - 1  # n_epochs is int16
 MAX_CHUNK_OBJECTS = 2**16
 MAX_CHUNK_BYTES = 2**29
 MAX_PIXEL_CHUNK_BYTES = 2**31  # what Blosc can hold
-CODECS = ("bytes", "vlen-utf8", "blosc", "zstd", "gzip", "crc32c")
-TYPES = (
-    "bool",
-    *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
-    "float16",
-    "float32",
-    "float64",
-    "string",
-)
 NEEDED_BY_EPOCH = (
     "mjd",
     "band",
@@ -56,190 +46,9 @@ NEEDED_BY_EPOCH = (
 )
 NEEDED_BY_OBJECT = ("label", "n_epochs", "first_alert_epoch", "gain_e_per_adu", "read_noise_e")
 NEEDED = ("images", "mask", *NEEDED_BY_EPOCH, *NEEDED_BY_OBJECT)
-_NEVER_EMPTY = ("images", "mjd", "n_epochs")
 _ALLOWED_KINDS = {"u": "ui", "i": "ui", "f": "f", "b": "b"}
 _WIDE = ("mjd",)  # as float32 it would be rounded to minutes
 _TEXT = ("object_id", "source_file")
-
-_Name = Annotated[str, Field(min_length=1, max_length=200)]
-_Length = Annotated[int, Field(ge=0, le=MAX_OBJECTS)]
-_Step = Annotated[int, Field(ge=1, le=MAX_OBJECTS)]
-_Axes = Annotated[list[_Length], Field(max_length=8)]
-_Steps = Annotated[list[_Step], Field(max_length=8)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-
-class _Codec(_Part):
-    name: Literal[*CODECS]
-    configuration: dict[str, Any] = {}
-
-
-class _Sharding(_Part):
-    chunk_shape: _Steps
-    codecs: Annotated[list[_Codec], Field(min_length=1, max_length=4)]
-    index_codecs: Annotated[list[_Codec], Field(min_length=1, max_length=2)]
-    index_location: Literal["start", "end"] = "end"
-
-
-class _Sharded(_Part):
-    name: Literal["sharding_indexed"]
-    configuration: _Sharding
-
-
-class _GridShape(_Part):
-    chunk_shape: _Steps
-
-
-class _Grid(_Part):
-    name: Literal["regular"]
-    configuration: _GridShape
-
-
-class _Separator(_Part):
-    separator: Literal["/"] = "/"
-
-
-class _Keys(_Part):
-    name: Literal["default"]
-    configuration: _Separator = _Separator()
-
-
-class _Array(_Part):
-    zarr_format: Literal[3]
-    node_type: Literal["array"]
-    shape: _Axes
-    data_type: Literal[*TYPES]
-    chunk_grid: _Grid
-    chunk_key_encoding: _Keys
-    fill_value: bool | int | float | str
-    codecs: Annotated[list[_Codec | _Sharded], Field(min_length=1, max_length=4)]
-    attributes: dict[str, Any] = {}
-    dimension_names: list[str | None] | None = None
-    storage_transformers: Annotated[list[Any], Field(max_length=0)] = []
-
-
-class _Group(_Part):
-    zarr_format: Literal[3]
-    node_type: Literal["group"]
-    attributes: dict[str, Any] = {}
-    consolidated_metadata: Any = None  # not read
-
-
-class _Input(BaseModel):
-    file: Annotated[str, Field(pattern=r"^inputs/[^/]+/[^/]+$")] | None = None
-    sha256: str | None = None
-
-
-class _Plugin(BaseModel):
-    sha256: str
-    classes: list[str]
-    path: str = ""
-
-
-class _Settings(BaseModel):
-    plugins: list[_Plugin] = []
-    profile: dict[str, Any] = {}
-    options: dict[str, Any] = {}
-    versions: dict[str, Any] = {}
-
-
-class _Attributes(BaseModel):
-    """What every data set states of itself."""
-
-    model_config = ConfigDict(strict=True)
-    format_version: Literal[FORMAT_VERSION]
-    classes: Annotated[list[_Name], Field(max_length=255)]
-    bands: Annotated[list[_Name], Field(min_length=1, max_length=255)]
-    survey: str = "unknown"
-    profile: dict[str, Any] = {}
-    planes: list[Literal[*PLANES]] = [PLANES[0]]
-    options: dict[str, Any] = {}
-    settings: _Settings = _Settings()
-    inputs: dict[str, _Input] = {}
-
-
-@dataclass(frozen=True)
-class ArrayLayout:
-    """What the metadata of an array state.
-
-    ``chunk_shape`` is that of its files, ``part_shape`` that of what is decoded at once.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    dimensions: tuple[str | None, ...] | None
-    chunk_shape: tuple[int, ...]
-    part_shape: tuple[int, ...]
-    has_checksums: bool
-
-    def chunks(self) -> Iterator[str]:
-        """Places of its chunks, below the folder of the array."""
-        for number in range(self.n_chunks):  # a claimed grid may be too large for a list
-            place = []
-            for count in reversed(self._grid):
-                number, k = divmod(number, count)
-                place.append(k)
-            yield "/".join(map(str, ("c", *reversed(place))))
-
-    @property
-    def n_chunks(self) -> int:
-        """Number of its chunks."""
-        return math.prod(self._grid)
-
-    @property
-    def _grid(self):
-        return [-(-n // step) for n, step in zip(self.shape, self.chunk_shape, strict=True)]
-
-    def chunk(self, number: int) -> str:
-        """Place of one chunk along the first axis, in an array that is cut along no other."""
-        return "/".join(map(str, ("c", number, *[0] * (len(self.shape) - 1))))
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The splits of a data set and their arrays, as its metadata state them."""
-
-    path: Path
-    attributes: dict[str, Any]
-    splits: dict[str, dict[str, ArrayLayout]]
-
-    def must_be_whole(self, split: str, name: str) -> bool:
-        """Whether every chunk of an array has a file once its shard is complete.
-
-        Version 0.2 wrote no chunk of real sequences that held nothing but the fill value.
-        """
-        array = self.splits.get(split, {}).get(name)
-        if array is None or name == MARKS:
-            return False
-        return array.has_checksums or "options" in self.attributes or name in _NEVER_EMPTY
-
-    def missing_chunks(self, split: str) -> Iterator[Path]:
-        """Files that a complete split must have and has not."""
-        for name, array in self.splits[split].items():
-            absent = (
-                file
-                for place in array.chunks()
-                if not (file := self.path / split / name / place).is_file()
-            )
-            if self.must_be_whole(split, name):
-                yield from absent
-            elif name == "label" and len(self.attributes["classes"]) > 1:
-                # left out where all are of the first class, which is not so for every chunk
-                found = list(islice(absent, array.n_chunks))
-                if found and len(found) == array.n_chunks:
-                    yield found[0]
-
-    def has_shard(self, split: str, shard: int) -> bool:
-        """Whether every chunk of a shard is there."""
-        return all(
-            (self.path / split / name / array.chunk(shard)).is_file()
-            for name, array in self.splits[split].items()
-            if self.must_be_whole(split, name)
-        )
 
 
 def read_layout(path: Path) -> Layout:
@@ -250,7 +59,7 @@ def read_layout(path: Path) -> Layout:
     SimulationError
         They are missing, damaged, or not those of a data set of this program.
     """
-    attributes = _checked(_Group, path / FILE).attributes
+    attributes = checked_file(GroupFile, path / FILE).attributes
     if "format_version" not in attributes:
         raise SimulationError(f"{path} is a Zarr group, but no data set of this program.")
     if attributes["format_version"] != FORMAT_VERSION:
@@ -258,7 +67,7 @@ def read_layout(path: Path) -> Layout:
             f"{path} has data format {str(attributes['format_version'])[:40]!r}; this version "
             f"reads {FORMAT_VERSION}."
         )
-    _validated(_Attributes, attributes, path / FILE)
+    validated(Attributes, attributes, path / FILE)
     for names in ("classes", "bands"):
         if len(set(attributes[names])) < len(attributes[names]):
             raise SimulationError(f"{path / FILE} is damaged: {names} has a name twice.")
@@ -282,7 +91,7 @@ def _check_planes(path, planes, splits):
 
 
 def _split(folder):
-    _checked(_Group, folder / FILE)
+    checked_file(GroupFile, folder / FILE)
     arrays = {}
     for place in sorted(folder.iterdir()):
         if place.is_dir() and (place / FILE).exists():
@@ -302,9 +111,9 @@ def _split(folder):
 
 
 def _array(folder) -> ArrayLayout:
-    found = _checked(_Array, folder / FILE)
+    found = checked_file(ArrayFile, folder / FILE)
     chunk = found.chunk_grid.configuration.chunk_shape
-    sharded = next((c.configuration for c in found.codecs if isinstance(c, _Sharded)), None)
+    sharded = next((c.configuration for c in found.codecs if isinstance(c, Sharded)), None)
     part = sharded.chunk_shape if sharded else chunk
     codecs = sharded.codecs if sharded else found.codecs
     names = found.dimension_names
@@ -386,48 +195,3 @@ def _check_sizes(folder, arrays):
             f"{folder / 'images'} has {epochs:,} epochs of {rows:,} x {columns:,} pixels; allowed "
             f"are 1 to {MAX_EPOCHS:,} epochs of square stamps."
         )
-
-
-def _checked(model, file):
-    """The content of a metadata file as a checked model."""
-    return _validated(model, read_json(file), file)
-
-
-def _validated(model, content, file):
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "content"
-        raise SimulationError(
-            f"{file} is damaged, or not of a data set of this program: {where[:80]}: "
-            f"{first['msg'][:120]}."
-        ) from None
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """The object in a JSON file of metadata.
-
-    Raises
-    ------
-    SimulationError
-        There is no such file, it is too large, or holds anything else.
-    """
-    try:
-        status = file.stat()
-        if not S_ISREG(status.st_mode) or status.st_size > MAX_METADATA_BYTES:
-            raise SimulationError(
-                f"{file} is damaged: no file of at most {MAX_METADATA_BYTES >> 20} MiB."
-            )
-        content = json.loads(file.read_bytes())
-    except FileNotFoundError:
-        raise SimulationError(
-            f"{file.parent} is a folder, but no data set of this program."
-        ) from None
-    except OSError as error:
-        raise SimulationError(f"{file} cannot be read ({error.strerror or error}).") from None
-    except (ValueError, RecursionError):
-        raise SimulationError(f"{file} is damaged: it is not JSON that can be read.") from None
-    if not isinstance(content, dict):
-        raise SimulationError(f"{file} is damaged: it is not a JSON object.")
-    return content

@@ -16,7 +16,8 @@ from zarr.storage import LocalStore
 
 from simulator.dataset.bounded_codecs import bounded_codecs
 from simulator.dataset.inputs import digest_of
-from simulator.dataset.metadata import Layout, read_layout
+from simulator.dataset.layout import Layout
+from simulator.dataset.metadata import read_layout
 from simulator.dataset.schema import MARKS
 from skyreel.errors import SimulationError, StoreError
 

@@ -27,6 +27,7 @@ class Detection(NamedTuple):
     flux: float  # in the unit of the difference
     flux_error: float
     detected: bool
+    noise_ratio: float  # noise with that of registration, over that of photons alone
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -39,11 +40,14 @@ def detect_stamp(
     threshold: float,
     radius_pix: float,
     work: Workspace,
+    registration_error_pix: float = 0.0,
 ) -> Detection:
     """Detect the source nearest to a stamp's centre: the highest |S/N| within a radius.
 
     The flux at a pixel is the one of least variance for a point source there,
     sum(P d / v) / sum(P^2 / v) over good pixels, with variance ``noise_factor`` / sum(P^2 / v).
+    The error of the alignment adds to it that of sum(P m / v), where m is the template as it was
+    subtracted: the squares of its slopes (Zackay, Ofek & Gal-Yam 2016, section 3.3).
 
     Parameters
     ----------
@@ -59,7 +63,10 @@ def detect_stamp(
     radius_pix : float
         Pixels within this distance of the centre are searched; the size of the stamp for all.
     work : Workspace
-        From `simulator.difference.subtraction.stamp_workspace`.
+        From `simulator.difference.subtraction.stamp_workspace`; after `subtract_stamp` of this
+        difference, where there is a registration error.
+    registration_error_pix : float
+        Of the alignment of the template, RMS per axis; 0 for none.
 
     Returns
     -------
@@ -70,20 +77,23 @@ def detect_stamp(
     reach = min(int(radius_pix), centre)
     half = min(half_width(psf, LOST_SHARE), work.margin)
     _filter(difference, variance, mask, psf, half, max(0, centre - reach - 1), work)
-    signal, weight = work.lines[0], work.lines[1]
+    signal, weight, error2 = work.lines[2], work.lines[3], registration_error_pix**2
     best, row, column = 0.0, centre, centre
     for y in range(centre - reach, centre + reach + 1):
         for x in range(centre - reach, centre + reach + 1):
             if (y - centre) ** 2 + (x - centre) ** 2 > radius_pix**2 or weight[y, x] <= 0.0:
                 continue
             value = abs(signal[y, x]) / sqrt(weight[y, x] * noise_factor)
+            if error2 > 0.0 and value >= threshold and value > best:
+                slopes = _slopes(variance, mask, psf, half, y, x, work)
+                value = abs(signal[y, x]) / sqrt(weight[y, x] * noise_factor + error2 * slopes)
             if value > best and _good_share(mask, psf, half, y, x) > _LEAST_SHARE:
                 best, row, column = value, y, x
     detected = best >= threshold
     if not detected:
         row = column = centre
         if not _good_share(mask, psf, half, row, column) > _LEAST_SHARE:
-            return Detection(np.nan, np.nan, np.nan, np.nan, np.nan, False)
+            return Detection(np.nan, np.nan, np.nan, np.nan, np.nan, False, np.nan)
     dx, dy, gain = 0.0, 0.0, 1.0
     if detected and 0 < row < size - 1 and 0 < column < size - 1:
         dx, gain_x = _peak(signal, weight, row, column, 0, 1)
@@ -91,12 +101,38 @@ def detect_stamp(
         gain = gain_x * gain_y
     flux = gain * signal[row, column] / weight[row, column]
     error = sqrt(noise_factor / weight[row, column])
-    return Detection(flux / error, column - centre + dx, row - centre + dy, flux, error, detected)
+    ratio = 1.0
+    if error2 > 0.0:
+        slopes = _slopes(variance, mask, psf, half, row, column, work)
+        ratio = sqrt(1.0 + error2 * slopes / (weight[row, column] * noise_factor))
+    x, y = column - centre + dx, row - centre + dy
+    return Detection(flux / error / ratio, x, y, flux, error, detected, ratio)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _slopes(variance, mask, psf, half, row, column, work):
+    """Squares of the slopes along x and y, summed, of the filtered template at a pixel."""
+    size, centre, template = mask.shape[0], psf.shape[0] // 2, work.lines[1]
+    along_x, along_y = 0.0, 0.0
+    for y in range(max(2, row - half), min(size - 2, row + half + 1)):
+        for x in range(max(2, column - half), min(size - 2, column + half + 1)):
+            if mask[y, x] == 0 and variance[y, x] > 0.0:
+                weight = psf[centre + y - row, centre + x - column] / variance[y, x]
+                near_x = template[y, x + 1] - template[y, x - 1]
+                near_y = template[y + 1, x] - template[y - 1, x]
+                far_x = template[y, x + 2] - template[y, x - 2]
+                far_y = template[y + 2, x] - template[y - 2, x]
+                along_x += weight * (8.0 * near_x - far_x)  # five points: error of fifth order
+                along_y += weight * (8.0 * near_y - far_y)
+    return (along_x**2 + along_y**2) / 144.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _filter(difference, variance, mask, psf, half, first, work):
-    """Fill sum(P d / v) and sum(P^2 / v) in the rows from ``first`` to its mirror."""
+    """Fill sum(P d / v) and sum(P^2 / v) in the rows from ``first`` to its mirror.
+
+    The template as it was subtracted stays in ``work.lines[1]``.
+    """
     size, margin, taps = difference.shape[0], work.margin, work.taps
     values, weights = work.fields[0], work.fields[1]
     values[:], weights[:] = np.float32(0.0), np.float32(0.0)
@@ -108,9 +144,9 @@ def _filter(difference, variance, mask, psf, half, first, work):
                 weights[y + margin, x + margin] = weight
     flipped = psf[::-1, ::-1].copy()
     set_taps(taps, flipped, half, 1)
-    convolve(work.lines[0], values, margin, taps, half, first, size - first)
+    convolve(work.lines[2], values, margin, taps, half, first, size - first)
     set_taps(taps, flipped, half, 2)
-    convolve(work.lines[1], weights, margin, taps, half, first, size - first)
+    convolve(work.lines[3], weights, margin, taps, half, first, size - first)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -154,8 +154,23 @@ def _from_spectra(kernels, psf_difference):
     take(kernels.science, planes[0], 1.0)
     take(kernels.template, planes[1], 1.0)
     take(psf_difference, planes[2], 1.0 / grid.size**2)
-    kernels.science[:] /= kernels.science.sum()
+    total = kernels.science.sum()
+    kernels.science[:] /= total
+    psf_difference[:] *= np.float32(grid.size**2) / total
     kernels.template[:] /= kernels.template.sum()
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def matched_light(psf: np.ndarray, method: int, kernels: Kernels) -> float:
+    """Light of a PSF image in which a method's kernels match the images' scales.
+
+    ZOGY cancels PSF images that end by a cosine; Alard-Lupton kernels match all of an image.
+    """
+    light = 0.0
+    for y in range(psf.shape[0]):
+        for x in range(psf.shape[1]):
+            light += psf[y, x] * kernels.taper[y, x] if method == ZOGY else psf[y, x]
+    return light
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -73,6 +73,8 @@ class PlaneMaker:
         self._settings = Settings(
             method=_METHODS[profile.difference.method],
             threshold_sigma=float(profile.difference.threshold_sigma),
+            registration_error_pix=profile.template.registration_error_pix
+            * float(profile.difference.registration_noise),
             border_pix=BORDER_PIX,
             radius_fwhm=_RADIUS_FWHM,
             lanczos_order=profile.psf.lanczos_order,

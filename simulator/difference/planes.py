@@ -16,6 +16,7 @@ from simulator.artefacts.kernels import Artefacts, add_template_defect
 from simulator.detector.defects import OUTSIDE
 from simulator.difference.detection import detect_stamp
 from simulator.difference.forced_flux import forced_flux
+from simulator.difference.kernels import matched_light
 from simulator.difference.moved_template import (
     Coadd,
     Grid,
@@ -67,6 +68,7 @@ class Settings(NamedTuple):
 
     method: int  # of `simulator.difference.kernels`
     threshold_sigma: float
+    registration_error_pix: float  # that counts as noise; 0 for none
     border_pix: int  # by which a template is wider than the stamp when it is subtracted
     radius_fwhm: float  # searched around the source, in units of the PSF's width
     lanczos_order: int  # of the science images
@@ -99,7 +101,7 @@ class Buffers(NamedTuple):
 
     coadds: Coadd  # arrays (band, row, column)
     psfs: np.ndarray  # (band, row, column): of the templates
-    psf_shares: np.ndarray  # (band,): of their light, inside these images
+    psf_shares: np.ndarray  # (band,): of their light, in which images are matched
     psf_science: np.ndarray
     psf_difference: np.ndarray
     moved: MovedTemplate
@@ -136,7 +138,8 @@ def fill_planes(
         for epoch in range(scenes.science.n_epochs[i]):
             band, flags = matched.band[i, epoch], mask[i, epoch]
             if not drawn[band]:
-                _draw_template(buffers, scenes, detector, grids, objects[i], i, band, key)
+                address, method = objects[i], settings.method
+                _draw_template(buffers, scenes, detector, grids, address, i, band, key, method)
                 drawn[band] = True
             x, y = matched.x_shift_pix[i, epoch], matched.y_shift_pix[i, epoch]
             coadd = _coadd_of(buffers, band)
@@ -192,11 +195,13 @@ def _coadd_of(buffers, band):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _draw_template(buffers, scenes, detector, grids, address, i, band, key):
+def _draw_template(buffers, scenes, detector, grids, address, i, band, key, method):
     scene, psf, share = scenes.template, scenes.template_psf, scenes.variance_share[i, band]
     coadd, disc, bulge = _coadd_of(buffers, band), grids.disc, grids.bulge
     draw_coadd(coadd, grids.wide, scene, psf, i, band, disc, bulge, share, detector, address, key)
-    buffers.psf_shares[band] = draw_psf(buffers.psfs[band], grids.psf, psf, i, band)
+    total = draw_psf(buffers.psfs[band], grids.psf, psf, i, band)
+    light = matched_light(buffers.psfs[band], method, buffers.work.kernels)
+    buffers.psf_shares[band] = total * light
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -231,8 +236,9 @@ def _subtract(buffers, scenes, detector, image, flags, matched, settings, grids,
         x, y = matched.x_resampled_pix[i, epoch], matched.y_resampled_pix[i, epoch]
         science[1] *= resampled_variance(x, y, settings.lanczos_order)
     share = draw_psf(buffers.psf_science, grids.psf, scenes.assumed_psf, i, epoch)
-    # Images are matched in the light inside the images of their PSFs, whose wings differ.
-    ratio = np.float32(share / buffers.psf_shares[band])
+    # Images are matched in the light that the kernels make equal: wings outside it differ.
+    light = share * matched_light(buffers.psf_science, settings.method, buffers.work.kernels)
+    ratio = np.float32(light / buffers.psf_shares[band])
     moved.adu[:] *= ratio
     moved.variance[:] *= ratio * ratio
     factor = subtract_stamp(
@@ -276,14 +282,14 @@ def _measure(planes, buffers, scenes, settings, factor, share, i, epoch):
     psf, scene = buffers.psf_difference, scenes.science
     x, y = scene.x_pix[i, epoch], scene.y_pix[i, epoch]
     radius = settings.radius_fwhm * scenes.psf.fwhm_pix[i, epoch] + max(abs(x), abs(y))
-    threshold, work = settings.threshold_sigma, buffers.work
-    found = detect_stamp(difference, variance, mask, psf, factor, threshold, radius, work)
+    threshold, error, work = settings.threshold_sigma, settings.registration_error_pix, buffers.work
+    found = detect_stamp(difference, variance, mask, psf, factor, threshold, radius, work, error)
     if found.detected:
         x, y = found.x_pix, found.y_pix
     flux, error = forced_flux(difference, variance, mask, psf, x, y, factor)
     measured = planes.measured[i, epoch]
     measured[0], measured[1] = flux / share, error / share
-    measured[2], measured[3], measured[4] = flux / error, x, y
+    measured[2], measured[3], measured[4] = flux / error / found.noise_ratio, x, y
     planes.detected[i, epoch] = found.detected
 
 

@@ -24,7 +24,7 @@ from simulator.lightcurves.protocol import Context, HostPlacement, HostSite, Lig
 from simulator.rng import Draws
 
 # log10 of SF_inf [mag] and of the rest-frame tau [d]: A, B, C, D of MacLeod et al. 2010, equation 7
-# and table 1; the dependence on redshift, E, is zero for both
+# and table 1, in the fit without a dependence on redshift (E = 0)
 STRUCTURE_FUNCTION = (-0.51, -0.479, 0.131, 0.18)
 DAMPING_TIME = (2.4, 0.17, 0.03, 0.21)
 # log10 of the mass: mean 2.0 - 0.27 M_i, sigma 0.58 + 0.011 M_i (Shen et al. 2008, in section 4.3

@@ -22,7 +22,7 @@ from simulator.lightcurves.supernovae.seds import (
 UNIT_LUMINOSITY_ERG_S = 1e40
 STEFAN_BOLTZMANN_CGS = 5.670374e-5  # erg/s/cm^2/K^4
 LIGHT_SPEED_CM_S = 2.99792458e10
-_PARSEC_CM = 3.0856775814913673e18
+SPHERE_CM2 = 4 * np.pi * (10 * 3.0856775814913673e18) ** 2  # of a radius of 10 pc
 _HC_OVER_K_ANGSTROM_K = 1.438777e8
 _TWO_H_C2_CGS = 1.19104297e-5  # erg cm^2/s
 _LOG_T_FIRST, _LOG_T_LAST, _LOG_T_STEP = 2.9, 5.1, 0.02  # decimal logarithm of kelvin
@@ -41,7 +41,7 @@ def unit_flux(wave_angstrom: np.ndarray, temperature_K: np.ndarray) -> np.ndarra
     """
     share = np.pi * planck_per_angstrom(wave_angstrom, temperature_K)
     share /= STEFAN_BOLTZMANN_CGS * temperature_K**4
-    return share * UNIT_LUMINOSITY_ERG_S / (4 * np.pi * (10 * _PARSEC_CM) ** 2)
+    return share * UNIT_LUMINOSITY_ERG_S / SPHERE_CM2
 
 
 class BlackBodies:

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from simulator.lightcurves.black_bodies import (
+    SPHERE_CM2,
     UNIT_LUMINOSITY_ERG_S,
     BlackBodies,
     unit_flux,
@@ -35,7 +36,6 @@ LOG_LUMINOSITY_LIMITS = (42.28, 44.68)  # the extremes of the catalogue
 REST_G_ANGSTROM = 4770.0  # of the luminosity function; effective wavelength of g
 START_SIGMA = 3.0  # the rise starts at exp(-4.5), 1 % of the peak
 _NODES = 500
-_PC10_CM2 = 4 * np.pi * (10 * 3.0856775814913673e18) ** 2
 
 
 class TidalDisruption(Transient):
@@ -125,5 +125,5 @@ def log_luminosity(quantile: np.ndarray) -> np.ndarray:
 
 def bolometric_luminosity(log_luminosity: np.ndarray, temperature_K: np.ndarray) -> np.ndarray:
     """Luminosity of the whole black body [erg/s] of a given nu L_nu in rest-frame g."""
-    share = unit_flux(REST_G_ANGSTROM, temperature_K) * REST_G_ANGSTROM * _PC10_CM2
+    share = unit_flux(REST_G_ANGSTROM, temperature_K) * REST_G_ANGSTROM * SPHERE_CM2
     return 10.0**log_luminosity * UNIT_LUMINOSITY_ERG_S / share

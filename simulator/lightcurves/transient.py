@@ -1,8 +1,7 @@
-"""Transients at cosmological distances that a survey detects: drawing by volume and luminosity.
+"""Transients at cosmological distances whose luminosity has a distribution of its own.
 
-As for supernovae (`simulator.lightcurves.supernovae.supernova`), exposures are given, starts are
-uniform over their time span, redshifts follow a constant rate x comoving volume / (1 + z), and a
-transient that no exposure detects is drawn again whole.
+They are drawn as `simulator.lightcurves.detected_transients` says, at a constant rate per comoving
+volume and rest-frame time.
 """
 
 from __future__ import annotations
@@ -13,24 +12,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from simulator.lightcurves.cosmology import (
-    MIN_REDSHIFT,
-    distance_modulus_mag,
-    explosions_per_year,
-)
+from simulator.lightcurves.cosmology import distance_modulus_mag, explosions_per_year
+from simulator.lightcurves.detectable_volume import AGES_DAY, N_BINS, NODES, DetectableVolume
+from simulator.lightcurves.detected_transients import DetectedTransients
 from simulator.lightcurves.protocol import Bands, Context, HostPlacement, LightCurveModel
-from simulator.lightcurves.supernovae.detectable_volume import (
-    AGES_DAY,
-    N_BINS,
-    NODES,
-    DetectableVolume,
-    exposures,
-)
 from simulator.rng import Draws
 
-EARLY_START_DAY = 5.0  # before the first exposure, as for supernovae
-MAX_ATTEMPTS = 100
-_NEARER, _MOST_STEPS = 0.8, 60
 _PEAK_NODES = 96
 
 Numbers = dict[str, np.ndarray]
@@ -80,17 +67,7 @@ class Transient(LightCurveModel):
 
         With ``Context.population_depth_mag`` none is drawn again.
         """
-        batch = _Batch(self, draws, context)
-        still_open = np.arange(len(draws))
-        if not context.detected_only:
-            batch.attempt(1, still_open)
-            return batch.parameters()
-        for number in range(1, MAX_ATTEMPTS + 1):
-            still_open = batch.attempt(number, still_open)
-            if still_open.size == 0:
-                return batch.parameters()
-        batch.bring_nearer(still_open)
-        return batch.parameters()
+        return _Batch(self, draws, context).sample()
 
     def magnitudes(self, parameters: Numbers, mjd: np.ndarray, band: np.ndarray) -> np.ndarray:
         """AB magnitudes, (object, epoch); +inf before the start and at padded epochs."""
@@ -120,54 +97,37 @@ class Transient(LightCurveModel):
         return np.ascontiguousarray(np.broadcast_to(rising[:, :, None], shape))
 
 
-class _Batch:
-    """The objects of one call of ``Transient.sample`` and their accepted draws."""
+class _Batch(DetectedTransients):
+    """The objects of one call of ``Transient.sample``."""
+
+    max_attempts = 100
 
     def __init__(self, model, draws, context):
-        self._model, self._draws, self._context = model, draws, context
-        schedule = context.schedule
-        mjd, self._band, self._limit_mag = exposures(schedule)
-        self._mjd = mjd
-        self._first_mjd = np.fmin.reduce(mjd, axis=1) - EARLY_START_DAY
-        self._last_mjd = np.fmax.reduce(mjd, axis=1)
-        if context.detected_only:
-            self._cells = model._volume.cells(schedule, self._first_mjd, self._last_mjd)
-        else:
-            self._cells = model._volume.cells_within(context.population_depth_mag, len(draws))
-        self._found = {}
+        super().__init__(model._volume, draws, context)
+        self._model = model
+        self.start_mjd, self.redshift = np.empty((2, len(draws)))
+        self._found = {model.start_name: self.start_mjd, "redshift": self.redshift}
 
-    def attempt(self, number, rows):
-        """Draw the objects in ``rows``; return the rows that are not detected."""
-        draws = self._draws.attempt(number, rows)
-        _, quantile, redshift = self._cells.draw(draws, rows)
-        start_mjd = draws.uniform(self._first_mjd[rows], self._last_mjd[rows])
+    def draw(self, draws, rows):
+        _, quantile, redshift, start_mjd = self.draw_places(draws, rows)
         drawn = self._model.draw_numbers(draws, quantile)
         drawn |= {"redshift": redshift, self._model.start_name: start_mjd}
         drawn["_offset_mag"] = np.zeros(rows.size)
-        law = self._context.magnitude_law
+        law = self.context.magnitude_law
         if self._model.name in law.by_class:
             peak_mag, _ = self._model.peaks(drawn)
             drawn["_offset_mag"] = law.draw(draws, self._model.name) - peak_mag
         for name, values in drawn.items():
-            self._found.setdefault(name, np.empty(len(self._draws)))[rows] = values
-        return rows[~self._detected(rows)]
+            self._found.setdefault(name, np.empty(len(self.draws)))[rows] = values
 
-    def _detected(self, rows):
+    def is_detected(self, rows):
         numbers = {name: values[rows] for name, values in self._found.items()}
-        magnitude = self._model.magnitudes(numbers, self._mjd[rows], self._band[rows])
-        return (magnitude < self._limit_mag[rows]).any(axis=1)
+        magnitude = self._model.magnitudes(numbers, self.mjd[rows], self.band[rows])
+        return (magnitude < self.limiting_mag[rows]).any(axis=1)
 
-    def bring_nearer(self, rows):
-        """Where all attempts failed: the earliest start, at falling redshift until detected."""
-        self._found[self._model.start_name][rows] = self._first_mjd[rows]
-        for _ in range(_MOST_STEPS):
-            rows = rows[~self._detected(rows)]
-            if rows.size == 0:
-                return
-            nearer = _NEARER * self._found["redshift"][rows]
-            self._found["redshift"][rows] = np.maximum(nearer, MIN_REDSHIFT)
+    def move(self, rows, redshift):
+        self.redshift[rows] = redshift
 
     def parameters(self):
-        """The finished batch, as ``LightCurveModel.sample`` returns it."""
         peak_mag, peak_mjd = self._model.peaks(self._found)
         return {**self._found, "peak_mag": peak_mag, "peak_mjd": peak_mjd}

@@ -7,6 +7,7 @@ import io
 import fastavro
 import numpy as np
 
+from simulator.alerts.avro_bytes import block, container_header, sync_marker
 from simulator.alerts.catalogue import Catalogue
 from simulator.alerts.observations import Instrument, Observations
 from simulator.detector.defects import OUTSIDE
@@ -134,3 +135,12 @@ def simulated_records(schema, **options):
         fastavro.schemaless_reader(io.BytesIO(alert.packet), parsed, None)
         for alert in maker.packets(batch)
     ]
+
+
+def records(schema, **options):
+    """Observations, alerts and their records by fastavro."""
+    maker, batch = maker_of(schema), observations(n_bands=n_bands_of(schema), **options)
+    alerts = list(maker.packets(batch))
+    file = container_header(maker.schema.text)
+    file += b"".join(block([a.packet], sync_marker(maker.schema.text)) for a in alerts)
+    return batch, alerts, list(fastavro.reader(io.BytesIO(file)))

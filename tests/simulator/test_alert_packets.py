@@ -1,6 +1,5 @@
-"""Packets of simulated detections: schemas, records, cutouts, histories and names."""
+"""Packets of simulated detections: schemas, records and histories, and other readers of them."""
 
-import gzip
 import io
 import json
 from dataclasses import replace
@@ -10,53 +9,20 @@ from pathlib import Path
 import fastavro
 import numpy as np
 import pytest
-from astropy.io import fits
-from astropy.wcs import WCS
 
-from simulator.alerts.alert_identifiers import (
-    calendar_days,
-    object_numbers,
-    rubin_object_id,
-    rubin_source_id,
-    ztf_candid,
-    ztf_names,
-    ztf_pid,
-    ztf_quadrant,
-)
 from simulator.alerts.avro_bytes import block, container_header, sync_marker
 from simulator.alerts.catalogue import Catalogue, nearest_sources
-from simulator.alerts.fits_bytes import gzipped, primary
-from simulator.alerts.observations import aperture_flux
 from simulator.alerts.rubin_schema import VERSIONS, rubin_schema
-from simulator.alerts.sky_positions import SCATTER_DEG, object_positions, offset_position
-from simulator.alerts.time_scales import tai_mjd, utc_mjd
 from simulator.alerts.ztf_schema import ztf_schema
-from survey_profiles import load_profile
 from tests.helpers.alert_observations import (
     PIXEL_SCALE_ARCSEC,
     maker_of,
     n_bands_of,
     observations,
+    records,
 )
 
 SCHEMAS = ("ztf", *VERSIONS)
-
-
-def records(schema, **options):
-    """Observations, alerts and their records by fastavro."""
-    maker, batch = maker_of(schema), observations(n_bands=n_bands_of(schema), **options)
-    alerts = list(maker.packets(batch))
-    file = container_header(maker.schema.text)
-    file += b"".join(block([a.packet], sync_marker(maker.schema.text)) for a in alerts)
-    return batch, alerts, list(fastavro.reader(io.BytesIO(file)))
-
-
-def stamp_of(content):
-    """Pixels of the first image of a cutout, by astropy, which checks the headers."""
-    packed = content.startswith(b"\x1f\x8b")
-    with fits.open(io.BytesIO(gzip.decompress(content) if packed else content)) as hdus:
-        hdus.verify("exception")
-        return np.array(hdus[0].data)
 
 
 # --- schemas ------------------------------------------------------------------------------------
@@ -276,189 +242,6 @@ def test_a_rubin_packet_holds_the_light_curve_so_far():
         of = {name: float(v[alert.object, alert.epoch]) for name, v in batch.epochs.items()}
         scale = 10 ** (0.4 * (31.4 - of["zero_point_mag"])) / of["exposure_time_s"]
         assert source["psfFlux"] == pytest.approx(of["difference_flux_adu"] * scale, rel=1e-5)
-
-
-# --- cutouts ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("size_pix", [21, 63])
-def test_stamps_of_ztf_are_the_planes(size_pix):
-    batch, alerts, read = records("ztf", size_pix=size_pix)
-    flux, sky = batch.epochs["difference_flux_adu"], batch.epochs["sky_adu"]
-    for k, (alert, record) in enumerate(zip(alerts, read, strict=True)):
-        own = alert.object, alert.epoch
-        expected = {
-            "Science": batch.stamps["images"][k].astype(np.float32),
-            "Template": batch.stamps["template"][k] + sky[own],
-            "Difference": batch.stamps["difference"][k] * np.float32(np.sign(flux[own])),
-        }
-        for name, image in expected.items():
-            found = stamp_of(record[f"cutout{name}"]["stampData"])
-            assert found.dtype == ">f4"
-            np.testing.assert_array_equal(found, image)
-
-
-@pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
-def test_stamps_of_ztf_end_at_the_edge_of_the_detector(side):
-    batch = observations()
-    own = np.flatnonzero(batch.detections()[0] == 0)
-    outside = np.zeros((63, 63), dtype=np.uint8)
-    turn = {"left": 0, "bottom": 1, "right": 2, "top": 3}[side]
-    outside[:, :9] = 8
-    outside = outside if turn == 0 else np.rot90(outside, {1: 1, 2: 2, 3: 3}[turn])
-    outside = outside[::-1] if side in ("top", "bottom") else outside
-    if side == "bottom":
-        assert outside[0].all()
-    batch.stamps["mask"][own] = outside
-    maker = maker_of("ztf")
-    packet = next(iter(maker.packets(batch))).packet
-    record = fastavro.schemaless_reader(io.BytesIO(packet), maker.schema.packet, None)
-    found = stamp_of(record["cutoutScience"]["stampData"])
-    kept = batch.stamps["images"][0][outside == 0].reshape(found.shape)
-    np.testing.assert_array_equal(found, kept)
-    position = record["candidate"]["xpos"], record["candidate"]["ypos"]
-    expected = {"left": (0, 32 - 9), "right": (0, 3072 - 31 + 9)}
-    expected |= {"bottom": (1, 32 - 9), "top": (1, 3080 - 31 + 9)}
-    axis, place = expected[side]
-    assert position[axis] == place
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_cutouts_of_rubin_have_variance_psf_and_a_wcs(version):
-    batch, alerts, read = records(version, size_pix=31, lost_columns=3)
-    for k, (alert, record) in enumerate(zip(alerts, read, strict=True)):
-        own = alert.object, alert.epoch
-        zero_point, seconds, sky = (
-            batch.epochs[n][own] for n in ("zero_point_mag", "exposure_time_s", "sky_adu")
-        )
-        scale = np.float32(10 ** (0.4 * (31.4 - float(zero_point))) / float(seconds))
-        inside = batch.stamps["mask"][k] & 8 == 0
-        with fits.open(io.BytesIO(record["cutoutScience"])) as hdus:
-            hdus.verify("exception")
-            assert [hdu.name for hdu in hdus] == ["PRIMARY", "UNCERT", "PSFIMAGE"]
-            counts = batch.stamps["images"][k].astype(np.float32)
-            expected = np.where(inside, (counts - sky) * scale, np.nan)
-            np.testing.assert_array_equal(hdus[0].data, expected)
-            variance = (counts / 5.8 + (10.3 / 5.8) ** 2) * scale**2
-            np.testing.assert_allclose(hdus["UNCERT"].data, variance, rtol=1e-5)
-            assert hdus["PSFIMAGE"].data.sum() == pytest.approx(1, abs=1e-6)
-            assert hdus[0].header["BUNIT"] == "nJy"
-            middle = hdus[0].data.shape[0] // 2 + 1
-            pixel = batch.centre_x_pix[k] + middle, batch.centre_y_pix[k] + middle
-            sky_position = WCS(hdus[0].header).wcs_pix2world([pixel], 1)[0]
-        source = record["diaSource"]
-        assert sky_position == pytest.approx([source["ra"], source["dec"]], abs=1e-9)
-        difference = stamp_of(record["cutoutDifference"])
-        expected = np.where(inside, batch.stamps["difference"][k] * scale, np.nan)
-        np.testing.assert_array_equal(difference, expected)
-
-
-def test_fits_of_astropy_has_the_same_bytes():
-    image = np.random.default_rng(0).normal(size=(21, 63)).astype(np.float32)
-    out = io.BytesIO()
-    fits.PrimaryHDU(image).writeto(out)
-    ours = primary(image, extended=True)
-    without_comments = [ours[i : i + 30].rstrip() for i in range(0, 480, 80)]
-    theirs = [out.getvalue()[i : i + 30].rstrip() for i in range(0, 480, 80)]
-    assert without_comments == theirs
-    assert ours[2880:] == out.getvalue()[2880:]
-
-
-def test_gzip_is_reproducible():
-    content = bytes(range(256)) * 80
-    assert gzipped(content) == gzipped(content)
-    assert gzip.decompress(gzipped(content)) == content
-
-
-def test_aperture_flux_of_a_star_is_its_flux():
-    y, x = np.mgrid[:31, :31] - 15.0
-    images = np.stack(
-        [np.exp(-((x - a) ** 2 + (y - b) ** 2) / 4.5) for a, b in ((0.3, -0.4), (14, 13))]
-    )
-    total = 2 * np.pi * 2.25
-    position = np.array([0.3, 14.0]), np.array([-0.4, 13.0])
-    flux, error = aperture_flux(images, np.ones_like(images), *position, 8.0)
-    assert flux[0] == pytest.approx(total, rel=1e-3)
-    assert error[0] == pytest.approx(np.sqrt(np.pi * 64), rel=0.05)
-    assert 0 < flux[1] < total  # cut by the stamp's edge
-
-
-# --- names and positions ------------------------------------------------------------------------
-
-
-def test_identifiers_of_a_run_are_distinct_and_depend_on_the_object_alone():
-    number = np.concatenate([object_numbers(split, np.arange(2000)) for split in range(3)])
-    mjd = np.full(len(number), 59000.2)
-    for seed in (0, 7, 2**63):
-        names = ztf_names(number, seed, mjd)
-        assert len(set(names)) == len(number)
-        assert names[5] == ztf_names(number[5:6], seed, mjd[5:6])[0]
-        assert all(len(name) == 12 and name.startswith("ZTF20") for name in names)
-        assert len(np.unique(rubin_object_id(number, seed))) == len(number)
-    assert ztf_names(number[:9], 0, mjd[:9]) != ztf_names(number[:9], 1, mjd[:9])
-    pid = ztf_pid(mjd, ztf_quadrant(number))
-    assert len(np.unique(ztf_candid(pid, number, number % 2 == 0))) == len(number)
-    assert len(np.unique(rubin_source_id(mjd, number))) == len(number)
-
-
-def test_numbers_of_ztf_are_those_of_a_real_alert():
-    """Real packet 2475433850215010007: its jd, quadrant, sign and tblid give its candid."""
-    mjd, number = np.array([2460229.9338542 - 2400000.5]), np.array([2 + 64 * 7])
-    pid = ztf_pid(mjd, ztf_quadrant(number))
-    assert pid == [2475433850215]
-    assert ztf_candid(pid, number, np.array([False])) == [2475433850215010007]
-
-
-def test_calendar_days():
-    assert calendar_days(np.array([51544.0, 61104.9, 58849.0])).tolist() == [
-        20000101,
-        20260305,
-        20200101,
-    ]
-
-
-def test_positions_are_near_their_pointing_or_on_the_footprint():
-    profile, n = load_profile("ztf"), 4000
-    objects = np.arange(n, dtype=np.uint64)
-    ra0, dec0 = np.full(n, 359.9), np.full(n, 60.0)
-    ra, dec = object_positions(profile, 3, objects, ra0, dec0)
-    east, north = (((ra - ra0 + 180) % 360) - 180) * np.cos(np.radians(dec)), dec - dec0
-    distance = np.hypot(east, north)
-    assert distance.max() < SCATTER_DEG * 1.01
-    assert np.mean(distance**2) == pytest.approx(SCATTER_DEG**2 / 2, rel=5 / np.sqrt(12 * n) * 2)
-    unknown = np.full(n, np.nan)
-    ra, dec = object_positions(profile, 3, objects, unknown, unknown)
-    low, high = profile.cadence.footprint.dec_deg
-    assert low <= dec.min() and dec.max() <= high and ra.min() >= 0 and ra.max() < 360
-    sines = np.sin(np.radians(dec))
-    expected = np.sin(np.radians([low, high])).mean()
-    width = np.ptp(np.sin(np.radians([low, high])))
-    assert abs(sines.mean() - expected) < 5 * width / np.sqrt(12 * n)
-    again = object_positions(profile, 3, objects[7:8], unknown[:1], unknown[:1])
-    assert (again[0][0], again[1][0]) == (ra[7], dec[7])
-
-
-def test_offsets_agree_with_astropy():
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-    wcs.wcs.crval, wcs.wcs.cdelt = [10.0, 85.0], [1.0, 1.0]
-    for offset in ((0.3, -0.2), (2.0, 6.0)):
-        expected = wcs.wcs_pix2world([offset], 0)[0]
-        wcs.wcs.crpix = [1.0, 1.0]
-        expected = wcs.wcs_pix2world([offset], 0)[0]
-        found = offset_position(10.0, 85.0, *offset)
-        assert found == pytest.approx(expected, abs=1e-10)
-
-
-def test_time_scales_agree_with_astropy():
-    from astropy.time import Time
-
-    utc = np.array([51544.3, 57752.9, 57754.00001, 59000.2, 60400.7])
-    tai = Time(utc, format="mjd", scale="utc").tai.mjd
-    np.testing.assert_allclose(tai_mjd(utc), tai, rtol=0, atol=1e-10)
-    np.testing.assert_allclose(utc_mjd(tai), utc, rtol=0, atol=1e-10)
-    far = tai_mjd([70000.0, np.nan])  # 2050: no warning, no more leap seconds
-    assert far[0] == 70000 + 37 / 86400 and np.isnan(far[1])
 
 
 # --- other readers ------------------------------------------------------------------------------

@@ -314,8 +314,9 @@ def test_artefacts_of_differences_leave_the_science_images_alone():
 
 
 def only(kind):
-    """Bogus objects of one kind, with the difference plane."""
+    """Bogus objects of one kind; errors of registration are no noise of their detections."""
     chosen = {f"artefacts.{name}": "0" for name in SHARES} | {f"artefacts.{kind}": "1"}
+    chosen["difference.registration_noise"] = False
     planes = ("science", "template", "difference")
     options = Options(classes={"BOGUS": 1}, stamp_size_pix=SIZE, planes=planes)
     return Simulator(load_profile("ztf", overrides=chosen), options)

@@ -16,12 +16,12 @@ from simulator import Options, Simulator, load_profile
 from simulator.lightcurves import kilonova, tidal_disruption
 from simulator.lightcurves.black_bodies import BlackBodies
 from simulator.lightcurves.cosmology import distance_modulus_mag, volume_per_redshift_mpc3
+from simulator.lightcurves.detected_transients import EARLY_START_DAY
 from simulator.lightcurves.filters import bandpass
 from simulator.lightcurves.kilonova import BLUE, RED, Kilonova
 from simulator.lightcurves.magnitudes import MagnitudeLaw
 from simulator.lightcurves.protocol import Bands, Context
 from simulator.lightcurves.tidal_disruption import TidalDisruption
-from simulator.lightcurves.transient import EARLY_START_DAY
 from simulator.observing.schedule import Schedule
 from simulator.rng import Draws, Purpose
 
@@ -169,7 +169,10 @@ def test_at_one_day_the_heating_is_that_of_the_r_process():
 
 
 def test_gw170817_was_17_5_in_i_at_eleven_hours():
-    """Coulter et al. 2017: i = 17.5 at 0.45 d, at 40 Mpc; the published fit holds to 0.3 mag."""
+    """Coulter et al. 2017 (Science 358, 1556): i = 17.5, 10.9 h after the merger, 40 Mpc away.
+
+    The magnitude is not corrected for extinction; the model has to hold to 0.4 mag.
+    """
     model = Kilonova(LSST)
     numbers = {
         "blue_mass_msun": np.array([BLUE.mass_msun]),
@@ -177,7 +180,7 @@ def test_gw170817_was_17_5_in_i_at_eleven_hours():
         "blue_velocity_c": np.array([BLUE.velocity_c]),
         "red_velocity_c": np.array([RED.velocity_c]),
     }
-    age = np.array([[0.45, 3.5]])
+    age = np.array([[10.9 / 24, 3.5]])
     at = np.array([[0.0098]])
     i = model.light(numbers, age, at, np.full(age.shape, 3))[0] + 5 * np.log10(40e6 / 10)
     g = model.light(numbers, age, at, np.full(age.shape, 1))[0] + 5 * np.log10(40e6 / 10)

@@ -18,6 +18,7 @@ from scipy.integrate import quad
 from scipy.stats import ks_2samp
 
 from simulator.lightcurves.cosmology import distance_modulus_mag, explosions_per_year
+from simulator.lightcurves.detectable_volume import NODES
 from simulator.lightcurves.filters import bandpass, filter_names
 from simulator.lightcurves.magnitudes import MagnitudeLaw
 from simulator.lightcurves.protocol import Bands, Context
@@ -29,7 +30,6 @@ from simulator.lightcurves.supernovae import (
     supernova,
 )
 from simulator.lightcurves.supernovae import type_ii as supernova_ii
-from simulator.lightcurves.supernovae.detectable_volume import NODES
 from simulator.lightcurves.supernovae.sed_templates import hsiao_source
 from simulator.lightcurves.supernovae.supernova import Supernova
 from simulator.lightcurves.supernovae.type_ia import (
@@ -325,7 +325,7 @@ def test_limiting_the_drawn_redshifts_leaves_what_blind_rejection_would(hits):
     smart = drawn(hits, hits_context(4000))
     n = 400_000
     batch = supernova._Batch(hits, Draws(9, np.arange(n), Purpose.PHYSICS), hits_context(n))
-    cells = batch._cells
+    cells = batch.cells
     cells._node = np.full_like(cells._node, NODES.size - 1)
     cells._cumulative = np.cumsum(hits._volume._prior * hits._volume._explosions[:, -1])[None]
     cells._cumulative = np.broadcast_to(cells._cumulative, (n, cells._node.shape[1]))
@@ -347,7 +347,7 @@ def test_most_objects_need_few_attempts(hits):
 
 def test_where_every_attempt_fails_the_supernova_comes_nearer(hits, monkeypatch):
     """Limits of 12 mag show no cosmological supernova in 2 attempts."""
-    monkeypatch.setattr(supernova, "MAX_ATTEMPTS", 2)
+    monkeypatch.setattr(supernova._Batch, "max_attempts", 2)
     context = hits_context(50, limiting_mag=12.0)
     parameters = drawn(hits, context)
     magnitude = hits.magnitudes(parameters, context.schedule.mjd, context.schedule.band)

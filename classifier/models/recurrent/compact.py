@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from classifier.models.card_schema import LEAST_SIZE_PIX
 from classifier.models.recurrent.light_curve_layers import LightCurve, PsfPhotometry
 from classifier.models.recurrent.multiband_layers import BandConvolution
+from classifier.models.recurrent.operations import NumpyLayer, ops
 from classifier.models.recurrent.plane_layers import PlaneBranch
 from classifier.models.recurrent.variants import InSequence, ModelVariants, build_variants
 
@@ -26,7 +27,7 @@ KOLMOGOROV_BETA = 4.765  # Moffat profile of a turbulent atmosphere (Trujillo et
 
 
 @keras.saving.register_keras_serializable(package="skyreel")
-class Views(keras.layers.Layer):
+class Views(NumpyLayer):
     """Input channels of the convolutions: in units of the noise, without long tails.
 
     Two channels through asinh(x / 3): the image, and the residual without the central star.

@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import ops
+
+from classifier.models.recurrent.operations import NumpyLayer, ops
 
 _LEAST = 1e-20
 PHASES_PER_DAY = (1.0, 2.0, 4.0)
 
 
 @keras.saving.register_keras_serializable(package="skyreel")
-class LightCurve(keras.layers.Layer):
+class LightCurve(NumpyLayer):
     """Light-curve columns of every image.
 
     Parameters
@@ -198,7 +199,7 @@ _LEAST_WEIGHT = 1e-9
 
 
 @keras.saving.register_keras_serializable(package="skyreel")
-class PsfPhotometry(keras.layers.Layer):
+class PsfPhotometry(NumpyLayer):
     """Optimal photometry with a Moffat profile of each exposure's seeing (Naylor 1998).
 
     Pixels are weighted with the inverse variance of sky and source, the source's share taken

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keras import ops
-
 from classifier.models.card_schema import LEAST_SIZE_PIX
 from classifier.models.recurrent.compact import (
     ENCODER_CONVOLUTIONS,
@@ -87,10 +85,9 @@ def multiband(
             inputs["images"], inputs["usable"], noise, inputs["njy_per_e"], inputs["seeing"]
         )
         encoded = branch.with_channels(views(inputs["images"], residual, noise, present), inputs)
-        band = ops.reshape(inputs["band"], (-1,))
         for layer in encoding:
             per_band = isinstance(layer, BandConvolution)
-            encoded = layer(encoded, band) if per_band else layer(encoded)
+            encoded = layer(encoded, inputs["band"]) if per_band else layer(encoded)
         exposure = (inputs["seeing"], noise, inputs["days"], present, inputs["band"])
         columns, sums = light_curve(*measured, *exposure, state=states and states["light_curve"])
         columns, counts = branch.with_columns(columns, inputs, states)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import ops
 
 from classifier.models.recurrent.light_curve_layers import (
     LightCurve,
@@ -13,6 +12,7 @@ from classifier.models.recurrent.light_curve_layers import (
     light_curve_columns,
     running_sum,
 )
+from classifier.models.recurrent.operations import NumpyLayer, ops
 
 _LEAST = 1e-20
 
@@ -30,7 +30,7 @@ class BandConvolution(keras.layers.Layer):
     Call arguments
     --------------
     images : (image, row, column, channel)
-    band : int (image,)
+    band : int (object, image)
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class BandConvolution(keras.layers.Layer):
         )
 
     def call(self, images: Any, band: Any) -> Any:
+        band = ops.reshape(band, (-1,))
         patches = ops.image.extract_patches(images, self.size, self.strides, 1, self.padding)
         rows, columns, inputs = patches.shape[1:]
         patches = ops.reshape(patches, (-1, rows * columns, inputs))
@@ -73,7 +74,7 @@ class BandConvolution(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="skyreel")
-class MultibandLightCurve(keras.layers.Layer):
+class MultibandLightCurve(NumpyLayer):
     """Light-curve columns of every image among those of its band, and the colours so far.
 
     Parameters

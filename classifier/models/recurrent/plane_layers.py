@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from classifier.models.recurrent.light_curve_layers import running_sum
+from classifier.models.recurrent.operations import NumpyLayer, ops
 from simulator.observing.schedule import DETECTION_SIGMA
 
 
 @keras.saving.register_keras_serializable(package="skyreel")
-class PlaneChannels(keras.layers.Layer):
+class PlaneChannels(NumpyLayer):
     """Channels of the convolutions from planes (object, image, row, column), as in `Views`.
 
     Call arguments
@@ -42,7 +43,7 @@ class PlaneChannels(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="skyreel")
-class DetectionHistory(keras.layers.Layer):
+class DetectionHistory(NumpyLayer):
     """Detections in the difference image, this one and those so far.
 
     Call arguments

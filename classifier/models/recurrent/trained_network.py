@@ -25,6 +25,7 @@ from classifier.models.model_card import CARD, ShowsCard, read_card
 from classifier.models.protocol import Embedding, StateArray
 from classifier.models.recurrent import build_network
 from classifier.models.recurrent.backend import compiled, keras, own_settings
+from classifier.models.recurrent.numpy_step import NumpyStep
 from classifier.models.recurrent.variants import ModelVariants
 from classifier.network_inputs import AssumedPsf, Inputs, inputs_of
 from skyreel.array_archives import check_archive, n_values
@@ -37,6 +38,7 @@ WEIGHTS = "weights.npz"
 _CARD_KEYS = ("network", "choices", "size_pix", "selection", "assumed_psf", "trained_on")
 _BATCH = 256
 _LEAST_BATCH = 32
+FEW = 8  # objects whose step takes NumPy less time than a backend
 
 
 def save_weights(model: keras.Model, path: Path) -> None:
@@ -290,7 +292,12 @@ class Network(ShowsCard):
             digest.update(np.ascontiguousarray(weight, dtype=np.float32).tobytes())
         return digest.hexdigest()
 
-    @own_settings()
+    @cached_property
+    def _numpy_step(self):
+        """The same for few objects; None for a network with layers that NumPy does not have."""
+        with own_settings():
+            return NumpyStep.of(self.variants.step)
+
     def step(
         self, inputs: Inputs, stamps: StampBatch, states: Mapping[str, np.ndarray]
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -299,7 +306,12 @@ class Network(ShowsCard):
         As `classifier.models.protocol.Steppable.step`; ``stamps`` are not needed.
         """
         named = {f"state_{name}": states[name] for name in self.states}
-        logits, renewed = self._step({**inputs.arrays(), **named})
+        arrays = {**inputs.arrays(), **named}
+        if len(inputs) <= FEW and self._numpy_step is not None:
+            logits, renewed = self._numpy_step(arrays)
+        else:
+            with own_settings():
+                logits, renewed = self._step(arrays)
         return softmax(logits), renewed
 
 

@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from keras import ops
-
 from classifier.models.recurrent.backend import keras
+from classifier.models.recurrent.operations import NumpyLayer, ops
 
 
 @keras.saving.register_keras_serializable(package="skyreel")
-class InSequence(keras.layers.Layer):
+class InSequence(NumpyLayer):
     """Rows (object * image, feature) as sequences (object, image, feature) like ``present``."""
 
     def __init__(self, **kwargs: Any):

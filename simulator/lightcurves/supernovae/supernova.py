@@ -1,10 +1,7 @@
 """Supernovae of types Ia and II, in the proportions of a magnitude-limited survey.
 
-An object's exposures are given and never changed. Explosions are uniform over their time span
-(from five days before the first, as real surveys also begin after some explosions), redshifts
-follow rate x comoving volume / (1 + z). A supernova that is above the limiting magnitude of no
-exposure is redrawn whole: subtype, redshift, luminosity and time. The detected ones are therefore
-distributed as a magnitude-limited survey finds them.
+A supernova that is above the limiting magnitude of no exposure is redrawn whole: subtype, redshift,
+luminosity and time (`simulator.lightcurves.detected_transients`).
 """
 
 from __future__ import annotations
@@ -14,7 +11,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from simulator.lightcurves.cosmology import MIN_REDSHIFT, distance_modulus_mag
+from simulator.lightcurves.cosmology import distance_modulus_mag, explosions_per_year
+from simulator.lightcurves.detectable_volume import AGES_DAY, N_BINS, NODES, DetectableVolume
+from simulator.lightcurves.detected_transients import DetectedTransients
 from simulator.lightcurves.protocol import (
     Bands,
     Context,
@@ -22,7 +21,6 @@ from simulator.lightcurves.protocol import (
     HostSite,
     LightCurveModel,
 )
-from simulator.lightcurves.supernovae.detectable_volume import DetectableVolume, exposures
 from simulator.lightcurves.supernovae.light_curve_kernels import (
     COLUMNS,
     EXPLOSION,
@@ -38,11 +36,6 @@ from simulator.lightcurves.supernovae.seds import band_weights
 from simulator.lightcurves.supernovae.type_ia import SupernovaIa
 from simulator.lightcurves.supernovae.type_ii import SupernovaII
 from simulator.rng import Draws
-
-EARLY_EXPLOSION_DAY = 5.0  # of 46 real HiTS SNe, 12 alert within 2 d of their first exposure
-MAX_ATTEMPTS = 200
-NEARER = 0.8  # factor of redshift per step once the attempts are used up
-_MAX_STEPS = 60
 
 
 class Supernova(LightCurveModel):
@@ -81,9 +74,7 @@ class Supernova(LightCurveModel):
         self._reference = bands.reference
         self._subtypes = (SupernovaIa(weights, templates), SupernovaII(weights, templates))
         self._grids = tuple(subtype.grid for subtype in self._subtypes)
-        self._volume = DetectableVolume.of_supernovae(
-            self._subtypes, self._grids, len(bands.filters)
-        )
+        self._volume = _detectable_volume(self._subtypes, self._grids, len(bands.filters))
 
     def sample(self, draws: Draws, context: Context) -> dict[str, np.ndarray]:
         """Parameters of a batch; every supernova is detected at one epoch or more.
@@ -91,17 +82,7 @@ class Supernova(LightCurveModel):
         With ``Context.population_depth_mag`` none is redrawn: subtype, redshift and luminosity
         follow the rates in a volume that does not depend on the schedule.
         """
-        batch = _Batch(self, draws, context)
-        still_open = np.arange(len(draws))
-        if not context.detected_only:
-            batch.attempt(1, still_open)
-            return batch.parameters()
-        for number in range(1, MAX_ATTEMPTS + 1):
-            still_open = batch.attempt(number, still_open)
-            if still_open.size == 0:
-                break
-        batch.bring_nearer(still_open)
-        return batch.parameters()
+        return _Batch(self, draws, context).sample()
 
     def host_sites(self, parameters: dict[str, np.ndarray]) -> np.ndarray:
         """SNe Ia follow the light; SNe II, of young stars, are in the disc."""
@@ -119,45 +100,24 @@ class Supernova(LightCurveModel):
         return out
 
 
-class _Batch:
-    """The objects of one call of ``Supernova.sample`` and their accepted draws."""
+class _Batch(DetectedTransients):
+    """The objects of one call of ``Supernova.sample``."""
+
+    max_attempts = 200
 
     def __init__(self, model, draws, context):
-        self._model, self._draws, self._context = model, draws, context
-        self._exposures = exposures(context.schedule)
-        mjd = self._exposures[0]
-        self._first_mjd = np.fmin.reduce(mjd, axis=1) - EARLY_EXPLOSION_DAY
-        self._last_mjd = np.fmax.reduce(mjd, axis=1)
-        if context.detected_only:
-            self._cells = model._volume.cells(context.schedule, self._first_mjd, self._last_mjd)
-        else:
-            self._cells = model._volume.cells_within(context.population_depth_mag, len(draws))
+        super().__init__(model._volume, draws, context)
+        self._model = model
         self._physics = np.zeros((len(draws), len(COLUMNS)))
+        self.start_mjd, self.redshift = self._physics[:, EXPLOSION], self._physics[:, REDSHIFT]
         names = [
             name for name in Supernova.parameters if name not in ("subtype", "peak_mjd", "peak_mag")
         ]
         self._stored = {name: np.full(len(draws), np.nan) for name in names}
 
-    def attempt(self, number, rows):
-        """Draw the objects in ``rows``; return the rows that are not detected."""
-        draws = self._draws.attempt(number, rows)
-        physics, stored = self._draw(draws, rows)
-        if self._model.name in self._context.magnitude_law.by_class:
-            peak_mag = find_peaks(physics, self._model._reference, *self._model._grids)[:, 0]
-            wanted_mag = self._context.magnitude_law.draw(draws, self._model.name)
-            physics[:, OFFSET] += wanted_mag - peak_mag
-        self._physics[rows] = physics
-        for name, values in self._stored.items():
-            values[rows] = stored.get(name, np.nan)
-        return rows[~self._detected(rows)]
-
-    def _draw(self, draws, rows):
-        """Physics (rows, column) and stored numbers of one attempt.
-
-        Both subtypes are drawn for every object, so each takes the same draws always.
-        """
-        subtype, quantile, redshift = self._cells.draw(draws, rows)
-        explosion_mjd = draws.uniform(self._first_mjd[rows], self._last_mjd[rows])
+    def draw(self, draws, rows):
+        """Both subtypes are drawn for every object, so each takes the same draws always."""
+        subtype, quantile, redshift, explosion_mjd = self.draw_places(draws, rows)
         physics = np.zeros((len(rows), len(COLUMNS)))
         stored = {}
         for number, model in enumerate(self._model._subtypes):
@@ -168,28 +128,52 @@ class _Batch:
             stored |= {name: np.where(mine, value, np.nan) for name, value in numbers.items()}
         physics[:, REDSHIFT], physics[:, EXPLOSION] = redshift, explosion_mjd
         physics[:, OFFSET] += distance_modulus_mag(redshift)
-        return physics, stored
+        law = self.context.magnitude_law
+        if self._model.name in law.by_class:
+            peak_mag = find_peaks(physics, self._model._reference, *self._model._grids)[:, 0]
+            physics[:, OFFSET] += law.draw(draws, self._model.name) - peak_mag
+        self._physics[rows] = physics
+        for name, values in self._stored.items():
+            values[rows] = stored.get(name, np.nan)
 
-    def _detected(self, rows):
-        return detected(rows, self._physics[rows], *self._exposures, *self._model._grids)
+    def is_detected(self, rows):
+        exposed = self.mjd, self.band, self.limiting_mag
+        return detected(rows, self._physics[rows], *exposed, *self._model._grids)
 
-    def bring_nearer(self, rows):
-        """Where all attempts failed: the earliest explosion, at falling redshift until detected."""
-        self._physics[rows, EXPLOSION] = self._first_mjd[rows]
-        for _ in range(_MAX_STEPS):
-            rows = rows[~self._detected(rows)]
-            if rows.size == 0:
-                return
-            far = self._physics[rows, REDSHIFT]
-            nearer = np.maximum(NEARER * far, MIN_REDSHIFT)
-            self._physics[rows, REDSHIFT] = nearer
-            change_mag = distance_modulus_mag(nearer) - distance_modulus_mag(far)
-            self._physics[rows, OFFSET] += change_mag
+    def move(self, rows, redshift):
+        change_mag = distance_modulus_mag(redshift) - distance_modulus_mag(self.redshift[rows])
+        self._physics[rows, OFFSET] += change_mag
+        self.redshift[rows] = redshift
 
     def parameters(self):
-        """The finished batch, as ``LightCurveModel.sample`` returns it."""
         physics = self._physics
         peaks = find_peaks(physics, self._model._reference, *self._model._grids)
         columns = {COLUMNS[k]: physics[:, k].copy() for k in (0, 1, 2)}
         peak = {"peak_mag": peaks[:, 0], "peak_mjd": peaks[:, 1]}
         return {**self._stored, **columns, **peak, "_physics": physics}
+
+
+def _detectable_volume(subtypes, grids, n_bands):
+    edges = [subtype.bin_edges(N_BINS) for subtype in subtypes]
+    brightest = [s.brightest(e) for s, e in zip(subtypes, edges, strict=True)]
+    curves = np.concatenate([_brightest_curves(b, grids, n_bands) for b in brightest])
+    counts = [explosions_per_year(NODES, subtype.rate_per_mpc3_year) for subtype in subtypes]
+    return DetectableVolume(edges, curves, counts)
+
+
+def _brightest_curves(brightest, grids, n_bands):
+    """Brightest magnitude by each age, (bin, band, age, node), never rising with redshift."""
+    shape = (N_BINS, NODES.size)
+    physics = np.zeros((*shape, len(COLUMNS)))
+    for column, value in brightest.items():
+        physics[..., column] = np.reshape(np.broadcast_to(value, N_BINS), (N_BINS, 1))
+    physics[..., REDSHIFT] = NODES
+    physics[..., OFFSET] += distance_modulus_mag(NODES)
+    rows = physics.reshape(-1, len(COLUMNS))
+    mjd = np.tile(AGES_DAY, (len(rows), 1))
+    curves = np.empty((n_bands, *mjd.shape))
+    for band in range(n_bands):
+        fill_magnitudes(curves[band], rows, mjd, np.full(mjd.shape, band), *grids)
+    curves = curves.reshape(n_bands, *shape, AGES_DAY.size).transpose(1, 0, 3, 2)
+    by_age = np.minimum.accumulate(curves, axis=2)
+    return np.minimum.accumulate(by_age[..., ::-1], axis=3)[..., ::-1].copy()

@@ -1,33 +1,22 @@
 """The volume in which each kind of transient can be detected, so that few draws are rejected.
 
-Written for supernovae, which are drawn from cells (subtype and bin of luminosity). A cell's weight
-for one object is its share of the luminosity function times all explosions per year out to the
-redshift at which the cell's brightest supernova could still rise above the object's deepest
-exposure within its time span. Nothing visible lies beyond, so rejection afterwards leaves the true
-distribution, but for the few SNe Ia brighter than ``brightest`` allows for.
+Transients are drawn from cells (subtype and bin of luminosity). A cell's weight for one object is
+its share of the luminosity function times all explosions per year out to the redshift at which the
+cell's brightest transient could still rise above the object's deepest exposure within its time
+span. Nothing visible lies beyond, so rejection afterwards leaves the true distribution, but for the
+few SNe Ia brighter than ``brightest`` allows for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 
-from simulator.lightcurves.cosmology import distance_modulus_mag, explosions_per_year
-from simulator.lightcurves.supernovae.light_curve_kernels import (
-    COLUMNS,
-    OFFSET,
-    REDSHIFT,
-    fill_magnitudes,
-)
 from simulator.lightcurves.supernovae.seds import REDSHIFTS
 
 if TYPE_CHECKING:
-    from simulator.lightcurves.supernovae.seds import Grid
-    from simulator.lightcurves.supernovae.type_ia import SupernovaIa
-    from simulator.lightcurves.supernovae.type_ii import SupernovaII
     from simulator.observing.schedule import Schedule
     from simulator.rng import Draws
 
@@ -57,22 +46,10 @@ class DetectableVolume:
         self._brightest = brightest
         self._explosions = np.repeat(explosions, N_BINS, axis=0)
 
-    @classmethod
-    def of_supernovae(
-        cls, subtypes: Sequence[SupernovaIa | SupernovaII], grids: Sequence[Grid], n_bands: int
-    ) -> DetectableVolume:
-        """The volume of both subtypes of supernovae."""
-        edges = [subtype.bin_edges(N_BINS) for subtype in subtypes]
-        brightest = [s.brightest(e) for s, e in zip(subtypes, edges, strict=True)]
-        curves = np.concatenate([_light_curves(b, grids, n_bands) for b in brightest])
-        return cls(edges, curves, [_cumulative_rate(subtype) for subtype in subtypes])
-
-    def cells(
-        self, schedule: Schedule, first_explosion_mjd: np.ndarray, last_mjd: np.ndarray
-    ) -> Cells:
+    def cells(self, schedule: Schedule, first_start_mjd: np.ndarray, last_mjd: np.ndarray) -> Cells:
         """The cells that each object of a schedule is drawn from."""
         depth_mag = deepest_per_band(*exposures(schedule), self._brightest.shape[1])
-        span = np.searchsorted(AGES_DAY, last_mjd - first_explosion_mjd)
+        span = np.searchsorted(AGES_DAY, last_mjd - first_start_mjd)
         age = np.minimum(span, AGES_DAY.size - 1)
         node = farthest_nodes(depth_mag, age, self._brightest)
         return self._cells(node)
@@ -80,14 +57,14 @@ class DetectableVolume:
     def cells_within(self, depth_mag: np.ndarray, n: int) -> Cells:
         """Cells of ``n`` objects, each subtype out to one redshift whatever its luminosity.
 
-        It is the redshift at which the brightest supernova of the subtype reaches ``depth_mag``
+        It is the redshift at which the brightest transient of the subtype reaches ``depth_mag``
         (band,) at some age: `limits`.
         """
         node = np.broadcast_to(self._limit_nodes(depth_mag), (n, self._prior.size))
         return self._cells(node)
 
     def limits(self, depth_mag: np.ndarray) -> np.ndarray:
-        """Redshift at which the brightest supernova reaches a depth (band,), shape (subtype,)."""
+        """Redshift at which the brightest transient reaches a depth (band,), shape (subtype,)."""
         return NODES[self._limit_nodes(depth_mag)[::N_BINS]]
 
     def _limit_nodes(self, depth_mag):
@@ -111,7 +88,7 @@ def exposures(schedule: Schedule) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 class Cells:
-    """The cells of a batch, drawn in proportion to the supernovae that may be detected in them."""
+    """The cells of a batch, drawn in proportion to the transients that may be detected in them."""
 
     def __init__(
         self,
@@ -149,28 +126,6 @@ def _inverse(target, cumulative):
     """Redshifts at a cumulative number of explosions; Euclidean below the first node."""
     near = NODES[0] * np.cbrt(np.minimum(target / cumulative[0], 1.0))
     return np.where(target < cumulative[0], near, np.interp(target, cumulative, NODES))
-
-
-def _cumulative_rate(subtype):
-    return explosions_per_year(NODES, subtype.rate_per_mpc3_year)
-
-
-def _light_curves(brightest, grids, n_bands):
-    """Brightest magnitude by each age, (bin, band, age, node), never rising with redshift."""
-    shape = (N_BINS, NODES.size)
-    physics = np.zeros((*shape, len(COLUMNS)))
-    for column, value in brightest.items():
-        physics[..., column] = np.reshape(np.broadcast_to(value, N_BINS), (N_BINS, 1))
-    physics[..., REDSHIFT] = NODES
-    physics[..., OFFSET] += distance_modulus_mag(NODES)
-    rows = physics.reshape(-1, len(COLUMNS))
-    mjd = np.tile(AGES_DAY, (len(rows), 1))
-    curves = np.empty((n_bands, *mjd.shape))
-    for band in range(n_bands):
-        fill_magnitudes(curves[band], rows, mjd, np.full(mjd.shape, band), *grids)
-    curves = curves.reshape(n_bands, *shape, AGES_DAY.size).transpose(1, 0, 3, 2)
-    by_age = np.minimum.accumulate(curves, axis=2)
-    return np.minimum.accumulate(by_age[..., ::-1], axis=3)[..., ::-1].copy()
 
 
 @njit(cache=True, nogil=True)
