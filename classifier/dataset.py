@@ -6,7 +6,7 @@ order is (object, epoch, row, column).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -256,22 +256,28 @@ class DatasetSplit:
         if not len(self):
             raise ClassifierError(f"{self.path}/{self.name} has no objects.")
 
-    def labels_among(self, classes: tuple[str, ...]) -> np.ndarray:
+    def labels_among(
+        self, classes: tuple[str, ...], parts: Mapping[str, Sequence[str]] | None = None
+    ) -> np.ndarray:
         """Labels as indices into a model's classes, -1 where an object has none.
+
+        ``parts`` are the classes that some classes of the model consist of.
 
         Raises
         ------
         ClassifierError
             Objects of a class that is not among them.
         """
-        used = {self.classes[label] for label in np.unique(self.labels) if label >= 0}
+        merged = {part: name for name, names in (parts or {}).items() for part in names}
+        own = [merged.get(name, name) for name in self.classes]
+        used = {own[label] for label in np.unique(self.labels) if label >= 0}
         unknown = sorted(used - set(classes))
         if unknown:
             raise ClassifierError(
                 f"{self.path} has objects of the class {', '.join(unknown)}; the classes of "
                 f"the model are {', '.join(classes)}."
             )
-        place = [classes.index(name) if name in classes else -1 for name in self.classes]
+        place = [classes.index(name) if name in classes else -1 for name in own]
         return np.array([*place, -1])[self.labels]
 
     def blocks(self, size: int = BLOCK_OBJECTS) -> Iterator[tuple[int, int]]:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from simulator.dataset.plan import Plan
 
 app = new_app()
-MODELS = ("compact", "multiband", "rcnn", "forest")
+STAMPS = ("deep-hits", "alerce-stamp", "two-stamp-stacked", "two-stamp-separated")
+MODELS = ("compact", "multiband", "rcnn", "forest", *STAMPS)
 TRAIN, VALIDATION, TEST = 1_024, 4_096, 14_000
 _OWN = "the network's own"
 
@@ -47,7 +48,11 @@ def train(
     profile_set: commands.ProfileSet = None,
     plugin: commands.Plugin = None,
     model: Annotated[
-        str, typer.Option(help="'compact', 'multiband', 'rcnn' (Carrasco-Davis 2019) or 'forest'.")
+        str,
+        typer.Option(
+            help="Of sequences: 'compact', 'multiband', 'rcnn' (Carrasco-Davis 2019) or 'forest'; "
+            "of first alerts: " + ", ".join(f"'{name}'" for name in STAMPS) + "."
+        ),
     ] = "compact",
     images: Annotated[
         int | None,
@@ -137,7 +142,30 @@ def train(
             metavar="NAME=VALUE",
             help="Networks: a hyperparameter. compact: beta, filters, embedding, units, times, "
             "conditions; multiband: also encoder; rcnn: window, filters, dense, units, dropout, "
-            "normalisation, times, plain_steps.",
+            "normalisation, times, plain_steps; of first alerts: rotations, preprocessing, "
+            "metadata, kernel, dropout, beta.",
+        ),
+    ] = None,
+    merge: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NEW=CLASS+CLASS",
+            help="First alerts: classes trained as one, as VS=RRL+CEP+EB, by comma.",
+            show_default="none",
+        ),
+    ] = None,
+    balance: Annotated[
+        str | None,
+        typer.Option(
+            help="First alerts: unequal classes: 'batches' with as many of each, 'oversample', "
+            "'undersample', 'weights' of the loss, or 'none'.",
+            show_default="batches",
+        ),
+    ] = None,
+    crop: Annotated[
+        int | None,
+        typer.Option(
+            help="First alerts: rows and columns read of larger stamps.", show_default="all"
         ),
     ] = None,
     light_curves: Annotated[
@@ -182,15 +210,27 @@ def train(
         "depth": depth,
         "keep_features": keep_features,
     }
+    of_stamps = {"merge": merge, "balance": balance, "crop_pix": crop}
     common = {"images": images, "start": start, "band": band, "seed": seed}
     overrides = commands.profile_overrides(profile_set, conditions) or None
     simulated = {"exposures": exposures, "classes": classes, "profile_set": overrides}
-    check_model(model, of_networks, of_forests)
+    check_model(model, of_networks, of_forests, of_stamps)
     check_source(model, data, survey, simulated)
     check_folder(out)
-    given = {**common, **(of_forests if model == "forest" else of_networks)}
+    given = _given(model, common, of_networks, of_forests, of_stamps)
     cores, called = n_cores(threads), command_line("train")
     train_model(model, out, data, survey, simulated, plugin, given, cores, quiet, called)
+
+
+def _given(model, common, of_networks, of_forests, of_stamps):
+    """Options that a model has; of common ones a stamp classifier has the seed alone."""
+    if model == "forest":
+        return {**common, **of_forests}
+    if model not in STAMPS:
+        return {**common, **of_networks}
+    if common["images"] is not None or common["band"] is not None or common["start"] != "first":
+        raise ClassifierError(f"--images, --band, --start: not options of --model {model}.")
+    return {**of_networks, **of_stamps, "seed": common["seed"]}
 
 
 def train_model(
@@ -230,11 +270,17 @@ def train_model(
     return trained(data, out, options, threads, console, command)
 
 
-def check_model(model: str, of_networks: dict[str, Any], of_forests: dict[str, Any]) -> None:
+def check_model(
+    model: str,
+    of_networks: dict[str, Any],
+    of_forests: dict[str, Any],
+    of_stamps: dict[str, Any] | None = None,
+) -> None:
     """Refuse an unknown model, and options of another one; None is an option not given."""
     if model not in MODELS:
         raise ClassifierError(f"--model {model!r}; known models: {', '.join(MODELS)}.")
-    foreign = _flags(of_networks if model == "forest" else of_forests)
+    foreign = {} if model in STAMPS else dict(of_stamps or {})
+    foreign = _flags(foreign | (of_networks if model == "forest" else of_forests))
     if foreign:
         raise ClassifierError(f"{foreign}: not an option of --model {model}.")
 
@@ -246,12 +292,26 @@ def _options(model, given) -> NetworkOptions | ForestOptions:
 
         _check_names(model, chosen, ForestOptions)
         return ForestOptions(**chosen)
+    if model in STAMPS:
+        return _stamp_options(model, chosen)
     from classifier.training.options import NetworkOptions, parsed_choices
 
     _check_names(model, chosen, NetworkOptions)
     if isinstance(chosen.get("choices"), list):
         chosen["choices"] = parsed_choices(chosen["choices"])
     return NetworkOptions(network=model, **chosen)
+
+
+def _stamp_options(model, chosen):
+    from classifier.training.options import parsed_choices
+    from classifier.training.stamp_training import StampOptions, parsed_merge
+
+    _check_names(model, chosen, StampOptions)
+    if isinstance(chosen.get("choices"), list):
+        chosen["choices"] = parsed_choices(chosen["choices"])
+    if not isinstance(chosen.get("merge", {}), dict):
+        chosen["merge"] = parsed_merge(chosen["merge"])
+    return StampOptions(network=model, **chosen)
 
 
 def _check_names(model, chosen, options):
@@ -263,7 +323,7 @@ def _check_names(model, chosen, options):
             )
 
 
-_FLAGS = {"choices": "choice", "rotate": "rotated"}
+_FLAGS = {"choices": "choice", "rotate": "rotated", "crop_pix": "crop"}
 
 
 def _flags(options):
@@ -283,8 +343,8 @@ def check_source(
         simulated = {**simulated, "profile_set": None, "conditions": True}
     if survey is None and _flags(simulated):
         raise ClassifierError(f"{_flags(simulated)}: only with --survey.")
-    if survey is not None and model == "forest":
-        raise ClassifierError("--survey: a forest is trained on a data set; give --data.")
+    if survey is not None and (model == "forest" or model in STAMPS):
+        raise ClassifierError(f"--survey: --model {model} is trained on a data set; give --data.")
 
 
 def _check_data(data, model, given):
@@ -351,9 +411,8 @@ def _train_network(data, out: Path, options: NetworkOptions, threads, console: C
 
         use_cores(threads)
         from classifier.cli.classify import evaluate_test
-        from classifier.training.train import NetworkTraining
 
-        training = NetworkTraining(data, out, options, command)
+        training = _keras_training(data, out, options, command)
     _report_complete(training, out, console)
     with Bars(console) as bars:
 
@@ -369,6 +428,16 @@ def _train_network(data, out: Path, options: NetworkOptions, threads, console: C
     )
     evaluate_test(network, data, out, threads, console)
     return network
+
+
+def _keras_training(data, out, options, command):
+    if options.network in STAMPS:
+        from classifier.training.stamp_training import StampTraining
+
+        return StampTraining(data, out, options, command)
+    from classifier.training.train import NetworkTraining
+
+    return NetworkTraining(data, out, options, command)
 
 
 def _report_complete(training, out, console):

@@ -13,10 +13,11 @@ from typing import Any
 import keras
 from keras import layers
 
+from classifier.models.card_schema import STAMP_NETWORKS
 from classifier.models.stamp.rotation_layers import Rotations, convolved, of_turns
 from skyreel.errors import ClassifierError
 
-NETWORKS = ("deep-hits", "alerce-stamp", "two-stamp-stacked", "two-stamp-separated")
+NETWORKS = STAMP_NETWORKS
 TWO_ALERTS = NETWORKS[2:]
 _UNITS = 64
 
