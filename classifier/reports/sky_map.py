@@ -1,8 +1,8 @@
 """Predicted classes on the sky, with the plane of the Galaxy and the ecliptic.
 
 Asteroids lie along the ecliptic; supernovae and active nuclei are rare near the Galactic plane,
-where dust and stars hide galaxies; variable stars crowd there (Carrasco-Davis et
-al. 2021, section 5). A map that differs shows errors of a classifier, or a selected sample.
+where dust and stars hide galaxies; variable stars crowd there. A map that differs shows errors of a
+classifier, or a selected sample.
 """
 
 from __future__ import annotations
