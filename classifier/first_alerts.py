@@ -109,28 +109,34 @@ def read_first_alerts(
     split = split.with_planes(PLANES[1:])
     labels, classes = merged_labels(split.labels, split.classes, merge or {})
     epochs, enough = _alert_epochs(split, alerts)
-    left_out = {f"fewer than {alerts} alerts": int((~enough).sum())}
-    stamps = _stamps(split, epochs, np.flatnonzero(enough))
+    rows = np.flatnonzero(enough)
+    stamps, mjd = _stamps(split, epochs, rows), as_mjd(split.values("mjd"))[0]
     whole = np.isfinite(stamps).any(axis=(3, 4)).all(axis=(1, 2))
-    left_out["a plane without a pixel"] = int((~whole).sum())
-    rows = np.flatnonzero(enough)[whole]
+    timed = (np.diff(mjd[rows[:, None], epochs[rows]], axis=1) > 0).all(axis=1)
+    left_out = {
+        "no alert" if alerts == 1 else f"fewer than {alerts} alerts": (~enough).sum(),
+        "a plane without a pixel": (~whole).sum(),
+        "alerts whose times are unknown or do not increase": (whole & ~timed).sum(),
+    }
+    kept = whole & timed
+    rows = rows[kept]
     if not rows.size:
         raise ClassifierError(
-            f"{split.path}/{split.name}: none of {len(split):,} objects has {alerts} alerts with "
-            f"science, template and difference images."
+            f"{split.path}/{split.name}: none of {len(split):,} objects has {_number_of(alerts)} "
+            "with science, template and difference images."
         )
     chosen = rows[:, None], epochs[rows]
     values = _metadata(split, metadata)
     columns = [np.asarray(values[name], dtype=np.float32)[chosen] for name in metadata]
     return FirstAlerts(
-        stamps=stamps[whole],
+        stamps=stamps[kept],
         metadata=np.stack(columns, axis=-1) if columns else np.zeros((*chosen[1].shape, 0), "f4"),
         columns=tuple(metadata),
-        mjd=as_mjd(split.values("mjd"))[0][chosen],
+        mjd=mjd[chosen],
         labels=labels[rows],
         classes=classes,
         rows=rows,
-        left_out={why: n for why, n in left_out.items() if n},
+        left_out={why: int(n) for why, n in left_out.items() if n},
     )
 
 
@@ -159,21 +165,37 @@ def merged_labels(
     return place[labels], found
 
 
-def _check_arrays(split, metadata):
-    unknown = [name for name in metadata if name not in METADATA]
+def check_metadata(names: Sequence[str]) -> None:
+    """Check that all names are of ``METADATA``.
+
+    Raises
+    ------
+    ClassifierError
+    """
+    unknown = [name for name in names if name not in METADATA]
     if unknown:
         raise ClassifierError(f"metadata {', '.join(unknown)}; known are {', '.join(METADATA)}.")
+
+
+def _check_arrays(split, metadata):
+    check_metadata(metadata)
     if split.values(DETECTED) is None:
         raise ClassifierError(
             f"{split.path} has no difference images; `simulate --planes science,template,"
             "difference` makes them, and `ingest --from ztf` or rubin keeps those of alerts."
         )
+    if lacking := [name for name in _NEEDED if split.values(name) is None]:
+        raise ClassifierError(f"{split.path} has no {', '.join(lacking)} of its alerts.")
     missing = [name for name in metadata if name in _STORED and split.values(name) is None]
     if missing:
         raise ClassifierError(
             f"{split.path} has no {', '.join(missing)}, which only packets of ZTF hold. Leave "
             "them out of the metadata."
         )
+
+
+def _number_of(alerts):
+    return "an alert" if alerts == 1 else f"{alerts} alerts"
 
 
 def _alert_epochs(split, alerts):

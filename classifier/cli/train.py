@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from classifier.models.forest.training import ForestOptions
     from classifier.models.protocol import Model
-    from classifier.training.options import NetworkOptions
+    from classifier.training.by_network import AnyOptions
     from simulator.dataset.plan import Plan
 
 app = new_app()
@@ -217,20 +217,24 @@ def train(
     check_model(model, of_networks, of_forests, of_stamps)
     check_source(model, data, survey, simulated)
     check_folder(out)
-    given = _given(model, common, of_networks, of_forests, of_stamps)
+    own = of_forests if model == "forest" else of_networks
+    given = given_options(model, common, own | (of_stamps if model in STAMPS else {}))
     cores, called = n_cores(threads), command_line("train")
     train_model(model, out, data, survey, simulated, plugin, given, cores, quiet, called)
 
 
-def _given(model, common, of_networks, of_forests, of_stamps):
-    """Options that a model has; of common ones a stamp classifier has the seed alone."""
-    if model == "forest":
-        return {**common, **of_forests}
-    if model not in STAMPS:
-        return {**common, **of_networks}
-    if common["images"] is not None or common["band"] is not None or common["start"] != "first":
-        raise ClassifierError(f"--images, --band, --start: not options of --model {model}.")
-    return {**of_networks, **of_stamps, "seed": common["seed"]}
+def given_options(model: str, common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Options by name; of common ones a stamp classifier has the seed alone.
+
+    Raises
+    ------
+    ClassifierError
+    """
+    if model in STAMPS:
+        if common["images"] is not None or common["band"] is not None or common["start"] != "first":
+            raise ClassifierError(f"--images, --band, --start: not options of --model {model}.")
+        common = {"seed": common["seed"]}
+    return {**common, **own}
 
 
 def train_model(
@@ -285,7 +289,7 @@ def check_model(
         raise ClassifierError(f"{foreign}: not an option of --model {model}.")
 
 
-def _options(model, given) -> NetworkOptions | ForestOptions:
+def _options(model, given) -> AnyOptions | ForestOptions:
     chosen = {name: value for name, value in given.items() if value is not None}
     if model == "forest":
         from classifier.models.forest.training import ForestOptions
@@ -304,7 +308,7 @@ def _options(model, given) -> NetworkOptions | ForestOptions:
 
 def _stamp_options(model, chosen):
     from classifier.training.options import parsed_choices
-    from classifier.training.stamp_training import StampOptions, parsed_merge
+    from classifier.training.stamp_options import StampOptions, parsed_merge
 
     _check_names(model, chosen, StampOptions)
     if isinstance(chosen.get("choices"), list):
@@ -403,7 +407,7 @@ def _train_forest(data, out: Path, options: ForestOptions, threads, console: Con
     return forest
 
 
-def _train_network(data, out: Path, options: NetworkOptions, threads, console: Console, command):
+def _train_network(data, out: Path, options: AnyOptions, threads, console: Console, command):
     from skyreel.console import Bars, status
 
     with status(console, "Loading the network"):
@@ -411,9 +415,12 @@ def _train_network(data, out: Path, options: NetworkOptions, threads, console: C
 
         use_cores(threads)
         from classifier.cli.classify import evaluate_test
+        from classifier.training.by_network import training_of
 
-        training = _keras_training(data, out, options, command)
+        training = training_of(data, out, options, command)
     _report_complete(training, out, console)
+    for note in training.notes():
+        console.print(f"Note: {note}")
     with Bars(console) as bars:
 
         def on_step(done: int, total: int, numbers: dict[str, float]):
@@ -428,16 +435,6 @@ def _train_network(data, out: Path, options: NetworkOptions, threads, console: C
     )
     evaluate_test(network, data, out, threads, console)
     return network
-
-
-def _keras_training(data, out, options, command):
-    if options.network in STAMPS:
-        from classifier.training.stamp_training import StampTraining
-
-        return StampTraining(data, out, options, command)
-    from classifier.training.train import NetworkTraining
-
-    return NetworkTraining(data, out, options, command)
 
 
 def _report_complete(training, out, console):

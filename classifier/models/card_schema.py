@@ -29,6 +29,7 @@ _FWHM, _BETA = PHYSICAL_RANGES["seeing_fwhm_pix"], PHYSICAL_RANGES["psf_beta"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Width = Annotated[int, Field(ge=1, le=8192, strict=True)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
 Flag = Annotated[bool, Field(strict=True)]
 
 
@@ -156,14 +157,16 @@ class NetworkCard(Card):
 
 class _Metadata(_Schema):
     columns: list[Name] = Field(max_length=100)
-    low: list[float] = Field(max_length=100)
-    high: list[float] = Field(max_length=100)
-    median: list[float] = Field(max_length=100)
+    low: list[_Finite] = Field(max_length=100)
+    high: list[_Finite] = Field(max_length=100)
+    median: list[_Finite] = Field(max_length=100)
 
     @model_validator(mode="after")
     def _equally_long(self):
         if len({len(each) for each in (self.columns, self.low, self.high, self.median)}) > 1:
-            raise ValueError("metadata: low, high and median need a number for every column")
+            raise ValueError("low, high and median need a number for every column")
+        if any(low > high for low, high in zip(self.low, self.high, strict=True)):
+            raise ValueError("a low end of a range lies above its high end")
         return self
 
 

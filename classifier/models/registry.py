@@ -114,5 +114,7 @@ def check_fit(
         raise ClassifierError(
             f"{split.path} has stamps of {split.size_pix} pixels; {name} takes {model.size_pix}."
         )
+    if check_split := getattr(model, "check_split", None):
+        check_split(split)
     SelectedSplit(split, model.selection)
     return notes

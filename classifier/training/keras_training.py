@@ -73,6 +73,10 @@ class KerasTraining(ABC):
     def opened(self) -> Model:
         """The trained model."""
 
+    def notes(self) -> list[str]:
+        """What is to be said of the training data, one sentence each."""
+        return []
+
     def is_complete(self) -> bool:
         """Whether the model is there."""
         return (self.folder / CARD).is_file()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,11 @@ import numpy as np
 from classifier.dataset import DatasetSplit
 from classifier.features.feature_table import dataset_identity
 from classifier.first_alerts import COMMON_METADATA, FirstAlerts, read_first_alerts
-from classifier.models.card_schema import CHOICES, LEAST_SIZE_PIX, STAMP_NETWORKS, check_choices
 from classifier.models.recurrent.backend import keras
 from classifier.models.recurrent.trained_network import softmax
 from classifier.models.stamp.loss import RegularisedCrossEntropy
-from classifier.models.stamp.metadata import MetadataScale
+from classifier.models.stamp.metadata_scale import MetadataScale
+from classifier.models.stamp.preprocessing import check_cut
 from classifier.models.stamp.stamp_classifier import (
     FORMAT_VERSION,
     KIND,
@@ -25,102 +25,15 @@ from classifier.models.stamp.stamp_classifier import (
     n_alerts,
     network_arrays,
 )
+from classifier.training.class_balance import balanced_draws, class_weights
 from classifier.training.history import ValidationRecord
 from classifier.training.keras_training import KerasTraining, set_optimiser, used_versions
-from classifier.training.options import check_steps, refuse_unlisted
+from classifier.training.stamp_options import StampOptions
 from skyreel.atomic_files import claim_folder
 from skyreel.errors import ClassifierError
 
-BALANCES = ("batches", "oversample", "undersample", "weights", "none")
 _BATCH = 256  # of validation
 _ORIENTATIONS = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class StampOptions:
-    """Options of one training run of a stamp classifier.
-
-    Parameters
-    ----------
-    network : str
-        One of `classifier.models.card_schema.STAMP_NETWORKS`.
-    choices : dict
-        Of `classifier.models.card_schema.StampChoices`.
-    merge : dict of str to tuple of str
-        Classes that are trained as one, as ``{"VS": ("RRL", "EB")}``.
-    balance : str
-        How unequal classes are treated. "batches": every batch has as many objects of each class;
-        "oversample": objects are drawn with a chance of one over the number in their class;
-        "undersample": only as many objects of each class as the smallest has; "weights": the loss
-        of an object is weighted so; "none".
-    crop_pix : int or None
-        Rows and columns that are read of larger stamps; None: all.
-    rotate : bool
-        Rotate and mirror training stamps at random.
-    iterations, batch, learning_rate, schedule, warm_up, clip_norm, validate_every, validation, seed
-        As of `classifier.training.options.NetworkOptions`.
-
-    Raises
-    ------
-    ClassifierError
-    """
-
-    network: str = "alerce-stamp"
-    choices: dict = field(default_factory=dict)
-    merge: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    balance: str = "batches"
-    crop_pix: int | None = None
-    rotate: bool = True
-    iterations: int = 3_000
-    batch: int = 64
-    learning_rate: float = 1e-3
-    schedule: str = "cosine"
-    warm_up: float = 0.03
-    clip_norm: float | None = 20.0
-    validate_every: int = 250
-    validation: int = 4096
-    seed: int = 0
-
-    def __post_init__(self):
-        refuse_unlisted(self, "network", STAMP_NETWORKS)
-        refuse_unlisted(self, "balance", BALANCES)
-        check_steps(self)
-        if self.crop_pix is not None and self.crop_pix < LEAST_SIZE_PIX:
-            raise ClassifierError(f"--crop {self.crop_pix}: at least {LEAST_SIZE_PIX} pixels.")
-        if self.network == "deep-hits":
-            if self.choices.get("metadata"):
-                raise ClassifierError("--choice metadata: deep-hits reads none; use alerce-stamp.")
-            object.__setattr__(self, "choices", {**self.choices, "metadata": False})
-        try:
-            check_choices(self.network, self.choices, self.crop_pix or LEAST_SIZE_PIX)
-        except ValueError as error:
-            raise ClassifierError(f"--choice of --model {self.network}: {error}.") from None
-
-    @property
-    def all_choices(self) -> dict[str, Any]:
-        """Choices with the defaults of those that were not made."""
-        return CHOICES[self.network].model_validate(self.choices).model_dump()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return {**asdict(self), "merge": {name: list(parts) for name, parts in self.merge.items()}}
-
-
-def parsed_merge(text: str | None) -> dict[str, tuple[str, ...]]:
-    """From ``VS=RRL+CEP+EB,NEW=A+B``.
-
-    Raises
-    ------
-    ClassifierError
-    """
-    found = {}
-    for part in filter(None, (text or "").split(",")):
-        name, equals, classes = part.partition("=")
-        parts = tuple(filter(None, map(str.strip, classes.split("+"))))
-        if not (name.strip() and equals and parts) or name.strip() in found:
-            raise ClassifierError(f"--merge {text!r}: write NEW=CLASS+CLASS, as VS=RRL+CEP+EB.")
-        found[name.strip()] = parts
-    return found
 
 
 @dataclass
@@ -150,11 +63,23 @@ class StampTraining(KerasTraining):
     def __post_init__(self):
         options = self.options
         self._splits = {name: DatasetSplit(self.data, name) for name in ("train", "validation")}
+        self._check_splits()
         self.alerts = {name: self._read(split) for name, split in self._splits.items()}
         train = self.alerts["train"]
         self._scale = MetadataScale.of(train.columns, train.metadata)
         self._size_pix = options.crop_pix or train.stamps.shape[-1]
         claim_folder(self.folder, self._settings(), complete=self.is_complete())
+
+    def _check_splits(self):
+        options, train = self.options, self._splits["train"]
+        for name, parts in options.merge.items():
+            if not set(parts) & set(train.classes):
+                raise ClassifierError(
+                    f"--merge {name}={'+'.join(parts)}: {self.data} has none of these classes; it "
+                    f"has {', '.join(train.classes)}."
+                )
+        if options.crop_pix is not None:
+            check_cut(train.size_pix, options.crop_pix)
 
     def _read(self, split) -> FirstAlerts:
         options = self.options
@@ -168,9 +93,17 @@ class StampTraining(KerasTraining):
         return alerts
 
     def notes(self) -> list[str]:
-        """Objects that were left out, one sentence each."""
+        """As `KerasTraining.notes`: objects left out, and classes that are not there."""
         named = ((f"{self.data}/{name}", each) for name, each in self.alerts.items())
-        return [note for name, each in named for note in each.notes(name)]
+        found = [note for name, each in named for note in each.notes(name)]
+        known = self._splits["train"].classes
+        parts = [part for names in self.options.merge.values() for part in names]
+        if unknown := [part for part in parts if part not in known]:
+            found.append(f"{self.data} has no class {', '.join(unknown)} of --merge.")
+        train = self.alerts["train"]
+        if unseen := sorted(set(train.classes) - {train.classes[k] for k in set(train.labels)}):
+            found.append(f"{self.data}/train has no alert of the class {', '.join(unseen)}.")
+        return found
 
     def _settings(self):
         return {
@@ -220,7 +153,7 @@ class StampTraining(KerasTraining):
         rows = known[places.astype(int)]
         labels = alerts.labels[rows]
         arrays = {name: values[rows] for name, values in self._arrays(alerts).items()}
-        weight = _class_weights(labels)
+        weight = class_weights(labels)
 
         def scores(model: keras.Model) -> dict[str, float]:
             logits = [
@@ -264,48 +197,6 @@ class StampTraining(KerasTraining):
             "command": self.command,
             "versions": used_versions(),
         }
-
-
-def _class_weights(labels):
-    """Weights (object,) of mean 1 that give all classes the same sum."""
-    _, place, count = np.unique(labels, return_inverse=True, return_counts=True)
-    return (labels.size / count.size / count)[place].astype(np.float32)
-
-
-def balanced_draws(
-    labels: np.ndarray, balance: str, batch: int, seed: int
-) -> Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]:
-    """A function that draws rows and weights, each (batch,), from a random generator.
-
-    Parameters
-    ----------
-    labels : array of int, shape (object,)
-        -1: never drawn.
-    balance : str
-        As of `StampOptions`.
-    batch : int
-    seed : int
-        Of the objects that "undersample" keeps.
-    """
-    known = np.flatnonzero(labels >= 0)
-    weight = np.zeros(labels.size, dtype=np.float32)
-    weight[known] = _class_weights(labels[known])
-    by_class = [np.flatnonzero(labels == k) for k in np.unique(labels[known])]
-    if balance == "undersample":
-        least, rng = min(map(len, by_class)), np.random.default_rng([seed, 0])
-        known = np.sort(np.concatenate([rng.choice(rows, least, False) for rows in by_class]))
-    chance = weight[known] / weight[known].sum(dtype=float) if balance == "oversample" else None
-    ones = np.ones(batch, dtype=np.float32)
-
-    def draw(rng):
-        if balance == "batches":
-            classes = rng.permutation(np.arange(batch) + rng.integers(len(by_class)))
-            chosen = [by_class[k % len(by_class)] for k in classes]
-            return np.array([rows[int(rng.random() * rows.size)] for rows in chosen]), ones
-        rows = rng.choice(known, batch, p=chance)
-        return rows, weight[rows] if balance == "weights" else ones
-
-    return draw
 
 
 def _rotate(arrays, orientations):

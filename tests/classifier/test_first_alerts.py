@@ -20,19 +20,8 @@ VARIABLES = {"VS": ("RRL", "CEP", "EB")}
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory):
-    """The test split of a simulated ZTF data set with planes: 28 objects of 4 to 8 epochs."""
-    from simulator.dataset.plan import make_plan
-    from simulator.dataset.run import execute, writer_for
-    from simulator.options import Options
-
-    path = tmp_path_factory.mktemp("data") / "planes.zarr"
-    cadence = {"cadence.min_epochs": 4, "cadence.max_epochs": 8}
-    options = Options(seed=4, planes=PLANES, classes={"SN": 1, "RRL": 1, "EB": 1, "AST": 1})
-    plan = make_plan("ztf", options, path, n=4, validation=4, test=28, overrides=cadence)
-    with writer_for(plan) as writer:
-        execute(plan, writer, threads=1)
-    return DatasetSplit(path, "test")
+def simulated(planes_dataset):
+    return DatasetSplit(planes_dataset, "test")
 
 
 @pytest.fixture

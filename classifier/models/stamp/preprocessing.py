@@ -40,15 +40,31 @@ def calibrated(planes: np.ndarray) -> np.ndarray:
     """In units of the noise of the frame, less the median of the frame, through asinh(x / 3).
 
     The noise is 1.4826 median absolute deviations. Missing pixels are 0, also all of a plane
-    without noise.
+    without noise, and pixels beyond the numbers of float32.
     """
     values = np.where(np.isfinite(planes), planes, np.nan).astype(np.float32)
     level, _ = border_sky(values, BORDER_PIX)
-    noise = np.array([[border_scatter(p, BORDER_PIX) for p in each] for each in values])
-    noise = noise.reshape(planes.shape[:2])
-    noise = np.where(noise > 0, noise, np.nan)[..., None, None]
-    scaled = np.arcsinh((values - level[..., None, None]) / noise / _SOFTENING)
-    return np.nan_to_num(scaled).astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        noise = np.array([[border_scatter(p, BORDER_PIX) for p in each] for each in values])
+        noise = noise.reshape(planes.shape[:2])
+        noise = np.where(noise > 0, noise, np.nan)[..., None, None]
+        scaled = np.arcsinh((values - level[..., None, None]) / noise / _SOFTENING)
+    return np.nan_to_num(scaled, posinf=0, neginf=0).astype(np.float32)
+
+
+def check_cut(given_pix: int, size_pix: int) -> None:
+    """Check that stamps of ``given_pix`` have so many pixels about their centre.
+
+    Raises
+    ------
+    ClassifierError
+    """
+    if not 1 <= size_pix <= given_pix or (given_pix - size_pix) % 2:
+        parity = "odd" if given_pix % 2 else "even"
+        raise ClassifierError(
+            f"stamps of {given_pix} pixels cannot be cut to {size_pix} about their centre: an "
+            f"{parity} number up to {given_pix} is possible."
+        )
 
 
 PREPROCESSINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -70,11 +86,7 @@ def prepared(planes: np.ndarray, preprocessing: str, size_pix: int) -> np.ndarra
             f"preprocessing {preprocessing!r}; known are {', '.join(PREPROCESSINGS)}."
         )
     given = planes.shape[-1]
-    if not 1 <= size_pix <= given or (given - size_pix) % 2:
-        raise ClassifierError(
-            f"stamps of {given} pixels cannot be cut to {size_pix} about their centre: give a "
-            "smaller size, odd where they are odd."
-        )
+    check_cut(given, size_pix)
     first = (given - size_pix) // 2
     middle = slice(first, first + size_pix)
     made = PREPROCESSINGS[preprocessing](planes)[..., middle, middle]

@@ -11,17 +11,21 @@ import numpy as np
 
 from classifier.dataset import PLANES, DatasetSplit
 from classifier.evaluation.predictions import Predictions
-from classifier.first_alerts import FirstAlerts, read_first_alerts
+from classifier.first_alerts import FirstAlerts, check_metadata, read_first_alerts
 from classifier.image_selection import ImageSelection
-from classifier.models.card_schema import check_choices
+from classifier.models.card_schema import CHOICES
 from classifier.models.model_card import CARD, ShowsCard, read_card
 from classifier.models.protocol import Embedding, StateArray
 from classifier.models.recurrent.backend import keras, own_settings
-from classifier.models.recurrent.trained_network import WEIGHTS, load_weights, softmax
-from classifier.models.stamp.metadata import MetadataScale
+from classifier.models.recurrent.trained_network import (
+    WEIGHTS,
+    load_weights,
+    refuse_too_large,
+    softmax,
+)
+from classifier.models.stamp.metadata_scale import MetadataScale
 from classifier.models.stamp.networks import TWO_ALERTS, build_stamp_network
-from classifier.models.stamp.preprocessing import prepared
-from skyreel.array_archives import check_archive, n_values
+from classifier.models.stamp.preprocessing import check_cut, prepared
 from skyreel.errors import ClassifierError
 
 KIND = "stamp"
@@ -66,6 +70,16 @@ def build(
         )
 
 
+def _refuse_unknown(columns, folder):
+    try:
+        check_metadata(columns)
+    except ClassifierError as error:
+        problem = str(error).removesuffix(".")
+        raise ClassifierError(
+            f"{folder / CARD} is damaged ({problem}). Train the model again."
+        ) from None
+
+
 @dataclass(frozen=True)
 class StampClassifier(ShowsCard):
     """A trained stamp classifier: a `classifier.models.protocol.Model` of the first alerts.
@@ -98,20 +112,20 @@ class StampClassifier(ShowsCard):
         """
         folder = Path(folder)
         card = read_card(folder, kind=KIND, version=FORMAT_VERSION, keys=_KEYS)
-        held = n_values(check_archive(folder / WEIGHTS, "Train it again."))
-        if check_choices(card["network"], card["choices"], card["size_pix"]) > held:
-            raise ClassifierError(
-                f"{folder / CARD} does not fit {WEIGHTS}, which holds {held:,} numbers. Train "
-                "again."
-            )
+        refuse_too_large(card, folder)
+        _refuse_unknown(card["metadata"]["columns"], folder)
         scale, classes = MetadataScale.of_card(card["metadata"]), tuple(card["classes"])
-        model = build(
-            card["network"],
-            card["choices"],
-            size_pix=card["size_pix"],
-            n_classes=len(classes),
-            n_metadata=len(scale.columns),
-        )
+        card["choices"] = CHOICES[card["network"]].model_validate(card["choices"]).model_dump()
+        try:
+            model = build(
+                card["network"],
+                card["choices"],
+                size_pix=card["size_pix"],
+                n_classes=len(classes),
+                n_metadata=len(scale.columns),
+            )
+        except ValueError:  # of Keras, of stamps that are too small
+            raise ClassifierError(f"{folder / CARD} is damaged. Train the model again.") from None
         load_weights(model, folder / WEIGHTS)
         parts = {name: tuple(names) for name, names in card["class_parts"].items()}
         bands, size_pix = tuple(card["bands"]), card["size_pix"]
@@ -121,6 +135,11 @@ class StampClassifier(ShowsCard):
     def name(self) -> str:
         """Name of the folder."""
         return self.folder.name
+
+    @property
+    def n_alerts(self) -> int:
+        """Alerts of an object that it reads."""
+        return n_alerts(self.card["network"])
 
     @property
     def selection(self) -> ImageSelection:
@@ -170,10 +189,22 @@ class StampClassifier(ShowsCard):
         values[alerts.rows] = self._applied(before, self._arrays(alerts))
         return Embedding(values[rows], f"{hidden.shape[-1]} units before the prediction")
 
+    def check_split(self, split: DatasetSplit) -> None:
+        """Check that a split has stamps from which this model can cut its own.
+
+        Raises
+        ------
+        ClassifierError
+        """
+        try:
+            check_cut(split.size_pix, self.crop_pix)
+        except ClassifierError as error:
+            raise ClassifierError(f"{split.path}, {self.name}: {error}") from None
+
     def _alerts(self, split):
+        self.check_split(split)
         columns = self.metadata.columns
-        wanted = n_alerts(self.card["network"])
-        return read_first_alerts(split, alerts=wanted, metadata=columns)
+        return read_first_alerts(split, alerts=self.n_alerts, metadata=columns)
 
     def _arrays(self, alerts):
         preprocessing = self.card["choices"]["preprocessing"]

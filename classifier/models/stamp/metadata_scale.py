@@ -26,6 +26,8 @@ class MetadataScale:
 
         The range is that of the central 99 %. A column of which nothing is known is 0.
         """
+        if not columns:
+            return cls()
         flat = values.reshape(-1, len(columns)).astype(float)
         known = np.where(np.isfinite(flat), flat, np.nan)
         known[:, np.isnan(known).all(axis=0)] = 0.0
