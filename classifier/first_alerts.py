@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from classifier.dataset import DatasetSplit
+from classifier.dataset import DatasetSplit, StampBatch
+from classifier.image_selection import ImageSelection, SelectedSplit
 from simulator.options import PLANES
 from skyreel.errors import ClassifierError
 from survey_profiles.physical_ranges import as_mjd
@@ -138,6 +139,21 @@ def read_first_alerts(
         rows=rows,
         left_out={why: int(n) for why, n in left_out.items() if n},
     )
+
+
+class LastAlert(SelectedSplit):
+    """Of every object of a split the image of the last of its first ``alerts`` alerts."""
+
+    def __init__(self, split: DatasetSplit, selection: ImageSelection, alerts: int):
+        super().__init__(split, selection)
+        epochs, enough = _alert_epochs(split, alerts)
+        self._epoch, self._n = epochs[:, -1:], enough.astype(int)
+
+    def stamps(self, first: int, end: int) -> StampBatch:
+        """As `SelectedSplit.stamps`."""
+        stamps = self.split.stamps(first, end)
+        n_epochs = np.where(stamps.n_epochs > 0, self._n[first:end], 0)
+        return stamps.rearranged(self._epoch[first:end], n_epochs)
 
 
 def merged_labels(

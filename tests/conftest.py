@@ -51,3 +51,11 @@ def planes_dataset(tmp_path_factory):
     with writer_for(plan) as writer:
         execute(plan, writer, threads=1)
     return path
+
+
+@pytest.fixture(scope="session")
+def stamp_model(planes_dataset, tmp_path_factory):
+    """A small stamp classifier of SN, VS and AST, hardly trained."""
+    from tests.helpers.stamp_models import stamp_training
+
+    return stamp_training(planes_dataset, tmp_path_factory.mktemp("models") / "tiny").run()

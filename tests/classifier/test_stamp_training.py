@@ -15,31 +15,17 @@ from classifier.models.stamp.metadata_scale import MetadataScale
 from classifier.models.stamp.preprocessing import calibrated
 from classifier.models.stamp.stamp_classifier import StampClassifier
 from classifier.training.history import read_history
-from classifier.training.stamp_options import StampOptions, parsed_merge
-from classifier.training.stamp_training import StampTraining, _rotate
+from classifier.training.stamp_options import parsed_merge
+from classifier.training.stamp_training import _rotate
 from skyreel.errors import ClassifierError
 from tests.helpers.damaged_models import DAMAGES, edited
 from tests.helpers.running import copy_of
-
-MERGE = {"VS": ("RRL", "EB")}
-QUICK = {
-    "choices": {"rotations": "none"},
-    "merge": MERGE,
-    "crop_pix": 9,
-    "iterations": 6,
-    "batch": 16,
-    "validate_every": 2,
-    "seed": 3,
-}
-
-
-def training(data, folder, **changes):
-    return StampTraining(data, folder, StampOptions(**{**QUICK, **changes}), "train")
+from tests.helpers.stamp_models import MERGE, stamp_training
 
 
 @pytest.fixture(scope="module")
-def model(planes_dataset, tmp_path_factory):
-    return training(planes_dataset, tmp_path_factory.mktemp("models") / "tiny").run()
+def model(stamp_model):
+    return stamp_model
 
 
 @pytest.fixture(scope="module")
@@ -131,11 +117,11 @@ def stop_at(step):
     ],
 )
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(planes_dataset, tmp_path, changes):
-    whole = training(planes_dataset, tmp_path / "whole", **changes).run()
+    whole = stamp_training(planes_dataset, tmp_path / "whole", **changes).run()
     with pytest.raises(StoppedError):
-        training(planes_dataset, tmp_path / "cut", **changes).run(stop_at(5))
+        stamp_training(planes_dataset, tmp_path / "cut", **changes).run(stop_at(5))
     seen = []
-    resumed = training(planes_dataset, tmp_path / "cut", **changes).run(
+    resumed = stamp_training(planes_dataset, tmp_path / "cut", **changes).run(
         lambda done, total, numbers: seen.append(done)
     )
     assert seen == [5, 6]
@@ -146,8 +132,8 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(planes_dataset, tmp_pat
 
 
 def test_batches_depend_on_seed_and_step_alone(planes_dataset, tmp_path):
-    one, other = (training(planes_dataset, tmp_path / name).batches(0) for name in "ab")
-    later = training(planes_dataset, tmp_path / "c").batches(2)
+    one, other = (stamp_training(planes_dataset, tmp_path / name).batches(0) for name in "ab")
+    later = stamp_training(planes_dataset, tmp_path / "c").batches(2)
     for _ in range(2):
         next(one), next(other)
     third = [next(batches) for batches in (one, other, later)]
@@ -224,16 +210,16 @@ def test_missing_choices_are_the_defaults(model, damaged, test_split):
 @pytest.mark.slow
 def test_a_damaged_checkpoint_is_one_sentence(planes_dataset, tmp_path):
     with pytest.raises(StoppedError):
-        training(planes_dataset, tmp_path / "cut").run(stop_at(3))
+        stamp_training(planes_dataset, tmp_path / "cut").run(stop_at(3))
     checkpoint = tmp_path / "cut" / "checkpoint.npz"
     checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
     with pytest.raises(ClassifierError, match=r"checkpoint.npz is missing or damaged .*Remove it"):
-        training(planes_dataset, tmp_path / "cut").run()
+        stamp_training(planes_dataset, tmp_path / "cut").run()
 
 
 def test_another_request_for_the_same_folder_says_what_differs(model, planes_dataset):
     with pytest.raises(ClassifierError, match=r"options.crop_pix: 9 there, 11 now"):
-        training(planes_dataset, model.folder, crop_pix=11)
+        stamp_training(planes_dataset, model.folder, crop_pix=11)
 
 
 @pytest.mark.parametrize(
@@ -275,13 +261,13 @@ def test_merged_classes_written_otherwise_are_refused(text):
 )
 def test_wrong_options_are_one_sentence(planes_dataset, tmp_path, wrong, sentence):
     with pytest.raises(ClassifierError, match=sentence):
-        training(planes_dataset, tmp_path / "out", **wrong)
+        stamp_training(planes_dataset, tmp_path / "out", **wrong)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_part_of_a_merged_class_may_be_absent_and_is_said(planes_dataset, tmp_path):
     merge = {"VS": ("RRL", "CEP", "EB")}
-    notes = training(planes_dataset, tmp_path / "out", merge=merge).notes()
+    notes = stamp_training(planes_dataset, tmp_path / "out", merge=merge).notes()
     assert any("has no class CEP of --merge" in note for note in notes)
 
 
@@ -291,10 +277,10 @@ def test_objects_left_out_of_a_training_are_counted(own_data, tmp_path):
     root["train"]["template"][int(rows[0])] = np.nan
     root["train"]["difference"][int(rows[1]), :, :9, :9] = np.nan  # some pixels alone
     without = 42 - rows.size
-    notes = training(own_data, tmp_path / "out").notes()
+    notes = stamp_training(own_data, tmp_path / "out").notes()
     assert f"{own_data}/train: {without} objects left out: no alert." in notes
     assert f"{own_data}/train: 1 objects left out: a plane without a pixel." in notes
-    arrays, _, _ = next(training(own_data, tmp_path / "out").batches(0))
+    arrays, _, _ = next(stamp_training(own_data, tmp_path / "out").batches(0))
     assert all(np.isfinite(values).all() for values in arrays.values())
 
 
@@ -307,7 +293,7 @@ def relabelled(data, **labels):
 def test_unlabelled_sets_and_those_of_one_class_are_refused(own_data, tmp_path, labels):
     relabelled(own_data, **labels)
     with pytest.raises(ClassifierError, match="labelled alerts of fewer than two classes"):
-        training(own_data, tmp_path / "out")
+        stamp_training(own_data, tmp_path / "out")
 
 
 def test_unlabelled_objects_are_predicted(model, own_data):
@@ -320,13 +306,13 @@ def test_a_class_without_an_alert_in_the_training_set_is_said(own_data, tmp_path
     split = DatasetSplit(own_data, "train")
     labels = np.where(split.labels == split.classes.index("AST"), 0, split.labels)
     relabelled(own_data, train=labels)
-    notes = training(own_data, tmp_path / "out").notes()
+    notes = stamp_training(own_data, tmp_path / "out").notes()
     assert f"{own_data}/train has no alert of the class AST." in notes
 
 
 def test_data_without_planes_are_refused(model, small_dataset, tmp_path):
     with pytest.raises(ClassifierError, match="has no difference images; `simulate --planes"):
-        training(small_dataset, tmp_path / "out")
+        stamp_training(small_dataset, tmp_path / "out")
     with pytest.raises(ClassifierError, match="has no difference images; `simulate --planes"):
         model.predict(DatasetSplit(small_dataset, "test"))
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from classifier.dataset import PLANES, DatasetSplit
 from classifier.evaluation.predictions import Predictions
-from classifier.first_alerts import FirstAlerts, check_metadata, read_first_alerts
+from classifier.first_alerts import FirstAlerts, LastAlert, check_metadata, read_first_alerts
 from classifier.image_selection import ImageSelection
 from classifier.models.card_schema import CHOICES
 from classifier.models.model_card import CARD, ShowsCard, read_card
@@ -150,6 +150,10 @@ class StampClassifier(ShowsCard):
     def prediction_selection(self) -> ImageSelection:
         """The same."""
         return self.selection
+
+    def images_of(self, split: DatasetSplit) -> LastAlert:
+        """The science images of the last alert that it reads, of every object."""
+        return LastAlert(split, self.selection, self.n_alerts)
 
     def predict(
         self,
