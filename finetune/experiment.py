@@ -99,8 +99,8 @@ class Experiment:
         opened = open_model(options.model, threads=self.threads)
         if first_alerts_of(opened):
             raise FinetuneError(
-                f"--model {options.model} is a stamp classifier, which finetune does not adapt; "
-                "give a network of sequences."
+                f"--model {options.model} is a classifier of first alerts, which finetune does not "
+                "adapt; give a network of sequences."
             )
         if opened.card["kind"] != KIND:
             raise FinetuneError(

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 app = new_app()
 STAMPS = ("deep-hits", "alerce-stamp", "two-stamp-stacked", "two-stamp-separated")
-MODELS = ("compact", "multiband", "rcnn", "forest", *STAMPS)
+ALERT_FORESTS = ("metadata-forest", "pixel-forest")
+OF_ALERTS = (*STAMPS, *ALERT_FORESTS)
+MODELS = ("compact", "multiband", "rcnn", "forest", *OF_ALERTS)
 TRAIN, VALIDATION, TEST = 1_024, 4_096, 14_000
 _OWN = "the network's own"
 
@@ -51,7 +53,7 @@ def train(
         str,
         typer.Option(
             help="Of sequences: 'compact', 'multiband', 'rcnn' (Carrasco-Davis 2019) or 'forest'; "
-            "of first alerts: " + ", ".join(f"'{name}'" for name in STAMPS) + "."
+            "of first alerts: " + ", ".join(f"'{name}'" for name in OF_ALERTS) + "."
         ),
     ] = "compact",
     images: Annotated[
@@ -217,20 +219,20 @@ def train(
     check_model(model, of_networks, of_forests, of_stamps)
     check_source(model, data, survey, simulated)
     check_folder(out)
-    own = of_forests if model == "forest" else of_networks
-    given = given_options(model, common, own | (of_stamps if model in STAMPS else {}))
+    own = of_networks | of_forests | of_stamps
+    given = given_options(model, common, {k: v for k, v in own.items() if v is not None})
     cores, called = n_cores(threads), command_line("train")
     train_model(model, out, data, survey, simulated, plugin, given, cores, quiet, called)
 
 
 def given_options(model: str, common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Options by name; of common ones a stamp classifier has the seed alone.
+    """Options by name; of common ones a model of first alerts has the seed alone.
 
     Raises
     ------
     ClassifierError
     """
-    if model in STAMPS:
+    if model in OF_ALERTS:
         if common["images"] is not None or common["band"] is not None or common["start"] != "first":
             raise ClassifierError(f"--images, --band, --start: not options of --model {model}.")
         common = {"seed": common["seed"]}
@@ -271,6 +273,7 @@ def train_model(
     if survey is not None:
         _simulate(plan, threads, console)
     trained = _train_forest if model == "forest" else _train_network
+    trained = _train_alert_forest if model in ALERT_FORESTS else trained
     return trained(data, out, options, threads, console, command)
 
 
@@ -283,9 +286,15 @@ def check_model(
     """Refuse an unknown model, and options of another one; None is an option not given."""
     if model not in MODELS:
         raise ClassifierError(f"--model {model!r}; known models: {', '.join(MODELS)}.")
-    foreign = {} if model in STAMPS else dict(of_stamps or {})
-    foreign = _flags(foreign | (of_networks if model == "forest" else of_forests))
-    if foreign:
+    of_stamps = of_stamps or {}
+    foreign = {} if model in OF_ALERTS else dict(of_stamps)
+    if model in ALERT_FORESTS:
+        own = ("trees", "depth", "merge", "crop_pix")
+        every = of_networks | of_forests | of_stamps
+        foreign = {name: value for name, value in every.items() if name not in own}
+    else:
+        foreign |= of_networks if model == "forest" else of_forests
+    if foreign := _flags(foreign):
         raise ClassifierError(f"{foreign}: not an option of --model {model}.")
 
 
@@ -296,8 +305,8 @@ def _options(model, given) -> AnyOptions | ForestOptions:
 
         _check_names(model, chosen, ForestOptions)
         return ForestOptions(**chosen)
-    if model in STAMPS:
-        return _stamp_options(model, chosen)
+    if model in OF_ALERTS:
+        return _alert_options(model, chosen)
     from classifier.training.options import NetworkOptions, parsed_choices
 
     _check_names(model, chosen, NetworkOptions)
@@ -306,15 +315,20 @@ def _options(model, given) -> AnyOptions | ForestOptions:
     return NetworkOptions(network=model, **chosen)
 
 
-def _stamp_options(model, chosen):
+def _alert_options(model, chosen):
     from classifier.training.options import parsed_choices
     from classifier.training.stamp_options import StampOptions, parsed_merge
 
+    if not isinstance(chosen.get("merge", {}), dict):
+        chosen["merge"] = parsed_merge(chosen["merge"])
+    if model in ALERT_FORESTS:
+        from classifier.training.alert_forest_training import INPUTS, AlertForestOptions
+
+        _check_names(model, chosen, AlertForestOptions)
+        return AlertForestOptions(inputs=INPUTS[model], **chosen)
     _check_names(model, chosen, StampOptions)
     if isinstance(chosen.get("choices"), list):
         chosen["choices"] = parsed_choices(chosen["choices"])
-    if not isinstance(chosen.get("merge", {}), dict):
-        chosen["merge"] = parsed_merge(chosen["merge"])
     return StampOptions(network=model, **chosen)
 
 
@@ -347,14 +361,15 @@ def check_source(
         simulated = {**simulated, "profile_set": None, "conditions": True}
     if survey is None and _flags(simulated):
         raise ClassifierError(f"{_flags(simulated)}: only with --survey.")
-    if survey is not None and (model == "forest" or model in STAMPS):
+    if survey is not None and (model == "forest" or model in OF_ALERTS):
         raise ClassifierError(f"--survey: --model {model} is trained on a data set; give --data.")
 
 
 def _check_data(data, model, given):
     from classifier.dataset import DatasetSplit
 
-    sized = model == "forest" and None not in (given.get("trees"), given.get("depth"))
+    sized = model in ALERT_FORESTS
+    sized |= model == "forest" and None not in (given.get("trees"), given.get("depth"))
     for split in ("train",) if sized else ("train", "validation"):
         DatasetSplit(data, split)
 
@@ -403,6 +418,18 @@ def _train_forest(data, out: Path, options: ForestOptions, threads, console: Con
         forest = training.run(bars.step)
     shape = f"{forest.card['trees']} trees of depth {forest.card['depth']}"
     console.print(f"{out}: {shape} for each of 1 to {forest.largest} images.")
+    evaluate_test(forest, data, out, threads, console)
+    return forest
+
+
+def _train_alert_forest(data, out: Path, options, threads, console: Console, command):
+    from classifier.cli.classify import evaluate_test
+    from classifier.training.alert_forest_training import train_alert_forest
+
+    forest, notes = train_alert_forest(data, out, options, threads=threads, command=command)
+    for note in notes:
+        console.print(f"Note: {note}")
+    console.print(f"{out}: {options.trees} trees on the {options.inputs} of first alerts.")
     evaluate_test(forest, data, out, threads, console)
     return forest
 

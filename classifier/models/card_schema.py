@@ -196,6 +196,16 @@ class ForestCard(Card):
     depth: int = Field(ge=1, le=10**6, strict=True)
 
 
+class AlertForestCard(Card):
+    """The card of a forest on first alerts."""
+
+    inputs: Literal["metadata", "pixels"]
+    size_pix: int = Field(ge=1, le=MOST_SIZE_PIX, strict=True)
+    metadata: _Metadata
+    class_parts: dict[Name, list[Name]] = Field(max_length=MOST_CLASSES)
+    bands: list[Name] = Field(min_length=1, max_length=MOST_BANDS)
+
+
 class EnsembleCard(Card):
     """The card of an ensemble."""
 
@@ -206,6 +216,7 @@ class EnsembleCard(Card):
 CARDS: dict[str | None, type[Card]] = {
     "network": NetworkCard,
     "stamp": StampCard,
+    "alert-forest": AlertForestCard,
     "forest": ForestCard,
     "ensemble": EnsembleCard,
 }

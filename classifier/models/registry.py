@@ -24,6 +24,7 @@ SHIPPED = Path(__file__).parents[1] / "shipped"
 KINDS = {
     "network": ("classifier.models.recurrent.trained_network", "Network"),
     "stamp": ("classifier.models.stamp.stamp_classifier", "StampClassifier"),
+    "alert-forest": ("classifier.models.forest.alert_forest", "AlertForest"),
     "forest": ("classifier.models.forest.forest", "Forest"),
     "ensemble": ("classifier.models.ensemble", "Ensemble"),
 }

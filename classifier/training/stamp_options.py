@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from classifier.models.card_schema import CHOICES, LEAST_SIZE_PIX, STAMP_NETWORKS, check_choices
 from classifier.training.class_balance import BALANCES
 from classifier.training.options import check_steps, refuse_unlisted
 from skyreel.errors import ClassifierError
+
+if TYPE_CHECKING:
+    from classifier.dataset import DatasetSplit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,3 +100,18 @@ def parsed_merge(text: str | None) -> dict[str, tuple[str, ...]]:
             raise ClassifierError(f"--merge {text!r}: write NEW=CLASS+CLASS, as VS=RRL+CEP+EB.")
         found[name.strip()] = parts
     return found
+
+
+def refuse_absent_parts(merge: Mapping[str, tuple[str, ...]], split: DatasetSplit) -> None:
+    """Check that a split has one at least of the classes of every merged class.
+
+    Raises
+    ------
+    ClassifierError
+    """
+    for name, parts in merge.items():
+        if not set(parts) & set(split.classes):
+            raise ClassifierError(
+                f"--merge {name}={'+'.join(parts)}: {split.path} has none of these classes; it "
+                f"has {', '.join(split.classes)}."
+            )

@@ -28,7 +28,7 @@ from classifier.models.stamp.stamp_classifier import (
 from classifier.training.class_balance import balanced_draws, class_weights
 from classifier.training.history import ValidationRecord
 from classifier.training.keras_training import KerasTraining, set_optimiser, used_versions
-from classifier.training.stamp_options import StampOptions
+from classifier.training.stamp_options import StampOptions, refuse_absent_parts
 from skyreel.atomic_files import claim_folder
 from skyreel.errors import ClassifierError
 
@@ -72,12 +72,7 @@ class StampTraining(KerasTraining):
 
     def _check_splits(self):
         options, train = self.options, self._splits["train"]
-        for name, parts in options.merge.items():
-            if not set(parts) & set(train.classes):
-                raise ClassifierError(
-                    f"--merge {name}={'+'.join(parts)}: {self.data} has none of these classes; it "
-                    f"has {', '.join(train.classes)}."
-                )
+        refuse_absent_parts(options.merge, train)
         if options.crop_pix is not None:
             check_cut(train.size_pix, options.crop_pix)
 
