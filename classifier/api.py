@@ -49,8 +49,9 @@ def train(
         ``profile_overrides``, ``conditions`` and ``plugins`` change as in `skyreel.simulate`.
     model : str
         Of sequences: "compact", "multiband", "rcnn" (networks) or "forest"; of first alerts, from
-        a data set with planes: "deep-hits", "alerce-stamp", "two-stamp-stacked" or
-        "two-stamp-separated", which have none of the options ``images``, ``start`` and ``band``.
+        a data set with planes: "deep-hits", "alerce-stamp", "two-stamp-stacked",
+        "two-stamp-separated", "metadata-forest" or "pixel-forest", which have none of the options
+        ``images``, ``start`` and ``band``.
     images : int, optional
         Largest number of images of a sequence; by default 22, for "multiband" 60.
     start : str
@@ -66,7 +67,8 @@ def train(
     **options
         Of networks (`classifier.training.options.NetworkOptions`), of stamp classifiers
         (`classifier.training.stamp_options.StampOptions`) or of forests
-        (`classifier.models.forest.training.ForestOptions`).
+        (`classifier.models.forest.training.ForestOptions`,
+        `classifier.training.alert_forest_training.AlertForestOptions`).
 
     Returns
     -------
