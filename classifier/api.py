@@ -49,7 +49,10 @@ def train(
         Survey to simulate during the training, which ``exposures``, ``classes``,
         ``profile_overrides``, ``conditions`` and ``plugins`` change as in `skyreel.simulate`.
     model : str
-        "compact", "multiband", "rcnn" (networks) or "forest".
+        Of sequences: "compact", "multiband", "rcnn" (networks) or "forest"; of first alerts, from
+        a data set with planes: "deep-hits", "alerce-stamp", "two-stamp-stacked",
+        "two-stamp-separated", "metadata-forest" or "pixel-forest", which have none of the options
+        ``images``, ``start`` and ``band``.
     images : int, optional
         Largest number of images of a sequence; by default 22, for "multiband" 60.
     start : str
@@ -63,8 +66,10 @@ def train(
     quiet : bool
         Whether nothing is printed.
     **options
-        Of networks (`classifier.training.options.NetworkOptions`) or of forests
-        (`classifier.models.forest.training.ForestOptions`).
+        Of networks (`classifier.training.options.NetworkOptions`), of stamp classifiers
+        (`classifier.training.stamp_options.StampOptions`) or of forests
+        (`classifier.models.forest.training.ForestOptions`,
+        `classifier.training.alert_forest_training.AlertForestOptions`).
 
     Returns
     -------
@@ -80,7 +85,7 @@ def train(
     >>> forest.classes[:2]
     ('SN', 'RRL')
     """
-    from classifier.cli.train import check_model, check_source, train_model
+    from classifier.cli.train import check_model, check_source, given_options, train_model
 
     simulated = {
         "exposures": None if exposures is None else str(exposures),
@@ -90,7 +95,8 @@ def train(
     check_model(model, {}, {})
     check_source(model, data, survey, simulated)
     check_folder(Path(out))
-    given = {"images": images, "start": start, "band": band, "seed": seed, **options}
+    common = {"images": images, "start": start, "band": band, "seed": seed}
+    given = given_options(model, common, options)
     return train_model(
         model,
         Path(out),

@@ -6,7 +6,7 @@ order is (object, epoch, row, column).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -139,6 +139,10 @@ class DatasetSplit:
         """An array of the split, whole; None where it has no such array."""
         return self._group[name][:] if name in self._group else None
 
+    def part(self, name: str, rows: slice) -> np.ndarray:
+        """Some rows of an array that the split has."""
+        return self._group[name][rows]
+
     def n_images(self, bands: Sequence[str]) -> np.ndarray:
         """Epochs of every object in these bands, int (object,)."""
         wanted = [k for k, name in enumerate(self.bands) if name in bands]
@@ -155,22 +159,28 @@ class DatasetSplit:
         if not len(self):
             raise ClassifierError(f"{self.path}/{self.name} has no objects.")
 
-    def labels_among(self, classes: tuple[str, ...]) -> np.ndarray:
+    def labels_among(
+        self, classes: tuple[str, ...], parts: Mapping[str, Sequence[str]] | None = None
+    ) -> np.ndarray:
         """Labels as indices into a model's classes, -1 where an object has none.
+
+        ``parts`` are the classes that some classes of the model consist of.
 
         Raises
         ------
         ClassifierError
             Objects of a class that is not among them.
         """
-        used = {self.classes[label] for label in np.unique(self.labels) if label >= 0}
+        merged = {part: name for name, names in (parts or {}).items() for part in names}
+        own = [merged.get(name, name) for name in self.classes]
+        used = {own[label] for label in np.unique(self.labels) if label >= 0}
         unknown = sorted(used - set(classes))
         if unknown:
             raise ClassifierError(
                 f"{self.path} has objects of the class {', '.join(unknown)}; the classes of "
                 f"the model are {', '.join(classes)}."
             )
-        place = [classes.index(name) if name in classes else -1 for name in self.classes]
+        place = [classes.index(name) if name in classes else -1 for name in own]
         return np.array([*place, -1])[self.labels]
 
     def blocks(self, size: int = BLOCK_OBJECTS) -> Iterator[tuple[int, int]]:

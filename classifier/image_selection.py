@@ -14,6 +14,7 @@ from skyreel.commands import split_list
 from skyreel.errors import ClassifierError
 
 if TYPE_CHECKING:
+    from classifier.models.protocol import Model
     from survey_profiles.profile import Profile
 
 IMAGES_BEFORE_ALERT = 5
@@ -175,6 +176,19 @@ class SelectedSplit:
         """Selected images of objects ``first`` to ``end``."""
         stamps, starts = self.split.stamps(first, end), self._starts[first:end]
         return self.selection.of(stamps, starts, self.split.profile, self.split.bands)
+
+
+def images_of(model: Model, split: DatasetSplit) -> SelectedSplit:
+    """The images of a split that a model predicts from, one for each of its predictions.
+
+    Raises
+    ------
+    ClassifierError
+        As `SelectedSplit`.
+    """
+    if own := getattr(model, "images_of", None):
+        return own(split)
+    return SelectedSplit(split, model.prediction_selection)
 
 
 def _check_bands(split, bands):

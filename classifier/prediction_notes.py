@@ -35,6 +35,8 @@ def refuse_unusable(n_images: np.ndarray, split: DatasetSplit, model: Model) -> 
 
 
 def _usable(model):
+    if alerts := first_alerts_of(model):
+        return f"It reads {alerts} of an object, with pixels in all three planes."
     bands = " or ".join(model.bands)
     return (
         f"An image is used if it is in the band {bands}, has a zero point and an exposure time, "
@@ -42,13 +44,21 @@ def _usable(model):
     )
 
 
+def first_alerts_of(model: Model) -> str:
+    """What a stamp classifier reads of an object, in words; empty for models of sequences."""
+    n_alerts = getattr(model, "n_alerts", 0)
+    return ("", "the first alert", "the first two alerts")[n_alerts]
+
+
 def without_prediction(n_images: np.ndarray, object_id: np.ndarray, model: Model) -> list[str]:
     """One sentence about the objects without images, and so without a prediction, or none."""
     rows = np.flatnonzero(n_images == 0)
     if not rows.size:
         return []
+    alerts = first_alerts_of(model)
+    lacking = f"lack {alerts} that" if alerts else "have no image that"
     return [
-        f"{rows.size:,} of {len(n_images):,} objects have no image that {model.name} can use, "
+        f"{rows.size:,} of {len(n_images):,} objects {lacking} {model.name} can use, "
         f"no prediction, and are left out of scores: {first_names(object_id[rows])}."
     ]
 
@@ -60,6 +70,8 @@ def beyond_the_longest(model: Model, split: DatasetSplit) -> list[str]:
 
 def longer_sequences(model: Model, n_images: np.ndarray, what: str) -> list[str]:
     """The same of sequences of so many images (sequence,), which are called ``what``."""
+    if first_alerts_of(model):  # whatever follows them
+        return []
     trained = model.selection.images
     longer = int((n_images > trained).sum())
     if not longer:

@@ -18,6 +18,7 @@ import numpy as np
 
 from classifier.models.protocol import Model
 from classifier.network_inputs import Inputs, inputs_of
+from classifier.prediction_notes import first_alerts_of
 from classifier.stamp_batch import StampBatch
 from classifier.stream_state import StreamState, read_state, write_state
 from skyreel.errors import ClassifierError
@@ -93,6 +94,11 @@ class Stream:
     """
 
     def __init__(self, model: Model):
+        if alerts := first_alerts_of(model):
+            raise ClassifierError(
+                f"{model.name} reads {alerts} of an object alone, with template and difference, "
+                "which a stream does not take; use classify."
+            )
         if model.states is None:
             raise ClassifierError(
                 f"{model.name} is a {model.card['kind']}, which needs all images of a sequence at "

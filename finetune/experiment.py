@@ -22,6 +22,7 @@ from classifier.models.ensemble import NETWORK, save_ensemble
 from classifier.models.model_card import CARD, upgraded
 from classifier.models.recurrent.trained_network import KIND, Network
 from classifier.models.registry import check_fit, model_folder, open_model
+from classifier.prediction_notes import first_alerts_of
 from classifier.same_survey import SurveyInput, check_same_survey
 from finetune.adaptation.methods import method_named
 from finetune.compared_methods import WITHOUT_ZERO, ComparedMethods
@@ -96,6 +97,11 @@ class Experiment:
     def _network(self):
         options = self.options
         opened = open_model(options.model, threads=self.threads)
+        if first_alerts_of(opened):
+            raise FinetuneError(
+                f"--model {options.model} is a classifier of first alerts, which finetune does not "
+                "adapt; give a network of sequences."
+            )
         if opened.card["kind"] != KIND:
             raise FinetuneError(
                 f"--model {options.model} is a {opened.card['kind']}; give a network. A forest is "

@@ -59,3 +59,27 @@ def trained_network(small_dataset, tmp_path_factory):
     from tests.helpers.training import trained
 
     return trained(small_dataset, tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def planes_dataset(tmp_path_factory):
+    """A simulated ZTF data set with planes: 42, 28 and 28 objects of 4 to 8 epochs."""
+    from simulator.dataset.plan import make_plan
+    from simulator.dataset.run import execute, writer_for
+    from simulator.options import PLANES, Options
+
+    path = tmp_path_factory.mktemp("data") / "planes.zarr"
+    cadence = {"cadence.min_epochs": 4, "cadence.max_epochs": 8}
+    options = Options(seed=4, planes=PLANES, classes={"SN": 1, "RRL": 1, "EB": 1, "AST": 1})
+    plan = make_plan("ztf", options, path, n=42, validation=28, test=28, overrides=cadence)
+    with writer_for(plan) as writer:
+        execute(plan, writer, threads=1)
+    return path
+
+
+@pytest.fixture(scope="session")
+def stamp_model(planes_dataset, tmp_path_factory):
+    """A small stamp classifier of SN, VS and AST, hardly trained."""
+    from tests.helpers.stamp_models import stamp_training
+
+    return stamp_training(planes_dataset, tmp_path_factory.mktemp("models") / "tiny").run()

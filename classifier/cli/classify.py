@@ -128,10 +128,10 @@ def _rows_of(split, objects):
 def _draw(out, split, model, objects, rows, predictions, console):
     if not rows:
         return
-    from classifier.image_selection import SelectedSplit
+    from classifier.image_selection import images_of
     from classifier.reports.object_page import draw_object_summary, object_summary_path
 
-    selected = SelectedSplit(split, model.prediction_selection)
+    selected = images_of(model, split)
     for row, name in zip(rows, objects, strict=True):
         picture = object_summary_path(out, name)
         try:
@@ -228,7 +228,7 @@ def _predict_to(out, model, split, attributes, options):
 
 def _score(predictions, report, console, model, split, package_versions, notes):
     from classifier.evaluation import evaluate, summary_table, write_report
-    from classifier.image_selection import SelectedSplit
+    from classifier.image_selection import images_of
     from classifier.reports.evaluation_page import PAGE
 
     if report is None and not ((predictions.label >= 0) & (predictions.n_images > 0)).any():
@@ -242,7 +242,7 @@ def _score(predictions, report, console, model, split, package_versions, notes):
             report,
             f"{model.name} on {Path(split.path).name}, {split.name}",
             predictions=predictions,
-            selected=SelectedSplit(split, model.prediction_selection),
+            selected=images_of(model, split),
             facts={
                 "Model": str(model.folder),
                 "Data": str(split.path),

@@ -61,6 +61,14 @@ def search(
         str | None,
         typer.Option(metavar="PLANE,PLANE", help="As in train --planes.", show_default="none"),
     ] = None,
+    merge: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NEW=CLASS+CLASS",
+            help="First alerts: as in train --merge.",
+            show_default="none",
+        ),
+    ] = None,
     seed: commands.Seed = 0,
     threads: commands.Threads = None,
     quiet: commands.Quiet = False,
@@ -83,14 +91,13 @@ def search(
         from classifier.search.random_search import HyperparameterSearch
         from classifier.search.results import results_table, write_results
         from classifier.search.space import SearchSpace
-        from classifier.training.options import NetworkOptions
 
-        given = {"images": images, "start": start, "band": band, "planes": split_list(planes)}
         steps = {
             "iterations": iterations,
             "validate_every": validate_every or max(1, iterations // 10),
         }
-        bases = tuple(NetworkOptions(network=name, **given, **steps) for name in names)
+        of_sequences = {"images": images, "start": start, "band": band, "planes": planes}
+        bases = tuple(_base(name, steps, of_sequences, merge) for name in names)
         running = HyperparameterSearch(
             data,
             out,
@@ -107,6 +114,23 @@ def search(
     write_results(out, trials)
     console.print(results_table(trials))
     console.print(f"All trials: {out / 'trials.csv'}; scores and tests: {out / 'search.json'}")
+
+
+def _base(network, steps, of_sequences, merge):
+    """What is not varied of a network."""
+    from classifier.models.card_schema import STAMP_NETWORKS
+    from classifier.training.options import NetworkOptions
+    from classifier.training.stamp_options import StampOptions, parsed_merge
+
+    if network in STAMP_NETWORKS:
+        if any(of_sequences[name] for name in ("images", "band", "planes")):
+            raise ClassifierError(f"--images, --band, --planes: not options of --model {network}.")
+        return StampOptions(network=network, merge=parsed_merge(merge), **steps)
+    if merge is not None:
+        raise ClassifierError(f"--merge: not an option of --model {network}.")
+    return NetworkOptions(
+        network=network, **{**of_sequences, "planes": split_list(of_sequences["planes"])}, **steps
+    )
 
 
 if __name__ == "__main__":

@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
     from classifier.models.forest.training import ForestOptions
     from classifier.models.protocol import Model
-    from classifier.training.options import NetworkOptions
+    from classifier.training.by_network import AnyOptions
     from simulator.dataset.plan import Plan
 
 app = new_app()
-MODELS = ("compact", "multiband", "rcnn", "forest")
+STAMPS = ("deep-hits", "alerce-stamp", "two-stamp-stacked", "two-stamp-separated")
+ALERT_FORESTS = ("metadata-forest", "pixel-forest")
+OF_ALERTS = (*STAMPS, *ALERT_FORESTS)
+MODELS = ("compact", "multiband", "rcnn", "forest", *OF_ALERTS)
 TRAIN, VALIDATION, TEST = 1_024, 4_096, 14_000
 _OWN = "the network's own"
 
@@ -48,7 +51,11 @@ def train(
     profile_set: commands.ProfileSet = None,
     plugin: commands.Plugin = None,
     model: Annotated[
-        str, typer.Option(help="'compact', 'multiband', 'rcnn' (Carrasco-Davis 2019) or 'forest'.")
+        str,
+        typer.Option(
+            help="Of sequences: 'compact', 'multiband', 'rcnn' (Carrasco-Davis 2019) or 'forest'; "
+            "of first alerts: " + ", ".join(f"'{name}'" for name in OF_ALERTS) + "."
+        ),
     ] = "compact",
     images: Annotated[
         int | None,
@@ -138,7 +145,30 @@ def train(
             metavar="NAME=VALUE",
             help="Networks: a hyperparameter. compact: beta, filters, embedding, units, times, "
             "conditions; multiband: also encoder; rcnn: window, filters, dense, units, dropout, "
-            "normalisation, times, plain_steps.",
+            "normalisation, times, plain_steps; of first alerts: rotations, preprocessing, "
+            "metadata, kernel, dropout, beta.",
+        ),
+    ] = None,
+    merge: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NEW=CLASS+CLASS",
+            help="First alerts: classes trained as one, as VS=RRL+CEP+EB, by comma.",
+            show_default="none",
+        ),
+    ] = None,
+    balance: Annotated[
+        str | None,
+        typer.Option(
+            help="First alerts: unequal classes: 'batches' with as many of each, 'oversample', "
+            "'undersample', 'weights' of the loss, or 'none'.",
+            show_default="batches",
+        ),
+    ] = None,
+    crop: Annotated[
+        int | None,
+        typer.Option(
+            help="First alerts: rows and columns read of larger stamps.", show_default="all"
         ),
     ] = None,
     light_curves: Annotated[
@@ -183,15 +213,31 @@ def train(
         "depth": depth,
         "keep_features": keep_features,
     }
+    of_stamps = {"merge": merge, "balance": balance, "crop_pix": crop}
     common = {"images": images, "start": start, "band": band, "seed": seed}
     overrides = commands.profile_overrides(profile_set, conditions) or None
     simulated = {"exposures": exposures, "classes": classes, "profile_set": overrides}
-    check_model(model, of_networks, of_forests)
+    check_model(model, of_networks, of_forests, of_stamps)
     check_source(model, data, survey, simulated)
     check_folder(out)
-    given = {**common, **(of_forests if model == "forest" else of_networks)}
+    own = of_networks | of_forests | of_stamps
+    given = given_options(model, common, {k: v for k, v in own.items() if v is not None})
     cores, called = n_cores(threads), command_line("train")
     train_model(model, out, data, survey, simulated, plugin, given, cores, quiet, called)
+
+
+def given_options(model: str, common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Options by name; of common ones a model of first alerts has the seed alone.
+
+    Raises
+    ------
+    ClassifierError
+    """
+    if model in OF_ALERTS:
+        if common["images"] is not None or common["band"] is not None or common["start"] != "first":
+            raise ClassifierError(f"--images, --band, --start: not options of --model {model}.")
+        common = {"seed": common["seed"]}
+    return {**common, **own}
 
 
 def train_model(
@@ -228,31 +274,63 @@ def train_model(
     if survey is not None:
         _simulate(plan, threads, console)
     trained = _train_forest if model == "forest" else _train_network
+    trained = _train_alert_forest if model in ALERT_FORESTS else trained
     return trained(data, out, options, threads, console, command)
 
 
-def check_model(model: str, of_networks: dict[str, Any], of_forests: dict[str, Any]) -> None:
+def check_model(
+    model: str,
+    of_networks: dict[str, Any],
+    of_forests: dict[str, Any],
+    of_stamps: dict[str, Any] | None = None,
+) -> None:
     """Refuse an unknown model, and options of another one; None is an option not given."""
     if model not in MODELS:
         raise ClassifierError(f"--model {model!r}; known models: {', '.join(MODELS)}.")
-    foreign = _flags(of_networks if model == "forest" else of_forests)
-    if foreign:
+    of_stamps = of_stamps or {}
+    foreign = {} if model in OF_ALERTS else dict(of_stamps)
+    if model in ALERT_FORESTS:
+        own = ("trees", "depth", "merge", "crop_pix")
+        every = of_networks | of_forests | of_stamps
+        foreign = {name: value for name, value in every.items() if name not in own}
+    else:
+        foreign |= of_networks if model == "forest" else of_forests
+    if foreign := _flags(foreign):
         raise ClassifierError(f"{foreign}: not an option of --model {model}.")
 
 
-def _options(model, given) -> NetworkOptions | ForestOptions:
+def _options(model, given) -> AnyOptions | ForestOptions:
     chosen = {name: value for name, value in given.items() if value is not None}
     if model == "forest":
         from classifier.models.forest.training import ForestOptions
 
         _check_names(model, chosen, ForestOptions)
         return ForestOptions(**chosen)
+    if model in OF_ALERTS:
+        return _alert_options(model, chosen)
     from classifier.training.options import NetworkOptions, parsed_choices
 
     _check_names(model, chosen, NetworkOptions)
     if isinstance(chosen.get("choices"), list):
         chosen["choices"] = parsed_choices(chosen["choices"])
     return NetworkOptions(network=model, **chosen)
+
+
+def _alert_options(model, chosen):
+    from classifier.training.options import parsed_choices
+    from classifier.training.stamp_options import StampOptions, parsed_merge
+
+    if not isinstance(chosen.get("merge", {}), dict):
+        chosen["merge"] = parsed_merge(chosen["merge"])
+    if model in ALERT_FORESTS:
+        from classifier.training.alert_forest_training import INPUTS, AlertForestOptions
+
+        _check_names(model, chosen, AlertForestOptions)
+        return AlertForestOptions(inputs=INPUTS[model], **chosen)
+    _check_names(model, chosen, StampOptions)
+    if isinstance(chosen.get("choices"), list):
+        chosen["choices"] = parsed_choices(chosen["choices"])
+    return StampOptions(network=model, **chosen)
 
 
 def _check_names(model, chosen, options):
@@ -264,7 +342,7 @@ def _check_names(model, chosen, options):
             )
 
 
-_FLAGS = {"choices": "choice", "rotate": "rotated"}
+_FLAGS = {"choices": "choice", "rotate": "rotated", "crop_pix": "crop"}
 
 
 def _flags(options):
@@ -284,14 +362,15 @@ def check_source(
         simulated = {**simulated, "profile_set": None, "conditions": True}
     if survey is None and _flags(simulated):
         raise ClassifierError(f"{_flags(simulated)}: only with --survey.")
-    if survey is not None and model == "forest":
-        raise ClassifierError("--survey: a forest is trained on a data set; give --data.")
+    if survey is not None and (model == "forest" or model in OF_ALERTS):
+        raise ClassifierError(f"--survey: --model {model} is trained on a data set; give --data.")
 
 
 def _check_data(data, model, given):
     from classifier.dataset import DatasetSplit
 
-    sized = model == "forest" and None not in (given.get("trees"), given.get("depth"))
+    sized = model in ALERT_FORESTS
+    sized |= model == "forest" and None not in (given.get("trees"), given.get("depth"))
     for split in ("train",) if sized else ("train", "validation"):
         DatasetSplit(data, split)
 
@@ -344,7 +423,19 @@ def _train_forest(data, out: Path, options: ForestOptions, threads, console: Con
     return forest
 
 
-def _train_network(data, out: Path, options: NetworkOptions, threads, console: Console, command):
+def _train_alert_forest(data, out: Path, options, threads, console: Console, command):
+    from classifier.cli.classify import evaluate_test
+    from classifier.training.alert_forest_training import train_alert_forest
+
+    forest, notes = train_alert_forest(data, out, options, threads=threads, command=command)
+    for note in notes:
+        console.print(f"Note: {note}")
+    console.print(f"{out}: {options.trees} trees on the {options.inputs} of first alerts.")
+    evaluate_test(forest, data, out, threads, console)
+    return forest
+
+
+def _train_network(data, out: Path, options: AnyOptions, threads, console: Console, command):
     from skyreel.console import Bars, status
 
     with status(console, "Loading the network"):
@@ -352,10 +443,12 @@ def _train_network(data, out: Path, options: NetworkOptions, threads, console: C
 
         use_cores(threads)
         from classifier.cli.classify import evaluate_test
-        from classifier.training.train import NetworkTraining
+        from classifier.training.by_network import training_of
 
-        training = NetworkTraining(data, out, options, command)
+        training = training_of(data, out, options, command)
     _report_complete(training, out, console)
+    for note in training.notes():
+        console.print(f"Note: {note}")
     with Bars(console) as bars:
 
         def on_step(done: int, total: int, numbers: dict[str, float]):

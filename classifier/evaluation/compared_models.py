@@ -110,7 +110,7 @@ def predictions_of(
     """
     about = _identity(compared, split)
     kept = _kept(path, about)
-    if kept is not None and _is_of(kept, split):
+    if kept is not None and _is_of(kept, split, compared.model):
         on_progress(len(split))
         return kept
     today = datetime.now(UTC).date().isoformat()
@@ -141,8 +141,9 @@ def _kept(path, about):
         return None
 
 
-def _is_of(kept, split):
+def _is_of(kept, split, model):
     """Whether objects and labels are those of the split, which its identity does not cover."""
     if not np.array_equal(kept.object_id.astype(str), split.object_ids.astype(str)):
         return False
-    return np.array_equal(kept.label, split.labels_among(kept.classes))
+    parts = getattr(model, "class_parts", {})
+    return np.array_equal(kept.label, split.labels_among(kept.classes, parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +55,9 @@ def welch_test(first: ArrayLike, second: ArrayLike) -> WelchTest:
     difference = float(a.mean() - b.mean())
     if np.ptp(a) == 0 == np.ptp(b):
         return _without_spread(difference)
-    found = stats.ttest_ind(a, b, equal_var=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a sample without spread
+        found = stats.ttest_ind(a, b, equal_var=False)
     low, high = found.confidence_interval(0.95)
     return WelchTest(
         difference=difference,

@@ -100,6 +100,7 @@ def open_schedule(
     profile = load_profile(survey, {**overrides, **named})
     notes = []
     for model in models:
+        _refuse_planes(model)
         notes += check_same_survey(
             SurveyInput.of_model(model.folder, model),
             SurveyInput.of_profile(profile),
@@ -130,6 +131,14 @@ def open_schedule(
 def is_drawn(survey: str | Path, asked: str | Path) -> bool:
     """Whether a schedule is drawn from the profile, as planned or under its other conditions."""
     return str(asked) == DRAWN or str(asked) in condition_names(survey)
+
+
+def _refuse_planes(model):
+    if model.selection.planes:
+        raise ClassifierError(
+            f"{model.folder} reads {' and '.join(model.selection.planes)} images, which a forecast "
+            "does not simulate; give a model of science images."
+        )
 
 
 def _band_notes(model, profile):

@@ -29,6 +29,7 @@ _FWHM, _BETA = PHYSICAL_RANGES["seeing_fwhm_pix"], PHYSICAL_RANGES["psf_beta"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Width = Annotated[int, Field(ge=1, le=8192, strict=True)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
 Flag = Annotated[bool, Field(strict=True)]
 
 
@@ -82,7 +83,30 @@ class RcnnChoices(_Choices):
         return max(9 * self.filters**2, side**2 * self.filters * self.dense, recurrent)
 
 
-CHOICES = {"compact": CompactChoices, "multiband": MultibandChoices, "rcnn": RcnnChoices}
+class StampChoices(_Choices):
+    """Choices of the networks of `classifier.models.stamp`."""
+
+    rotations: Literal["none", "concatenate", "average"] = "average"
+    preprocessing: Literal["calibrated", "quantiles"] = "calibrated"
+    metadata: Flag = True
+    kernel: Annotated[int, Field(ge=1, le=15, strict=True)] = 3
+    dropout: float = Field(0.5, ge=0, lt=1, allow_inf_nan=False)
+    beta: float = Field(1e-3, ge=0, le=10, allow_inf_nan=False)
+
+    def widest(self, size_pix: int) -> int:
+        """Numbers in the largest layer, or a little fewer."""
+        side = max((size_pix + 3) // 4, 1)
+        turns = 4 if self.rotations == "concatenate" else 1
+        return max((64 * self.kernel) ** 2, turns * side**2 * 64**2)
+
+
+STAMP_NETWORKS = ("deep-hits", "alerce-stamp", "two-stamp-stacked", "two-stamp-separated")
+CHOICES: dict[str, type[_Choices]] = {
+    "compact": CompactChoices,
+    "multiband": MultibandChoices,
+    "rcnn": RcnnChoices,
+    **dict.fromkeys(STAMP_NETWORKS, StampChoices),
+}
 
 
 class _Selection(_Schema):
@@ -131,6 +155,37 @@ class NetworkCard(Card):
         return self
 
 
+class _Metadata(_Schema):
+    columns: list[Name] = Field(max_length=100)
+    low: list[_Finite] = Field(max_length=100)
+    high: list[_Finite] = Field(max_length=100)
+    median: list[_Finite] = Field(max_length=100)
+
+    @model_validator(mode="after")
+    def _equally_long(self):
+        if len({len(each) for each in (self.columns, self.low, self.high, self.median)}) > 1:
+            raise ValueError("low, high and median need a number for every column")
+        if any(low > high for low, high in zip(self.low, self.high, strict=True)):
+            raise ValueError("a low end of a range lies above its high end")
+        return self
+
+
+class StampCard(Card):
+    """The card of a stamp classifier."""
+
+    network: Literal["deep-hits", "alerce-stamp", "two-stamp-stacked", "two-stamp-separated"]
+    choices: dict[str, Any]
+    size_pix: int = Field(ge=1, le=MOST_SIZE_PIX, strict=True)
+    metadata: _Metadata
+    class_parts: dict[Name, list[Name]] = Field(max_length=MOST_CLASSES)
+    bands: list[Name] = Field(min_length=1, max_length=MOST_BANDS)
+
+    @model_validator(mode="after")
+    def _choices_fit(self):
+        check_choices(self.network, self.choices, self.size_pix)
+        return self
+
+
 class ForestCard(Card):
     """The card of a forest."""
 
@@ -139,6 +194,16 @@ class ForestCard(Card):
     largest: int = Field(ge=1, le=MOST_IMAGES, strict=True)
     trees: int = Field(ge=1, le=10**6, strict=True)
     depth: int = Field(ge=1, le=10**6, strict=True)
+
+
+class AlertForestCard(Card):
+    """The card of a forest on first alerts."""
+
+    inputs: Literal["metadata", "pixels"]
+    size_pix: int = Field(ge=1, le=MOST_SIZE_PIX, strict=True)
+    metadata: _Metadata
+    class_parts: dict[Name, list[Name]] = Field(max_length=MOST_CLASSES)
+    bands: list[Name] = Field(min_length=1, max_length=MOST_BANDS)
 
 
 class EnsembleCard(Card):
@@ -150,6 +215,8 @@ class EnsembleCard(Card):
 
 CARDS: dict[str | None, type[Card]] = {
     "network": NetworkCard,
+    "stamp": StampCard,
+    "alert-forest": AlertForestCard,
     "forest": ForestCard,
     "ensemble": EnsembleCard,
 }

@@ -32,7 +32,8 @@ def upgraded(values: Any) -> Any:
     found = {_RENAMED.get(key, key): upgraded(value) for key, value in values.items()}
     found |= {key: _renamed_values(found[key]) for key in _NAMED if key in found}
     network = found if "size_pix" in found else found.get("options") or {}
-    if {"network", "choices"} <= network.keys() and "assumed_psf" not in found:
+    of_sequences = {"network", "choices"} <= network.keys() and found.get("kind") != "stamp"
+    if of_sequences and "assumed_psf" not in found:
         beta = dict(network["choices"]).get("beta", _ASSUMED_PSF["beta"])
         found["assumed_psf"] = {**_ASSUMED_PSF, "beta": beta}
     if "start_fractions" in found and "band" in found:  # a selection of one band

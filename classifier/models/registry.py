@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).parents[1] / "shipped"
 KINDS = {
     "network": ("classifier.models.recurrent.trained_network", "Network"),
+    "stamp": ("classifier.models.stamp.stamp_classifier", "StampClassifier"),
+    "alert-forest": ("classifier.models.forest.alert_forest", "AlertForest"),
     "forest": ("classifier.models.forest.forest", "Forest"),
     "ensemble": ("classifier.models.ensemble", "Ensemble"),
 }
@@ -108,10 +110,12 @@ def check_fit(
         SurveyInput.of_model(name, model), SurveyInput.of_split(split), any_survey=any_survey
     )
     if not any_class:
-        split.labels_among(model.classes)
+        split.labels_among(model.classes, getattr(model, "class_parts", {}))
     if model.size_pix not in (None, split.size_pix):
         raise ClassifierError(
             f"{split.path} has stamps of {split.size_pix} pixels; {name} takes {model.size_pix}."
         )
+    if check_split := getattr(model, "check_split", None):
+        check_split(split)
     SelectedSplit(split, model.selection)
     return notes

@@ -19,7 +19,7 @@ from classifier.evaluation.comparison import (
     most_confident_mistakes,
 )
 from classifier.evaluation.embedding import Map
-from classifier.image_selection import SelectedSplit
+from classifier.image_selection import images_of
 from classifier.models.model_card import card_facts
 from classifier.reports import evaluation_figures as figures
 from classifier.reports.embedding_figures import embeddings
@@ -211,7 +211,7 @@ def _mistakes(report, folder):
     for compared in report.compared_models:
         name, selected = compared.name, None
         if report.split is not None:
-            selected = SelectedSplit(report.split, compared.model.prediction_selection)
+            selected = images_of(compared.model, report.split)
         predictions, style = report.comparison.predictions[name], {"colour": styles[name][0]}
         parts.append(mistake_cards(predictions, selected, folder, model=name, **style))
     return Section("Most confident mistakes", parts)

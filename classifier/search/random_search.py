@@ -21,10 +21,11 @@ from classifier.dataset import DatasetSplit
 from classifier.evaluation.stored_predictions import predict_to_file
 from classifier.features.feature_table import dataset_identity
 from classifier.models.recurrent.backend import keras
+from classifier.models.stamp.preprocessing import check_cut
 from classifier.search.space import SearchSpace
+from classifier.training.by_network import AnyOptions, training_of
 from classifier.training.history import read_history
-from classifier.training.options import NetworkOptions
-from classifier.training.train import BEST, CHECKPOINT, HISTORY, NetworkTraining
+from classifier.training.keras_training import BEST, CHECKPOINT, HISTORY
 from skyreel.atomic_files import claim_folder, locked_folder
 from skyreel.errors import ClassifierError
 from skyreel.json_io import write_json
@@ -84,7 +85,7 @@ class HyperparameterSearch:
     data : path
         A data set with the splits train, validation and test.
     folder : Path
-    networks : tuple of NetworkOptions
+    networks : tuple of NetworkOptions or StampOptions
         What is not varied, one for each network.
     space : SearchSpace
     combinations : int
@@ -104,7 +105,7 @@ class HyperparameterSearch:
 
     data: Path
     folder: Path
-    networks: tuple[NetworkOptions, ...]
+    networks: tuple[AnyOptions, ...]
     space: SearchSpace
     combinations: int = 70
     repeats: int = 5
@@ -122,7 +123,9 @@ class HyperparameterSearch:
             raise ClassifierError(f"{self.data}/test has no labels; nothing can be scored.")
         for base in self.networks:
             for number in range(self.combinations):
-                self.space.options(base, self.space.draw(self.seed, number))
+                options = self.space.options(base, self.space.draw(self.seed, number))
+                if cut := getattr(options, "crop_pix", None):
+                    check_cut(self._test.size_pix, cut)
         claim_folder(self.folder, self._settings(), complete=False)
 
     def _settings(self):
@@ -176,7 +179,7 @@ class HyperparameterSearch:
             return _stored(folder / _TRIAL)
         options = replace(self.space.options(base, trial.values), seed=trial.seed)
         keras.utils.clear_session()
-        training = NetworkTraining(self.data, folder, options, f"search in {self.folder}")
+        training = training_of(self.data, folder, options, f"search in {self.folder}")
 
         def on_step(done: int, total: int, numbers: dict[str, float]):
             note = "  ".join(f"{name} {value:.3f}" for name, value in numbers.items())

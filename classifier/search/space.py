@@ -9,13 +9,18 @@ from typing import Any
 import numpy as np
 
 from classifier.models.card_schema import CHOICES
-from classifier.training.options import NetworkOptions, parsed_choices
+from classifier.training.by_network import AnyOptions, options_of
+from classifier.training.options import parsed_choices
 from skyreel.errors import ClassifierError, nearest
 
 _RANGE, _LIST = "..", "|"
 _DIGITS = 3  # of numbers drawn from a range
 _HELP = "write NAME=A|B|C, or NAME=LOW..HIGH, as in learning_rate=1e-4..1e-2"
-_FIXED = ("network", "choices", "seed", "begin_with", "validate_every", "validation", "planes")
+_FIXED = (
+    *("network", "choices", "seed", "begin_with", "validate_every", "validation", "planes"),
+    "merge",
+)
+_FLAGS = {"crop": "crop_pix", "rotated": "rotate"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class Hyperparameter:
         """
         name, equals, values = text.partition("=")
         name = name.strip().replace("-", "_")
+        name = _FLAGS.get(name, name)
         if not (name and equals and values):
             raise ClassifierError(f"--vary {text!r}: {_HELP}.")
         if _RANGE not in values:
@@ -82,7 +88,7 @@ class SearchSpace:
             raise ClassifierError(f"--vary is missing: {_HELP}.")
         if len(set(names)) < len(names):
             raise ClassifierError("--vary: a hyperparameter is named twice.")
-        known = set().union(*(_options(), *map(_choices, networks)))
+        known = set().union(*(_options(name) | _choices(name) for name in networks))
         for name in names:
             if name not in known:
                 raise ClassifierError(f"--vary {name}: not known. {nearest(name, known)}")
@@ -93,7 +99,7 @@ class SearchSpace:
         rng = np.random.default_rng([seed, trial])
         return {each.name: each.draw(rng) for each in self.parameters}
 
-    def options(self, base: NetworkOptions, drawn: Mapping[str, Any]) -> NetworkOptions:
+    def options(self, base: AnyOptions, drawn: Mapping[str, Any]) -> AnyOptions:
         """Options with drawn values; those that the network does not have are left out.
 
         Raises
@@ -103,13 +109,13 @@ class SearchSpace:
         """
         own = _choices(base.network)
         choices = {name: value for name, value in drawn.items() if name in own}
-        options = {name: value for name, value in drawn.items() if name in _options()}
+        options = {name: value for name, value in drawn.items() if name in _options(base.network)}
         return replace(base, choices={**base.choices, **choices}, **options)
 
 
-def _options():
-    return {each.name for each in fields(NetworkOptions)} - set(_FIXED)
+def _options(network):
+    return {each.name for each in fields(options_of(network))} - set(_FIXED)
 
 
 def _choices(network):
-    return set(CHOICES[network].model_fields)
+    return set(CHOICES[network].model_fields) - ({"metadata"} if network == "deep-hits" else set())

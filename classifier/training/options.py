@@ -130,40 +130,57 @@ class NetworkOptions:
                 f"--choice of --model {self.network}: {error}. Write NAME=VALUE, and lists by "
                 "comma, as in filters=24,32,48,64."
             ) from None
-        self._check("precision", PRECISIONS)
-        self._check("schedule", SCHEDULES)
-        for name in ("iterations", "batch", "validate_every", "validation"):
-            if getattr(self, name) < 1:
-                flag = name.replace("_", "-")
-                raise ClassifierError(f"--{flag} {getattr(self, name)}: at least 1.")
-        if not 0 <= self.warm_up <= 1 or (self.clip_norm is not None and not self.clip_norm > 0):
-            raise ClassifierError(
-                f"warm_up = {self.warm_up}, clip_norm = {self.clip_norm}: a share of 1, and a "
-                "number above 0."
-            )
-        if self.iterations > MAX_ITERATIONS:
-            raise ClassifierError(f"--iterations {self.iterations}: at most {MAX_ITERATIONS:,}.")
+        refuse_unlisted(self, "precision", PRECISIONS)
+        check_steps(self)
         if not 0 <= self.resampled <= 1:
             raise ClassifierError(f"--resampled {self.resampled}: a share from 0 to 1.")
         if self.resampled and not self.on_the_fly:
             raise ClassifierError("--resampled: only of sequences simulated --on-the-fly.")
         _check_condition_error(self.condition_error, self.on_the_fly)
-        if not 0 < self.learning_rate < 1:
-            raise ClassifierError(f"--learning-rate {self.learning_rate}: between 0 and 1.")
-        if not 0 <= self.seed <= MAX_SEED:
-            raise ClassifierError(f"--seed {self.seed}; allowed are 0 to {MAX_SEED}.")
         if self.precision == "auto":
             object.__setattr__(self, "precision", best_precision())
-
-    def _check(self, name, allowed):
-        if getattr(self, name) not in allowed:
-            raise ClassifierError(
-                f"--{name} {getattr(self, name)!r}; allowed: {', '.join(allowed)}."
-            )
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {**asdict(self), "planes": list(self.planes)}
+
+
+def check_steps(options: Any) -> None:
+    """Check what all trainings of networks have: steps, learning rate and seed.
+
+    Raises
+    ------
+    ClassifierError
+    """
+    refuse_unlisted(options, "schedule", SCHEDULES)
+    for name in ("iterations", "batch", "validate_every", "validation"):
+        if getattr(options, name) < 1:
+            flag = name.replace("_", "-")
+            raise ClassifierError(f"--{flag} {getattr(options, name)}: at least 1.")
+    clip = options.clip_norm
+    if not 0 <= options.warm_up <= 1 or (clip is not None and not clip > 0):
+        raise ClassifierError(
+            f"warm_up = {options.warm_up}, clip_norm = {clip}: a share of 1, and a number above 0."
+        )
+    if options.iterations > MAX_ITERATIONS:
+        raise ClassifierError(f"--iterations {options.iterations}: at most {MAX_ITERATIONS:,}.")
+    if not 0 < options.learning_rate < 1:
+        raise ClassifierError(f"--learning-rate {options.learning_rate}: between 0 and 1.")
+    if not 0 <= options.seed <= MAX_SEED:
+        raise ClassifierError(f"--seed {options.seed}; allowed are 0 to {MAX_SEED}.")
+
+
+def refuse_unlisted(options: Any, name: str, allowed: Iterable[str]) -> None:
+    """Check that an option is one of a list.
+
+    Raises
+    ------
+    ClassifierError
+    """
+    if getattr(options, name) not in allowed:
+        raise ClassifierError(
+            f"--{name} {getattr(options, name)!r}; allowed: {', '.join(allowed)}."
+        )
 
 
 def _names(planes):

@@ -18,35 +18,19 @@ from skyreel.errors import ClassifierError
 
 PLANES = ("template", "difference")
 SMALL = {"filters": [4, 4, 6, 6], "embedding": 8, "units": 8}
-N = 21
+N = 28
 
 
 def numpy(tensor):
     return keras.ops.convert_to_numpy(tensor)
 
 
-@pytest.fixture(scope="module")
-def with_planes(tmp_path_factory):
-    """A simulated ZTF data set with template and difference, 42 and 21 sequences of 4 to 8."""
-    from simulator.dataset.plan import make_plan
-    from simulator.dataset.run import execute, writer_for
-    from simulator.options import Options
-
-    path = tmp_path_factory.mktemp("data") / "planes.zarr"
-    cadence = {"cadence.min_epochs": 4, "cadence.max_epochs": 8}
-    options = Options(seed=4, planes=("science", *PLANES))
-    plan = make_plan("ztf", options, path, n=42, validation=21, test=N, overrides=cadence)
-    with writer_for(plan) as writer:
-        execute(plan, writer, threads=1)
-    return path
-
-
 @pytest.fixture(scope="module", params=["compact", "multiband"])
-def case(request, with_planes):
+def case(request, planes_dataset):
     """(network variants, inputs) of science images and both planes."""
     bands = ("g", "r") if request.param == "multiband" else ("r",)
     selection = ImageSelection(images=6, bands=bands, planes=PLANES)
-    stamps = SelectedSplit(DatasetSplit(with_planes, "test"), selection).stamps(0, N)
+    stamps = SelectedSplit(DatasetSplit(planes_dataset, "test"), selection).stamps(0, N)
     keras.utils.set_random_seed(3)
     variants = build_network(
         request.param, size_pix=21, n_classes=4, n_bands=len(bands), planes=PLANES, **SMALL
@@ -54,8 +38,8 @@ def case(request, with_planes):
     return variants, inputs_of(stamps, multiband=selection.multiband)
 
 
-def test_planes_are_in_units_of_their_noise(with_planes):
-    split = DatasetSplit(with_planes, "test")
+def test_planes_are_in_units_of_their_noise(planes_dataset):
+    split = DatasetSplit(planes_dataset, "test")
     stamps = split.with_planes(PLANES).stamps(0, N)
     for name in PLANES:
         values, noise, mask = (split.values(name + end) for end in ("", "_noise_adu", "_mask"))
@@ -66,7 +50,7 @@ def test_planes_are_in_units_of_their_noise(with_planes):
     assert split.stamps(0, N).template_snr is None
 
 
-def test_the_inputs_keep_the_order_of_the_images(case, with_planes):
+def test_the_inputs_keep_the_order_of_the_images(case, planes_dataset):
     _, inputs = case
     known = inputs.present > 0
     assert np.ptp(inputs.difference[known], axis=(1, 2)).min() > 0
@@ -118,9 +102,9 @@ def test_detections_are_counted_by_sign_and_not_where_padded():
     np.testing.assert_array_equal(state, [[2, 1, 4]])
 
 
-def test_sequences_made_for_training_are_those_stored(with_planes):
+def test_sequences_made_for_training_are_those_stored(planes_dataset):
     selection = ImageSelection(images=8, bands=("r",), planes=PLANES)
-    split = DatasetSplit(with_planes, "train")
+    split = DatasetSplit(planes_dataset, "train")
     source = EndlessSource.like(split, selection, 0, 42)
     made, labels = source.block(0, 0)
     stored = inputs_of(SelectedSplit(split, selection).stamps(0, 42))
@@ -130,7 +114,7 @@ def test_sequences_made_for_training_are_those_stored(with_planes):
 
 
 @pytest.fixture(scope="module")
-def network(with_planes, tmp_path_factory):
+def network(planes_dataset, tmp_path_factory):
     options = NetworkOptions(
         choices=SMALL,
         planes="template,difference",
@@ -139,13 +123,15 @@ def network(with_planes, tmp_path_factory):
         images=4,
         precision="float32",
     )
-    return NetworkTraining(with_planes, tmp_path_factory.mktemp("model") / "model", options).run()
+    return NetworkTraining(
+        planes_dataset, tmp_path_factory.mktemp("model") / "model", options
+    ).run()
 
 
-def test_a_trained_network_is_opened_with_its_planes(network, with_planes):
+def test_a_trained_network_is_opened_with_its_planes(network, planes_dataset):
     again = Network.open(network.folder)
     assert again.selection.planes == PLANES
-    split = DatasetSplit(with_planes, "test")
+    split = DatasetSplit(planes_dataset, "test")
     found = again.predict(split).probabilities
     np.testing.assert_array_equal(found, network.predict(split).probabilities)
     assert np.isfinite(found[:, 0]).any()
@@ -156,7 +142,7 @@ def test_data_without_planes_are_refused(network, small_dataset):
         network.predict(DatasetSplit(small_dataset, "test"))
 
 
-def test_a_stream_refuses_a_network_with_planes(network):
+def test_a_stream_refuses_a_network_planes_dataset(network):
     with pytest.raises(ClassifierError, match="use classify"):
         Stream(network)
 

@@ -209,7 +209,7 @@ def test_another_request_for_the_same_folder_is_refused_and_says_what_differs(
 
 def test_a_finished_model_stays_one_when_packages_change(network, small_dataset, monkeypatch):
     monkeypatch.setattr(
-        "classifier.training.train._used_versions", lambda: {"keras": "99", "backend": "other"}
+        "classifier.training.train.used_versions", lambda: {"keras": "99", "backend": "other"}
     )
     assert trained(small_dataset, network.folder).name == network.name
 

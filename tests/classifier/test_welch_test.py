@@ -42,6 +42,12 @@ def test_samples_without_spread():
     assert (other.t, other.p) == (np.inf, 0) and np.isnan(other.effect)
 
 
+def test_one_sample_without_spread():
+    a, b = np.full(3, 7 / 24), np.array([0.31, 0.35, 0.33])  # the mean of a is not exactly 7 / 24
+    found, error = welch_test(a, b), b.std(ddof=1) / np.sqrt(3)
+    assert found.degrees == pytest.approx(2) and found.t == pytest.approx((7 / 24 - 0.33) / error)
+
+
 @pytest.mark.parametrize("first", [[0.9], [0.9, np.nan], [[0.9, 0.8]]])
 def test_samples_that_cannot_be_tested(first):
     with pytest.raises(EvaluationError, match="Welch test needs"):

@@ -14,6 +14,7 @@ simulate --survey hits --n 210 --validation 35 --test 35 --out hits.zarr --quiet
 simulate --survey ztf --n 7 --validation 7 --test 7 --planes science,template,difference \
     --out ztf.zarr --alerts alerts --quiet
 train --model forest --data hits.zarr --trees 4 --depth 4 --out forest/ --quiet
+train --model alerce-stamp --data ztf.zarr --crop 9 --iterations 1 --out stamps/ --quiet
 classify --model hits-compact --data hits.zarr --out p.parquet --report report/ --quiet
 compare hits-compact forest/ --data hits.zarr --out comparison/ --quiet
 ingest hits.zarr --from zarr --classes SN,RRL,EB,NV --out real.zarr --quiet
@@ -33,6 +34,8 @@ FILES = {  # files and the sections that describe them
     "forest/model.json": "`model.json`: the card of a model",
     "tuned/model/model.json": "`model.json`: the card of a model",
     "tuned/model/network/model.json": "`model.json`: the card of a model",
+    "stamps/model.json": "`model.json`: the card of a model",
+    "stamps/training.json": "`training.json`: settings of a training or adaptation",
     "forest/training.json": "`training.json`: settings of a training or adaptation",
     "tuned/training.json": "`training.json`: settings of a training or adaptation",
     "report/evaluation.json": "`evaluation.json` of `train`, `classify --report` and "

@@ -72,8 +72,13 @@ def load_weights(model: keras.Model, path: Path) -> None:
         variable.assign(arrays[variable.path])
 
 
-def _refuse_too_large(card, folder):
-    """Check that the file holds as many numbers as the largest layer has, which is built next."""
+def refuse_too_large(card: Mapping[str, Any], folder: Path) -> None:
+    """Check that the file holds as many numbers as the largest layer has, which is built next.
+
+    Raises
+    ------
+    ClassifierError
+    """
     held = n_values(check_archive(folder / WEIGHTS, "Train it again."))
     if check_choices(card["network"], card["choices"], card["size_pix"]) > held:
         raise ClassifierError(
@@ -110,7 +115,7 @@ class Network(ShowsCard):
         """
         folder = Path(folder)
         card = read_card(folder, kind=KIND, version=FORMAT_VERSION, keys=_CARD_KEYS)
-        _refuse_too_large(card, folder)
+        refuse_too_large(card, folder)
         try:
             selection, size_pix = ImageSelection.of_dict(card["selection"]), int(card["size_pix"])
             classes = tuple(str(name) for name in card["classes"])

@@ -1,0 +1,385 @@
+"""Stamp classifiers trained, kept, opened and applied; data and files that cannot be used."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import zarr
+
+from classifier.dataset import DatasetSplit
+from classifier.first_alerts import read_first_alerts
+from classifier.models.recurrent.backend import keras
+from classifier.models.registry import check_fit, open_model
+from classifier.models.stamp.metadata_scale import MetadataScale
+from classifier.models.stamp.preprocessing import calibrated
+from classifier.models.stamp.stamp_classifier import StampClassifier
+from classifier.training.history import read_history
+from classifier.training.stamp_options import parsed_merge
+from classifier.training.stamp_training import _rotate
+from skyreel.errors import ClassifierError
+from tests.helpers.damaged_models import DAMAGES, edited
+from tests.helpers.running import copy_of
+from tests.helpers.stamp_models import MERGE, stamp_training
+
+
+@pytest.fixture(scope="module")
+def model(stamp_model):
+    return stamp_model
+
+
+@pytest.fixture(scope="module")
+def test_split(planes_dataset):
+    return DatasetSplit(planes_dataset, "test")
+
+
+@pytest.fixture
+def damaged(model, tmp_path):
+    """A copy of the model that a test may damage."""
+    return shutil.copytree(model.folder, tmp_path / "damaged")
+
+
+@pytest.fixture
+def own_data(planes_dataset, tmp_path):
+    """A copy of the data set that a test may change."""
+    return copy_of(planes_dataset, tmp_path)
+
+
+def weights(model):
+    return [keras.ops.convert_to_numpy(variable) for variable in model.model.weights]
+
+
+def test_a_training_keeps_the_best_and_says_how_it_was_made(model, planes_dataset):
+    records = read_history(model.folder / "history.csv")
+    assert [record.iteration for record in records] == [2, 4, 6]
+    best = min(records, key=lambda record: record.validation_loss)
+    card = json.loads((model.folder / "model.json").read_text())
+    assert card["best"]["iteration"] == best.iteration and card["kind"] == "stamp"
+    assert card["classes"] == ["SN", "VS", "AST"] and card["class_parts"] == {"VS": ["RRL", "EB"]}
+    assert card["size_pix"] == 9 and card["options"]["seed"] == 3
+    assert card["choices"]["preprocessing"] == "calibrated" and "assumed_psf" not in model.card
+    assert card["parameters"] == sum(array.size for array in weights(model))
+    kept = {path.name for path in model.folder.iterdir()}
+    assert {"model.json", "weights.npz", "learning_curve.png"} <= kept
+    assert not kept & {"best.npz", "checkpoint.npz"}
+
+
+def test_a_saved_model_loads_to_the_same_predictions(model, test_split):
+    again = open_model(model.folder)
+    assert isinstance(again, StampClassifier) and again.classes == ("SN", "VS", "AST")
+    found, same = model.predict(test_split), again.predict(test_split)
+    np.testing.assert_array_equal(found.probabilities, same.probabilities)
+    some = found.probabilities[found.n_images > 0, 0]
+    assert np.ptp(some, axis=0).min() > 1e-4
+
+
+def test_every_object_with_an_alert_has_one_prediction(model, test_split):
+    found = model.predict(test_split)
+    alerts = read_first_alerts(test_split)
+    assert found.probabilities.shape == (28, 1, 3)
+    np.testing.assert_array_equal(np.flatnonzero(found.n_images), alerts.rows)
+    np.testing.assert_array_equal(found.magnitude[alerts.rows], alerts.metadata[:, 0, 0])
+    names = np.array(test_split.classes)[test_split.labels]
+    merged = np.where(np.isin(names, MERGE["VS"]), "VS", names)
+    assert (np.array(found.classes)[found.label] == merged).all()
+
+
+def test_the_embedding_is_one_row_per_object(model, test_split):
+    rows = read_first_alerts(test_split).rows[[0, 2, 3]]
+    found = model.embedding(test_split, rows)
+    assert found.values.shape == (3, 64) and "64 units" in found.description
+    logits = found.values @ weights(model)[-2] + weights(model)[-1]
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    expected = model.predict(test_split).probabilities[rows, 0]
+    np.testing.assert_allclose(p, expected, rtol=1e-4, atol=1e-5)
+
+
+class StoppedError(Exception):
+    """Stands for a kill."""
+
+
+def stop_at(step):
+    def stop(done, total, numbers):
+        if done == step:
+            raise StoppedError
+
+    return stop
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"network": "deep-hits", "choices": {"rotations": "concatenate"}, "balance": "weights"},
+        {"network": "two-stamp-separated", "balance": "undersample"},
+        {"network": "two-stamp-stacked", "choices": {"metadata": False}, "schedule": "constant"},
+    ],
+)
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(planes_dataset, tmp_path, changes):
+    whole = stamp_training(planes_dataset, tmp_path / "whole", **changes).run()
+    with pytest.raises(StoppedError):
+        stamp_training(planes_dataset, tmp_path / "cut", **changes).run(stop_at(5))
+    seen = []
+    resumed = stamp_training(planes_dataset, tmp_path / "cut", **changes).run(
+        lambda done, total, numbers: seen.append(done)
+    )
+    assert seen == [5, 6]
+    for one, other in zip(weights(whole), weights(resumed), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    found = resumed.predict(DatasetSplit(planes_dataset, "test"))
+    assert np.isfinite(found.probabilities[found.n_images > 0]).all() and found.longest == 1
+
+
+def test_batches_depend_on_seed_and_step_alone(planes_dataset, tmp_path):
+    one, other = (stamp_training(planes_dataset, tmp_path / name).batches(0) for name in "ab")
+    later = stamp_training(planes_dataset, tmp_path / "c").batches(2)
+    for _ in range(2):
+        next(one), next(other)
+    third = [next(batches) for batches in (one, other, later)]
+    for arrays, labels, _ in third[1:]:
+        np.testing.assert_array_equal(labels, third[0][1])
+        for name, values in arrays.items():
+            np.testing.assert_array_equal(values, third[0][0][name])
+    assert not np.array_equal(third[0][0]["stamps_1"], next(one)[0]["stamps_1"])
+
+
+def test_training_stamps_are_turned_and_both_alerts_of_an_object_alike():
+    stamps = np.random.default_rng(0).normal(size=(8, 5, 5, 3)).astype(np.float32)
+    arrays = {"stamps_1": stamps.copy(), "stamps_2": stamps.copy(), "ln_days": np.zeros((8, 1))}
+    _rotate(arrays, np.arange(8))
+    np.testing.assert_array_equal(arrays["stamps_1"], arrays["stamps_2"])
+    first = np.moveaxis(arrays["stamps_1"], 3, 1)
+    seen = {np.rot90(np.arange(25).reshape(5, 5), k).tobytes() for k in range(4)}
+    seen |= {np.rot90(np.arange(25).reshape(5, 5).T, k).tobytes() for k in range(4)}
+    for k in range(8):  # eight different orientations, each a turn or a mirrored turn
+        order = np.array(
+            [np.flatnonzero(stamps[k, ..., 0].ravel() == v)[0] for v in first[k, 0].flat]
+        )
+        seen.remove(order.reshape(5, 5).astype(int).tobytes())
+        np.testing.assert_array_equal(first[k, 2].ravel(), stamps[k, ..., 2].ravel()[order])
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        *DAMAGES,
+        (edited(network="compact"), "damaged .network: Input should be 'deep-hits', "),
+        (edited(network="two-stamp-stacked"), "does not fit"),
+        (edited(kind="network"), "a stamp is needed"),
+        (edited(choices={"rotations": "some"}), r"damaged \(rotations: "),
+        (edited(choices={"kernel": 10**30}), r"damaged \(kernel: "),
+        (edited(size_pix=0), r"damaged \(size_pix: "),
+        (edited(size_pix=1), "damaged|does not fit"),
+        (edited(size_pix=1001), "does not fit weights.npz"),
+        (edited(metadata={}), r"damaged \(metadata.columns: "),
+        (edited(metadata={n: [] for n in ("columns", "low", "high", "median")}), "does not fit"),
+        (edited(class_parts=[1]), r"damaged \(class_parts: "),
+        (edited(bands=[]), r"damaged \(bands: "),
+    ],
+)
+def test_a_damaged_model_is_one_sentence(damaged, damage, sentence):
+    damage(damaged)
+    with pytest.raises(ClassifierError, match=sentence) as caught:
+        StampClassifier.open(damaged)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"low": [float("nan")] * 5}, r"damaged \(metadata.low.0: "),
+        ({"low": [1e9] * 5}, "a low end of a range lies above its high end"),
+        ({"median": [1.0]}, "need a number for every column"),
+        ({"columns": ["drb"] * 5}, "damaged .metadata drb, .*; known are magnitude"),
+    ],
+)
+def test_damaged_ranges_of_metadata_are_one_sentence(model, damaged, changes, sentence):
+    edited(metadata={**model.card["metadata"], **changes})(damaged)
+    with pytest.raises(ClassifierError, match=sentence) as caught:
+        StampClassifier.open(damaged)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_choices_are_the_defaults(model, damaged, test_split):
+    edited(choices={"rotations": "none"})(damaged)
+    found = StampClassifier.open(damaged).predict(test_split).probabilities
+    np.testing.assert_array_equal(found, model.predict(test_split).probabilities)
+
+
+@pytest.mark.slow
+def test_a_damaged_checkpoint_is_one_sentence(planes_dataset, tmp_path):
+    with pytest.raises(StoppedError):
+        stamp_training(planes_dataset, tmp_path / "cut").run(stop_at(3))
+    checkpoint = tmp_path / "cut" / "checkpoint.npz"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
+    with pytest.raises(ClassifierError, match=r"checkpoint.npz is missing or damaged .*Remove it"):
+        stamp_training(planes_dataset, tmp_path / "cut").run()
+
+
+def test_another_request_for_the_same_folder_says_what_differs(model, planes_dataset):
+    with pytest.raises(ClassifierError, match=r"options.crop_pix: 9 there, 11 now"):
+        stamp_training(planes_dataset, model.folder, crop_pix=11)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, {}),
+        ("", {}),
+        ("VS=RRL+CEP+EB", {"VS": ("RRL", "CEP", "EB")}),
+        (" VS = RRL + EB , X=SN", {"VS": ("RRL", "EB"), "X": ("SN",)}),
+    ],
+)
+def test_merged_classes_are_written_new_equals_parts(text, expected):
+    assert parsed_merge(text) == expected
+
+
+@pytest.mark.parametrize("text", ["VS", "VS=", "=RRL", "VS=+", "VS=RRL,VS=EB", "VS=RRL,EB"])
+def test_merged_classes_written_otherwise_are_refused(text):
+    with pytest.raises(ClassifierError, match=r"write NEW=CLASS\+CLASS, as VS=RRL\+CEP\+EB"):
+        parsed_merge(text)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"network": "compact"}, "--network 'compact'; allowed: deep-hits"),
+        ({"balance": "equal"}, "--balance 'equal'; allowed: batches"),
+        ({"crop_pix": 7}, "--crop 7: at least 9"),
+        ({"choices": {"metadata": True}, "network": "deep-hits"}, "deep-hits reads none"),
+        ({"choices": {"units": 3}}, "--choice of --model alerce-stamp: units"),
+        ({"choices": {"dropout": 1.0}}, "--choice of --model alerce-stamp: dropout"),
+        ({"iterations": 0}, "--iterations 0: at least 1"),
+        ({"learning_rate": 0.0}, "between 0 and 1"),
+        ({"crop_pix": 10}, "cannot be cut to 10 about their centre: an odd number up to 21"),
+        ({"crop_pix": 23}, "stamps of 21 pixels cannot be cut to 23"),
+        ({"merge": {"VS": ("RLR",)}}, r"--merge VS=RLR: .* has none of these classes; it has SN,"),
+        ({"merge": {"SN": ("RRL",)}}, "SN is a class already"),
+        ({"merge": {"VS": ("RRL",), "X": ("RRL",)}}, "named twice"),
+    ],
+)
+def test_wrong_options_are_one_sentence(planes_dataset, tmp_path, wrong, sentence):
+    with pytest.raises(ClassifierError, match=sentence):
+        stamp_training(planes_dataset, tmp_path / "out", **wrong)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_part_of_a_merged_class_may_be_absent_and_is_said(planes_dataset, tmp_path):
+    merge = {"VS": ("RRL", "CEP", "EB")}
+    notes = stamp_training(planes_dataset, tmp_path / "out", merge=merge).notes()
+    assert any("has no class CEP of --merge" in note for note in notes)
+
+
+def test_objects_left_out_of_a_training_are_counted(own_data, tmp_path):
+    root = zarr.open_group(own_data)
+    rows = read_first_alerts(DatasetSplit(own_data, "train")).rows
+    root["train"]["template"][int(rows[0])] = np.nan
+    root["train"]["difference"][int(rows[1]), :, :9, :9] = np.nan  # some pixels alone
+    without = 42 - rows.size
+    notes = stamp_training(own_data, tmp_path / "out").notes()
+    assert f"{own_data}/train: {without} objects left out: no alert." in notes
+    assert f"{own_data}/train: 1 objects left out: a plane without a pixel." in notes
+    arrays, _, _ = next(stamp_training(own_data, tmp_path / "out").batches(0))
+    assert all(np.isfinite(values).all() for values in arrays.values())
+
+
+def relabelled(data, **labels):
+    for name, label in labels.items():
+        zarr.open_group(data)[name]["label"][:] = label
+
+
+@pytest.mark.parametrize("labels", [{"train": 255}, {"validation": 255}, {"train": 1}])
+def test_unlabelled_sets_and_those_of_one_class_are_refused(own_data, tmp_path, labels):
+    relabelled(own_data, **labels)
+    with pytest.raises(ClassifierError, match="labelled alerts of fewer than two classes"):
+        stamp_training(own_data, tmp_path / "out")
+
+
+def test_unlabelled_objects_are_predicted(model, own_data):
+    relabelled(own_data, test=255)
+    found = model.predict(DatasetSplit(own_data, "test"))
+    assert (found.label == -1).all() and found.longest == 1
+
+
+def test_a_class_without_an_alert_in_the_training_set_is_said(own_data, tmp_path):
+    split = DatasetSplit(own_data, "train")
+    labels = np.where(split.labels == split.classes.index("AST"), 0, split.labels)
+    relabelled(own_data, train=labels)
+    notes = stamp_training(own_data, tmp_path / "out").notes()
+    assert f"{own_data}/train has no alert of the class AST." in notes
+
+
+def test_data_without_planes_are_refused(model, small_dataset, tmp_path):
+    with pytest.raises(ClassifierError, match="has no difference images; `simulate --planes"):
+        stamp_training(small_dataset, tmp_path / "out")
+    with pytest.raises(ClassifierError, match="has no difference images; `simulate --planes"):
+        model.predict(DatasetSplit(small_dataset, "test"))
+
+
+def test_data_without_metadata_are_refused(model, own_data):
+    shutil.rmtree(own_data / "test" / "difference_flux_adu")
+    with pytest.raises(ClassifierError, match="lacks the arrays difference_flux_adu"):
+        model.predict(DatasetSplit(own_data, "test"))
+    del zarr.open_group(own_data).attrs["planes"]
+    with pytest.raises(ClassifierError, match="has no difference_flux_adu of its alerts"):
+        model.predict(DatasetSplit(own_data, "test"))
+
+
+@pytest.mark.parametrize("size", [8, 10, 5])
+def test_stamps_of_a_size_that_cannot_be_cut_are_refused(model, test_split, monkeypatch, size):
+    monkeypatch.setattr(DatasetSplit, "size_pix", property(lambda self: size))
+    with pytest.raises(ClassifierError, match=f"tiny: stamps of {size} pixels cannot be cut to 9"):
+        check_fit("tiny", model, test_split, any_survey=False)
+
+
+def test_larger_stamps_are_cut(model, test_split):
+    check_fit("tiny", model, test_split, any_survey=False)
+    assert test_split.size_pix == 21 and model.crop_pix == 9
+
+
+@pytest.mark.parametrize("name", ["science", "template", "difference"])
+def test_stamps_of_nan_lose_no_other_object(model, own_data, test_split, name):
+    rows = read_first_alerts(test_split).rows
+    array = {"science": "mask"}.get(name, name)
+    zarr.open_group(own_data)["test"][array][int(rows[1])] = 2 if array == "mask" else np.nan
+    found, before = model.predict(DatasetSplit(own_data, "test")), model.predict(test_split)
+    assert found.n_images[rows[1]] == 0 and np.isnan(found.probabilities[rows[1]]).all()
+    others = np.delete(rows, 1)
+    np.testing.assert_allclose(
+        found.probabilities[others], before.probabilities[others], rtol=1e-5, atol=1e-6
+    )
+
+
+def test_pixels_beyond_float32_lose_no_object(model, own_data):
+    rows = read_first_alerts(DatasetSplit(own_data, "test")).rows
+    difference = zarr.open_group(own_data)["test"]["difference"]
+    difference[int(rows[0]), :, 10, 10] = 3e38
+    difference[int(rows[1])] = np.random.default_rng(0).choice([-3e38, 3e38], difference.shape[1:])
+    found = model.predict(DatasetSplit(own_data, "test"))
+    np.testing.assert_array_equal(np.flatnonzero(found.n_images), rows)
+    wild = np.full((1, 1, 9, 9), 3e38, np.float32) * np.where(np.arange(9) % 2, 1, -1)
+    assert np.isfinite(calibrated(wild.astype(np.float32))).all()
+
+
+def test_alerts_at_unknown_times_are_left_out(own_data):
+    rows = read_first_alerts(DatasetSplit(own_data, "test"), alerts=2).rows
+    zarr.open_group(own_data)["test"]["mjd"][int(rows[0])] = np.nan
+    found = read_first_alerts(DatasetSplit(own_data, "test"), alerts=2)
+    assert found.rows.tolist() == rows[1:].tolist() and np.isfinite(found.ln_days).all()
+    assert found.left_out["alerts whose times are unknown or do not increase"] == 1
+
+
+def test_metadata_are_within_the_range_of_the_training_and_never_missing():
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=(400, 1, 3))
+    values[:, 0, 2] = np.nan
+    values[::7, 0, 1] = np.nan
+    scale = MetadataScale.of(("a", "b", "c"), values)
+    assert MetadataScale.of_card(json.loads(json.dumps(scale.as_dict()))) == scale
+    found = scale.applied(np.array([[np.nan, 9e30, np.inf], [-9e30, np.nan, 0.5]]))
+    expected = [[np.median(values[:, 0, 0]), scale.high[1], 0], [scale.low[0], scale.median[1], 0]]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    low, high = np.quantile(values[:, 0, 0], (0.005, 0.995))
+    np.testing.assert_allclose((scale.low[0], scale.high[0]), (low, high), rtol=1e-6)
+    assert MetadataScale.of((), np.zeros((4, 1, 0))) == MetadataScale()
