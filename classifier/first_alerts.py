@@ -85,6 +85,7 @@ def read_first_alerts(
     alerts: int = 1,
     metadata: Sequence[str] = COMMON_METADATA,
     merge: Mapping[str, Sequence[str]] | None = None,
+    seed: int | None = None,
 ) -> FirstAlerts:
     """The first ``alerts`` alerts of every object of a split that has them.
 
@@ -97,6 +98,8 @@ def read_first_alerts(
         Of ``METADATA``.
     merge : mapping of str to sequence of str or None
         New classes and the classes they consist of; others keep their names.
+    seed : int or None
+        Not the first ones but any so many in a row, drawn at random for each object.
 
     Raises
     ------
@@ -110,7 +113,7 @@ def read_first_alerts(
     _check_arrays(split, metadata)
     split = split.with_planes(PLANES[1:])
     labels, classes = merged_labels(split.labels, split.classes, merge or {})
-    epochs, enough = _alert_epochs(split, alerts)
+    epochs, enough = _alert_epochs(split, alerts, seed)
     rows = np.flatnonzero(enough)
     stamps, mjd = _stamps(split, epochs, rows), as_mjd(split.values("mjd"))[0]
     whole = np.isfinite(stamps).any(axis=(3, 4)).all(axis=(1, 2))
@@ -215,12 +218,19 @@ def _number_of(alerts):
     return "an alert" if alerts == 1 else f"{alerts} alerts"
 
 
-def _alert_epochs(split, alerts):
-    """Epochs (object, alert) of the first alerts, and whether an object has so many (object,)."""
+def _alert_epochs(split, alerts, seed):
+    """Epochs (object, alert) of the alerts, and whether an object has so many (object,)."""
     detected = split.values(DETECTED) & (np.arange(split.longest) < split.n_epochs[:, None])
-    width = max(alerts - detected.shape[1], 0)
-    order = np.argsort(~detected, axis=1, kind="stable")[:, :alerts]
-    return np.pad(order, ((0, 0), (0, width))), detected.sum(axis=1) >= alerts
+    number = detected.sum(axis=1)
+    order = np.argsort(~detected, axis=1, kind="stable")
+    order = np.pad(order, ((0, 0), (0, max(alerts - order.shape[1], 0))))
+    first = np.zeros(len(order), dtype=int)
+    if seed is not None:
+        choices = np.maximum(number - alerts + 1, 1)
+        first = np.random.default_rng([seed, len(order)]).integers(choices)
+    return order[
+        np.arange(len(order))[:, None], first[:, None] + np.arange(alerts)
+    ], number >= alerts
 
 
 def _stamps(split, epochs, rows):

@@ -165,6 +165,14 @@ def train(
             show_default="batches",
         ),
     ] = None,
+    alerts: Annotated[
+        str | None,
+        typer.Option(
+            help="First alerts: train on the 'first' alerts of every object, or on 'any' of its "
+            "alerts, drawn at random.",
+            show_default="first",
+        ),
+    ] = None,
     crop: Annotated[
         int | None,
         typer.Option(
@@ -213,7 +221,7 @@ def train(
         "depth": depth,
         "keep_features": keep_features,
     }
-    of_stamps = {"merge": merge, "balance": balance, "crop_pix": crop}
+    of_stamps = {"merge": merge, "balance": balance, "alerts": alerts, "crop_pix": crop}
     common = {"images": images, "start": start, "band": band, "seed": seed}
     overrides = commands.profile_overrides(profile_set, conditions) or None
     simulated = {"exposures": exposures, "classes": classes, "profile_set": overrides}

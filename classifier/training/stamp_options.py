@@ -13,6 +13,7 @@ from skyreel.errors import ClassifierError
 
 if TYPE_CHECKING:
     from classifier.dataset import DatasetSplit
+ALERTS = ("first", "any")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,9 @@ class StampOptions:
         "oversample": objects are drawn with a chance of one over the number in their class;
         "undersample": only as many objects of each class as the smallest has; "weights": the loss
         of an object is weighted so; "none".
+    alerts : str
+        "first": the first alerts of every object; "any": any so many in a row, one draw for each
+        object, as most alerts of a stream are not the first ones of their objects.
     crop_pix : int or None
         Rows and columns that are read of larger stamps; None: all.
     rotate : bool
@@ -48,6 +52,7 @@ class StampOptions:
     choices: dict = field(default_factory=dict)
     merge: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     balance: str = "batches"
+    alerts: str = "first"
     crop_pix: int | None = None
     rotate: bool = True
     iterations: int = 3_000
@@ -63,6 +68,7 @@ class StampOptions:
     def __post_init__(self):
         refuse_unlisted(self, "network", STAMP_NETWORKS)
         refuse_unlisted(self, "balance", BALANCES)
+        refuse_unlisted(self, "alerts", ALERTS)
         check_steps(self)
         if self.crop_pix is not None and self.crop_pix < LEAST_SIZE_PIX:
             raise ClassifierError(f"--crop {self.crop_pix}: at least {LEAST_SIZE_PIX} pixels.")

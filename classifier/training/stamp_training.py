@@ -80,7 +80,8 @@ class StampTraining(KerasTraining):
         options = self.options
         columns = COMMON_METADATA if options.all_choices["metadata"] else ()
         merge, wanted = options.merge, n_alerts(options.network)
-        alerts = read_first_alerts(split, alerts=wanted, metadata=columns, merge=merge)
+        seed = options.seed if options.alerts == "any" else None
+        alerts = read_first_alerts(split, alerts=wanted, metadata=columns, merge=merge, seed=seed)
         if np.unique(alerts.labels[alerts.labels >= 0]).size < 2:
             raise ClassifierError(
                 f"{split.path}/{split.name} has labelled alerts of fewer than two classes."

@@ -58,6 +58,25 @@ def test_the_first_detections_are_the_alerts(simulated, alerts):
     assert np.array_equal(found.labels, simulated.labels[expected])
 
 
+@pytest.mark.parametrize("alerts", [1, 2])
+def test_any_alerts_follow_each_other_and_are_drawn_evenly(simulated, alerts):
+    detected, mjd = simulated.values("difference_detected"), simulated.values("mjd")
+    draws = [read_first_alerts(simulated, alerts=alerts, seed=seed) for seed in range(30)]
+    places = []
+    for k, row in enumerate(draws[0].rows):
+        times = mjd[row, np.flatnonzero(detected[row])]
+        number = len(times) - alerts + 1
+        for found in draws:
+            first = int(np.searchsorted(times, found.mjd[k, 0]))
+            np.testing.assert_array_equal(found.mjd[k], times[first : first + alerts])
+            if number > 1:
+                places.append(first / (number - 1))
+    # Uniform from 0 to 1 in steps, of variance at most 1/4.
+    assert np.mean(places) == pytest.approx(0.5, abs=5 * 0.5 / np.sqrt(len(places)))
+    again = read_first_alerts(simulated, alerts=alerts, seed=3)
+    np.testing.assert_array_equal(again.mjd, draws[3].mjd)
+
+
 def test_the_logarithm_of_the_time_between_two_alerts(real):
     found = read_first_alerts(real, alerts=2)
     assert real.object_ids[found.rows].tolist() == ["ZTF1"]
