@@ -13,6 +13,7 @@ from skyreel.errors import ClassifierError
 
 if TYPE_CHECKING:
     from classifier.dataset import DatasetSplit
+
 ALERTS = ("first", "any")
 
 
