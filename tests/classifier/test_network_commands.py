@@ -12,9 +12,7 @@ from classifier.dataset import DatasetSplit
 from classifier.models.recurrent.trained_network import Network
 from tests.helpers.running import copy_of, run
 
-SMALL = ("filters=[4,6,6,8]", "embedding=8", "units=12")
-QUICK = [word for choice in SMALL for word in ("--choice", choice)]
-QUICK += ["--images", 5, "--iterations", 4, "--batch", 32, "--validate-every", 2, "--quiet"]
+QUICK = ["--images", 5, "--iterations", 4, "--batch", 32, "--validate-every", 2, "--quiet"]
 
 
 @pytest.fixture(scope="module")
