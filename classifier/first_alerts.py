@@ -218,7 +218,7 @@ def _number_of(alerts):
     return "an alert" if alerts == 1 else f"{alerts} alerts"
 
 
-def _alert_epochs(split, alerts, seed):
+def _alert_epochs(split, alerts, seed=None):
     """Epochs (object, alert) of the alerts, and whether an object has so many (object,)."""
     detected = split.values(DETECTED) & (np.arange(split.longest) < split.n_epochs[:, None])
     number = detected.sum(axis=1)

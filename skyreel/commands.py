@@ -227,6 +227,11 @@ LIGHT_CURVES = (
     "'science': fluxes of the images; 'difference': after a template of the earliest images is "
     "subtracted; 'both'."
 )
+MERGE = typer.Option(
+    metavar="NEW=CLASS+CLASS",
+    help="First alerts: classes trained as one, as VS=RRL+CEP+EB, by comma.",
+    show_default="none",
+)
 EXPOSURES = typer.Option(
     help="Table of exposures or visits: ECSV, CSV, Parquet, JSON, or SQLite such as Rubin OpSim."
 )

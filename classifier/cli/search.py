@@ -61,14 +61,7 @@ def search(
         str | None,
         typer.Option(metavar="PLANE,PLANE", help="As in train --planes.", show_default="none"),
     ] = None,
-    merge: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NEW=CLASS+CLASS",
-            help="First alerts: as in train --merge.",
-            show_default="none",
-        ),
-    ] = None,
+    merge: Annotated[str | None, commands.MERGE] = None,
     seed: commands.Seed = 0,
     threads: commands.Threads = None,
     quiet: commands.Quiet = False,

@@ -149,14 +149,7 @@ def train(
             "metadata, kernel, dropout, beta.",
         ),
     ] = None,
-    merge: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NEW=CLASS+CLASS",
-            help="First alerts: classes trained as one, as VS=RRL+CEP+EB, by comma.",
-            show_default="none",
-        ),
-    ] = None,
+    merge: Annotated[str | None, commands.MERGE] = None,
     balance: Annotated[
         str | None,
         typer.Option(
@@ -165,7 +158,7 @@ def train(
             show_default="batches",
         ),
     ] = None,
-    alerts: Annotated[
+    which_alerts: Annotated[
         str | None,
         typer.Option(
             help="First alerts: train on the 'first' alerts of every object, or on 'any' of its "
@@ -221,7 +214,7 @@ def train(
         "depth": depth,
         "keep_features": keep_features,
     }
-    of_stamps = {"merge": merge, "balance": balance, "alerts": alerts, "crop_pix": crop}
+    of_stamps = {"merge": merge, "balance": balance, "alerts": which_alerts, "crop_pix": crop}
     common = {"images": images, "start": start, "band": band, "seed": seed}
     overrides = commands.profile_overrides(profile_set, conditions) or None
     simulated = {"exposures": exposures, "classes": classes, "profile_set": overrides}
@@ -350,7 +343,7 @@ def _check_names(model, chosen, options):
             )
 
 
-_FLAGS = {"choices": "choice", "rotate": "rotated", "crop_pix": "crop"}
+_FLAGS = {"choices": "choice", "rotate": "rotated", "crop_pix": "crop", "alerts": "which_alerts"}
 
 
 def _flags(options):

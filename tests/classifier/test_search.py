@@ -11,8 +11,8 @@ from classifier.search import random_search
 from classifier.search.random_search import HyperparameterSearch, Trial
 from classifier.search.space import Hyperparameter, SearchSpace
 from classifier.training.history import ValidationRecord, write_history
+from classifier.training.keras_training import BEST, CHECKPOINT, HISTORY
 from classifier.training.options import NetworkOptions
-from classifier.training.train import BEST, CHECKPOINT, HISTORY
 from skyreel.errors import ClassifierError
 from tests.helpers.running import run
 
@@ -97,7 +97,7 @@ class PoorTraining:
 
 
 def test_a_training_that_was_stopped_keeps_its_history_alone(small_dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr(random_search, "NetworkTraining", PoorTraining)
+    monkeypatch.setattr(random_search, "training_of", PoorTraining)
     base = NetworkOptions(network="compact", iterations=20, validate_every=10, batch=8)
     space = SearchSpace.parsed(["batch=4|8"], ["compact"])
     search = HyperparameterSearch(small_dataset, tmp_path / "search", (base,), space)
