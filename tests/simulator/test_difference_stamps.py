@@ -264,6 +264,7 @@ def batch(n_object=2, n_epoch=3, size=31):
     return *planes, psfs
 
 
+@pytest.mark.slow  # compiles the kernels once more
 def test_a_batch_is_its_stamps_one_by_one():
     science, template, psfs = batch()
     many = subtract_stamps(science, template, psfs, method="zogy", size_pix=21)
