@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from classifier.cli.train_options import (
+    ALERT_FORESTS,
+    OF_ALERTS,
+    check_model,
+    check_source,
+    given_options,
+    options_of,
+)
 from skyreel import commands
 from skyreel.commands import command, n_cores, new_app
-from skyreel.errors import ClassifierError, nearest
 from skyreel.output_paths import check_folder
 from skyreel.provenance import command_line
 
@@ -25,10 +31,6 @@ if TYPE_CHECKING:
     from simulator.dataset.plan import Plan
 
 app = new_app()
-STAMPS = ("deep-hits", "alerce-stamp", "two-stamp-stacked", "two-stamp-separated")
-ALERT_FORESTS = ("metadata-forest", "pixel-forest")
-OF_ALERTS = (*STAMPS, *ALERT_FORESTS)
-MODELS = ("compact", "multiband", "rcnn", "forest", *OF_ALERTS)
 TRAIN, VALIDATION, TEST = 1_024, 4_096, 14_000
 _OWN = "the network's own"
 
@@ -227,20 +229,6 @@ def train(
     train_model(model, out, data, survey, simulated, plugin, given, cores, quiet, called)
 
 
-def given_options(model: str, common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Options by name; of common ones a model of first alerts has the seed alone.
-
-    Raises
-    ------
-    ClassifierError
-    """
-    if model in OF_ALERTS:
-        if common["images"] is not None or common["band"] is not None or common["start"] != "first":
-            raise ClassifierError(f"--images, --band, --start: not options of --model {model}.")
-        common = {"seed": common["seed"]}
-    return {**common, **own}
-
-
 def train_model(
     model: str,
     out: Path,
@@ -267,9 +255,9 @@ def train_model(
         load_plugins(plugins)
         if survey is None:
             _check_data(data, model, given)
-            options = _options(model, given)
+            options = options_of(model, given)
         else:
-            options = _options(model, {**given, "on_the_fly": True})
+            options = options_of(model, {**given, "on_the_fly": True})
             data = out.absolute().with_name(out.absolute().name + ".zarr")
             plan = _plan(survey, data, options.seed, options.planes, **simulated)
     if survey is not None:
@@ -277,94 +265,6 @@ def train_model(
     trained = _train_forest if model == "forest" else _train_network
     trained = _train_alert_forest if model in ALERT_FORESTS else trained
     return trained(data, out, options, threads, console, command)
-
-
-def check_model(
-    model: str,
-    of_networks: dict[str, Any],
-    of_forests: dict[str, Any],
-    of_stamps: dict[str, Any] | None = None,
-) -> None:
-    """Refuse an unknown model, and options of another one; None is an option not given."""
-    if model not in MODELS:
-        raise ClassifierError(f"--model {model!r}; known models: {', '.join(MODELS)}.")
-    of_stamps = of_stamps or {}
-    foreign = {} if model in OF_ALERTS else dict(of_stamps)
-    if model in ALERT_FORESTS:
-        own = ("trees", "depth", "merge", "crop_pix")
-        every = of_networks | of_forests | of_stamps
-        foreign = {name: value for name, value in every.items() if name not in own}
-    else:
-        foreign |= of_networks if model == "forest" else of_forests
-    if foreign := _flags(foreign):
-        raise ClassifierError(f"{foreign}: not an option of --model {model}.")
-
-
-def _options(model, given) -> AnyOptions | ForestOptions:
-    chosen = {name: value for name, value in given.items() if value is not None}
-    if model == "forest":
-        from classifier.models.forest.training import ForestOptions
-
-        _check_names(model, chosen, ForestOptions)
-        return ForestOptions(**chosen)
-    if model in OF_ALERTS:
-        return _alert_options(model, chosen)
-    from classifier.training.options import NetworkOptions, parsed_choices
-
-    _check_names(model, chosen, NetworkOptions)
-    if isinstance(chosen.get("choices"), list):
-        chosen["choices"] = parsed_choices(chosen["choices"])
-    return NetworkOptions(network=model, **chosen)
-
-
-def _alert_options(model, chosen):
-    from classifier.training.options import parsed_choices
-    from classifier.training.stamp_options import StampOptions, parsed_merge
-
-    if not isinstance(chosen.get("merge", {}), dict):
-        chosen["merge"] = parsed_merge(chosen["merge"])
-    if model in ALERT_FORESTS:
-        from classifier.training.alert_forest_training import INPUTS, AlertForestOptions
-
-        _check_names(model, chosen, AlertForestOptions)
-        return AlertForestOptions(inputs=INPUTS[model], **chosen)
-    _check_names(model, chosen, StampOptions)
-    if isinstance(chosen.get("choices"), list):
-        chosen["choices"] = parsed_choices(chosen["choices"])
-    return StampOptions(network=model, **chosen)
-
-
-def _check_names(model, chosen, options):
-    known = [each.name for each in fields(options)]
-    for name in chosen:
-        if name not in known:
-            raise ClassifierError(
-                f"{name}: not an option of the model {model!r}. {nearest(name, known)}"
-            )
-
-
-_FLAGS = {"choices": "choice", "rotate": "rotated", "crop_pix": "crop", "alerts": "which_alerts"}
-
-
-def _flags(options):
-    """Flags of the options that were given."""
-    given = [_FLAGS.get(name, name) for name, value in options.items() if value is not None]
-    return ", ".join("--" + name.replace("_", "-") for name in given)
-
-
-def check_source(
-    model: str, data: Path | None, survey: str | None, simulated: dict[str, Any]
-) -> None:
-    """Refuse training data that are given twice, or not at all."""
-    if (data is None) == (survey is None):
-        what = "--data or --survey" if survey is None else "--data or --survey, not both"
-        raise ClassifierError(f"give {what}.")
-    if set(simulated.get("profile_set") or ()) == {"conditions"}:
-        simulated = {**simulated, "profile_set": None, "conditions": True}
-    if survey is None and _flags(simulated):
-        raise ClassifierError(f"{_flags(simulated)}: only with --survey.")
-    if survey is not None and (model == "forest" or model in OF_ALERTS):
-        raise ClassifierError(f"--survey: --model {model} is trained on a data set; give --data.")
 
 
 def _check_data(data, model, given):

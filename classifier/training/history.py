@@ -6,6 +6,8 @@ import csv
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+import numpy as np
+
 from skyreel.atomic_files import whole_file
 
 
@@ -15,8 +17,8 @@ class ValidationRecord:
 
     ``loss`` is the mean over the training batches since the validation before; losses are sums
     over the images of a sequence, means over sequences. Accuracies are after 1, 3, 6, 10 images
-    and after all. ``waited_share`` is the share of the time since the run was last started that
-    was spent waiting for training sequences.
+    and after all; NaN for a network that reads fewer. ``waited_share`` is the share of the time
+    since the run was last started that was spent waiting for training sequences.
     """
 
     iteration: int
@@ -71,7 +73,9 @@ def plot_history(path: Path, records: list[ValidationRecord], title: str) -> Non
         losses.plot(best.iteration, best.validation_loss, "o", color="C3", label="kept")
         losses.set(xlabel="iteration", ylabel="loss, summed over images")
         for name, label in (("accuracy", "all"), ("accuracy_10", "10"), ("accuracy_3", "3")):
-            accuracies.plot(x, [getattr(record, name) for record in records], ".-", label=label)
+            if np.isfinite(getattr(best, name)):
+                values = [getattr(record, name) for record in records]
+                accuracies.plot(x, values, ".-", label=label)
         accuracies.set(xlabel="iteration", ylabel="validation accuracy")
         accuracies.legend(title="images")
         losses.legend()

@@ -10,7 +10,7 @@ import pytest
 import zarr
 
 from classifier.api import train
-from classifier.cli.train import _options
+from classifier.cli.train_options import options_of
 from classifier.evaluation import read_attributes, read_predictions
 from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
@@ -336,5 +336,5 @@ def test_wrong_options_from_python_are_user_errors(options, sentence, small_data
 
 def test_a_survey_implies_simulation_on_the_fly():
     given = {"on_the_fly": True, "resampled": 0.5, "choices": {"beta": 3.0}}
-    options = _options("compact", given)
+    options = options_of("compact", given)
     assert options.resampled == 0.5 and options.choices == {"beta": 3.0}

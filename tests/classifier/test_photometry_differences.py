@@ -71,7 +71,7 @@ def test_the_difference_of_a_star_on_a_galaxy_does_not_contain_the_galaxy(psf, c
     star = flux_of(draw(psf), 10)
     truth = np.where(np.arange(N_EPOCHS) < TEMPLATES, 0.0, star)
     stamps = sequences(
-        psf, rng=_rng(3), n=20, flux_of_epoch=truth, copies=8, galaxy=(profile, counts)
+        psf, rng=_rng(3), n=40, flux_of_epoch=truth, copies=8, galaxy=(profile, counts)
     )
     curves = measure(stamps, psf)
     found = pulls(curves, np.where(np.arange(N_EPOCHS) == 0, np.nan, truth))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
@@ -42,14 +42,6 @@ class AlertForest(FirstAlertModel):
 
     packages: ClassVar[tuple[str, ...]] = ()
     n_alerts: ClassVar[int] = 1
-    folder: Path
-    classes: tuple[str, ...]
-    class_parts: dict[str, tuple[str, ...]]
-    survey: str
-    bands: tuple[str, ...]
-    crop_pix: int
-    metadata: MetadataScale
-    card: dict[str, Any]
     forest: RandomForestClassifier
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ from classifier.models.stamp.preprocessing import check_cut
 from skyreel.errors import ClassifierError
 
 
+@dataclass(frozen=True)
 class FirstAlertModel(ShowsCard, ABC):
     """A `classifier.models.protocol.Model` of the first alerts of an object.
 

@@ -74,14 +74,6 @@ class StampClassifier(FirstAlertModel):
     """A trained stamp classifier."""
 
     packages: ClassVar[tuple[str, ...]] = ("keras",)
-    folder: Path
-    classes: tuple[str, ...]
-    class_parts: dict[str, tuple[str, ...]]
-    survey: str
-    bands: tuple[str, ...]
-    crop_pix: int
-    metadata: MetadataScale
-    card: dict[str, Any]
     model: keras.Model = field(repr=False)
 
     @classmethod
