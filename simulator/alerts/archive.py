@@ -13,7 +13,6 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -166,7 +165,8 @@ class Archive:
                 self._write_folder(path, packets)
             else:
                 write = self._container if self.kind == "container" else self._tar
-                _write_file(path, write(packets))
+                with whole_file(path) as unfinished, unfinished.open("wb") as file:
+                    file.writelines(write(packets))
         except OSError as error:
             raise OutputError(f"{path}: cannot be written ({error.strerror or error}).") from error
 
@@ -230,19 +230,6 @@ class Archive:
         """Remove what is kept until all packets are made."""
         self._content.cache_clear()
         shutil.rmtree(self._parts, ignore_errors=True)
-
-
-def _write_file(path: Path, content: Iterable[bytes]) -> None:
-    """Write a file whole or not at all, in a folder that no other process writes to."""
-    unfinished = f"{path}.partial"
-    try:
-        with open(unfinished, "wb") as file:
-            file.writelines(content)
-        os.replace(unfinished, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(unfinished)
-        raise
 
 
 def _stored(content: bytes) -> bytes:
