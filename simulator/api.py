@@ -69,7 +69,7 @@ def simulate(
     classes : str or mapping of str to float, optional
         Classes with weights, as ``"SN:2,RRL"`` or ``{"SN": 2, "RRL": 1}``; by default all.
     magnitudes : str or path
-        "survey", "thesis", or a table with a column ``magnitude`` [AB mag].
+        "survey", "flat", "thesis", or a table with a column ``magnitude`` [AB mag].
     exposures : path, optional
         Table of exposures or visits: ECSV, CSV, Parquet, JSON or SQLite.
     position, programme, dates, season : optional

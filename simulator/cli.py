@@ -34,7 +34,8 @@ def simulate(
     magnitudes: Annotated[
         str,
         typer.Option(
-            help="'survey', 'thesis' (Carrasco-Davis 2019), or a table with a column 'magnitude'."
+            help="'survey', 'flat' (as many objects at every magnitude), 'thesis' (Carrasco-Davis "
+            "2019), or a table with a column 'magnitude'."
         ),
     ] = "survey",
     exposures: Annotated[str | None, commands.EXPOSURES] = None,

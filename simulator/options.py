@@ -19,7 +19,7 @@ from survey_profiles import VisitSelection
 STAMP_SIZES = (5, 101)
 PLANES = ("science", "template", "difference")
 PLANE_SIZES = (21, 63)
-MAGNITUDE_LAWS = ("survey", "thesis")
+MAGNITUDE_LAWS = ("survey", "flat", "thesis")
 _LONGEST_ROUND = 1000  # classes come in shuffled rounds of at most so many objects
 _SHARE_ERROR = 0.01  # by which a class's share of a round may differ from the one asked
 
@@ -32,8 +32,8 @@ class Options:
     ----------
     classes : mapping of class name to weight
     magnitudes : str
-        ``survey``, ``thesis``, or the path of a table with a column ``magnitude`` (and
-        optionally ``class``).
+        ``survey``, ``flat``, ``thesis``, or the path of a table with a column ``magnitude``
+        (and optionally ``class``).
     exposures : str, optional
         Table of exposures or visits; none draws them from the profile.
     position, programme, dates, season

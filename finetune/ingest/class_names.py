@@ -36,6 +36,12 @@ _SAME_CLASS = {
     ),
     "TDE": r"tdes?([ _-](h|he|h[ _-]he|h\+he|featureless))?|tidal[ _-]disruption( event| flare)?s?",
     "KN": r"kn|kne|kilonovae?",
+    "LPV": (
+        r"lpv\*?|long[ _-]?period[ _-]?v(ariables?)?\*?|longperiodv\*|miras?|m|sr[abcd]?|"
+        r"semi-?regular([ _-]variables?)?"
+    ),
+    "CV": r"cv\*?|cataclysmic([ _-]variables?)?|catacly?v?\*|dwarf[ _-]nova(e)?|ug(su|ss|z|er|wz)?",
+    "YSO": r"ysos?|young[ _-]stellar[ _-]objects?|t[ _-]?tauri\*?|ttau\*?",
     "BOGUS": r"bogus|artefacts?|artifacts?",
 }
 

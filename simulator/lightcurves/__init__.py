@@ -19,6 +19,9 @@ _HOMES = {
     "AGN": "simulator.lightcurves.active_nucleus:ActiveNucleus",
     "TDE": "simulator.lightcurves.tidal_disruption:TidalDisruption",
     "KN": "simulator.lightcurves.kilonova:Kilonova",
+    "LPV": "simulator.lightcurves.long_period_variable:LongPeriodVariable",
+    "CV": "simulator.lightcurves.dwarf_nova:DwarfNova",
+    "YSO": "simulator.lightcurves.young_star:YoungStar",
     "BOGUS": "simulator.lightcurves.bogus:Bogus",
 }
 DEFAULT_CLASSES = ("SN", "RRL", "CEP", "EB", "NV", "GAL", "AST")

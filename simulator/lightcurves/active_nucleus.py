@@ -17,7 +17,11 @@ from typing import ClassVar
 import numpy as np
 from scipy.integrate import cumulative_trapezoid
 
-from simulator.lightcurves.damped_random_walk import at_times, walk
+from simulator.lightcurves.damped_random_walk import (
+    at_epochs_or_times,
+    walk,
+    with_earlier_times,
+)
 from simulator.lightcurves.protocol import Context, HostPlacement, HostSite, LightCurveModel
 from simulator.lightcurves.quasar_spectrum import (
     SLOPE_LIMITS_SIGMA,
@@ -40,7 +44,6 @@ FAINT_SLOPE, BRIGHT_SLOPE, BREAK_MAG, K1, K2 = -1.16, -3.37, -22.85, 1.241, -0.2
 # M_i(z=0) - M_i(z=2): 2.5 (1 + alpha) log10(3) at alpha = -0.5 (Richards et al. 2006, AJ 131, 2766)
 I_AT_2_TO_0_MAG = 0.596
 ABSOLUTE_LIMITS_MAG = (-30.0, -18.0)  # M_i(z=2); the faint one is our choice
-EARLIER, EARLIER_STEP_DAY = 24, 25.0  # times before the first epoch at which walks are drawn
 _REDSHIFTS = np.concatenate([np.geomspace(0.005, 0.1, 40)[:-1], np.linspace(0.1, 2.2, 106)])
 _MAG_STEP = 0.1
 _MAGNITUDES = np.arange(10.0, 28.0, _MAG_STEP)
@@ -99,11 +102,8 @@ class ActiveNucleus(LightCurveModel):
         The walk is drawn at the epochs of the schedule and every 25 days of the 20 months before
         them, where templates are taken; between these times it is its expectation.
         """
-        known, values = parameters["_mjd"], parameters["_walk"]
-        if np.array_equal(mjd, known[:, EARLIER:], equal_nan=True):
-            step = values[:, EARLIER:]
-        else:
-            step = at_times(mjd, parameters["tau_day"], known, values)
+        drawn = (parameters[name] for name in ("tau_day", "_mjd", "_walk"))
+        step = at_epochs_or_times(mjd, *drawn)
         level = np.take_along_axis(parameters["_level_mag"], band, axis=1)
         return level + np.take_along_axis(parameters["_sigma_mag"], band, axis=1) * step
 
@@ -162,12 +162,6 @@ class ActiveNucleus(LightCurveModel):
             for offset in (0.0, SLOPE_SCATTER)
         )
         return mean, (steep - mean) / SLOPE_SCATTER
-
-
-def with_earlier_times(mjd: np.ndarray) -> np.ndarray:
-    """Times (object, epoch) with ``EARLIER`` ones before the first epoch of every object."""
-    steps = EARLIER_STEP_DAY * np.arange(EARLIER, 0, -1)
-    return np.concatenate([mjd[:, :1] - steps, mjd], axis=1)
 
 
 def relation(

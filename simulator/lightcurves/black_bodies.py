@@ -78,11 +78,21 @@ class BlackBodies:
             offset = -2.5 * np.log10(luminosity_erg_s / UNIT_LUMINOSITY_ERG_S)
         return offset + self._looked_up(temperature_K, redshift, band)
 
+    def colours(self, temperature_K: np.ndarray, reference: int) -> np.ndarray:
+        """Magnitude in every band minus that in band ``reference``, at rest, (object, band).
+
+        Parameters
+        ----------
+        temperature_K : array, shape (object,)
+        """
+        magnitude = self._looked_up(temperature_K[:, None], 0.0, np.arange(len(self._table)))
+        return magnitude - magnitude[:, [reference]]
+
     def _looked_up(self, temperature_K, redshift, band):
         table = self._table
         at_t = (np.log10(temperature_K) - _LOG_T_FIRST) / _LOG_T_STEP
         at_t = np.clip(at_t, 0.0, table.shape[2] - 1.0)
-        at_z = np.clip(redshift / REDSHIFT_STEP, 0.0, table.shape[1] - 1.0)
+        at_z = np.clip(np.asarray(redshift) / REDSHIFT_STEP, 0.0, table.shape[1] - 1.0)
         i = np.minimum(at_z.astype(int), table.shape[1] - 2)
         j = np.minimum(at_t.astype(int), table.shape[2] - 2)
         u, v = at_z - i, at_t - j

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+EARLIER, EARLIER_STEP_DAY = 24, 25.0  # times before the first epoch at which walks are drawn
+
 
 def walk(mjd: np.ndarray, tau_day: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """The walks at their times, (object, epoch), with mean 0, variance 1 and covariance
@@ -29,6 +31,27 @@ def walk(mjd: np.ndarray, tau_day: np.ndarray, normals: np.ndarray) -> np.ndarra
         step = kept[:, epoch - 1] * out[:, epoch - 1]
         out[:, epoch] = step + fresh[:, epoch - 1] * normals[:, epoch]
     return out
+
+
+def with_earlier_times(mjd: np.ndarray) -> np.ndarray:
+    """Times (object, epoch) with ``EARLIER`` ones before the first epoch of every object."""
+    steps = EARLIER_STEP_DAY * np.arange(EARLIER, 0, -1)
+    return np.concatenate([mjd[:, :1] - steps, mjd], axis=1)
+
+
+def at_epochs_or_times(
+    mjd: np.ndarray, tau_day: np.ndarray, known_mjd: np.ndarray, known: np.ndarray
+) -> np.ndarray:
+    """Walks that were drawn at `with_earlier_times`: at their epochs, else as `at_times`.
+
+    Parameters
+    ----------
+    mjd, tau_day, known_mjd, known
+        As of `at_times`.
+    """
+    if np.array_equal(mjd, known_mjd[:, EARLIER:], equal_nan=True):
+        return known[:, EARLIER:]
+    return at_times(mjd, tau_day, known_mjd, known)
 
 
 def at_times(

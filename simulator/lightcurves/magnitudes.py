@@ -106,7 +106,8 @@ def magnitude_law(
     Parameters
     ----------
     choice : str
-        ``survey``, ``thesis``, or the path of a table with ``magnitude`` and maybe ``class``.
+        ``survey``, ``flat`` (as many objects at every magnitude), ``thesis``, or the path of a
+        table with ``magnitude`` and maybe ``class``.
 
     Raises
     ------
@@ -114,8 +115,9 @@ def magnitude_law(
         The table cannot be read, or it names an unknown class.
     """
     field = profile.field
-    if choice == "survey":
-        return star_counts(field.bright_mag, field.faint_mag, field.star_counts_slope_per_mag)
+    if choice in ("survey", "flat"):
+        slope = field.star_counts_slope_per_mag if choice == "survey" else 0.0
+        return star_counts(field.bright_mag, field.faint_mag, slope)
     if choice == "thesis":
         cutoffs = {m.name: m.thesis_cutoff_mag for m in models if m.thesis_cutoff_mag is not None}
         return thesis(THESIS_BRIGHT_MAG, field.faint_mag, cutoffs)

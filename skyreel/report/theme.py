@@ -11,7 +11,7 @@ DPI = 200
 FONTS = ("Source Sans 3", "Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans")
 
 # Colours that colour-blind readers can distinguish (Okabe & Ito 2008; wine, indigo, olive,
-# teal and brown: P. Tol's muted scheme).
+# teal, brown, purple and green: P. Tol's muted scheme).
 BAND_STYLES = {
     "u": ("#0072B2", "s"),
     "g": ("#009E73", "o"),
@@ -30,6 +30,7 @@ MODEL_STYLES = tuple(BAND_STYLES.values())
 _STYLES = (
     *(*MODEL_STYLES, (ALERT, "v"), ("#56B4E9", "X")),
     *(("#332288", "<"), ("#999933", ">"), ("#44AA99", "h"), ("#661100", "d")),
+    *(("#AA4499", "*"), ("#6699CC", "H"), ("#117733", "p"), ("#B5A642", "8")),
 )
 CLASS_NAMES = {
     "SN": "supernova",
@@ -43,6 +44,9 @@ CLASS_NAMES = {
     "TDE": "tidal disruption event",
     "KN": "kilonova",
     "BOGUS": "artefact",
+    "LPV": "long-period variable",
+    "CV": "cataclysmic variable",
+    "YSO": "young stellar object",
 }
 DARK = {
     INK: "#E4E6E8",
@@ -63,6 +67,10 @@ DARK = {
     "#999933": "#C9C95C",
     "#44AA99": "#7FD1C2",
     "#661100": "#C9826F",
+    "#AA4499": "#D98BCC",
+    "#6699CC": "#9BBFE6",
+    "#117733": "#5FBF80",
+    "#B5A642": "#DDCF6E",
 }
 """What every colour of plots and pages becomes where the reader prefers a dark page."""
 

@@ -167,6 +167,9 @@ def test_columns_of_brokers_are_found(tmp_path, columns, name):
         ("AGN", "AGN,QSO,quasar,Seyfert_1,Seyfert 2,Sy1,Sy1.9,active galactic nucleus"),
         ("TDE", "TDE,TDE-H-He,TDE-He,TDE-featureless,tidal disruption event"),
         ("KN", "KN,kilonova,Kilonovae"),
+        ("LPV", "LPV,LPV*,LongPeriodV*,Mira,M,SR,SRb,semiregular variable"),
+        ("CV", "CV,CV*,CataclyV*,cataclysmic variable,dwarf nova,UG,UGSU"),
+        ("YSO", "YSO,TTauri*,T Tauri,young stellar object"),
     ],
 )
 def test_names_of_brokers_are_those_of_the_simulator(name, labels):
@@ -180,7 +183,7 @@ def test_names_of_brokers_are_those_of_the_simulator(name, labels):
     [
         *("SLSN-I", "SN candidate", "Early SN Ia candidate", "SN*_Candidate", "Candidate_RRLyr"),
         *("T2CEP", "Type II Cepheid", "Solar System candidate", "SNR", "Galactic nova", "CV/Nova"),
-        *("Blazar", "BLLac", "DSCT", "LPV", "YSO", "Periodic-Other", "Impostor-SN", "EBL"),
+        *("Blazar", "BLLac", "DSCT", "Orion", "Periodic-Other", "Impostor-SN", "EBL"),
         *("AGN_Candidate", "Kilonova candidate", "AGN/QSO?", "syn", "Nova"),
     ],
 )

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from scipy.stats import kstest
 
 from simulator import (
     HostPlacement,
@@ -21,7 +22,8 @@ from simulator import (
 from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
 from simulator.lightcurves.cosmology import distance_modulus_mag
-from simulator.lightcurves.magnitudes import thesis
+from simulator.lightcurves.magnitudes import magnitude_law, thesis
+from simulator.rng import Draws, Purpose
 from skyreel.errors import SimulationError
 
 
@@ -184,3 +186,11 @@ def test_a_class_sets_its_own_cut_off_in_the_magnitude_law_of_the_thesis():
     assert density[np.searchsorted(grid, 22.5)] < 0.15
     simulator = Simulator(load_profile("hits"), Options(classes={"RRL": 1}, magnitudes="thesis"))
     assert set(simulator._law.by_class) == {"RRL"}
+
+
+def test_the_flat_law_has_as_many_objects_at_every_magnitude():
+    profile = load_profile("hits")
+    bright, faint = profile.field.bright_mag, profile.field.faint_mag
+    law = magnitude_law("flat", profile)
+    drawn = law.draw(Draws(1, np.arange(4000), Purpose.PHYSICS), "NV")
+    assert kstest(drawn, "uniform", (bright, faint - bright)).pvalue > 1e-3
