@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,7 +15,8 @@ from classifier.dataset import DatasetSplit
 from classifier.features.handcrafted_features import handcrafted_features
 from classifier.features.pipeline import FeatureConfig
 from classifier.image_selection import ImageSelection, SelectedSplit
-from classifier.models.ensemble import joined
+from classifier.models.ensemble import NETWORK as NETWORK_FOLDER
+from classifier.models.ensemble import joined, save_ensemble
 from classifier.models.forest.extra_trees import TreeTrainingSet
 from classifier.models.recurrent import build_network
 from classifier.models.recurrent.backend import keras
@@ -85,6 +88,7 @@ NETWORK, REAL_ONLY, FOREST, SCRATCH = "network", "real-only", "forest", "scratch
 WITHOUT_ZERO = (REAL_ONLY, SCRATCH)
 """Methods that need training objects: they have no predictions before adaptation."""
 _SIMULATED = 4096
+_EMBEDDED = 1024  # simulated sequences in the joint embedding of hidden states
 _RESAMPLED_SHARE = 0.5
 _FROM_SCRATCH = GradientMethod(part="all", simulated=0.0, learning_rate=1e-3, batch=16)
 
@@ -158,6 +162,40 @@ class ComparedMethods:
         real = RealSet.read(options.real, options.split, self.network, homogenising)
         others = ComparedMethods(self.network, real, options, self.threads)
         return others.scores_of(options.method)
+
+    def hidden_states(self) -> dict[str, np.ndarray] | None:
+        """Of simulated and real sequences in the network before adaptation, with labels.
+
+        None for a survey that cannot be simulated.
+        """
+        try:
+            inputs, labels = self.simulated(_EMBEDDED)
+        except FinetuneError:
+            return None
+        known = np.flatnonzero(self.real.labels >= 0)
+        return {
+            "simulated": self.network.last_hidden_states(inputs),
+            "simulated_label": labels,
+            "real": self.network.last_hidden_states(self.real.inputs.of(known)),
+            "real_label": self.real.labels[known],
+        }
+
+    def save(self, folder: Path, adapted: dict[str, Any]) -> None:
+        """Write the model adapted to every labelled object as a folder.
+
+        Raises
+        ------
+        OutputError
+        """
+        real, options = self.real, self.options
+        known, weight = np.flatnonzero(real.labels >= 0), method_named(options.method).tree_weight
+        fine_tuner = self.fine_tuner(options.method)
+        fine_tuner.fit(real.inputs.of(known), real.labels[known], seed=options.seed)
+        card = fine_tuner.save(folder / NETWORK_FOLDER if weight else folder, adapted)
+        if weight:
+            trees = self.tree_training_set(known, options.seed)
+            save_ensemble(folder, card, trees, weight, real.split.profile)
+        fine_tuner.reset()
 
     def tree_training_set(self, rows: ArrayLike, seed: int) -> TreeTrainingSet:
         """Training set of trees: features and labels of some of the real objects."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,19 @@ from classifier.dataset import DatasetSplit
 from classifier.evaluation import write_predictions
 from classifier.features.feature_table import dataset_identity
 from classifier.image_selection import SelectedSplit
-from classifier.models.ensemble import NETWORK, save_ensemble
 from classifier.models.model_card import CARD, upgraded
-from classifier.models.recurrent.trained_network import KIND, Network
+from classifier.models.recurrent.trained_network import Network
 from classifier.models.registry import check_fit, model_folder, open_model
-from classifier.prediction_notes import first_alerts_of
+from classifier.models.stamp.stamp_classifier import StampClassifier
 from classifier.same_survey import SurveyInput, check_same_survey
 from finetune.adaptation.methods import method_named
+from finetune.compared_alert_methods import METHOD, ComparedAlertMethods, check_options
 from finetune.compared_methods import WITHOUT_ZERO, ComparedMethods
 from finetune.few_shot import Draw, drawn
 from finetune.homogenise import Homogenising
 from finetune.left_out import left_out_record
 from finetune.options import Options
+from finetune.real_alerts import RealAlerts
 from finetune.real_sequences import RealSet
 from skyreel.atomic_files import claim_folder, locked_folder, write_arrays
 from skyreel.errors import FinetuneError
@@ -38,7 +39,6 @@ from skyreel.provenance import versions
 
 MODEL = "model"
 RUN, DRAWS, PREDICTIONS, STATES = "run.json", "draws.json", "predictions", "states.npz"
-_EMBEDDED = 1024  # simulated sequences in the joint embedding of hidden states
 OnStep = Callable[[str, int, int], None]
 
 
@@ -65,19 +65,26 @@ class Experiment:
     folder: Path
     threads: int
     command: str = ""
-    network: Network = field(init=False)
-    real: RealSet = field(init=False)
-    methods: ComparedMethods = field(init=False)
+    network: Network | StampClassifier = field(init=False)
+    real: RealSet | RealAlerts = field(init=False)
+    methods: ComparedMethods | ComparedAlertMethods = field(init=False)
     draws: list[Draw] = field(init=False)
     notes: list[str] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         options, self.folder = self.options, Path(self.folder)
         self.network = self._network()
-        self._check_simulated()
-        homogenising = Homogenising(registration=options.homogenised, length=options.homogenised)
-        self.real = RealSet.read(options.real, options.split, self.network, homogenising)
-        self.methods = ComparedMethods(self.network, self.real, options, self.threads)
+        if isinstance(self.network, StampClassifier):
+            check_options(options)
+            options = self.options = replace(options, method=METHOD, homogenised=False)
+            self.real = RealAlerts.read(options.real, options.split, self.network)
+            self.methods = ComparedAlertMethods(self.network, self.real, options)
+        else:
+            self._check_simulated()
+            homogenised = options.homogenised
+            homogenising = Homogenising(registration=homogenised, length=homogenised)
+            self.real = RealSet.read(options.real, options.split, self.network, homogenising)
+            self.methods = ComparedMethods(self.network, self.real, options, self.threads)
         self.draws = [
             drawn(
                 self.real.labels,
@@ -97,12 +104,7 @@ class Experiment:
     def _network(self):
         options = self.options
         opened = open_model(options.model, threads=self.threads)
-        if first_alerts_of(opened):
-            raise FinetuneError(
-                f"--model {options.model} is a classifier of first alerts, which finetune does not "
-                "adapt; give a network of sequences."
-            )
-        if opened.card["kind"] != KIND:
+        if not isinstance(opened, Network | StampClassifier):
             raise FinetuneError(
                 f"--model {options.model} is a {opened.card['kind']}; give a network. A forest is "
                 "adapted beside it with --simulated."
@@ -111,6 +113,8 @@ class Experiment:
         survey = {"any_survey": options.any_survey}
         self.notes += check_fit(options.model, opened, split, any_class=True, **survey)
         methods = [method_named(name) for name in (options.method, *options.also)]
+        if isinstance(opened, StampClassifier):
+            return opened
         if opened.survey != split.survey and any(method.simulated for method in methods):
             self.notes.append(
                 f"the simulated sequences that are mixed with the real ones are of {opened.survey}."
@@ -204,40 +208,22 @@ class Experiment:
         path = self.folder / STATES
         if path.is_file():
             return
-        try:
-            inputs, labels = self.methods.simulated(_EMBEDDED)
-        except FinetuneError:
-            return  # a survey that cannot be simulated has no joint embedding
-        known = np.flatnonzero(self.real.labels >= 0)
-        write_arrays(
-            path,
-            {
-                "simulated": self.network.last_hidden_states(inputs),
-                "simulated_label": labels,
-                "real": self.network.last_hidden_states(self.real.inputs.of(known)),
-                "real_label": self.real.labels[known],
-            },
-        )
+        states = self.methods.hidden_states()
+        if states is not None:
+            write_arrays(path, states)
 
     def _write_model(self):
         """The model to use: adapted to every labelled object."""
-        folder, real, options = self.folder / MODEL, self.real, self.options
+        folder, real = self.folder / MODEL, self.real
         if (folder / CARD).is_file():
             return
-        known, weight = np.flatnonzero(real.labels >= 0), method_named(options.method).tree_weight
-        fine_tuner = self.methods.fine_tuner(options.method)
-        fine_tuner.fit(real.inputs.of(known), real.labels[known], seed=options.seed)
         adapted = {
             "real": dataset_identity(real.split),
-            "objects": len(known),
-            "homogenised": options.homogenised,
+            "objects": int((real.labels >= 0).sum()),
+            "homogenised": self.options.homogenised,
             "command": self.command,
         }
-        card = fine_tuner.save(folder / NETWORK if weight else folder, adapted)
-        if weight:
-            trees = self.methods.tree_training_set(known, options.seed)
-            save_ensemble(folder, card, trees, weight, real.split.profile)
-        fine_tuner.reset()
+        self.methods.save(folder, adapted)
 
     def _record(self, seconds) -> dict[str, Any]:
         options = self.options
@@ -249,6 +235,7 @@ class Experiment:
             "model": str(options.model),
             "model_folder": model_folder(options.model),
             "selection": self.real.selection.as_dict(),
+            "first_alerts": getattr(self.network, "n_alerts", 0),
             "left_out": left_out_record(self.real.left_out),
             "notes": [*self.notes, *self.real.split.notes()],
             "command": self.command,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -74,9 +75,9 @@ class RealSet:
         split = kind(path, name).assuming(network.assumed_psf.fwhm_pix)
         split.refuse_empty()
         sieve = Sieve(split.object_ids)
-        other_classes = _leave_out_classes(sieve, split, network.classes)
+        other_classes = leave_out_classes(sieve, split, network.classes)
         split = split.unlabelled(~sieve.used)
-        _refuse_one_class(split, sieve.left_out)
+        refuse_one_class(split, split.labels, sieve.left_out)
         selection = homogenising.selection(split, network.selection)
         _refuse_large(split, selection)
         network.selected(split)  # refuses what does not fit
@@ -92,7 +93,7 @@ class RealSet:
         sieve.leave_out(no_image, f"without an image in {selection.band} of a usable seeing")
         sieve.leave_out(joined.n_images == 0, "without a calibrated image")
         split = split.unlabelled(~sieve.used)
-        _refuse_one_class(split, sieve.left_out)
+        refuse_one_class(split, split.labels, sieve.left_out)
         return cls(
             split,
             selection,
@@ -146,8 +147,8 @@ def _refuse_selection(network):
         )
 
 
-def _leave_out_classes(sieve, split, classes):
-    """Leave out objects without a class, or of one that a network lacks; names of these classes."""
+def leave_out_classes(sieve: Sieve, split: DatasetSplit, classes: Sequence[str]) -> tuple[str, ...]:
+    """Leave out objects without a class, or of one that is not known; names of these classes."""
     sieve.leave_out(split.labels < 0, "without a class")
     present = [split.classes[label] for label in np.unique(split.labels[split.labels >= 0])]
     others = tuple(name for name in present if name not in classes)
@@ -157,11 +158,17 @@ def _leave_out_classes(sieve, split, classes):
     return others
 
 
-def _refuse_one_class(split, left_out):
-    n_classes = np.unique(split.labels[split.labels >= 0]).size
+def refuse_one_class(split: DatasetSplit, labels: np.ndarray, left_out: Iterable[LeftOut]) -> None:
+    """Check that usable objects have two classes at least.
+
+    Raises
+    ------
+    FinetuneError
+    """
+    n_classes = np.unique(labels[labels >= 0]).size
     if n_classes < 2:
         raise FinetuneError(
-            f"{split.path}/{split.name} has usable sequences of {n_classes} classes of the "
+            f"{split.path}/{split.name} has usable objects of {n_classes} classes of the "
             f"network; adapting needs two or more. {left_out_text(left_out)}"
         )
 

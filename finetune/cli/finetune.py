@@ -159,14 +159,14 @@ def adapt_and_report(
 
 def _describe(experiment, console):
     """Print what is used and what is not."""
+    from classifier.prediction_notes import first_alerts_of
     from finetune.left_out import left_out_text
 
     real = experiment.real
     counts = ", ".join(f"{(real.labels == real.classes.index(c)).sum()} {c}" for c in real.present)
-    used = f"{(real.labels >= 0).sum():,} of {len(real.labels):,} sequences are used"
-    console.print(
-        f"{real.split.path}: {used} ({counts}), at most {real.selection.images} images of each."
-    )
+    used = f"{(real.labels >= 0).sum():,} of {len(real.labels):,} sequences are used ({counts})"
+    read = first_alerts_of(experiment.network) or f"at most {real.selection.images} images"
+    console.print(f"{real.split.path}: {used}, {read} of each.")
     if real.left_out:
         console.print(left_out_text(real.left_out))
     if real.other_classes:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from classifier.dataset import DatasetSplit
+from classifier.first_alerts import LastAlert
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.model_card import read_card
 from classifier.models.registry import model_folder
@@ -89,7 +90,10 @@ def selected_as(split: DatasetSplit, few: FewShot) -> SelectedSplit:
         selection = ImageSelection.of_dict(few.run.selection or _card(few.run)["selection"])
     except (ClassifierError, KeyError, TypeError, ValueError):
         selection = ImageSelection(images=split.longest, bands=(split.profile.reference_band,))
-    return SelectedSplit(split, replace(selection, images=min(selection.images, few.longest)))
+    selection = replace(selection, images=min(selection.images, few.longest))
+    if alerts := few.record.get("first_alerts"):
+        return LastAlert(split, selection, alerts)
+    return SelectedSplit(split, selection)
 
 
 def _card(run):

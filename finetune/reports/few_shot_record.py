@@ -27,8 +27,8 @@ def few_shot_record(
     """
     return plain(
         {
-            "about": about,
-            "run": {key: each for key, each in scoring.few.record.items() if key != "seconds"},
+            "about": _without_times(about),
+            "run": _without_times(scoring.few.record),
             "classes": scoring.few.classes,
             **headline,
             "differences": _differences(scoring),
@@ -38,6 +38,10 @@ def few_shot_record(
             "misclassified": [each._asdict() for each in missed],
         }
     )
+
+
+def _without_times(values):
+    return {key: each for key, each in values.items() if key.lower() != "seconds"}
 
 
 def _differences(scoring):

@@ -165,9 +165,6 @@ def test_what_needs_sequences_refuses_a_stamp_classifier(
     with pytest.raises(ClassifierError, match="reads the first alert of an object alone"):
         Stream(open_model(trained))
     out = ["--out", tmp_path / "o", "--quiet"]
-    asked = ["--model", trained, "--real", planes_dataset, *out]
-    assert run(monkeypatch, "finetune", *asked) == 2
-    assert "first alerts, which finetune does not adapt" in capsys.readouterr().err
     assert run(monkeypatch, "forecast", "--survey", "ztf", "--model", trained, *out) == 2
     assert "images, which a forecast does not simulate" in capsys.readouterr().err
 

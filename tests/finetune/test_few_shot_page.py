@@ -96,6 +96,8 @@ def test_the_page_has_all_sections_and_loads_nothing(tmp_path, small_dataset):
         "misclassified",
     }
     assert len(record["misclassified"]) > 0 and record["run"]["method"] == "mixed"
+    assert "Seconds" in path.read_text(), "the page says how long it took; the record does not"
+    assert not {"Seconds", "seconds"} & {*record["about"], *record["run"]}
 
 
 @pytest.mark.slow

@@ -112,13 +112,29 @@ class StampClassifier(FirstAlertModel):
         """As `FirstAlertModel.probabilities`."""
         return softmax(self._applied(self.model, self._arrays(alerts)))
 
+    def features(self, alerts: FirstAlerts) -> np.ndarray:
+        """Inputs of the last layer, (object, unit)."""
+        before = keras.Model(self.model.input, self.model.layers[-1].input)
+        return self._applied(before, self._arrays(alerts))
+
+    @property
+    def last_layer(self) -> tuple[np.ndarray, np.ndarray]:
+        """Kernel (unit, class) and bias (class,)."""
+        kernel, bias = (keras.ops.convert_to_numpy(v) for v in self.model.layers[-1].weights)
+        return kernel, bias
+
+    def set_last_layer(self, kernel: np.ndarray, bias: np.ndarray) -> None:
+        """Replace the weights of the last layer."""
+        for variable, value in zip(self.model.layers[-1].weights, (kernel, bias), strict=True):
+            variable.assign(value.astype(np.float32))
+
     def embedding(self, split: DatasetSplit, rows: np.ndarray, *, threads: int = 1) -> Embedding:
         """Units before the logits, (object, unit); zero for objects without as many alerts."""
-        alerts, hidden = self.alerts_of(split), self.model.layers[-1].input
-        before = keras.Model(self.model.input, hidden)
-        values = np.zeros((len(split), hidden.shape[-1]), dtype=np.float32)
-        values[alerts.rows] = self._applied(before, self._arrays(alerts))
-        return Embedding(values[rows], f"{hidden.shape[-1]} units before the prediction")
+        alerts = self.alerts_of(split)
+        found = self.features(alerts)
+        values = np.zeros((len(split), found.shape[1]), dtype=np.float32)
+        values[alerts.rows] = found
+        return Embedding(values[rows], f"{found.shape[1]} units before the prediction")
 
     def _arrays(self, alerts):
         preprocessing = self.card["choices"]["preprocessing"]
