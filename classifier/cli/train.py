@@ -148,7 +148,7 @@ def train(
             help="Networks: a hyperparameter. compact: beta, filters, embedding, units, times, "
             "conditions; multiband: also encoder; rcnn: window, filters, dense, units, dropout, "
             "normalisation, times, plain_steps; of first alerts: rotations, preprocessing, "
-            "metadata, kernel, dropout, beta.",
+            "metadata, snr_difference, kernel, dropout, beta.",
         ),
     ] = None,
     merge: Annotated[str | None, commands.MERGE] = None,

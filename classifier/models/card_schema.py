@@ -89,6 +89,7 @@ class StampChoices(_Choices):
     rotations: Literal["none", "concatenate", "average"] = "average"
     preprocessing: Literal["calibrated", "quantiles"] = "calibrated"
     metadata: Flag = True
+    snr_difference: Flag = False
     kernel: Annotated[int, Field(ge=1, le=15, strict=True)] = 3
     dropout: float = Field(0.5, ge=0, lt=1, allow_inf_nan=False)
     beta: float = Field(1e-3, ge=0, le=10, allow_inf_nan=False)

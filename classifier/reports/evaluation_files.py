@@ -50,7 +50,7 @@ def as_dict(evaluation: Evaluation, title: str) -> dict:
 
 
 def summary_table(evaluation: Evaluation) -> Table:
-    """Scores after the first image and after all, and the recall of every class."""
+    """Scores after the first image and after all, the recall of every class, and of real ones."""
     first, last = (int(evaluation.images[k]) for k in (0, -1))
     table = Table(title=_title(evaluation), title_justify="left")
     table.add_column("score")
@@ -61,7 +61,7 @@ def summary_table(evaluation: Evaluation) -> Table:
     columns = _table_columns(evaluation) if last > first else _table_columns(evaluation)[-1:]
     for name, n_objects in _table_rows(evaluation):
         table.add_row(
-            NAMES.get(name, name),
+            NAMES.get(name, name.replace("fnr_at_fpr_", "FNR at FPR ")),
             n_objects,
             *(_text(c, name) for c in columns),
             end_section=name == "matched_mean_recall",
@@ -84,6 +84,16 @@ def _table_rows(evaluation):
     for k, name in enumerate(evaluation.classes):
         yield f"recall_{name}", f"{n_by_class[k]:,.0f}"
 
+    if evaluation.real_bogus is not None:
+        yield from _real_bogus_rows(evaluation.real_bogus)
+
+
+def _real_bogus_rows(scores):
+    for name in ("accuracy", "precision", "recall", "f1"):
+        yield f"real_{name}", f"{scores.n_real:,}"
+    for rate, allowed in zip(scores.false_positive_rates, scores.allowed, strict=True):
+        yield f"fnr_at_fpr_{rate:g}", f"{allowed:,} BOGUS allowed"
+
 
 def _table_columns(evaluation):
     first, error = evaluation.by_images.at(0), evaluation.by_images_error.at(0)
@@ -96,8 +106,9 @@ def _table_columns(evaluation):
 def _text(column, name):
     value, error = column.get(name, (np.nan, np.nan))
     if not np.isfinite(value):
-        return "-"
-    return f"{value:.3f}" + (f" ± {error:.3f}" if np.isfinite(error) else "")
+        return "not resolved" if name.startswith("fnr") else "-"
+    digits = 4 if name.startswith("fnr") else 3
+    return f"{value:.{digits}f}" + (f" ± {error:.{digits}f}" if np.isfinite(error) else "")
 
 
 def _by_images_rows(evaluation):

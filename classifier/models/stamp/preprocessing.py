@@ -48,7 +48,14 @@ def calibrated(planes: np.ndarray) -> np.ndarray:
         noise = np.array([[border_scatter(p, BORDER_PIX) for p in each] for each in values])
         noise = noise.reshape(planes.shape[:2])
         noise = np.where(noise > 0, noise, np.nan)[..., None, None]
-        scaled = np.arcsinh((values - level[..., None, None]) / noise / _SOFTENING)
+        ratio = (values - level[..., None, None]) / noise
+    return softened(ratio)
+
+
+def softened(ratio: np.ndarray) -> np.ndarray:
+    """Ratios of signal to noise through asinh(x / 3), float32; 0 where they are not finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = np.arcsinh(ratio / _SOFTENING)
     return np.nan_to_num(scaled, posinf=0, neginf=0).astype(np.float32)
 
 
@@ -71,10 +78,19 @@ PREPROCESSINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "calibrated": calibrated,
     "quantiles": quantiles,
 }
+_OF_RATIOS = {"calibrated": softened, "quantiles": quantiles}
 
 
-def prepared(planes: np.ndarray, preprocessing: str, size_pix: int) -> np.ndarray:
+def prepared(
+    planes: np.ndarray,
+    preprocessing: str,
+    size_pix: int,
+    signal_to_noise: np.ndarray | None = None,
+) -> np.ndarray:
     """Stamps (object, row, column, plane) cut to their central ``size_pix`` after preprocessing.
+
+    ``signal_to_noise`` (object, row, column), a difference over its noise, is the last plane: it
+    has its own level and unit, so "calibrated" only softens it.
 
     Raises
     ------
@@ -89,5 +105,8 @@ def prepared(planes: np.ndarray, preprocessing: str, size_pix: int) -> np.ndarra
     check_cut(given, size_pix)
     first = (given - size_pix) // 2
     middle = slice(first, first + size_pix)
-    made = PREPROCESSINGS[preprocessing](planes)[..., middle, middle]
-    return np.moveaxis(made, 1, -1)
+    made = PREPROCESSINGS[preprocessing](planes)
+    if signal_to_noise is not None:
+        last = _OF_RATIOS[preprocessing](signal_to_noise[:, None])
+        made = np.concatenate([made, last], axis=1)
+    return np.moveaxis(made[..., middle, middle], 1, -1)
