@@ -36,11 +36,10 @@ def quantiles(planes: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(planes) & np.isfinite(scaled), scaled, MISSING).astype(np.float32)
 
 
-def calibrated(planes: np.ndarray) -> np.ndarray:
-    """In units of the noise of the frame, less the median of the frame, through asinh(x / 3).
+def in_units_of_noise(planes: np.ndarray) -> np.ndarray:
+    """Planes less the median of their frames, over 1.4826 median absolute deviations of these.
 
-    The noise is 1.4826 median absolute deviations. Missing pixels are 0, also all of a plane
-    without noise, and pixels beyond the numbers of float32.
+    NaN where missing, also all of a plane without noise.
     """
     values = np.where(np.isfinite(planes), planes, np.nan).astype(np.float32)
     level, _ = border_sky(values, BORDER_PIX)
@@ -48,8 +47,16 @@ def calibrated(planes: np.ndarray) -> np.ndarray:
         noise = np.array([[border_scatter(p, BORDER_PIX) for p in each] for each in values])
         noise = noise.reshape(planes.shape[:2])
         noise = np.where(noise > 0, noise, np.nan)[..., None, None]
-        ratio = (values - level[..., None, None]) / noise
-    return softened(ratio)
+        return (values - level[..., None, None]) / noise
+
+
+def calibrated(planes: np.ndarray) -> np.ndarray:
+    """In units of the noise of the frame, less the median of the frame, through asinh(x / 3).
+
+    The noise is 1.4826 median absolute deviations. Missing pixels are 0, also all of a plane
+    without noise, and pixels beyond the numbers of float32.
+    """
+    return softened(in_units_of_noise(planes))
 
 
 def softened(ratio: np.ndarray) -> np.ndarray:
@@ -72,6 +79,13 @@ def check_cut(given_pix: int, size_pix: int) -> None:
             f"stamps of {given_pix} pixels cannot be cut to {size_pix} about their centre: an "
             f"{parity} number up to {given_pix} is possible."
         )
+
+
+def central(stamps: np.ndarray, size_pix: int) -> np.ndarray:
+    """The central ``size_pix`` rows and columns of stamps (..., row, column), at most all."""
+    first = max((stamps.shape[-1] - size_pix) // 2, 0)
+    middle = slice(first, stamps.shape[-1] - first)
+    return stamps[..., middle, middle]
 
 
 PREPROCESSINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -101,12 +115,9 @@ def prepared(
         raise ClassifierError(
             f"preprocessing {preprocessing!r}; known are {', '.join(PREPROCESSINGS)}."
         )
-    given = planes.shape[-1]
-    check_cut(given, size_pix)
-    first = (given - size_pix) // 2
-    middle = slice(first, first + size_pix)
+    check_cut(planes.shape[-1], size_pix)
     made = PREPROCESSINGS[preprocessing](planes)
     if signal_to_noise is not None:
         last = _OF_RATIOS[preprocessing](signal_to_noise[:, None])
         made = np.concatenate([made, last], axis=1)
-    return np.moveaxis(made[..., middle, middle], 1, -1)
+    return np.moveaxis(central(made, size_pix), 1, -1)
