@@ -18,6 +18,7 @@ _HOMES = {
     "RealBogus": "classifier.evaluation.real_bogus",
     "Runs": "classifier.evaluation.runs",
     "evaluate": "classifier.evaluation.evaluation",
+    "metadata_importance": "classifier.evaluation.metadata_importance",
     "over_runs": "classifier.evaluation.runs",
     "plot_comparison": "classifier.reports.evaluation_figures",
     "read_attributes": "classifier.evaluation.prediction_table",

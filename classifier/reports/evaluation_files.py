@@ -6,6 +6,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.table import Table
@@ -14,6 +15,9 @@ from classifier.evaluation.evaluation import Evaluation
 from classifier.evaluation.metrics import PER_CLASS, SCALARS, Scores
 from skyreel.atomic_files import whole_file
 from skyreel.json_io import plain, write_json
+
+if TYPE_CHECKING:
+    from classifier.evaluation.metadata_importance import MetadataImportance
 
 NAMES = {
     "accuracy": "accuracy",
@@ -67,6 +71,28 @@ def summary_table(evaluation: Evaluation) -> Table:
             end_section=name == "matched_mean_recall",
         )
     return table
+
+
+def importance_table(found: MetadataImportance) -> Table:
+    """What a model loses when each column of its metadata is shuffled, with the spread."""
+    repeats = found.recall_loss.shape[1]
+    title = (
+        f"{found.n_objects:,} objects: mean recall {found.mean_recall:.3f}, log loss "
+        f"{found.log_loss:.3f}; changes where a column is shuffled, mean and standard deviation of "
+        f"{repeats}"
+    )
+    table = Table(title=title, title_justify="left")
+    table.add_column("metadata")
+    table.add_column("loss of mean recall", justify="right")
+    table.add_column("gain of log loss", justify="right")
+    for name, *changes in zip(found.columns, found.recall_loss, found.log_loss_gain, strict=True):
+        table.add_row(name, *(_mean_and_spread(each) for each in changes))
+    return table
+
+
+def _mean_and_spread(values):
+    spread = values.std(ddof=1) if values.size > 1 else np.nan
+    return f"{values.mean():.4f}" + (f" ± {spread:.4f}" if np.isfinite(spread) else "")
 
 
 def _title(evaluation):
