@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure as Drawing
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from classifier.evaluation.evaluation import Evaluation
 from classifier.evaluation.real_bogus import BOGUS, SCORES, RealBogus
@@ -62,6 +63,9 @@ def det_curves(figure: Drawing, scores: Mapping[str, RealBogus]) -> None:
     axes = figure.add_subplot()
     axes.set(xlabel="False-positive rate", ylabel="False-negative rate")
     axes.set(xscale="log", yscale="log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
+        axis.set_minor_formatter(NullFormatter())
     for name, (colour, marker) in model_styles(scores).items():
         s = scores[name]
         curve = s.curve.false_positive_rate, s.curve.false_negative_rate

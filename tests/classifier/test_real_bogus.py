@@ -228,4 +228,6 @@ def test_models_are_drawn_in_one_figure():
     section = real_bogus_section(comparison.evaluations)
     assert {series.label for series in plotted(section.parts[0].drawing)} >= {"a", "b"}
     assert [row[0].text for row in section.parts[1].cells] == ["a", "b"]
+    ticks = section.parts[0].drawing.axes[0].get_xticklabels()
+    assert "0.01" in {tick.get_text() for tick in ticks}
     assert len(section.parts) == 2
