@@ -51,8 +51,8 @@ def train(
     model : str
         Of sequences: "compact", "multiband", "rcnn" (networks) or "forest"; of first alerts, from
         a data set with planes: "deep-hits", "alerce-stamp", "two-stamp-stacked",
-        "two-stamp-separated", "metadata-forest" or "pixel-forest", which have none of the options
-        ``images``, ``start`` and ``band``.
+        "two-stamp-separated", "metadata-forest", "pixel-forest" or "logistic-regression", which
+        have none of the options ``images``, ``start`` and ``band``.
     images : int, optional
         Largest number of images of a sequence; by default 22, for "multiband" 60.
     start : str
@@ -69,7 +69,8 @@ def train(
         Of networks (`classifier.training.options.NetworkOptions`), of stamp classifiers
         (`classifier.training.stamp_options.StampOptions`) or of forests
         (`classifier.models.forest.training.ForestOptions`,
-        `classifier.training.alert_forest_training.AlertForestOptions`).
+        `classifier.training.alert_forest_training.AlertForestOptions`); of "logistic-regression"
+        `classifier.training.alert_baseline_training.AlertBaselineOptions`.
 
     Returns
     -------

@@ -21,6 +21,7 @@ from skyreel.errors import ClassifierError
 from survey_profiles.physical_ranges import as_mjd
 
 DETECTED = "difference_detected"
+_NOISE = "difference_noise_adu"
 _CATALOGUE = tuple(n for k in (1, 2, 3) for n in (f"star_score_{k}", f"distance_{k}_arcsec"))
 _STORED = (
     *("star_score", "elongation", "reference_chi", "reference_sharpness"),
@@ -43,6 +44,8 @@ class FirstAlerts:
     ----------
     stamps : float32 (object, alert, plane, row, column)
         Counts of science, template and difference; NaN where masked.
+    signal_to_noise : float32 (object, alert, row, column) or None
+        The difference over its noise, NaN where masked or unknown; None unless it was asked for.
     metadata : float32 (object, alert, column)
         NaN where unknown.
     columns : tuple of str
@@ -65,6 +68,7 @@ class FirstAlerts:
     classes: tuple[str, ...]
     rows: np.ndarray
     left_out: dict[str, int]
+    signal_to_noise: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -86,6 +90,7 @@ def read_first_alerts(
     metadata: Sequence[str] = COMMON_METADATA,
     merge: Mapping[str, Sequence[str]] | None = None,
     seed: int | None = None,
+    signal_to_noise: bool = False,
 ) -> FirstAlerts:
     """The first ``alerts`` alerts of every object of a split that has them.
 
@@ -100,6 +105,8 @@ def read_first_alerts(
         New classes and the classes they consist of; others keep their names.
     seed : int or None
         Not the first ones but any so many in a row, drawn at random for each object.
+    signal_to_noise : bool
+        Also read the noise of the differences.
 
     Raises
     ------
@@ -131,10 +138,12 @@ def read_first_alerts(
             "with science, template and difference images."
         )
     chosen = rows[:, None], epochs[rows]
+    stamps = stamps[kept]
+    ratio = _signal_to_noise(split, stamps[:, :, -1], *chosen) if signal_to_noise else None
     values = _metadata(split, metadata)
     columns = [np.asarray(values[name], dtype=np.float32)[chosen] for name in metadata]
     return FirstAlerts(
-        stamps=stamps[kept],
+        stamps=stamps,
         metadata=np.stack(columns, axis=-1) if columns else np.zeros((*chosen[1].shape, 0), "f4"),
         columns=tuple(metadata),
         mjd=mjd[chosen],
@@ -142,6 +151,7 @@ def read_first_alerts(
         classes=classes,
         rows=rows,
         left_out={why: int(n) for why, n in left_out.items() if n},
+        signal_to_noise=ratio,
     )
 
 
@@ -237,12 +247,31 @@ def _stamps(split, epochs, rows):
     """Stamps of some objects, read block by block."""
     shape = (rows.size, epochs.shape[1], len(PLANES), split.size_pix, split.size_pix)
     found = np.empty(shape, dtype=np.float32)
+    for here, block, at in _blocks_of(split, epochs[rows], rows):
+        for k, plane in enumerate(PLANES):
+            found[here, :, k] = _plane(split, plane, block, at)
+    return found
+
+
+def _blocks_of(split, epochs, rows):
+    """Which of ``rows`` are in a block, the block, and the places of their alerts in it."""
     for first, end in split.blocks():
         here = (rows >= first) & (rows < end)
         if here.any():
-            at = rows[here, None] - first, epochs[rows[here]]
-            for k, plane in enumerate(PLANES):
-                found[here, :, k] = _plane(split, plane, slice(first, end), at)
+            yield here, slice(first, end), (rows[here, None] - first, epochs[here])
+
+
+def _signal_to_noise(split, difference, rows, epochs):
+    """Differences (object, alert, row, column) over their noise."""
+    if split.values(_NOISE) is None:
+        raise ClassifierError(
+            f"{split.path} has no {_NOISE}, which --choice snr_difference=true reads."
+        )
+    found = np.full(difference.shape, np.nan, dtype=np.float32)
+    for here, block, at in _blocks_of(split, epochs, rows[:, 0]):
+        noise = split.part(_NOISE, block)[at].astype(np.float32)
+        known = np.isfinite(noise) & (noise > 0)
+        found[here] = np.where(known, difference[here] / np.where(known, noise, 1), np.nan)
     return found
 
 

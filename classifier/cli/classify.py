@@ -50,6 +50,14 @@ def classify(
             "--map", help="PNG to write: predicted classes on the sky, where positions are known."
         ),
     ] = None,
+    importance: Annotated[
+        int | None,
+        typer.Option(
+            metavar="REPEATS",
+            help="Models of first alerts: shuffle every column of the metadata so many times and "
+            "print how much worse the predictions become.",
+        ),
+    ] = None,
     any_survey: commands.AnySurvey = False,
     threads: commands.Threads = None,
     quiet: commands.Quiet = False,
@@ -73,12 +81,38 @@ def classify(
             raise ClassifierError(f"{data}/{split} has no labels; there is nothing to report.")
         opened = open_model(model, threads=cores)
         notes = check_fit(model, opened, chosen, any_survey=any_survey)
+        _check_importance(importance, opened)
     for note in notes:
         console.print(f"Note: {note}")
     predictions = predict_split(opened, chosen, out, report, cores, console)
     _draw(out, chosen, opened, objects, rows, predictions, console)
     if sky_map is not None:
         draw_map(sky_map, positions, predictions, console)
+    if importance is not None:
+        _print_importance(importance, opened, chosen, console)
+
+
+def _check_importance(repeats, model):
+    if repeats is None:
+        return
+    from classifier.evaluation.metadata_importance import check_metadata_model
+
+    if repeats < 1:
+        raise ClassifierError(f"--importance {repeats}: at least 1.")
+    check_metadata_model(model)
+
+
+def _print_importance(repeats, model, split, console):
+    from classifier.evaluation.metadata_importance import metadata_importance
+    from classifier.reports.evaluation_files import importance_table
+    from skyreel.console import Bars
+
+    alerts = model.alerts_of(split)
+    labels = split.labels_among(model.classes, model.class_parts)[alerts.rows]
+    with Bars(console) as bars:
+        advance = bars.add("shuffling metadata", repeats * len(alerts.columns))
+        found = metadata_importance(model, alerts, labels, repeats=repeats, on_progress=advance)
+    console.print(importance_table(found))
 
 
 def known_positions(split: DatasetSplit) -> tuple[np.ndarray, np.ndarray]:

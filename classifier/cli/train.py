@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from classifier.cli.train_options import (
+    ALERT_BASELINES,
     ALERT_FORESTS,
     OF_ALERTS,
     check_model,
@@ -148,7 +149,7 @@ def train(
             help="Networks: a hyperparameter. compact: beta, filters, embedding, units, times, "
             "conditions; multiband: also encoder; rcnn: window, filters, dense, units, dropout, "
             "normalisation, times, plain_steps; of first alerts: rotations, preprocessing, "
-            "metadata, kernel, dropout, beta.",
+            "metadata, snr_difference, kernel, dropout, beta.",
         ),
     ] = None,
     merge: Annotated[str | None, commands.MERGE] = None,
@@ -263,14 +264,15 @@ def train_model(
     if survey is not None:
         _simulate(plan, threads, console)
     trained = _train_forest if model == "forest" else _train_network
-    trained = _train_alert_forest if model in ALERT_FORESTS else trained
+    if model in ALERT_BASELINES:
+        trained = _train_alert_forest if model in ALERT_FORESTS else _train_logistic
     return trained(data, out, options, threads, console, command)
 
 
 def _check_data(data, model, given):
     from classifier.dataset import DatasetSplit
 
-    sized = model in ALERT_FORESTS
+    sized = model in ALERT_BASELINES
     sized |= model == "forest" and None not in (given.get("trees"), given.get("depth"))
     for split in ("train",) if sized else ("train", "validation"):
         DatasetSplit(data, split)
@@ -325,15 +327,30 @@ def _train_forest(data, out: Path, options: ForestOptions, threads, console: Con
 
 
 def _train_alert_forest(data, out: Path, options, threads, console: Console, command):
-    from classifier.cli.classify import evaluate_test
     from classifier.training.alert_forest_training import train_alert_forest
 
-    forest, notes = train_alert_forest(data, out, options, threads=threads, command=command)
+    made = train_alert_forest(data, out, options, threads=threads, command=command)
+    what = f"{options.trees} trees on the {options.inputs} of first alerts"
+    return _evaluated_baseline(made, what, data, out, threads, console)
+
+
+def _train_logistic(data, out: Path, options, threads, console: Console, command):
+    from classifier.training.logistic_training import train_logistic_regression
+
+    made = train_logistic_regression(data, out, options, threads=threads, command=command)
+    what = f"logistic regression on {len(made[0].scale.columns)} features of first alerts"
+    return _evaluated_baseline(made, what, data, out, threads, console)
+
+
+def _evaluated_baseline(made, what, data, out, threads, console):
+    from classifier.cli.classify import evaluate_test
+
+    model, notes = made
     for note in notes:
         console.print(f"Note: {note}")
-    console.print(f"{out}: {options.trees} trees on the {options.inputs} of first alerts.")
-    evaluate_test(forest, data, out, threads, console)
-    return forest
+    console.print(f"{out}: {what}.")
+    evaluate_test(model, data, out, threads, console)
+    return model
 
 
 def _train_network(data, out: Path, options: AnyOptions, threads, console: Console, command):

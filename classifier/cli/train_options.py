@@ -10,12 +10,13 @@ from skyreel.errors import ClassifierError, nearest
 
 if TYPE_CHECKING:
     from classifier.models.forest.training import ForestOptions
-    from classifier.training.alert_forest_training import AlertForestOptions
+    from classifier.training.alert_baseline_training import AlertBaselineOptions
     from classifier.training.by_network import AnyOptions
 
 STAMPS = ("deep-hits", "alerce-stamp", "two-stamp-stacked", "two-stamp-separated")
 ALERT_FORESTS = ("metadata-forest", "pixel-forest")
-OF_ALERTS = (*STAMPS, *ALERT_FORESTS)
+ALERT_BASELINES = (*ALERT_FORESTS, "logistic-regression")
+OF_ALERTS = (*STAMPS, *ALERT_BASELINES)
 MODELS = ("compact", "multiband", "rcnn", "forest", *OF_ALERTS)
 
 
@@ -34,8 +35,8 @@ def check_model(
     if model not in MODELS:
         raise ClassifierError(f"--model {model!r}; known models: {', '.join(MODELS)}.")
     every = of_networks | of_forests | (of_alerts or {})
-    if model in ALERT_FORESTS:
-        own = {"trees", "depth", "merge", "crop_pix"}
+    if model in ALERT_BASELINES:
+        own = {"merge", "crop_pix"} | ({"trees", "depth"} if model in ALERT_FORESTS else set())
     elif model == "forest":
         own = set(of_forests)
     else:
@@ -75,7 +76,7 @@ def given_options(model: str, common: dict[str, Any], own: dict[str, Any]) -> di
 
 def options_of(
     model: str, given: dict[str, Any]
-) -> AnyOptions | ForestOptions | AlertForestOptions:
+) -> AnyOptions | ForestOptions | AlertBaselineOptions:
     """Checked options of a model, from those given by name; None is an option not given.
 
     Raises
@@ -109,6 +110,11 @@ def _alert_options(model, chosen):
 
         _check_names(model, chosen, AlertForestOptions)
         return AlertForestOptions(inputs=INPUTS[model], **chosen)
+    if model in ALERT_BASELINES:
+        from classifier.training.alert_baseline_training import AlertBaselineOptions
+
+        _check_names(model, chosen, AlertBaselineOptions)
+        return AlertBaselineOptions(**chosen)
     _check_names(model, chosen, StampOptions)
     if isinstance(chosen.get("choices"), list):
         chosen["choices"] = parsed_choices(chosen["choices"])

@@ -5,8 +5,12 @@ A resample is a column of weights: how often it contains each object. Column 0 i
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import csr_array
 
 from classifier.evaluation.metrics import Scores, ratio
 
@@ -48,6 +52,21 @@ class PackedWeights:
             half = np.minimum(weights, _LARGEST).astype(np.uint8)
             self._packed[:, column // 2] |= half << (4 * (column % 2))
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Objects and columns."""
+        return len(self._packed), self._n_columns
+
+    def between(self, first: int, end: int) -> np.ndarray:
+        """Weights (object, column) of the columns ``first`` to ``end``, as float64."""
+        columns = range(first, min(end, self._n_columns))
+        found = np.empty((len(self._packed), len(columns)))
+        for place, column in enumerate(columns):
+            found[:, place] = (self._packed[:, column // 2] >> (4 * (column % 2))) & 0xF
+            if column in self._larger:
+                found[:, place] = self._larger[column]
+        return found
+
     def of(self, rows: np.ndarray) -> np.ndarray:
         """Weights (object, 1 + n_bootstrap) of some of the objects, as float64."""
         packed = self._packed[rows]
@@ -61,6 +80,31 @@ class PackedWeights:
 
 
 _LARGEST = 15
+_MOST_WEIGHTS = 8_000_000  # as float64 at a time
+
+
+def weight_columns(weights: np.ndarray | PackedWeights) -> Iterator[np.ndarray]:
+    """Parts of weights (object, column) as float64, of so many columns that they fit in memory."""
+    n_objects, n_columns = weights.shape
+    most = max(_MOST_WEIGHTS // max(n_objects, 1), 1)
+    for first in range(0, n_columns, most):
+        if isinstance(weights, PackedWeights):
+            yield weights.between(first, first + most)
+        else:
+            yield weights[:, first : first + most].astype(np.float64)
+
+
+def sums_by_place(
+    place: np.ndarray, n_places: int, weights: np.ndarray | PackedWeights
+) -> np.ndarray:
+    """Sums (column, place) of the weights (object, column) of objects in places (object,).
+
+    Objects in place -1 are in no sum.
+    """
+    rows = np.flatnonzero(place >= 0)
+    index = place[rows], rows
+    matrix = csr_array((np.ones(rows.size), index), shape=(n_places, len(place)))
+    return np.concatenate([(matrix @ part).T for part in weight_columns(weights)])
 
 
 def _columns(strata, *, n_bootstrap, seed):
@@ -95,3 +139,18 @@ def spread(values: ArrayLike) -> np.ndarray:
 def estimate_and_error(scores: Scores) -> tuple[Scores, Scores]:
     """Scores of the sample, and their errors, from scores (1 + n_bootstrap, ...)."""
     return scores.at(0), scores.mapped(spread)
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Values and standard errors by name, arrays of equal shapes, NaN where undefined."""
+
+    values: Mapping[str, np.ndarray]
+    errors: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(cls, resampled: Mapping[str, np.ndarray]) -> Estimates:
+        """Of arrays (1 + n_bootstrap, ...): the sample itself, then its resamples."""
+        return cls(
+            {k: v[0] for k, v in resampled.items()}, {k: spread(v) for k, v in resampled.items()}
+        )

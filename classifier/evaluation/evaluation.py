@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from classifier.evaluation.metrics import (
     weighted_sums,
 )
 from classifier.evaluation.predictions import Predictions, after
+from classifier.evaluation.real_bogus import BOGUS, SCORES, RealBogus, real_bogus
 from classifier.evaluation.stored_predictions import StoredPredictions
 from skyreel.errors import EvaluationError
 
@@ -71,6 +72,8 @@ class Evaluation:
         After all images, arrays (bin, ...).
     matched : MatchedRecall or None
     calibration : Calibration
+    real_bogus : RealBogus or None
+        By magnitude in ``magnitude_bins``; None for a model without the class BOGUS.
     n_objects, n_unlabelled, n_without_images, n_without_magnitude : int
         Objects evaluated; excluded without a label; excluded with a label but without an
         image; evaluated without a known magnitude.
@@ -88,6 +91,7 @@ class Evaluation:
     by_magnitude_error: Scores
     matched: MatchedRecall | None
     calibration: Calibration
+    real_bogus: RealBogus | None
     n_objects: int
     n_unlabelled: int
     n_without_images: int
@@ -107,7 +111,11 @@ class Evaluation:
         return self.by_images_error.at(-1)
 
     def summary(self) -> dict[str, Estimate]:
-        """Scores after all images by name, with ``recall_<CLASS>`` and the matched recall."""
+        """Scores after all images by name, with ``recall_<CLASS>`` and the matched recall.
+
+        Of a model with the class BOGUS also ``real_accuracy``, ``real_precision``,
+        ``real_recall``, ``real_f1`` and ``fnr_at_fpr_<RATE>``.
+        """
         final, error, matched = self.final, self.final_error, self.matched
         found = {
             name: Estimate(float(getattr(final, name)), float(getattr(error, name)))
@@ -120,7 +128,18 @@ class Evaluation:
         )
         for k, name in enumerate(self.classes):
             found[f"recall_{name}"] = Estimate(float(final.recall[k]), float(error.recall[k]))
-        return found
+        return {**found, **_of_real_detections(self.real_bogus)}
+
+
+def _of_real_detections(scores):
+    """Scores of real detections by name: ``real_recall``, ``fnr_at_fpr_0.001``."""
+    if scores is None:
+        return {}
+    values, errors = scores.total.values, scores.total.errors
+    found = {f"real_{k}": Estimate(float(values[k]), float(errors[k])) for k in SCORES}
+    key = "false_negative_rate"
+    each = zip(scores.false_positive_rates, values[key], errors[key], strict=True)
+    return found | {f"fnr_at_fpr_{r:g}": Estimate(float(v), float(e)) for r, v, e in each}
 
 
 def evaluate(
@@ -181,6 +200,7 @@ def evaluate(
         by_magnitude_error=by_magnitude_error,
         matched=matched_recall(resampled),
         calibration=_calibration(kept),
+        real_bogus=_real_bogus(kept, weights, bins),
         n_objects=len(kept),
         n_unlabelled=len(predictions) - labelled,
         n_without_images=labelled - len(kept),
@@ -231,6 +251,14 @@ def _by_magnitude(kept, bins, weights):
     return scores_of(sums, n_classes)
 
 
+def _real_bogus(kept, weights, bins):
+    if BOGUS not in kept.classes:
+        return None
+    k = kept.classes.index(BOGUS)
+    p_bogus = kept.after(kept.longest)[:, k]
+    return real_bogus(kept.label != k, p_bogus, weights, values=kept.magnitude, bins=bins)
+
+
 def _calibration(kept):
     p = kept.after(kept.longest)
     top, right = p.max(axis=1).astype(float), p.argmax(axis=1) == kept.label
@@ -250,67 +278,3 @@ def _calibration(kept):
         ratio(sums(right), n),
         np.sqrt(ratio(smoothed * (1 - smoothed), n)),
     )
-
-
-@dataclass(frozen=True)
-class Runs:
-    """Mean and standard deviation (n - 1; NaN for one run) over runs.
-
-    Attributes
-    ----------
-    n_runs : int
-    classes : tuple of str
-    scalars : dict of str to Estimate
-        ``Evaluation.summary()``; the error is the standard deviation of one run, not of the mean.
-    images : numpy.ndarray of int, shape (k,)
-    accuracy, accuracy_deviation, mean_recall, mean_recall_deviation : numpy.ndarray, shape (k,)
-    """
-
-    n_runs: int
-    classes: tuple[str, ...]
-    scalars: dict[str, Estimate]
-    images: np.ndarray
-    accuracy: np.ndarray
-    accuracy_deviation: np.ndarray
-    mean_recall: np.ndarray
-    mean_recall_deviation: np.ndarray
-
-
-def over_runs(evaluations: Sequence[Evaluation]) -> Runs:
-    """Mean and standard deviation over runs; undefined where a run has no defined score.
-
-    Runs with fewer images than others are carried forward.
-
-    Raises
-    ------
-    EvaluationError
-        No runs, or runs with different classes.
-    """
-    if not evaluations:
-        raise EvaluationError("over_runs: no evaluations to average.")
-    classes = evaluations[0].classes
-    for other in evaluations:
-        if other.classes != classes:
-            raise EvaluationError(f"over_runs: classes {other.classes} beside {classes}.")
-    summaries = [evaluation.summary() for evaluation in evaluations]
-    scalars = {
-        name: Estimate(*map(float, _mean_and_deviation([s[name].value for s in summaries])))
-        for name in summaries[0]
-    }
-    longest = max(evaluation.images.size for evaluation in evaluations)
-    accuracy = _mean_and_deviation([_carried(e.by_images.accuracy, longest) for e in evaluations])
-    recall = _mean_and_deviation([_carried(e.by_images.mean_recall, longest) for e in evaluations])
-    images = np.arange(1, longest + 1)
-    return Runs(len(evaluations), classes, scalars, images, *accuracy, *recall)
-
-
-def _carried(curve, longest):
-    return np.pad(curve, (0, longest - curve.size), mode="edge")
-
-
-def _mean_and_deviation(values):
-    values = np.asarray(values)
-    mean = values.mean(axis=0)
-    if len(values) < 2:
-        return mean, np.full_like(mean, np.nan)
-    return mean, values.std(axis=0, ddof=1)

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from classifier.evaluation.bootstrap import spread
+from classifier.evaluation.bootstrap import Estimates, spread
 from classifier.forecast.event_rates import ExpectedNumber, expected_numbers
 from classifier.forecast.forecast import Predicted, Run
 from classifier.forecast.objects import Columns
 from classifier.forecast.scores_in_time import (
-    Estimates,
     StableTime,
     bootstrap_weights,
     class_scores,

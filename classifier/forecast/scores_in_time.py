@@ -7,33 +7,21 @@ matrix. An object without a prediction yet counts as not found.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
 
-from classifier.evaluation.bootstrap import resampling_weights, spread
+from classifier.evaluation.bootstrap import (
+    Estimates,
+    resampling_weights,
+    spread,
+    sums_by_place,
+)
+from classifier.evaluation.error_rates import true_positive_rates
 from classifier.evaluation.metrics import mean_of_known, ratio
 
-_MOST_WEIGHTS = 8_000_000  # converted at a time
 FALSE_POSITIVE_RATES = (1e-2, 1e-3, 1e-4)
 BY_CLASS = ("recall", "purity", "f1")
-
-
-@dataclass(frozen=True)
-class Estimates:
-    """Values and standard errors by name, arrays of equal shapes, NaN where undefined."""
-
-    values: Mapping[str, np.ndarray]
-    errors: Mapping[str, np.ndarray]
-
-    @classmethod
-    def of(cls, resampled: Mapping[str, np.ndarray]) -> Estimates:
-        """Of arrays (1 + n_bootstrap, ...): the sample itself, then its resamples."""
-        return cls(
-            {k: v[0] for k, v in resampled.items()}, {k: spread(v) for k, v in resampled.items()}
-        )
 
 
 def bootstrap_weights(label: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:
@@ -56,13 +44,6 @@ def field_weights(field: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:
     alike = np.zeros(place.max(initial=-1) + 1)
     drawn = resampling_weights(alike, n_bootstrap=n_bootstrap, seed=seed)
     return drawn[place].astype(np.uint8)
-
-
-def _columns(weights):
-    """Parts of weights (object, column) as float64, of so many columns that they fit in memory."""
-    most = max(_MOST_WEIGHTS // max(len(weights), 1), 1)
-    for first in range(0, weights.shape[1], most):
-        yield weights[:, first : first + most].astype(np.float64)
 
 
 def predicted_class(probabilities: np.ndarray) -> np.ndarray:
@@ -109,56 +90,9 @@ def confusion(
     Objects without a prediction are in no cell, so rows may add up to less than 1.
     """
     known = np.flatnonzero(predicted >= 0)
-    cells = _sums(label[known] * n_classes + predicted[known], n_classes**2, weights[known])
-    total = _sums(label, n_classes, weights)
+    cells = sums_by_place(label[known] * n_classes + predicted[known], n_classes**2, weights[known])
+    total = sums_by_place(label, n_classes, weights)
     return ratio(cells.reshape(-1, n_classes, n_classes), total[:, :, None])
-
-
-def _sums(place, n_places, weights):
-    """Sums of weights by place, (column, place)."""
-    n = len(place)
-    matrix = csr_array((np.ones(n), (place, np.arange(n))), shape=(n_places, n))
-    return np.concatenate([(matrix @ part).T for part in _columns(weights)])
-
-
-def true_positive_rates(
-    score: np.ndarray, positive: np.ndarray, weights: np.ndarray, rates: Sequence[float]
-) -> np.ndarray:
-    """True-positive rates at false-positive rates, (column, rate).
-
-    The threshold is the highest score of an object of another class beyond the allowed ones.
-    NaN where there are too few objects of other classes for one to be allowed.
-
-    Parameters
-    ----------
-    score : numpy.ndarray, shape (object,)
-        Probability of the class; -1 where there is no prediction.
-    positive : numpy.ndarray of bool, shape (object,)
-    weights : numpy.ndarray, shape (object, column)
-    """
-    others, own = np.flatnonzero(~positive), np.flatnonzero(positive)
-    if not (others.size and own.size):
-        return np.full((weights.shape[1], len(rates)), np.nan)
-    others = others[np.argsort(-score[others], kind="stable")]
-    own = own[np.argsort(-score[own], kind="stable")]
-    parts = [_rates_of(score, others, own, part, rates) for part in _columns(weights)]
-    return np.concatenate(parts)
-
-
-def _rates_of(score, others, own, weights, rates):
-    """The same for objects of other classes and of this one, each by decreasing score."""
-    found = np.full((weights.shape[1], len(rates)), np.nan)
-    above = np.cumsum(weights[others], axis=0)
-    caught = np.concatenate([np.zeros((1, weights.shape[1])), np.cumsum(weights[own], axis=0)])
-    columns = np.arange(weights.shape[1])
-    for k, rate in enumerate(rates):
-        if rate * others.size < 1:
-            continue
-        first = (above <= rate * above[-1]).sum(axis=0)
-        limit = score[others[np.minimum(first, others.size - 1)]]
-        n_own = np.searchsorted(-score[own], -limit, side="left")
-        found[:, k] = ratio(caught[n_own, columns], caught[-1])
-    return found
 
 
 def scores_in_time(probabilities: np.ndarray, label: np.ndarray, weights: np.ndarray) -> Estimates:

@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from classifier.evaluation.bootstrap import Estimates
 from classifier.forecast.event_rates import NOT_COUNTED
 from classifier.forecast.forecast import Run
 from classifier.forecast.results import Difference, ModelResults, Results, ScheduleResults
-from classifier.forecast.scores_in_time import Estimates, StableTime
+from classifier.forecast.scores_in_time import StableTime
 from classifier.forecast.selection_function import as_columns
 from skyreel.atomic_files import whole_file
 from skyreel.json_io import plain, write_json

@@ -89,6 +89,7 @@ class StampChoices(_Choices):
     rotations: Literal["none", "concatenate", "average"] = "average"
     preprocessing: Literal["calibrated", "quantiles"] = "calibrated"
     metadata: Flag = True
+    snr_difference: Flag = False
     kernel: Annotated[int, Field(ge=1, le=15, strict=True)] = 3
     dropout: float = Field(0.5, ge=0, lt=1, allow_inf_nan=False)
     beta: float = Field(1e-3, ge=0, le=10, allow_inf_nan=False)
@@ -206,6 +207,37 @@ class AlertForestCard(Card):
     bands: list[Name] = Field(min_length=1, max_length=MOST_BANDS)
 
 
+class _Coefficients(_Schema):
+    mean: list[_Finite] = Field(max_length=100)
+    deviation: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(max_length=100)
+    weights: list[list[_Finite]] = Field(max_length=MOST_CLASSES)
+    intercepts: list[_Finite] = Field(max_length=MOST_CLASSES)
+    trained: list[Flag] = Field(max_length=MOST_CLASSES)
+
+
+class LogisticCard(Card):
+    """The card of a logistic regression on first alerts."""
+
+    size_pix: int = Field(ge=1, le=MOST_SIZE_PIX, strict=True)
+    metadata: _Metadata
+    stamp_features: _Metadata
+    coefficients: _Coefficients
+    class_parts: dict[Name, list[Name]] = Field(max_length=MOST_CLASSES)
+    bands: list[Name] = Field(min_length=1, max_length=MOST_BANDS)
+
+    @model_validator(mode="after")
+    def _coefficients_fit(self):
+        c, n = self.coefficients, len(self.stamp_features.columns)
+        by_feature = {len(c.mean), len(c.deviation), *map(len, c.weights)}
+        if by_feature != {n} or {len(c.weights), len(c.intercepts), len(c.trained)} != {
+            len(self.classes)
+        }:
+            raise ValueError("coefficients need a number for every class and feature")
+        if not any(c.trained):
+            raise ValueError("coefficients of no class were trained")
+        return self
+
+
 class EnsembleCard(Card):
     """The card of an ensemble."""
 
@@ -217,6 +249,7 @@ CARDS: dict[str | None, type[Card]] = {
     "network": NetworkCard,
     "stamp": StampCard,
     "alert-forest": AlertForestCard,
+    "logistic-regression": LogisticCard,
     "forest": ForestCard,
     "ensemble": EnsembleCard,
 }

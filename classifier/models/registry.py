@@ -25,6 +25,10 @@ KINDS = {
     "network": ("classifier.models.recurrent.trained_network", "Network"),
     "stamp": ("classifier.models.stamp.stamp_classifier", "StampClassifier"),
     "alert-forest": ("classifier.models.forest.alert_forest", "AlertForest"),
+    "logistic-regression": (
+        "classifier.models.stamp.logistic_regression",
+        "LogisticRegression",
+    ),
     "forest": ("classifier.models.forest.forest", "Forest"),
     "ensemble": ("classifier.models.ensemble", "Ensemble"),
 }

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from classifier.evaluation.evaluation import Evaluation
+from classifier.reports.real_bogus_section import FIGURE_FILE, det_curves, scores_of_models
 from skyreel.errors import EvaluationError
 from skyreel.report.figures import (
     histogram,
@@ -65,6 +66,8 @@ def plot_comparison(evaluations: Evaluations, folder: str | Path) -> None:
             width = int(_LETTERS_PER_INCH * figure.get_figwidth())
             figure.suptitle(fill(next(iter(evaluations)), width), fontsize=10)
         save_png(figure, Path(folder) / name)
+    if scores := scores_of_models(evaluations):
+        save_png(det_curves(scores), Path(folder) / FIGURE_FILE)
 
 
 @styled

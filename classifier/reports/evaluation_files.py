@@ -6,6 +6,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.table import Table
@@ -14,6 +15,9 @@ from classifier.evaluation.evaluation import Evaluation
 from classifier.evaluation.metrics import PER_CLASS, SCALARS, Scores
 from skyreel.atomic_files import whole_file
 from skyreel.json_io import plain, write_json
+
+if TYPE_CHECKING:
+    from classifier.evaluation.metadata_importance import MetadataImportance
 
 NAMES = {
     "accuracy": "accuracy",
@@ -50,7 +54,7 @@ def as_dict(evaluation: Evaluation, title: str) -> dict:
 
 
 def summary_table(evaluation: Evaluation) -> Table:
-    """Scores after the first image and after all, and the recall of every class."""
+    """Scores after the first image and after all, the recall of every class, and of real ones."""
     first, last = (int(evaluation.images[k]) for k in (0, -1))
     table = Table(title=_title(evaluation), title_justify="left")
     table.add_column("score")
@@ -61,12 +65,34 @@ def summary_table(evaluation: Evaluation) -> Table:
     columns = _table_columns(evaluation) if last > first else _table_columns(evaluation)[-1:]
     for name, n_objects in _table_rows(evaluation):
         table.add_row(
-            NAMES.get(name, name),
+            NAMES.get(name, name.replace("fnr_at_fpr_", "FNR at FPR ")),
             n_objects,
             *(_text(c, name) for c in columns),
             end_section=name == "matched_mean_recall",
         )
     return table
+
+
+def importance_table(found: MetadataImportance) -> Table:
+    """What a model loses when each column of its metadata is shuffled, with the spread."""
+    repeats = found.recall_loss.shape[1]
+    title = (
+        f"{found.n_objects:,} objects: mean recall {found.mean_recall:.3f}, log loss "
+        f"{found.log_loss:.3f}; changes where a column is shuffled, mean and standard deviation of "
+        f"{repeats}"
+    )
+    table = Table(title=title, title_justify="left")
+    table.add_column("metadata")
+    table.add_column("loss of mean recall", justify="right")
+    table.add_column("gain of log loss", justify="right")
+    for name, *changes in zip(found.columns, found.recall_loss, found.log_loss_gain, strict=True):
+        table.add_row(name, *(_mean_and_spread(each) for each in changes))
+    return table
+
+
+def _mean_and_spread(values):
+    spread = values.std(ddof=1) if values.size > 1 else np.nan
+    return f"{values.mean():.4f}" + (f" ± {spread:.4f}" if np.isfinite(spread) else "")
 
 
 def _title(evaluation):
@@ -84,6 +110,16 @@ def _table_rows(evaluation):
     for k, name in enumerate(evaluation.classes):
         yield f"recall_{name}", f"{n_by_class[k]:,.0f}"
 
+    if evaluation.real_bogus is not None:
+        yield from _real_bogus_rows(evaluation.real_bogus)
+
+
+def _real_bogus_rows(scores):
+    for name in ("accuracy", "precision", "recall", "f1"):
+        yield f"real_{name}", f"{scores.n_real:,}"
+    for rate, allowed in zip(scores.false_positive_rates, scores.allowed, strict=True):
+        yield f"fnr_at_fpr_{rate:g}", f"{allowed:,} BOGUS allowed"
+
 
 def _table_columns(evaluation):
     first, error = evaluation.by_images.at(0), evaluation.by_images_error.at(0)
@@ -96,8 +132,9 @@ def _table_columns(evaluation):
 def _text(column, name):
     value, error = column.get(name, (np.nan, np.nan))
     if not np.isfinite(value):
-        return "-"
-    return f"{value:.3f}" + (f" ± {error:.3f}" if np.isfinite(error) else "")
+        return "not resolved" if name.startswith("fnr") else "-"
+    digits = 4 if name.startswith("fnr") else 3
+    return f"{value:.{digits}f}" + (f" ± {error:.{digits}f}" if np.isfinite(error) else "")
 
 
 def _by_images_rows(evaluation):

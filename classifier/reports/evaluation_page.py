@@ -16,6 +16,7 @@ from classifier.reports.evaluation_files import NAMES, write_files
 from classifier.reports.object_page import mistake_parts
 from classifier.reports.object_summary import summaries_of
 from classifier.reports.ranking_figures import class_rankings, ranking_curves
+from classifier.reports.real_bogus_section import real_bogus_section
 from skyreel.report.figures import FEW_OBJECTS, Figure
 from skyreel.report.page import Cards, Note, Page, Section
 from skyreel.report.tables import Cell, Table, columns, number
@@ -43,7 +44,7 @@ def write_report(
     facts: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
 ) -> None:
-    """Write ``index.html``, ``evaluation.json``, three CSV tables and five PNG figures.
+    """Write ``index.html``, ``evaluation.json``, three CSV tables and PNG figures.
 
     Parameters
     ----------
@@ -73,7 +74,8 @@ def write_report(
     sections += evaluation_sections({title: evaluation})
     if predictions is not None:
         rankings = class_rankings(predictions)
-        sections[2:2] = [_rankings(rankings)] if rankings else []
+        place = 1 + [section.title for section in sections].index("Confusion")
+        sections[place:place] = [_rankings(rankings)] if rankings else []
         sections.append(_mistakes(predictions, selected, folder))
     if notes:
         facts = {"Notes": " ".join(notes), **(facts or {})}
@@ -112,6 +114,8 @@ def accuracy_figure(evaluations: figures.Evaluations) -> Figure:
 def evaluation_sections(evaluations: figures.Evaluations) -> Iterator[Section]:
     """Sections that a page of one model and a page of several have in common."""
     single = len(evaluations) == 1
+    if section := real_bogus_section(evaluations):
+        yield section
     yield Section("Confusion", [Figure(figures.confusion(evaluations), CONFUSION, "confusion")])
     drawn = figures.recall_by_class(evaluations)
     caption = "Recall of every class by number of images, with bands of one standard error."

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from classifier.evaluation.bootstrap import Estimates
 from classifier.evaluation.comparison import is_significant
 from classifier.forecast.event_rates import NOT_COUNTED
 from classifier.forecast.results import Difference, ModelResults, Results, ScheduleResults
 from classifier.forecast.scores_in_time import (
     FALSE_POSITIVE_RATES,
-    Estimates,
     StableTime,
     rate_name,
 )

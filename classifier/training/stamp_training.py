@@ -78,10 +78,14 @@ class StampTraining(KerasTraining):
 
     def _read(self, split) -> FirstAlerts:
         options = self.options
-        columns = COMMON_METADATA if options.all_choices["metadata"] else ()
-        merge, wanted = options.merge, n_alerts(options.network)
-        seed = options.seed if options.alerts == "any" else None
-        alerts = read_first_alerts(split, alerts=wanted, metadata=columns, merge=merge, seed=seed)
+        alerts = read_first_alerts(
+            split,
+            alerts=n_alerts(options.network),
+            metadata=COMMON_METADATA if options.all_choices["metadata"] else (),
+            merge=options.merge,
+            seed=options.seed if options.alerts == "any" else None,
+            signal_to_noise=options.all_choices["snr_difference"],
+        )
         if np.unique(alerts.labels[alerts.labels >= 0]).size < 2:
             raise ClassifierError(
                 f"{split.path}/{split.name} has labelled alerts of fewer than two classes."

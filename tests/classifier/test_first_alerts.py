@@ -58,6 +58,36 @@ def test_the_first_detections_are_the_alerts(simulated, alerts):
     assert np.array_equal(found.labels, simulated.labels[expected])
 
 
+def test_signal_to_noise_is_the_difference_over_its_noise(simulated):
+    found = read_first_alerts(simulated, alerts=2, signal_to_noise=True)
+    noise = simulated.values("difference_noise_adu")
+    for k, row in enumerate(found.rows):
+        epochs = np.flatnonzero(simulated.values("difference_detected")[row])[:2]
+        expected = found.stamps[k, :, 2] / noise[row, epochs]
+        np.testing.assert_allclose(found.signal_to_noise[k], expected, rtol=1e-6)
+    border = found.signal_to_noise[:, :, :3]
+    # NaN where masked; noise of a difference is 1 in units of itself, within a share of sources
+    assert 0.8 < np.nanmedian(np.abs(border)) / 0.6745 < 1.2
+    assert read_first_alerts(simulated).signal_to_noise is None
+
+
+def test_real_alerts_have_signal_to_noise_too(real):
+    found = read_first_alerts(real, signal_to_noise=True)
+    known = np.isfinite(found.stamps[:, :, 2])
+    assert known.any() and np.isfinite(found.signal_to_noise[known]).all()
+
+
+def test_data_without_the_noise_of_differences_are_refused(simulated, monkeypatch):
+    values = DatasetSplit.values
+
+    def unknown(self, name):
+        return None if name == "difference_noise_adu" else values(self, name)
+
+    monkeypatch.setattr(DatasetSplit, "values", unknown)
+    with pytest.raises(ClassifierError, match="has no difference_noise_adu, which --choice"):
+        read_first_alerts(simulated, signal_to_noise=True)
+
+
 @pytest.mark.parametrize("alerts", [1, 2])
 def test_any_alerts_follow_each_other_and_are_drawn_evenly(simulated, alerts):
     detected, mjd = simulated.values("difference_detected"), simulated.values("mjd")

@@ -51,7 +51,14 @@ def test_an_unknown_kind_is_one_sentence(tmp_path):
     folder = written(tmp_path / "a", {**CARD_0_1, "kind": "oracle"})
     with pytest.raises(ClassifierError, match="is of a 'oracle', which is not supported by"):
         open_model(folder)
-    assert set(KINDS) == {"network", "stamp", "forest", "alert-forest", "ensemble"}
+    assert set(KINDS) == {
+        "network",
+        "stamp",
+        "forest",
+        "alert-forest",
+        "logistic-regression",
+        "ensemble",
+    }
 
 
 def test_the_identity_covers_numbers_and_cards_of_subfolders_and_nothing_else(tmp_path):

@@ -145,6 +145,21 @@ def test_planes_without_content_become_finite_numbers(name, value):
     np.testing.assert_array_equal(found[1], prepared(planes[1:], name, 21)[0])
 
 
+@pytest.mark.parametrize("name", PREPROCESSINGS)
+def test_the_ratio_of_signal_to_noise_is_a_fourth_plane(name):
+    rng = np.random.default_rng(6)
+    planes = rng.normal(5, 1, (2, 3, 25, 25)).astype(np.float32)
+    ratio = rng.normal(0, 1, (2, 25, 25)).astype(np.float32)
+    ratio[0, 12, 12] = np.nan
+    found = prepared(planes, name, 21, ratio)
+    np.testing.assert_array_equal(found[..., :3], prepared(planes, name, 21))
+    assert found.shape == (2, 21, 21, 4)
+    assert found[0, 10, 10, 3] == {"quantiles": MISSING, "calibrated": 0}[name]
+    if name == "calibrated":
+        inside = ratio[1, 2:-2, 2:-2]
+        np.testing.assert_allclose(3 * np.sinh(found[1, ..., 3]), inside, atol=1e-5)
+
+
 def test_stamps_are_cut_about_their_central_pixel():
     planes = np.random.default_rng(4).normal(5, 1, (1, 3, 63, 63)).astype(np.float32)
     planes[0, :, 31, 31] = 500

@@ -66,7 +66,11 @@ def stop_at(step):
     [
         {},
         {"network": "deep-hits", "choices": {"rotations": "concatenate"}, "balance": "weights"},
-        {"network": "two-stamp-separated", "balance": "undersample"},
+        {
+            "network": "two-stamp-separated",
+            "balance": "undersample",
+            "choices": {"snr_difference": True},
+        },
         {"network": "two-stamp-stacked", "choices": {"metadata": False}, "schedule": "constant"},
     ],
 )

@@ -31,6 +31,7 @@ class FirstAlertModel(ShowsCard, ABC):
 
     states: ClassVar[Mapping[str, StateArray] | None] = None
     size_pix: ClassVar[None] = None
+    reads_signal_to_noise: ClassVar[bool] = False
     folder: Path
     classes: tuple[str, ...]
     class_parts: dict[str, tuple[str, ...]]
@@ -117,7 +118,12 @@ class FirstAlertModel(ShowsCard, ABC):
         ClassifierError
         """
         self.check_split(split)
-        return read_first_alerts(split, alerts=self.n_alerts, metadata=self.metadata.columns)
+        return read_first_alerts(
+            split,
+            alerts=self.n_alerts,
+            metadata=self.metadata.columns,
+            signal_to_noise=self.reads_signal_to_noise,
+        )
 
 
 def common_parts(folder: Path, card: dict[str, Any]) -> dict[str, Any]:

@@ -36,11 +36,10 @@ def quantiles(planes: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(planes) & np.isfinite(scaled), scaled, MISSING).astype(np.float32)
 
 
-def calibrated(planes: np.ndarray) -> np.ndarray:
-    """In units of the noise of the frame, less the median of the frame, through asinh(x / 3).
+def in_units_of_noise(planes: np.ndarray) -> np.ndarray:
+    """Planes less the median of their frames, over 1.4826 median absolute deviations of these.
 
-    The noise is 1.4826 median absolute deviations. Missing pixels are 0, also all of a plane
-    without noise, and pixels beyond the numbers of float32.
+    NaN where missing, also all of a plane without noise.
     """
     values = np.where(np.isfinite(planes), planes, np.nan).astype(np.float32)
     level, _ = border_sky(values, BORDER_PIX)
@@ -48,7 +47,22 @@ def calibrated(planes: np.ndarray) -> np.ndarray:
         noise = np.array([[border_scatter(p, BORDER_PIX) for p in each] for each in values])
         noise = noise.reshape(planes.shape[:2])
         noise = np.where(noise > 0, noise, np.nan)[..., None, None]
-        scaled = np.arcsinh((values - level[..., None, None]) / noise / _SOFTENING)
+        return (values - level[..., None, None]) / noise
+
+
+def calibrated(planes: np.ndarray) -> np.ndarray:
+    """In units of the noise of the frame, less the median of the frame, through asinh(x / 3).
+
+    The noise is 1.4826 median absolute deviations. Missing pixels are 0, also all of a plane
+    without noise, and pixels beyond the numbers of float32.
+    """
+    return softened(in_units_of_noise(planes))
+
+
+def softened(ratio: np.ndarray) -> np.ndarray:
+    """Ratios of signal to noise through asinh(x / 3), float32; 0 where they are not finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = np.arcsinh(ratio / _SOFTENING)
     return np.nan_to_num(scaled, posinf=0, neginf=0).astype(np.float32)
 
 
@@ -67,14 +81,30 @@ def check_cut(given_pix: int, size_pix: int) -> None:
         )
 
 
+def central(stamps: np.ndarray, size_pix: int) -> np.ndarray:
+    """The central ``size_pix`` rows and columns of stamps (..., row, column), at most all."""
+    first = max((stamps.shape[-1] - size_pix) // 2, 0)
+    middle = slice(first, stamps.shape[-1] - first)
+    return stamps[..., middle, middle]
+
+
 PREPROCESSINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "calibrated": calibrated,
     "quantiles": quantiles,
 }
+_OF_RATIOS = {"calibrated": softened, "quantiles": quantiles}
 
 
-def prepared(planes: np.ndarray, preprocessing: str, size_pix: int) -> np.ndarray:
+def prepared(
+    planes: np.ndarray,
+    preprocessing: str,
+    size_pix: int,
+    signal_to_noise: np.ndarray | None = None,
+) -> np.ndarray:
     """Stamps (object, row, column, plane) cut to their central ``size_pix`` after preprocessing.
+
+    ``signal_to_noise`` (object, row, column), a difference over its noise, is the last plane: it
+    has its own level and unit, so "calibrated" only softens it.
 
     Raises
     ------
@@ -85,9 +115,9 @@ def prepared(planes: np.ndarray, preprocessing: str, size_pix: int) -> np.ndarra
         raise ClassifierError(
             f"preprocessing {preprocessing!r}; known are {', '.join(PREPROCESSINGS)}."
         )
-    given = planes.shape[-1]
-    check_cut(given, size_pix)
-    first = (given - size_pix) // 2
-    middle = slice(first, first + size_pix)
-    made = PREPROCESSINGS[preprocessing](planes)[..., middle, middle]
-    return np.moveaxis(made, 1, -1)
+    check_cut(planes.shape[-1], size_pix)
+    made = PREPROCESSINGS[preprocessing](planes)
+    if signal_to_noise is not None:
+        last = _OF_RATIOS[preprocessing](signal_to_noise[:, None])
+        made = np.concatenate([made, last], axis=1)
+    return np.moveaxis(central(made, size_pix), 1, -1)

@@ -45,7 +45,8 @@ def network_arrays(
     """Inputs of a stamp network by name, each (object, ...)."""
     found = {}
     for k in range(alerts.stamps.shape[1]):
-        found[f"stamps_{k + 1}"] = prepared(alerts.stamps[:, k], preprocessing, size_pix)
+        ratio = None if alerts.signal_to_noise is None else alerts.signal_to_noise[:, k]
+        found[f"stamps_{k + 1}"] = prepared(alerts.stamps[:, k], preprocessing, size_pix, ratio)
         if scale.columns:
             found[f"metadata_{k + 1}"] = scale.applied(alerts.metadata[:, k])
     if alerts.stamps.shape[1] > 1:
@@ -62,7 +63,7 @@ def build(
         return build_stamp_network(
             network,
             size_pix=size_pix,
-            n_planes=N_PLANES,
+            n_planes=N_PLANES + bool(choices.get("snr_difference")),
             n_classes=n_classes,
             n_metadata=n_metadata,
             **chosen,
@@ -107,6 +108,11 @@ class StampClassifier(FirstAlertModel):
     def n_alerts(self) -> int:
         """Alerts of an object that it reads."""
         return n_alerts(self.card["network"])
+
+    @property
+    def reads_signal_to_noise(self) -> bool:
+        """Whether it reads the difference over its noise, the fourth plane of Deep-HiTS."""
+        return self.card["choices"]["snr_difference"]
 
     def probabilities(self, alerts: FirstAlerts) -> np.ndarray:
         """As `FirstAlertModel.probabilities`."""
