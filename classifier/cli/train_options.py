@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 STAMPS = ("deep-hits", "alerce-stamp", "two-stamp-stacked", "two-stamp-separated")
 ALERT_FORESTS = ("metadata-forest", "pixel-forest")
-OF_ALERTS = (*STAMPS, *ALERT_FORESTS)
+CLUSTERING = ("vae", "vade")
+OF_ALERTS = (*STAMPS, *ALERT_FORESTS, *CLUSTERING)
 MODELS = ("compact", "multiband", "rcnn", "forest", *OF_ALERTS)
 
 
@@ -40,6 +41,7 @@ def check_model(
         own = set(of_forests)
     else:
         own = set(of_networks) | (set(of_alerts or ()) if model in STAMPS else set())
+        own |= {"alerts", "crop_pix"} if model in CLUSTERING else set()
     if foreign := _flags({name: value for name, value in every.items() if name not in own}):
         raise ClassifierError(f"{foreign}: not an option of --model {model}.")
 
@@ -109,10 +111,15 @@ def _alert_options(model, chosen):
 
         _check_names(model, chosen, AlertForestOptions)
         return AlertForestOptions(inputs=INPUTS[model], **chosen)
-    _check_names(model, chosen, StampOptions)
+    family = StampOptions
+    if model in CLUSTERING:
+        from classifier.training.autoencoder_options import AutoencoderOptions
+
+        family = AutoencoderOptions
+    _check_names(model, chosen, family)
     if isinstance(chosen.get("choices"), list):
         chosen["choices"] = parsed_choices(chosen["choices"])
-    return StampOptions(network=model, **chosen)
+    return family(network=model, **chosen)
 
 
 def _check_names(model, chosen, options):
