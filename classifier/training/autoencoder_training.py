@@ -40,8 +40,9 @@ from classifier.training.keras_training import (
     used_versions,
 )
 from classifier.training.orientations import ORIENTATIONS, rotate
+from simulator.dataset.reader import open_root
 from skyreel.atomic_files import claim_folder
-from skyreel.errors import ClassifierError
+from skyreel.errors import ClassifierError, SimulationError
 
 PRETRAINING = "pretraining"
 _BATCH = 256  # of validation
@@ -57,7 +58,7 @@ class AutoencoderTraining(KerasTraining):
     ----------
     data : path
         A data set with differences. Splits train and validation are used if there are both; else
-        train or test alone, an eighth of its objects, drawn at random, for validation.
+        its first split alone, an eighth of its objects, drawn at random, for validation.
     folder : Path
     options : AutoencoderOptions
     command : str
@@ -242,20 +243,20 @@ class AutoencoderTraining(KerasTraining):
 
 
 def splits_for_clustering(data: Path) -> tuple[DatasetSplit, ...]:
-    """The splits train and validation of a data set, or the one of train and test that it has.
+    """The splits train and validation of a data set, or its first one.
 
     Raises
     ------
     ClassifierError
-        It has neither.
+        There is no such data set, it is damaged, or it has no split.
     """
-    found = []
-    for names in (("train", "validation"), ("train",), ("test",)):
-        try:
-            return tuple(DatasetSplit(data, name) for name in names)
-        except ClassifierError as error:
-            found.append(error)
-    raise found[0]
+    try:
+        root = open_root(data, mode="r")
+    except SimulationError as error:
+        raise ClassifierError(str(error)) from None
+    there = [name for name in ("train", "validation", "test") if name in root]
+    names = there[:2] if there[:2] == ["train", "validation"] else there[:1]
+    return tuple(DatasetSplit(data, name) for name in names or ("train",))
 
 
 def _noise(rng, n, latent):

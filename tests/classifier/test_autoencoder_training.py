@@ -153,6 +153,9 @@ def test_data_that_cannot_be_used_are_one_sentence(small_dataset, own_data, tmp_
         autoencoder_training(small_dataset, tmp_path / "out")
     with pytest.raises(ClassifierError, match=r"nothing\.zarr"):
         autoencoder_training(tmp_path / "nothing.zarr", tmp_path / "out")
-    zarr.open_group(own_data)["train"]["difference"][:] = np.nan
+    zarr.open_group(own_data)["train"]["difference_mask"][:] = 1
     with pytest.raises(ClassifierError, match="none of 42 objects has an alert with a pixel"):
+        autoencoder_training(own_data, tmp_path / "out")
+    shutil.rmtree(own_data / "train" / "difference" / "c")  # no other split in its place
+    with pytest.raises(ClassifierError, match=r"train/difference.* is missing"):
         autoencoder_training(own_data, tmp_path / "out")

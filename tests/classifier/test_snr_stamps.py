@@ -54,7 +54,7 @@ def test_stamps_without_a_pixel_are_counted_and_left_out(own_data, split):
     root["difference_noise_adu"][int(rows[1])] = 0
     root["difference_mask"][int(rows[2])] = 1
     root["difference"][int(rows[3]), :, 10, 10] = np.inf
-    root["template"][:] = np.nan  # not read
+    root["template_mask"][:] = 1  # not read
     found = read_snr_stamps(DatasetSplit(own_data, "test"))
     assert found.rows.tolist() == rows[3:].tolist()
     assert np.isnan(found.snr[0, 10, 10]) and np.isfinite(found.snr[0]).any()
@@ -68,7 +68,7 @@ def test_stamps_without_a_pixel_are_counted_and_left_out(own_data, split):
 def test_data_without_a_difference_or_a_pixel_are_one_sentence(own_data, small_dataset):
     with pytest.raises(ClassifierError, match="has no difference images; `simulate --planes"):
         read_snr_stamps(DatasetSplit(small_dataset, "test"))
-    zarr.open_group(own_data)["test"]["difference"][:] = np.nan
+    zarr.open_group(own_data)["test"]["difference_mask"][:] = 1
     with pytest.raises(ClassifierError, match="none of 28 objects has an alert with a pixel"):
         read_snr_stamps(DatasetSplit(own_data, "test"))
 

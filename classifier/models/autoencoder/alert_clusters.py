@@ -31,6 +31,7 @@ _KEYS = ("network", "choices", "size_pix", "bands", "trained_on")
 _BATCH = 256
 _SAMPLES = 16
 _SOFTENING = 3.0
+_MOST = 60.0  # of x: a signal to noise of 7e8
 _BRIGHT = 5.0  # x of the brightest pixel of a decoded centroid
 
 
@@ -58,7 +59,7 @@ def _from_snr(snr):
 
 
 def _to_snr(x):
-    return _SOFTENING * np.sinh(x / _SOFTENING)
+    return _SOFTENING * np.sinh(np.clip(x, -_MOST, _MOST) / _SOFTENING)
 
 
 def _scale(snr, brightness):
@@ -207,7 +208,7 @@ class AlertClusters(FirstAlertModel):
     def log_evidence(
         self, snr: np.ndarray, means: np.ndarray, log_variances: np.ndarray
     ) -> np.ndarray:
-        """Ln p(x) of stamps over their known pixels, (object,), in nats a pixel.
+        """The ln p(x) of stamps over the numbers of their known pixels, (object,).
 
         An estimate by importance sampling, ln 1/L sum_l p(x|z_l) p(z_l) / q(z_l|x) with 16 samples
         of the posterior (Burda et al. 2016); all objects have the same normal numbers.

@@ -66,7 +66,7 @@ class Divergence(keras.layers.Layer):
         return ops.sum(ops.exp(log_gamma) * (of_cluster + log_gamma - log_pi), -1) - 0.5 * entropy
 
     def _log_normal(self, sample):
-        """Ln N(z; mu_c, sigma_c^2), (object, cluster)."""
+        """The ln N(z; mu_c, sigma_c^2), (object, cluster)."""
         squares = ops.square(sample[:, None] - self.means) * ops.exp(-self.log_variances)
         return -0.5 * ops.sum(squares + self.log_variances + _LN_2PI, axis=-1)
 

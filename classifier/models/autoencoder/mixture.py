@@ -55,13 +55,13 @@ class Mixture:
         return cls(np.log(weights), fit.means_, np.log(fit.covariances_))
 
     def log_joint(self, points: np.ndarray) -> np.ndarray:
-        """Ln pi_c N(z; mu_c, sigma_c^2) of points z (..., dimension), as (..., cluster)."""
+        """The ln of pi_c N(z; mu_c, sigma_c^2) of points z (..., dimension), as (..., cluster)."""
         squares = (points[..., None, :] - self.means) ** 2 * np.exp(-self.log_variances)
         log_normal = -0.5 * (squares + self.log_variances + _LN_2PI).sum(axis=-1)
         return self.log_weights - logsumexp(self.log_weights) + log_normal
 
     def log_density(self, points: np.ndarray) -> np.ndarray:
-        """Ln p(z) of points (..., dimension), as (...)."""
+        """The ln p(z) of points (..., dimension), as (...)."""
         return logsumexp(self.log_joint(points), axis=-1)
 
     def responsibilities(self, points: np.ndarray) -> np.ndarray:
