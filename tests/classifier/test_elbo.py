@@ -6,8 +6,8 @@ from scipy.stats import norm
 from sklearn.mixture import GaussianMixture
 
 from classifier.models.autoencoder.elbo import Divergence, LogLikelihood
+from classifier.models.autoencoder.encoder_decoder import build_autoencoder
 from classifier.models.autoencoder.mixture import Mixture
-from classifier.models.autoencoder.networks import build_autoencoder
 from classifier.models.recurrent.backend import keras
 from skyreel.errors import ClassifierError
 

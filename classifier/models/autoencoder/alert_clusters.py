@@ -13,8 +13,8 @@ from scipy.special import logsumexp
 from classifier.dataset import DatasetSplit
 from classifier.evaluation.clusters import Clusters
 from classifier.evaluation.predictions import Predictions
+from classifier.models.autoencoder.encoder_decoder import build_autoencoder
 from classifier.models.autoencoder.mixture import Mixture
-from classifier.models.autoencoder.networks import build_autoencoder
 from classifier.models.card_schema import CHOICES
 from classifier.models.model_card import CARD, read_card
 from classifier.models.protocol import Embedding
