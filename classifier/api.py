@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from skyreel.commands import PLANNED, n_cores, named_conditions
 from skyreel.console import new_console
-from skyreel.errors import ClassifierError
 from skyreel.output_paths import check_file, check_folder
 
 if TYPE_CHECKING:
     from classifier.evaluation import Predictions
+    from classifier.evaluation.clusters import Clusters
     from classifier.evaluation.comparison import Comparison
     from classifier.forecast.results import Results
     from classifier.models.protocol import Model
@@ -51,8 +51,9 @@ def train(
     model : str
         Of sequences: "compact", "multiband", "rcnn" (networks) or "forest"; of first alerts, from
         a data set with planes: "deep-hits", "alerce-stamp", "two-stamp-stacked",
-        "two-stamp-separated", "metadata-forest", "pixel-forest" or "logistic-regression", which
-        have none of the options ``images``, ``start`` and ``band``.
+        "two-stamp-separated", "metadata-forest", "pixel-forest" or "logistic-regression", and of
+        any data set with differences "vae" or "vade", which cluster without labels; these have none
+        of the options ``images``, ``start`` and ``band``.
     images : int, optional
         Largest number of images of a sequence; by default 22, for "multiband" 60.
     start : str
@@ -67,7 +68,8 @@ def train(
         Whether nothing is printed.
     **options
         Of networks (`classifier.training.options.NetworkOptions`), of stamp classifiers
-        (`classifier.training.stamp_options.StampOptions`) or of forests
+        (`classifier.training.stamp_options.StampOptions`), of "vae" and "vade"
+        (`classifier.training.autoencoder_options.AutoencoderOptions`) or of forests
         (`classifier.models.forest.training.ForestOptions`,
         `classifier.training.alert_forest_training.AlertForestOptions`); of "logistic-regression"
         `classifier.training.alert_baseline_training.AlertBaselineOptions`.
@@ -124,8 +126,8 @@ def classify(
     any_survey: bool = False,
     threads: int | None = None,
     quiet: bool = False,
-) -> Predictions:
-    """Class probabilities of sequences after every image.
+) -> Predictions | Clusters:
+    """Class probabilities of sequences after every image; clusters of a model without classes.
 
     Parameters
     ----------
@@ -138,7 +140,7 @@ def classify(
     split : str
         "train", "validation" or "test".
     report : path, optional
-        Folder for a page of scores and plots, where labels are known.
+        Folder for a page of scores and plots, where labels are known; of clusters always.
     sky_map : path, optional
         PNG to write: predicted classes on the sky, where positions are known.
     any_survey : bool
@@ -150,7 +152,7 @@ def classify(
 
     Returns
     -------
-    Predictions
+    Predictions, or classifier.evaluation.clusters.Clusters
 
     Raises
     ------
@@ -162,9 +164,15 @@ def classify(
     >>> predictions.probabilities.shape[2]
     7
     """
-    from classifier.cli.classify import draw_map, known_positions, predict_split
+    from classifier.cli.classify import (
+        draw_map,
+        known_positions,
+        predict_split,
+        refuse_unlabelled,
+    )
+    from classifier.cli.cluster_report import cluster_split, refuse_plots
     from classifier.dataset import DatasetSplit
-    from classifier.models.registry import check_fit, open_model
+    from classifier.models.registry import check_fit, makes_clusters, open_model
     from skyreel.tables import SUFFIXES
 
     out, report = Path(out), None if report is None else Path(report)
@@ -173,13 +181,19 @@ def classify(
     check_file(sky_map, "sky_map", (".png",))
     check_folder(report, "report")
     chosen, cores = DatasetSplit(data, split), n_cores(threads)
-    if report is not None and not (chosen.labels >= 0).any():
-        raise ClassifierError(f"{data}/{split} has no labels; there is nothing to report.")
     positions = None if sky_map is None else known_positions(chosen)
     opened = open_model(model, threads=cores)
+    clusters = makes_clusters(opened)
+    if clusters:
+        refuse_plots(None, sky_map)
+    elif report is not None:
+        refuse_unlabelled(chosen)
     console = new_console(quiet)
-    for note in check_fit(str(model), opened, chosen, any_survey=any_survey):
+    fit = {"any_survey": any_survey, "any_class": clusters}
+    for note in check_fit(str(model), opened, chosen, **fit):
         console.print(f"Note: {note}")
+    if clusters:
+        return cluster_split(opened, chosen, out, report, console)
     predictions = predict_split(opened, chosen, out, report, cores, console)
     if sky_map is not None:
         draw_map(sky_map, positions, predictions, console)

@@ -120,7 +120,7 @@ def read_first_alerts(
     _check_arrays(split, metadata)
     split = split.with_planes(PLANES[1:])
     labels, classes = merged_labels(split.labels, split.classes, merge or {})
-    epochs, enough = _alert_epochs(split, alerts, seed)
+    epochs, enough = alert_epochs(split, alerts, seed)
     rows = np.flatnonzero(enough)
     stamps, mjd = _stamps(split, epochs, rows), as_mjd(split.values("mjd"))[0]
     whole = np.isfinite(stamps).any(axis=(3, 4)).all(axis=(1, 2))
@@ -160,7 +160,7 @@ class LastAlert(SelectedSplit):
 
     def __init__(self, split: DatasetSplit, selection: ImageSelection, alerts: int):
         super().__init__(split, selection)
-        epochs, enough = _alert_epochs(split, alerts)
+        epochs, enough = alert_epochs(split, alerts)
         self._epoch, self._n = epochs[:, -1:], enough.astype(int)
 
     def stamps(self, first: int, end: int) -> StampBatch:
@@ -207,13 +207,23 @@ def check_metadata(names: Sequence[str]) -> None:
         raise ClassifierError(f"metadata {', '.join(unknown)}; known are {', '.join(METADATA)}.")
 
 
-def _check_arrays(split, metadata):
-    check_metadata(metadata)
+def refuse_without_differences(split: DatasetSplit) -> None:
+    """Check that a split has difference images, and what was detected in them.
+
+    Raises
+    ------
+    ClassifierError
+    """
     if split.values(DETECTED) is None:
         raise ClassifierError(
             f"{split.path} has no difference images; `simulate --planes science,template,"
             "difference` makes them, and `ingest --from ztf` or rubin keeps those of alerts."
         )
+
+
+def _check_arrays(split, metadata):
+    check_metadata(metadata)
+    refuse_without_differences(split)
     if lacking := [name for name in _NEEDED if split.values(name) is None]:
         raise ClassifierError(f"{split.path} has no {', '.join(lacking)} of its alerts.")
     missing = [name for name in metadata if name in _STORED and split.values(name) is None]
@@ -228,8 +238,13 @@ def _number_of(alerts):
     return "an alert" if alerts == 1 else f"{alerts} alerts"
 
 
-def _alert_epochs(split, alerts, seed=None):
-    """Epochs (object, alert) of the alerts, and whether an object has so many (object,)."""
+def alert_epochs(
+    split: DatasetSplit, alerts: int, seed: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Epochs (object, alert) of the alerts, and whether an object has so many (object,).
+
+    With a ``seed`` they are any so many in a row, drawn at random.
+    """
     detected = split.values(DETECTED) & (np.arange(split.longest) < split.n_epochs[:, None])
     number = detected.sum(axis=1)
     order = np.argsort(~detected, axis=1, kind="stable")

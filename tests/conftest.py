@@ -83,3 +83,12 @@ def stamp_model(planes_dataset, tmp_path_factory):
     from tests.helpers.stamp_models import stamp_training
 
     return stamp_training(planes_dataset, tmp_path_factory.mktemp("models") / "tiny").run()
+
+
+@pytest.fixture(scope="session")
+def vade_model(planes_dataset, tmp_path_factory):
+    """A small autoencoder with a mixture of three Gaussians, hardly trained."""
+    from tests.helpers.autoencoders import autoencoder_training
+
+    folder = tmp_path_factory.mktemp("models") / "vade"
+    return autoencoder_training(planes_dataset, folder).run()

@@ -30,11 +30,17 @@ def classify(
     model: Annotated[str, commands.MODEL],
     data: Annotated[Path, commands.DATA],
     out: Annotated[
-        Path, typer.Option(help="Table of the predictions: .parquet, .csv, .ecsv or .fits.")
+        Path,
+        typer.Option(
+            help="Table of the predictions, or of clusters: .parquet, .csv, .ecsv or .fits."
+        ),
     ],
     split: commands.Split = "test",
     report: Annotated[
-        Path | None, typer.Option(help="Folder for scores and plots, where labels are known.")
+        Path | None,
+        typer.Option(
+            help="Folder for scores and plots, where labels are known; of clusters always."
+        ),
     ] = None,
     plot: Annotated[
         str | None,
@@ -62,7 +68,7 @@ def classify(
     threads: commands.Threads = None,
     quiet: commands.Quiet = False,
 ) -> None:
-    """Classify sequences: probabilities after every image."""
+    """Classify sequences: probabilities after every image. Models vae and vade cluster."""
     from skyreel.console import new_console, status
 
     console, cores, objects = new_console(quiet), n_cores(threads), commands.split_list(plot)
@@ -70,20 +76,32 @@ def classify(
     check_folder(report, "--report")
     check_file(sky_map, "--map", (".png",))
     with status(console, "Opening the data and the model"):
+        from classifier.cli.cluster_report import cluster_split, refuse_plots
         from classifier.dataset import DatasetSplit
-        from classifier.models.registry import check_fit, model_folder, open_model
+        from classifier.models.registry import (
+            check_fit,
+            makes_clusters,
+            model_folder,
+            open_model,
+        )
 
         chosen = DatasetSplit(data, split)
         model_folder(model)
         rows = _rows_of(chosen, objects)
         positions = None if sky_map is None else known_positions(chosen)
-        if report is not None and not (chosen.labels >= 0).any():
-            raise ClassifierError(f"{data}/{split} has no labels; there is nothing to report.")
         opened = open_model(model, threads=cores)
-        notes = check_fit(model, opened, chosen, any_survey=any_survey)
+        clusters = makes_clusters(opened)
+        if clusters:
+            refuse_plots(plot, sky_map)
+        elif report is not None:
+            refuse_unlabelled(chosen)
+        notes = check_fit(model, opened, chosen, any_survey=any_survey, any_class=clusters)
         _check_importance(importance, opened)
     for note in notes:
         console.print(f"Note: {note}")
+    if clusters:
+        cluster_split(opened, chosen, out, report, console)
+        return
     predictions = predict_split(opened, chosen, out, report, cores, console)
     _draw(out, chosen, opened, objects, rows, predictions, console)
     if sky_map is not None:
@@ -113,6 +131,19 @@ def _print_importance(repeats, model, split, console):
         advance = bars.add("shuffling metadata", repeats * len(alerts.columns))
         found = metadata_importance(model, alerts, labels, repeats=repeats, on_progress=advance)
     console.print(importance_table(found))
+
+
+def refuse_unlabelled(split: DatasetSplit) -> None:
+    """Check that there is a label, without which there is nothing to report.
+
+    Raises
+    ------
+    ClassifierError
+    """
+    if not (split.labels >= 0).any():
+        raise ClassifierError(
+            f"{split.path}/{split.name} has no labels; there is nothing to report."
+        )
 
 
 def known_positions(split: DatasetSplit) -> tuple[np.ndarray, np.ndarray]:
@@ -177,13 +208,18 @@ def _draw(out, split, model, objects, rows, predictions, console):
 
 
 def evaluate_test(model: Model, data: Path, out: Path, threads: int, console: Console) -> None:
-    """Classify the test split with a model just trained, into its folder."""
+    """Classify or cluster the test split with a model just trained, into its folder."""
+    from classifier.cli.cluster_report import cluster_split
     from classifier.dataset import DatasetSplit
+    from classifier.models.registry import makes_clusters
 
     try:
         split = DatasetSplit(data, "test")
     except ClassifierError as error:
         console.print(f"Nothing is evaluated: {error}")
+        return
+    if makes_clusters(model):
+        cluster_split(model, split, out / "clusters.parquet", out / "evaluation", console)
         return
     if not (split.labels >= 0).any():
         console.print(f"{data} has no labelled test split; nothing is evaluated.")

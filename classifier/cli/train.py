@@ -10,6 +10,7 @@ import typer
 from classifier.cli.train_options import (
     ALERT_BASELINES,
     ALERT_FORESTS,
+    CLUSTERING,
     OF_ALERTS,
     check_model,
     check_source,
@@ -57,7 +58,8 @@ def train(
         str,
         typer.Option(
             help="Of sequences: 'compact', 'multiband', 'rcnn' (Carrasco-Davis 2019) or 'forest'; "
-            "of first alerts: " + ", ".join(f"'{name}'" for name in OF_ALERTS) + "."
+            "of first alerts: " + ", ".join(f"'{name}'" for name in OF_ALERTS) + " (the last two "
+            "cluster without labels)."
         ),
     ] = "compact",
     images: Annotated[
@@ -149,7 +151,8 @@ def train(
             help="Networks: a hyperparameter. compact: beta, filters, embedding, units, times, "
             "conditions; multiband: also encoder; rcnn: window, filters, dense, units, dropout, "
             "normalisation, times, plain_steps; of first alerts: rotations, preprocessing, "
-            "metadata, snr_difference, kernel, dropout, beta.",
+            "metadata, snr_difference, kernel, dropout, beta; vae and vade: clusters, latent, filters, "
+            "brightness, pretraining.",
         ),
     ] = None,
     merge: Annotated[str | None, commands.MERGE] = None,
@@ -272,6 +275,8 @@ def train_model(
 def _check_data(data, model, given):
     from classifier.dataset import DatasetSplit
 
+    if model in CLUSTERING:  # of any split
+        return
     sized = model in ALERT_BASELINES
     sized |= model == "forest" and None not in (given.get("trees"), given.get("depth"))
     for split in ("train",) if sized else ("train", "validation"):
@@ -361,6 +366,7 @@ def _train_network(data, out: Path, options: AnyOptions, threads, console: Conso
 
         use_cores(threads)
         from classifier.cli.classify import evaluate_test
+        from classifier.models.registry import makes_clusters
         from classifier.training.by_network import training_of
 
         training = training_of(data, out, options, command)
@@ -374,10 +380,12 @@ def _train_network(data, out: Path, options: AnyOptions, threads, console: Conso
             bars.reach("training", done, total, note)
 
         network = training.run(on_step)
-    best = network.card["best"]
+    best, clusters = network.card["best"], makes_clusters(network)
+    scored = "loss" if clusters else "accuracy"
+    value = best["validation_loss" if clusters else "accuracy"]
     console.print(
         f"{out}: {network.card['parameters']:,} parameters, those after iteration "
-        f"{best['iteration']:,}, validation accuracy {best['accuracy']:.3f}."
+        f"{best['iteration']:,}, validation {scored} {value:.3f}."
     )
     evaluate_test(network, data, out, threads, console)
     return network

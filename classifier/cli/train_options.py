@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 STAMPS = ("deep-hits", "alerce-stamp", "two-stamp-stacked", "two-stamp-separated")
 ALERT_FORESTS = ("metadata-forest", "pixel-forest")
 ALERT_BASELINES = (*ALERT_FORESTS, "logistic-regression")
-OF_ALERTS = (*STAMPS, *ALERT_BASELINES)
+CLUSTERING = ("vae", "vade")
+OF_ALERTS = (*STAMPS, *ALERT_BASELINES, *CLUSTERING)
 MODELS = ("compact", "multiband", "rcnn", "forest", *OF_ALERTS)
 
 
@@ -41,6 +42,7 @@ def check_model(
         own = set(of_forests)
     else:
         own = set(of_networks) | (set(of_alerts or ()) if model in STAMPS else set())
+        own |= {"alerts", "crop_pix"} if model in CLUSTERING else set()
     if foreign := _flags({name: value for name, value in every.items() if name not in own}):
         raise ClassifierError(f"{foreign}: not an option of --model {model}.")
 
@@ -115,10 +117,15 @@ def _alert_options(model, chosen):
 
         _check_names(model, chosen, AlertBaselineOptions)
         return AlertBaselineOptions(**chosen)
-    _check_names(model, chosen, StampOptions)
+    family = StampOptions
+    if model in CLUSTERING:
+        from classifier.training.autoencoder_options import AutoencoderOptions
+
+        family = AutoencoderOptions
+    _check_names(model, chosen, family)
     if isinstance(chosen.get("choices"), list):
         chosen["choices"] = parsed_choices(chosen["choices"])
-    return StampOptions(network=model, **chosen)
+    return family(network=model, **chosen)
 
 
 def _check_names(model, chosen, options):

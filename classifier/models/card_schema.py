@@ -101,12 +101,31 @@ class StampChoices(_Choices):
         return max((64 * self.kernel) ** 2, turns * side**2 * 64**2)
 
 
+class AutoencoderChoices(_Choices):
+    """Choices of the networks of `classifier.models.autoencoder`."""
+
+    clusters: Annotated[int, Field(ge=1, le=MOST_CLASSES, strict=True)] = 10
+    latent: Annotated[int, Field(ge=1, le=512, strict=True)] = 10
+    filters: list[Width] = Field([8, 16, 32, 32], min_length=4, max_length=4)
+    brightness: Literal["latent", "given"] = "latent"
+    pretraining: Annotated[int, Field(ge=0, le=10**8, strict=True)] = 500
+
+    def widest(self, size_pix: int) -> int:
+        """Numbers in the largest layer, or a little fewer."""
+        side = (size_pix + 3) // 4
+        convolutions = [9 * a * b for a, b in pairwise(self.filters)]
+        dense = side**2 * self.filters[3] * self.latent
+        return max(*convolutions, dense, self.clusters * self.latent)
+
+
+AUTOENCODERS = ("vae", "vade")
 STAMP_NETWORKS = ("deep-hits", "alerce-stamp", "two-stamp-stacked", "two-stamp-separated")
 CHOICES: dict[str, type[_Choices]] = {
     "compact": CompactChoices,
     "multiband": MultibandChoices,
     "rcnn": RcnnChoices,
     **dict.fromkeys(STAMP_NETWORKS, StampChoices),
+    **dict.fromkeys(("autoencoder", *AUTOENCODERS), AutoencoderChoices),
 }
 
 
@@ -187,6 +206,20 @@ class StampCard(Card):
         return self
 
 
+class AutoencoderCard(Card):
+    """The card of an autoencoder that clusters; its classes are the clusters."""
+
+    network: Literal["autoencoder", "vae", "vade"]
+    choices: dict[str, Any]
+    size_pix: int = Field(ge=1, le=MOST_SIZE_PIX, strict=True)
+    bands: list[Name] = Field(min_length=1, max_length=MOST_BANDS)
+
+    @model_validator(mode="after")
+    def _choices_fit(self):
+        check_choices(self.network, self.choices, self.size_pix)
+        return self
+
+
 class ForestCard(Card):
     """The card of a forest."""
 
@@ -248,6 +281,7 @@ class EnsembleCard(Card):
 CARDS: dict[str | None, type[Card]] = {
     "network": NetworkCard,
     "stamp": StampCard,
+    "autoencoder": AutoencoderCard,
     "alert-forest": AlertForestCard,
     "logistic-regression": LogisticCard,
     "forest": ForestCard,

@@ -24,6 +24,7 @@ SHIPPED = Path(__file__).parents[1] / "shipped"
 KINDS = {
     "network": ("classifier.models.recurrent.trained_network", "Network"),
     "stamp": ("classifier.models.stamp.stamp_classifier", "StampClassifier"),
+    "autoencoder": ("classifier.models.autoencoder.alert_clusters", "AlertClusters"),
     "alert-forest": ("classifier.models.forest.alert_forest", "AlertForest"),
     "logistic-regression": (
         "classifier.models.stamp.logistic_regression",
@@ -89,6 +90,11 @@ def open_model(name: str | Path, *, threads: int | None = None) -> Model:
     return family.open(folder)
 
 
+def makes_clusters(model: Model) -> bool:
+    """Whether a model has clusters in place of classes."""
+    return bool(model.card["kind"] == "autoencoder")
+
+
 def check_fit(
     name: str | Path,
     model: Model,
@@ -107,13 +113,15 @@ def check_fit(
     Raises
     ------
     ClassifierError
-        Another survey, classes the model does not have (unless ``any_class``), another stamp size,
-        or no such band.
+        Another survey, classes the model does not have or a model of clusters (unless
+        ``any_class``), another stamp size, or no such band.
     """
     notes = check_same_survey(
         SurveyInput.of_model(name, model), SurveyInput.of_split(split), any_survey=any_survey
     )
     if not any_class:
+        if makes_clusters(model):
+            raise ClassifierError(f"{name} makes clusters, which are no classes; use classify.")
         split.labels_among(model.classes, getattr(model, "class_parts", {}))
     if model.size_pix not in (None, split.size_pix):
         raise ClassifierError(

@@ -17,8 +17,8 @@ class ValidationRecord:
 
     ``loss`` is the mean over the training batches since the validation before; losses are sums
     over the images of a sequence, means over sequences. Accuracies are after 1, 3, 6, 10 images
-    and after all; NaN for a network that reads fewer. ``waited_share`` is the share of the time
-    since the run was last started that was spent waiting for training sequences.
+    and after all; NaN for a network that reads fewer, or has no labels. ``waited_share`` is the
+    share of the time since the run was last started that was spent waiting for training sequences.
     """
 
     iteration: int
@@ -56,34 +56,41 @@ def read_history(path: Path) -> list[ValidationRecord]:
 
 
 def plot_history(path: Path, records: list[ValidationRecord], title: str) -> None:
-    """Plot losses and accuracies against iterations."""
+    """Plot losses, and accuracies where they are known, against iterations."""
     import matplotlib.style
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     from skyreel.report.theme import DPI, RC_PARAMS
 
+    best = min(records, key=lambda record: record.validation_loss)
     with matplotlib.style.context(["default", RC_PARAMS]):
-        figure = Figure(figsize=(8, 3.2), layout="constrained")
-        losses, accuracies = figure.subplots(1, 2)
+        scored = np.isfinite(best.accuracy)
+        figure = Figure(figsize=(8 if scored else 4.5, 3.2), layout="constrained")
+        losses, *others = figure.subplots(1, 2 if scored else 1, squeeze=False)[0]
         x = [record.iteration for record in records]
-        best = min(records, key=lambda record: record.validation_loss)
         losses.plot(x, [record.loss for record in records], ".-", label="training", color="0.6")
         losses.plot(x, [record.validation_loss for record in records], ".-", label="validation")
         losses.plot(best.iteration, best.validation_loss, "o", color="C3", label="kept")
-        losses.set(xlabel="iteration", ylabel="loss, summed over images")
-        for name, label in (("accuracy", "all"), ("accuracy_10", "10"), ("accuracy_3", "3")):
-            if np.isfinite(getattr(best, name)):
-                values = [getattr(record, name) for record in records]
-                accuracies.plot(x, values, ".-", label=label)
-        accuracies.set(xlabel="iteration", ylabel="validation accuracy")
-        accuracies.legend(title="images")
+        of_images = ", summed over images" if scored else ""
+        losses.set(xlabel="iteration", ylabel=f"loss{of_images}")
         losses.legend()
-        for axes in (losses, accuracies):
+        for axes in others:
+            _plot_accuracies(axes, records, best)
+        for axes in (losses, *others):
             axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         figure.suptitle(title, fontsize=10)
         with whole_file(path) as unfinished:
             figure.savefig(unfinished, dpi=DPI, format="png")
+
+
+def _plot_accuracies(axes, records, best):
+    x = [record.iteration for record in records]
+    for name, label in (("accuracy", "all"), ("accuracy_10", "10"), ("accuracy_3", "3")):
+        if np.isfinite(getattr(best, name)):
+            axes.plot(x, [getattr(record, name) for record in records], ".-", label=label)
+    axes.set(xlabel="iteration", ylabel="validation accuracy")
+    axes.legend(title="images")
 
 
 class TensorBoardLog:
@@ -97,7 +104,8 @@ class TensorBoardLog:
     def write(self, record: ValidationRecord) -> None:
         """Add one record."""
         for name, value in zip(_COLUMNS[2:], astuple(record)[2:], strict=True):
-            self._writer.add_scalar(name, value, record.iteration)
+            if np.isfinite(value):
+                self._writer.add_scalar(name, value, record.iteration)
         self._writer.flush()
 
     def close(self) -> None:

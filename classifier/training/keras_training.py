@@ -77,6 +77,10 @@ class KerasTraining(ABC):
         """What is to be said of the training data, one sentence each."""
         return []
 
+    def completed(self, model: keras.Model) -> keras.Model:
+        """The network that is kept, from that with the best weights: by default the same."""
+        return model
+
     def is_complete(self) -> bool:
         """Whether the model is there."""
         return (self.folder / CARD).is_file()
@@ -167,6 +171,7 @@ class KerasTraining(ABC):
     def _finish(self, model, records):
         """Keep the best weights and write the card, which makes the folder a model."""
         load_weights(model, self.folder / BEST)
+        model = self.completed(model)
         save_weights(model, self.folder / WEIGHTS)
         plot_history(self.folder / _PLOT, records, f"{self.options.network} on {self.data}")
         write_card(self.folder, self.card(model, records))
@@ -198,7 +203,7 @@ def set_optimiser(model: keras.Model, options: Any, loss: keras.losses.Loss) -> 
 
 def _progress_numbers(losses, records):
     numbers = {"loss": float(np.mean(losses[-_RECENT:]))} if losses else {}
-    if records:
+    if records and np.isfinite(records[-1].accuracy):
         numbers["accuracy"] = records[-1].accuracy
     return numbers
 

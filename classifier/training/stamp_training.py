@@ -28,12 +28,12 @@ from classifier.models.stamp.stamp_classifier import (
 from classifier.training.class_balance import balanced_draws, class_weights
 from classifier.training.history import ValidationRecord
 from classifier.training.keras_training import KerasTraining, set_optimiser, used_versions
+from classifier.training.orientations import ORIENTATIONS, rotate
 from classifier.training.stamp_options import StampOptions, refuse_absent_parts
 from skyreel.atomic_files import claim_folder
 from skyreel.errors import ClassifierError
 
 _BATCH = 256  # of validation
-_ORIENTATIONS = 8
 
 
 @dataclass
@@ -142,7 +142,8 @@ class StampTraining(KerasTraining):
             rows, weights = draw(rng)
             part = {name: values[rows] for name, values in arrays.items()}
             if options.rotate:
-                _rotate(part, rng.integers(_ORIENTATIONS, size=rows.size))
+                stamps = [values for name, values in part.items() if name.startswith("stamps")]
+                rotate(stamps, rng.integers(ORIENTATIONS, size=rows.size))
             yield part, alerts.labels[rows], weights
 
     def validation_scores(self) -> Callable[[keras.Model], dict[str, float]]:
@@ -202,13 +203,3 @@ class StampTraining(KerasTraining):
             "command": self.command,
             "versions": used_versions(),
         }
-
-
-def _rotate(arrays, orientations):
-    """Turn and mirror the stamps of every object in place; alerts of an object alike."""
-    for name, values in arrays.items():
-        if name.startswith("stamps"):
-            for k in range(_ORIENTATIONS):
-                rows = orientations == k
-                turned = np.rot90(values[rows], k % 4, axes=(1, 2))
-                values[rows] = turned[:, :, ::-1] if k >= 4 else turned

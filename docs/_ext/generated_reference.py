@@ -29,6 +29,7 @@ MORE = {  # beyond the names of `import skyreel`
         "classifier.stamp_batch.StampBatch",
         "classifier.evaluation.Predictions",
         "classifier.evaluation.Evaluation",
+        "classifier.evaluation.clusters.Clusters",
         "classifier.evaluation.write_report",
     ),
     "Light curves": (

@@ -10,8 +10,8 @@ from classifier.dataset import DatasetSplit
 from classifier.first_alerts import read_first_alerts
 from classifier.models.recurrent.backend import keras
 from classifier.training.history import read_history
+from classifier.training.orientations import rotate
 from classifier.training.stamp_options import parsed_merge
-from classifier.training.stamp_training import _rotate
 from skyreel.errors import ClassifierError
 from tests.helpers.running import copy_of
 from tests.helpers.stamp_models import stamp_training
@@ -105,7 +105,7 @@ def test_batches_depend_on_seed_and_step_alone(planes_dataset, tmp_path):
 def test_training_stamps_are_turned_and_both_alerts_of_an_object_alike():
     stamps = np.random.default_rng(0).normal(size=(8, 5, 5, 3)).astype(np.float32)
     arrays = {"stamps_1": stamps.copy(), "stamps_2": stamps.copy(), "ln_days": np.zeros((8, 1))}
-    _rotate(arrays, np.arange(8))
+    rotate([arrays["stamps_1"], arrays["stamps_2"]], np.arange(8))
     np.testing.assert_array_equal(arrays["stamps_1"], arrays["stamps_2"])
     first = np.moveaxis(arrays["stamps_1"], 3, 1)
     seen = {np.rot90(np.arange(25).reshape(5, 5), k).tobytes() for k in range(4)}

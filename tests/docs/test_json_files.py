@@ -15,6 +15,8 @@ simulate --survey ztf --n 7 --validation 7 --test 7 --planes science,template,di
     --out ztf.zarr --alerts alerts --quiet
 train --model forest --data hits.zarr --trees 4 --depth 4 --out forest/ --quiet
 train --model alerce-stamp --data ztf.zarr --crop 9 --iterations 1 --out stamps/ --quiet
+train --model vade --data ztf.zarr --crop 9 --choice clusters=2 --choice pretraining=1 \
+    --iterations 1 --out vade/ --quiet
 classify --model hits-compact --data hits.zarr --out p.parquet --report report/ --quiet
 compare hits-compact forest/ --data hits.zarr --out comparison/ --quiet
 ingest hits.zarr --from zarr --classes SN,RRL,EB,NV --out real.zarr --quiet
@@ -35,6 +37,9 @@ FILES = {  # files and the sections that describe them
     "tuned/model/model.json": "`model.json`: the card of a model",
     "tuned/model/network/model.json": "`model.json`: the card of a model",
     "stamps/model.json": "`model.json`: the card of a model",
+    "vade/model.json": "`model.json`: the card of a model",
+    "vade/evaluation/clusters.json": "`clusters.json` of `train` and `classify --report` of "
+    "autoencoders",
     "stamps/training.json": "`training.json`: settings of a training or adaptation",
     "forest/training.json": "`training.json`: settings of a training or adaptation",
     "tuned/training.json": "`training.json`: settings of a training or adaptation",

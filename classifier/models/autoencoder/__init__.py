@@ -1,0 +1,1 @@
+"""Autoencoders that cluster the stamps of first alerts without labels."""
