@@ -151,8 +151,8 @@ def train(
             help="Networks: a hyperparameter. compact: beta, filters, embedding, units, times, "
             "conditions; multiband: also encoder; rcnn: window, filters, dense, units, dropout, "
             "normalisation, times, plain_steps; of first alerts: rotations, preprocessing, "
-            "metadata, snr_difference, kernel, dropout, beta; vae and vade: clusters, latent, filters, "
-            "brightness, pretraining.",
+            "metadata, snr_difference, kernel, dropout, beta; vae and vade: clusters, latent, "
+            "filters, brightness, pretraining.",
         ),
     ] = None,
     merge: Annotated[str | None, commands.MERGE] = None,
