@@ -23,7 +23,7 @@ def stamps(figure: Figure, images: np.ndarray, titles: Sequence[str], per_row: i
     Red is positive, blue negative, white zero; missing pixels are grey.
     """
     grid = panels(figure, len(images), most=per_row, width=0.95, height=1.1, shared=False)
-    figure.set_size_inches(0.95 * min(per_row, len(images)), 1.1 * -(-len(images) // per_row))
+    figure.set_size_inches(0.95 * min(per_row, len(images)), 1.2 * -(-len(images) // per_row))
     for axes, image, title in zip(grid, images, titles, strict=True):
         values = _SOFTENING * np.arcsinh(image / _SOFTENING)
         known = values[np.isfinite(values)]
@@ -33,7 +33,7 @@ def stamps(figure: Figure, images: np.ndarray, titles: Sequence[str], per_row: i
             values, cmap="RdBu_r", vmin=-most, vmax=most, origin="lower", interpolation="none"
         )
         axes.set(xticks=[], yticks=[])
-        axes.set_title(title, fontsize=6.5, pad=2)
+        axes.set_title(title, fontsize=5.5, pad=2)
 
 
 @styled

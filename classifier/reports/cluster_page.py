@@ -190,7 +190,7 @@ def _reconstructions(model, clusters, snr):
             rows.append(members[order[members.size // 2]])
     rows = np.array(rows)
     images = np.concatenate([snr[rows], model.reconstructed(snr[rows])])
-    titles = [f"{clusters.cluster[k] + 1}: {clusters.object_id[k]}" for k in rows]
+    titles = [f"{clusters.cluster[k] + 1}\n{clusters.object_id[k]}" for k in rows]
     caption = (
         "Above, one object of each of the largest clusters, with its cluster and name; below, its "
         f"reconstruction from the mean of its latent variables. {_COLOURS}"
@@ -202,7 +202,7 @@ def _reconstructions(model, clusters, snr):
 def _outliers(clusters, snr):
     rows = np.argsort(-clusters.outlier_score, kind="stable")[:_SHOWN]
     names = [*clusters.classes, "?"]
-    titles = [f"{names[clusters.label[k]]} {clusters.object_id[k]}" for k in rows]
+    titles = [f"{names[clusters.label[k]]}\n{clusters.object_id[k]}" for k in rows]
     caption = f"The objects of the largest outlier scores, with class and name. {_COLOURS}"
     return Figure(figures.stamps(snr[rows], titles), caption, "outliers")
 
