@@ -20,9 +20,12 @@ BLOCK = re.compile(
 )
 REASONS = {"slow": "takes long", "real": "needs real observations"}
 SMALLER = (  # pattern and replacement, applied to shell blocks in this order
+    (r" --validation \d+ --test \d+", ""),
     (r"--n \d+", "--n 210 --validation 35 --test 35"),
     (r"--trees 50 --depth 30", "--trees 4 --depth 4"),
     (r"(--model forest --data \S+) (?!--trees)", r"\1 --trees 4 --depth 4 "),
+    (r"--iterations \d+", "--iterations 4"),
+    (r"--choice clusters=10", "--choice clusters=4 --choice pretraining=4 --iterations 4"),
     (r"(forecast .*)--n 210 --validation 35 --test 35", r"\1--n 70"),
     (r"(finetune .*)--per-class 2 --trials 2", r"\1--per-class 1 --trials 1"),
 )
