@@ -1,8 +1,9 @@
 """Active galactic nuclei and quasars: a power-law continuum that follows a damped random walk.
 
-Magnitudes in the reference band follow the magnitude law of all star-like classes. The redshift of
-an object of that magnitude follows the luminosity function of quasars of Ross et al. 2013 (ApJ 773,
-14, pure luminosity evolution at 0.3 < z < 2.2), here extrapolated to nearer and fainter nuclei.
+Magnitudes in the reference band and redshifts follow the luminosity function of quasars of Ross et
+al. 2013 (ApJ 773, 14, pure luminosity evolution at 0.3 < z < 2.2), here extrapolated to nearer and
+fainter nuclei, between the limits of the magnitude law. Its counts are much steeper than those of
+stars: bright nuclei are rare. Where a law names the class, magnitudes are those of the law.
 Mass and variability follow from absolute magnitude, redshift and wavelength (MacLeod et al. 2010,
 ApJ 721, 1014). Emission lines and the Lyman-alpha forest are left out; hosts beyond redshift 1.5
 have the apparent size and colours of those at 1.5. A walk is one of magnitudes and has the damping
@@ -47,6 +48,7 @@ ABSOLUTE_LIMITS_MAG = (-30.0, -18.0)  # M_i(z=2); the faint one is our choice
 _REDSHIFTS = np.concatenate([np.geomspace(0.005, 0.1, 40)[:-1], np.linspace(0.1, 2.2, 106)])
 _MAG_STEP = 0.1
 _MAGNITUDES = np.arange(10.0, 28.0, _MAG_STEP)
+_COUNT_STEPS = 1001
 
 
 class ActiveNucleus(LightCurveModel):
@@ -67,7 +69,7 @@ class ActiveNucleus(LightCurveModel):
 
     def sample(self, draws: Draws, context: Context) -> dict[str, np.ndarray]:
         """Parameters of a batch and its walks at the epochs of the schedule."""
-        mean_mag = context.magnitude_law.draw(draws, self.name)
+        mean_mag = self._magnitudes(draws, context.magnitude_law)
         redshift = self._redshift(draws.uniform(), mean_mag)
         absolute = self._absolute_mag(mean_mag, redshift)
         slope = truncated_normal(draws.uniform(), 0.0, SLOPE_SCATTER, SLOPE_LIMITS_SIGMA)
@@ -115,6 +117,12 @@ class ActiveNucleus(LightCurveModel):
         """Rest wavelengths [A] of the bands' mean wavelengths, (object, band)."""
         observed = np.array([curve.mean_angstrom for curve in self.bands.curves])
         return observed / (1 + redshift[:, None])
+
+    def _magnitudes(self, draws, law):
+        if self.name in law.by_class:
+            return law.draw(draws, self.name)
+        grid = np.linspace(*law.limits_mag, _COUNT_STEPS)
+        return draws.from_table(grid, np.interp(grid, _MAGNITUDES, self._cumulative[:, -1]))
 
     def _redshift(self, uniform, mean_mag):
         row = np.clip(np.rint((mean_mag - _MAGNITUDES[0]) / _MAG_STEP), 0, _MAGNITUDES.size - 1)

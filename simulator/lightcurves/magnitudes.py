@@ -42,6 +42,11 @@ class MagnitudeLaw:
     density: np.ndarray
     by_class: dict[str, np.ndarray] = field(default_factory=dict)
 
+    @property
+    def limits_mag(self) -> tuple[float, float]:
+        """The bright and the faint end."""
+        return float(self.grid_mag[0]), float(self.grid_mag[-1])
+
     def draw(self, draws: Draws, class_name: str) -> np.ndarray:
         """Magnitudes of a batch, shape (object,)."""
         return draws.from_table(self.grid_mag, self.by_class.get(class_name, self.density))
@@ -82,6 +87,11 @@ class ObservedMagnitudes:
 
     magnitudes: np.ndarray
     by_class: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def limits_mag(self) -> tuple[float, float]:
+        """The brightest and the faintest of all."""
+        return float(self.magnitudes.min()), float(self.magnitudes.max())
 
     def draw(self, draws: Draws, class_name: str) -> np.ndarray:
         """Magnitudes of a batch, shape (object,)."""

@@ -155,27 +155,53 @@ def test_an_object_does_not_depend_on_the_others(model):
         np.testing.assert_array_equal(values[0], together[name][5], err_msg=name)
 
 
-@pytest.mark.parametrize("mean_mag", [17.0, 21.5])
-def test_redshifts_follow_the_luminosity_function_at_the_magnitude(model, mean_mag):
-    """Judge: the distribution summed over a grid of its own, with astropy's distances."""
-    n = 4000
-    where = context(n, [60_000.0], law(mean_mag - 1e-3, mean_mag + 1e-3))
-    found = drawn(model, where, np.arange(n))["redshift"]
+def nuclei_per_redshift(magnitude):
+    """Redshifts, and the nuclei (..., redshift) at magnitudes (...), with astropy's distances.
+
+    A pure power law through one wavelength of the band: good to 1 %.
+    """
     grid = np.linspace(0.006, 2.2, 1500)
     reference = LSST.curves[LSST.reference]
     log_wave = np.log(reference.mean_angstrom / (1 + grid) / 2500.0)
     slope = np.where(log_wave < np.log(5700 / 2500), SLOPES[1], SLOPES[2])
     broken = SLOPES[1] * np.log(5700 / 2500) + SLOPES[2] * (log_wave - np.log(5700 / 2500))
     colour = 2.5 / np.log(10) * np.where(slope == SLOPES[1], SLOPES[1] * log_wave, broken)
-    absolute = mean_mag - Planck18.distmod(grid).value + 2.5 * np.log10((1 + grid) / 3) - colour
-    density = (
-        luminosity_function(absolute, grid) * Planck18.differential_comoving_volume(grid).value
+    modulus, volume = (
+        Planck18.distmod(grid).value,
+        Planck18.differential_comoving_volume(grid).value,
     )
+    absolute = np.asarray(magnitude)[..., None] - modulus + 2.5 * np.log10((1 + grid) / 3) - colour
     low, high = ABSOLUTE_LIMITS_MAG
-    density = np.where((absolute > low) & (absolute < high), density, 0.0)
+    inside = (absolute > low) & (absolute < high)
+    return grid, np.where(inside, luminosity_function(absolute, grid) * volume, 0.0)
+
+
+def test_magnitudes_follow_the_counts_of_the_luminosity_function(model):
+    n, magnitude = 4000, np.linspace(16.0, 20.0, 401)
+    found = drawn(model, context(n, [60_000.0], law(16.0, 20.0)), np.arange(n))["mean_mag"]
+    counts = nuclei_per_redshift(magnitude)[1].sum(axis=1)
+    cumulative = np.concatenate([[0.0], np.cumsum(counts[1:] + counts[:-1])])
+    distance = kstest(found, lambda m: np.interp(m, magnitude, cumulative / cumulative[-1]))
+    assert distance.statistic < 1.95 / np.sqrt(n) + 0.01
+    assert counts[-1] / counts[0] > 30, "star counts grow sevenfold in four magnitudes"
+
+
+def test_a_law_that_names_the_class_is_followed(model):
+    named = MagnitudeLaw(np.linspace(16, 20, 50), np.ones(50), {"AGN": np.ones(50)})
+    found = drawn(model, context(2000, [60_000.0], named), np.arange(2000))["mean_mag"]
+    assert kstest(found, "uniform", (16, 4)).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("mean_mag", [17.0, 21.5])
+def test_redshifts_follow_the_luminosity_function_at_the_magnitude(model, mean_mag):
+    """Judge: the distribution summed over a grid of its own, with astropy's distances."""
+    n = 4000
+    where = context(n, [60_000.0], law(mean_mag - 1e-3, mean_mag + 1e-3))
+    found = drawn(model, where, np.arange(n))["redshift"]
+    grid, density = nuclei_per_redshift(mean_mag)
     cumulative = np.cumsum(density) / density.sum()
     distance = kstest(found, lambda z: np.interp(z, grid, cumulative)).statistic
-    assert distance < 1.95 / np.sqrt(n) + 0.01  # a pure power law through one wavelength: 1 %
+    assert distance < 1.95 / np.sqrt(n) + 0.01
 
 
 def test_the_luminosity_function_is_a_double_power_law_that_brightens_with_redshift():
