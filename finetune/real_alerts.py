@@ -6,49 +6,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import Predictions
-from classifier.image_selection import ImageSelection
 from classifier.models.stamp.stamp_classifier import StampClassifier
 from classifier.prediction_notes import first_alerts_of
-from finetune.left_out import LeftOut, Sieve
-from finetune.real_sequences import leave_out_classes, refuse_one_class
+from finetune.left_out import Sieve
+from finetune.real_sequences import RealObjects, leave_out_classes, refuse_one_class
 
 
-@dataclass(frozen=True)
-class RealAlerts:
-    """The first alerts of real objects.
+@dataclass(frozen=True, kw_only=True)
+class RealAlerts(RealObjects):
+    """The first alerts of real objects; their magnitudes are unknown without metadata.
 
     Attributes
     ----------
-    split : DatasetSplit
-    selection : ImageSelection
     features : float32 (object, feature)
         Inputs of the last layer of the network; 0 for objects without the alerts.
-    labels : int (object,)
-        Indices into ``classes``; -1 where unknown or without the alerts.
-    classes : tuple of str
-        Of the network.
-    magnitude : float (object,)
-        Of the first alert, AB; NaN where the network reads no metadata.
-    fields : int (object,) or None
-    left_out : tuple of LeftOut
-        Objects that are neither trained nor tested on.
-    other_classes : tuple of str
-        Classes of such objects that the network does not have.
     """
 
-    split: DatasetSplit
-    selection: ImageSelection
     features: np.ndarray
-    labels: np.ndarray
-    classes: tuple[str, ...]
-    magnitude: np.ndarray
-    fields: np.ndarray | None
-    left_out: tuple[LeftOut, ...] = ()
-    other_classes: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: str | Path, name: str, model: StampClassifier) -> RealAlerts:
@@ -79,25 +56,16 @@ class RealAlerts:
         if "magnitude" in alerts.columns:
             magnitude[alerts.rows] = alerts.metadata[:, 0, alerts.columns.index("magnitude")]
         return cls(
-            split,
-            model.selection,
-            features,
-            labels,
-            model.classes,
-            magnitude,
-            split.values("field"),
-            tuple(sieve.left_out),
-            other_classes,
+            split=split,
+            selection=model.selection,
+            features=features,
+            labels=labels,
+            classes=model.classes,
+            magnitude=magnitude,
+            fields=split.values("field"),
+            left_out=tuple(sieve.left_out),
+            other_classes=other_classes,
         )
-
-    @property
-    def present(self) -> tuple[str, ...]:
-        """Classes that have objects."""
-        return tuple(self.classes[label] for label in np.unique(self.labels[self.labels >= 0]))
-
-    def names(self, rows: ArrayLike) -> list[str]:
-        """Names of some objects."""
-        return [str(name) for name in self.split.object_ids[rows]]
 
     def predictions(self, probabilities: np.ndarray) -> Predictions:
         """Probabilities (object, class) of any method as predictions after one image."""

@@ -22,39 +22,52 @@ from skyreel.errors import FinetuneError
 MOST_BYTES = 8 * 2**30
 
 
-@dataclass(frozen=True)
-class RealSet:
-    """Real sequences.
+@dataclass(frozen=True, kw_only=True)
+class RealObjects:
+    """Real objects with labels.
 
     Attributes
     ----------
     split : DatasetSplit
     selection : ImageSelection
         Which of their images are used.
-    inputs : Inputs
-        Network inputs of all objects.
     labels : int (object,)
         Indices into ``classes``; -1 where unknown or without images.
     classes : tuple of str
         Of the network.
     magnitude : float (object,)
-        Observed, AB.
+        Observed, AB; NaN where unknown.
     fields : int (object,) or None
     left_out : tuple of LeftOut
-        Sequences that are neither trained nor tested on.
+        Objects that are neither trained nor tested on.
     other_classes : tuple of str
-        Classes of such sequences that the network does not have.
+        Classes of such objects that the network does not have.
     """
 
     split: DatasetSplit
     selection: ImageSelection
-    inputs: Inputs
     labels: np.ndarray
     classes: tuple[str, ...]
     magnitude: np.ndarray
     fields: np.ndarray | None
     left_out: tuple[LeftOut, ...] = ()
     other_classes: tuple[str, ...] = ()
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """Classes that have objects."""
+        return tuple(self.classes[label] for label in np.unique(self.labels[self.labels >= 0]))
+
+    def names(self, rows: ArrayLike) -> list[str]:
+        """Names of some objects."""
+        return [str(name) for name in self.split.object_ids[rows]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealSet(RealObjects):
+    """Real sequences; ``inputs`` are the network inputs of all objects."""
+
+    inputs: Inputs
 
     @classmethod
     def read(
@@ -95,25 +108,16 @@ class RealSet:
         split = split.unlabelled(~sieve.used)
         refuse_one_class(split, split.labels, sieve.left_out)
         return cls(
-            split,
-            selection,
-            joined,
-            split.labels_among(network.classes),
-            network.classes,
-            np.concatenate(magnitude),
-            split.values("field"),
-            tuple(sieve.left_out),
-            other_classes,
+            split=split,
+            selection=selection,
+            inputs=joined,
+            labels=split.labels_among(network.classes),
+            classes=network.classes,
+            magnitude=np.concatenate(magnitude),
+            fields=split.values("field"),
+            left_out=tuple(sieve.left_out),
+            other_classes=other_classes,
         )
-
-    @property
-    def present(self) -> tuple[str, ...]:
-        """Classes that have objects."""
-        return tuple(self.classes[label] for label in np.unique(self.labels[self.labels >= 0]))
-
-    def names(self, rows: ArrayLike) -> list[str]:
-        """Names of some objects."""
-        return [str(name) for name in self.split.object_ids[rows]]
 
     def predictions(self, scores: np.ndarray) -> Predictions:
         """Probabilities (object, image, class) of any method as predictions."""
