@@ -56,6 +56,7 @@ def test_an_unknown_kind_is_one_sentence(tmp_path):
         "stamp",
         "forest",
         "alert-forest",
+        "autoencoder",
         "logistic-regression",
         "ensemble",
     }
