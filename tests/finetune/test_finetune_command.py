@@ -265,9 +265,7 @@ def test_data_of_one_class_are_refused(network, real, monkeypatch, tmp_path, cap
     labels[:] = np.where(labels[:] == 0, 0, 255)
     asked = ["--model", network, "--real", data, "--out", tmp_path / "out"]
     assert finetune(monkeypatch, *asked) == 2
-    assert "objects of 1 classes of the network; adapting needs two or more" in one_sentence(
-        capsys
-    )
+    assert "objects of 1 classes of the network; adapting needs two or more" in one_sentence(capsys)
 
 
 def test_a_forest_and_an_ensemble_are_no_networks(
