@@ -112,9 +112,9 @@ class Experiment:
         split = DatasetSplit(options.real, options.split)
         survey = {"any_survey": options.any_survey}
         self.notes += check_fit(options.model, opened, split, any_class=True, **survey)
-        methods = [method_named(name) for name in (options.method, *options.also)]
         if isinstance(opened, StampClassifier):
             return opened
+        methods = [method_named(name) for name in (options.method, *options.also)]
         if opened.survey != split.survey and any(method.simulated for method in methods):
             self.notes.append(
                 f"the simulated sequences that are mixed with the real ones are of {opened.survey}."

@@ -18,10 +18,10 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from classifier.evaluation.real_bogus import BOGUS
 from skyreel.json_io import plain
 from skyreel.tables import export_table
 
-BOGUS = "BOGUS"
 _METADATA = b"skyreel_clusters"
 
 

@@ -11,13 +11,12 @@ from typing import Any
 from classifier.dataset import DatasetSplit
 from classifier.features.feature_table import dataset_identity
 from classifier.first_alerts import COMMON_METADATA, FirstAlerts, read_first_alerts
-from classifier.models.card_schema import LEAST_SIZE_PIX
 from classifier.models.forest.growing import refuse_one_class
 from classifier.models.model_card import CARD, write_card
 from classifier.models.stamp.metadata_scale import MetadataScale
 from classifier.models.stamp.preprocessing import check_cut
 from classifier.training.options import MAX_SEED
-from classifier.training.stamp_options import refuse_absent_parts
+from classifier.training.stamp_options import check_crop, refuse_absent_parts
 from skyreel.atomic_files import claim_folder, locked_folder
 from skyreel.errors import ClassifierError
 from skyreel.provenance import versions
@@ -46,8 +45,7 @@ class AlertBaselineOptions:
     def __post_init__(self):
         if not 0 <= self.seed <= MAX_SEED:
             raise ClassifierError(f"--seed {self.seed}; allowed are 0 to {MAX_SEED}.")
-        if self.crop_pix is not None and self.crop_pix < LEAST_SIZE_PIX:
-            raise ClassifierError(f"--crop {self.crop_pix}: at least {LEAST_SIZE_PIX} pixels.")
+        check_crop(self.crop_pix)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

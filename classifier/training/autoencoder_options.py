@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from classifier.models.card_schema import AUTOENCODERS, CHOICES, LEAST_SIZE_PIX, check_choices
+from classifier.models.card_schema import AUTOENCODERS, CHOICES
 from classifier.training.options import check_steps, refuse_unlisted
-from classifier.training.stamp_options import ALERTS
-from skyreel.errors import ClassifierError
+from classifier.training.stamp_options import ALERTS, check_choices_of, check_crop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +52,8 @@ class AutoencoderOptions:
         refuse_unlisted(self, "network", ("autoencoder", *AUTOENCODERS))
         refuse_unlisted(self, "alerts", ALERTS)
         check_steps(self)
-        if self.crop_pix is not None and self.crop_pix < LEAST_SIZE_PIX:
-            raise ClassifierError(f"--crop {self.crop_pix}: at least {LEAST_SIZE_PIX} pixels.")
-        try:
-            check_choices(self.network, self.choices, self.crop_pix or LEAST_SIZE_PIX)
-        except ValueError as error:
-            raise ClassifierError(f"--choice of --model {self.network}: {error}.") from None
+        check_crop(self.crop_pix)
+        check_choices_of(self)
 
     @property
     def all_choices(self) -> dict[str, Any]:

@@ -71,16 +71,12 @@ class StampOptions:
         refuse_unlisted(self, "balance", BALANCES)
         refuse_unlisted(self, "alerts", ALERTS)
         check_steps(self)
-        if self.crop_pix is not None and self.crop_pix < LEAST_SIZE_PIX:
-            raise ClassifierError(f"--crop {self.crop_pix}: at least {LEAST_SIZE_PIX} pixels.")
+        check_crop(self.crop_pix)
         if self.network == "deep-hits":
             if self.choices.get("metadata"):
                 raise ClassifierError("--choice metadata: deep-hits reads none; use alerce-stamp.")
             object.__setattr__(self, "choices", {**self.choices, "metadata": False})
-        try:
-            check_choices(self.network, self.choices, self.crop_pix or LEAST_SIZE_PIX)
-        except ValueError as error:
-            raise ClassifierError(f"--choice of --model {self.network}: {error}.") from None
+        check_choices_of(self)
 
     @property
     def all_choices(self) -> dict[str, Any]:
@@ -90,6 +86,30 @@ class StampOptions:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {**asdict(self), "merge": {name: list(parts) for name, parts in self.merge.items()}}
+
+
+def check_crop(crop_pix: int | None) -> None:
+    """Check the size of the part of a stamp that is read; None reads all.
+
+    Raises
+    ------
+    ClassifierError
+    """
+    if crop_pix is not None and crop_pix < LEAST_SIZE_PIX:
+        raise ClassifierError(f"--crop {crop_pix}: at least {LEAST_SIZE_PIX} pixels.")
+
+
+def check_choices_of(options: Any) -> None:
+    """Check the ``choices`` of options with a ``network`` and ``crop_pix``.
+
+    Raises
+    ------
+    ClassifierError
+    """
+    try:
+        check_choices(options.network, options.choices, options.crop_pix or LEAST_SIZE_PIX)
+    except ValueError as error:
+        raise ClassifierError(f"--choice of --model {options.network}: {error}.") from None
 
 
 def parsed_merge(text: str | None) -> dict[str, tuple[str, ...]]:
