@@ -88,8 +88,8 @@ def train(
     >>> forest.classes[:2]
     ('SN', 'RRL')
     """
-    from classifier.cli.train import train_model
     from classifier.cli.train_options import check_model, check_source, given_options
+    from classifier.cli.training_run import train_model
 
     simulated = {
         "exposures": None if exposures is None else str(exposures),

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import zarr
 
-from classifier.cli import train as training
+from classifier.cli import training_run as training
 from classifier.dataset import DatasetSplit
 from classifier.models.recurrent.trained_network import Network
 from tests.helpers.running import copy_of, run
