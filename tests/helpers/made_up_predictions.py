@@ -1,5 +1,7 @@
 """Predictions whose truth is known, for the tests of the evaluation."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from classifier.evaluation import Predictions
@@ -36,4 +38,19 @@ def certain(label, predicted, *, magnitude=None, classes=CLASSES):
     magnitude = np.full(n, np.nan) if magnitude is None else magnitude
     return Predictions(
         classes, probabilities, label, np.ones(n, dtype=int), magnitude, np.arange(n)
+    )
+
+
+def with_gaps():
+    """Predictions with an unknown label, an unknown magnitude, and an object without images."""
+    predictions = made_up(n=40)
+    label, magnitude = predictions.label.copy(), predictions.magnitude.copy()
+    n_images, probabilities = predictions.n_images.copy(), predictions.probabilities.copy()
+    label[3], magnitude[4], n_images[5], probabilities[5] = -1, np.nan, 0, np.nan
+    return replace(
+        predictions,
+        label=label,
+        magnitude=magnitude,
+        n_images=n_images,
+        probabilities=probabilities,
     )
