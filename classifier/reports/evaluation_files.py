@@ -13,6 +13,7 @@ from rich.table import Table
 
 from classifier.evaluation.evaluation import Evaluation
 from classifier.evaluation.metrics import PER_CLASS, SCALARS, Scores
+from classifier.evaluation.real_bogus import SCORES
 from skyreel.atomic_files import whole_file
 from skyreel.json_io import plain, write_json
 
@@ -115,7 +116,7 @@ def _table_rows(evaluation):
 
 
 def _real_bogus_rows(scores):
-    for name in ("accuracy", "precision", "recall", "f1"):
+    for name in SCORES:
         yield f"real_{name}", f"{scores.n_real:,}"
     for rate, allowed in zip(scores.false_positive_rates, scores.allowed, strict=True):
         yield f"fnr_at_fpr_{rate:g}", f"{allowed:,} BOGUS allowed"

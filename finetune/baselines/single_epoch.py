@@ -11,6 +11,7 @@ from astropy.stats import sigma_clipped_stats
 from numpy.typing import ArrayLike
 
 from classifier.dataset import DatasetSplit
+from classifier.first_alerts import DETECTED, alert_epochs
 from classifier.models.forest.extra_trees import real_only_predictions
 from finetune.few_shot import drawn
 from simulator.dataset.reader import open_dataset
@@ -76,7 +77,9 @@ class Planes:
 
 
 def first_planes(path: str | Path, name: str = "test") -> tuple[DatasetSplit, list[Planes | None]]:
-    """A split, and the planes of the first image of every object.
+    """A split, and the planes of the first alert of every object, None without one.
+
+    In data without detections every image is that of an alert.
 
     Raises
     ------
@@ -101,20 +104,31 @@ def first_planes(path: str | Path, name: str = "test") -> tuple[DatasetSplit, li
             f"{path}: its stamps are {split.size_pix} pixels; features of a single alert need "
             f"{SMALLEST_PIX} or more."
         )
-    planes = [group["images"][:, 0], *(_first_plane(group, plane) for plane in _EARLIER)]
-    stamps = np.stack(planes, axis=1)
-    mask = group["mask"][:, 0]
-    return split, [
-        Planes.of(stamps[row], mask[row]) if split.n_epochs[row] > 0 else None
-        for row in range(len(split))
-    ]
+    if split.values(DETECTED) is None:
+        epochs, used = np.zeros(len(split), dtype=int), split.n_epochs > 0
+    else:
+        of_alerts, used = alert_epochs(split, 1)
+        epochs = of_alerts[:, 0]
+    found: list[Planes | None] = []
+    for first, end in split.blocks():
+        at = np.arange(end - first), epochs[first:end]
+        mask = split.part("mask", slice(first, end))[at]
+        stamps = np.stack(
+            [_plane(split, group, name, slice(first, end), at) for name in ("images", *_EARLIER)],
+            axis=1,
+        )
+        found += map(Planes.of, stamps, mask)
+    return split, [planes if use else None for planes, use in zip(found, used, strict=True)]
 
 
-def _first_plane(group, plane):
-    """A plane of the first epoch of every object, NaN where it is masked."""
-    if plane not in group:
-        return group[_EARLIER[plane]][:, 0]
-    return np.where(group[f"{plane}_mask"][:, 0] == 0, group[plane][:, 0], np.nan)
+def _plane(split, group, name, block, at):
+    """A plane at some epochs, NaN where a template or a difference is masked."""
+    if name not in group:
+        return split.part(_EARLIER[name], block)[at]
+    values = split.part(name, block)[at]
+    if name == "images":
+        return values
+    return np.where(split.part(f"{name}_mask", block)[at] == 0, values, np.nan)
 
 
 @dataclass(frozen=True)

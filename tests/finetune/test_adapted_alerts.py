@@ -9,7 +9,9 @@ from sklearn.linear_model import LogisticRegression
 
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import read_predictions
+from classifier.first_alerts import alert_epochs
 from classifier.models.registry import open_model
+from finetune.baselines.single_epoch import Planes, first_planes
 from finetune.compared_alert_methods import (
     PENALTIES,
     ComparedAlertMethods,
@@ -98,6 +100,31 @@ def test_without_a_label_the_network_is_as_it_was(real, stamp_model, planes_data
     np.testing.assert_allclose(before, softmax(real.features @ kernel + bias, axis=1))
     true = real.labels[rows]
     assert after[rows, true].mean() > before[rows, true].mean()
+
+
+def test_the_real_only_baseline_sees_the_first_alert_not_the_first_image(planes_dataset):
+    split, planes = first_planes(planes_dataset)
+    epochs, has = alert_epochs(split, 1)
+    assert [found is not None for found in planes] == has.tolist()
+    later = next(row for row in np.flatnonzero(has) if epochs[row, 0] > 0)
+    images, mask, values = (
+        split.part(name, slice(later, later + 1))[0, epochs[later, 0]]
+        for name in ("images", "mask", "difference")
+    )
+    template, of_template, of_difference = (
+        split.part(name, slice(later, later + 1))[0, epochs[later, 0]]
+        for name in ("template", "template_mask", "difference_mask")
+    )
+    expected = Planes.of(
+        [
+            images,
+            np.where(of_template == 0, template, np.nan),
+            np.where(of_difference == 0, values, np.nan),
+        ],
+        mask,
+    )
+    np.testing.assert_array_equal(planes[later].difference, expected.difference)
+    np.testing.assert_array_equal(planes[later].science, expected.science)
 
 
 @pytest.mark.parametrize(
