@@ -198,10 +198,16 @@ def read_arrays(path: str | Path, otherwise: str) -> dict[str, np.ndarray]:
 
 
 @contextmanager
-def interrupts_deferred() -> Iterator[None]:
+def interrupts_deferred(*, until_done: bool = False) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM wait until the block has ended.
 
     For writes that go on in a thread of their own after an interrupt: they would leave files.
+
+    Parameters
+    ----------
+    until_done : bool
+        The block is the end of a run: once it has ended without an error nothing is left to stop,
+        and the interrupts are forgotten.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -213,6 +219,8 @@ def interrupts_deferred() -> Iterator[None]:
             signal.signal(each, lambda *arguments: waiting.append(arguments))
     try:
         yield
+        if until_done:
+            waiting.clear()
     finally:
         for each, handler in earlier.items():
             if callable(handler):

@@ -18,16 +18,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a process for every core: one thread 
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(name, "1")
 
-MANY_TESTS = 1000  # that use most kernels
-
 
 @pytest.fixture(scope="session", autouse=True)
-def compiled_kernels(request, tmp_path_factory):
-    """Of a run of the whole suite in several processes: none compiles what another does."""
-    if hasattr(request.config, "workerinput") and len(request.session.items) > MANY_TESTS:
-        from tests.helpers.kernels import compile_in_turn
+def kernels_compiled_once(request, tmp_path_factory):
+    """Of several processes, none compiles what another compiles."""
+    if not hasattr(request.config, "workerinput"):
+        yield
+        return
+    from tests.helpers.kernels import kernels_compiled_once
 
-        compile_in_turn(tmp_path_factory.getbasetemp().parent / "kernels")
+    with kernels_compiled_once(tmp_path_factory.getbasetemp().parent / "kernels"):
+        yield
 
 
 @pytest.fixture(scope="session")

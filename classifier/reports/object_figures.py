@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from classifier.photometry.measurement import NJY_ZERO_POINT_MAG
-from classifier.reports.object_strip import DAYS, STYLE, stamp
+from classifier.reports.object_strip import DAYS, STYLE, axes_in_inches, stamp
 from classifier.reports.object_summary import ObjectSummary
 from skyreel.report.figures import keep
 from skyreel.report.theme import ALERT, DPI, FAINT, INK, PAPER, class_styles
@@ -121,17 +121,17 @@ class _Summary:
 
     def stamps(self):
         """The images, all with one stretch, above their columns; rows take turns."""
-        s, white = self.summary, self.summary.white_sigma
+        s, white, axes = self.summary, self.summary.white_sigma, axes_in_inches(self.figure)
         for k, image in enumerate(self.drawn):
             x = self.LEFT + (self.column[image] - self.span[0]) * self.per_column
             row = self.rows - 1 - k % self.rows
             bottom = self.top + row * (self.side + self.LABEL + self.GAP)
-            axes = self._axes(x - self.side / 2, bottom, self.side, self.side)
-            stamp(axes, s.sigma[image], white)
-            style = {"transform": axes.transAxes, "fontsize": 6}
-            above = 1 + 0.035 / self.side
-            axes.text(0, above, image + 1, weight="bold", **style)
-            axes.text(1, above, f"{s.day[image]:.{_digits(s.day)}f} d", ha="right", **style)
+            left, bottom = np.round(np.array([x - self.side / 2, bottom]) * DPI) / DPI
+            stamp(axes, s.sigma[image], white, left, bottom, self.side)
+            right, above = left + self.side, bottom + self.side + 0.035
+            axes.text(left, above, image + 1, weight="bold", fontsize=6)
+            days = f"{s.day[image]:.{_digits(s.day)}f} d"
+            axes.text(right, above, days, ha="right", fontsize=6)
             self._leader(x, bottom)
         masked = ", masked pixels blue" if np.isnan(s.sigma).any() else ""
         text = f"images: sky-subtracted, asinh, black −2.5σ, white {white:.0f}σ{masked}"

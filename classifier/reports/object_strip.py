@@ -14,14 +14,27 @@ from classifier.reports.object_summary import ObjectSummary
 from skyreel.report.figures import keep
 from skyreel.report.theme import DPI, FAINT, INK, RC_PARAMS
 
-STYLE = RC_PARAMS | {"xtick.labelsize": 7, "legend.fontsize": 8.5}
+STYLE = RC_PARAMS | {"xtick.labelsize": 7, "legend.fontsize": 8.5, "image.composite_image": False}
 DAYS = "Days since the first image [d]"
 _BLACK_SIGMA, _SOFTENING_SIGMA = -2.5, 3.0
 _MASKED = "#41628A"
 
 
-def stamp(axes: Axes, sigma: np.ndarray, white: float) -> None:
-    """One image (row, column) in units of its noise, stretched to ``white``, masked pixels blue."""
+def axes_in_inches(figure: Figure) -> Axes:
+    """Axes without frame or ticks over the whole figure, in inches from its lower left corner."""
+    width, height = figure.get_size_inches()
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height), autoscale_on=False)
+    axes.set_axis_off()
+    return axes
+
+
+def stamp(
+    axes: Axes, sigma: np.ndarray, white: float, left: float, bottom: float, side: float
+) -> None:
+    """One image (row, column) in units of its noise, stretched to ``white``, masked pixels blue.
+
+    ``left``, ``bottom`` and ``side`` are in units of the axes.
+    """
     ends = np.arcsinh(np.array([_BLACK_SIGMA, white]) / _SOFTENING_SIGMA)
     axes.imshow(
         np.arcsinh(sigma / _SOFTENING_SIGMA),
@@ -30,11 +43,12 @@ def stamp(axes: Axes, sigma: np.ndarray, white: float) -> None:
         vmax=ends[1],
         origin="lower",
         interpolation="none",
+        extent=(left, left + side, bottom, bottom + side),
+        aspect="auto",
     )
-    axes.set_axis_off()
 
 
-_SIDE, _STRIP, _GAP = 0.8, 5.6, 0.05  # inches
+_SIDE, _STRIP, _GAP, _FOOT = 0.8, 5.6, 0.05, 0.42  # inches
 
 
 def strip(summary: ObjectSummary) -> Figure:
@@ -49,21 +63,19 @@ def strip(summary: ObjectSummary) -> Figure:
         deeper = float(np.sqrt(last + 1))
         chosen = sorted({0, last // 2, last})
         images = [(f"{summary.day[k]:.1f} d", summary.sigma[k]) for k in chosen]
+        axes = axes_in_inches(figure)
         for place, (title, image) in enumerate([*images, ("mean", mean * deeper)]):
-            axes = _strip_axes(figure, place * (_SIDE + _GAP), _SIDE)
-            stamp(axes, image, white * (deeper if title == "mean" else 1.0))
-            axes.set_title(title, fontsize=7, pad=2)
+            left, top = place * (_SIDE + _GAP), _FOOT + _SIDE
+            stamp(axes, image, white * (deeper if title == "mean" else 1.0), left, _FOOT, _SIDE)
+            axes.text(left + _SIDE / 2, top + 0.03, title, fontsize=7, ha="center")
         _strip_curve(figure, (len(images) + 1) * (_SIDE + _GAP) + 0.48, summary)
     return figure
 
 
-def _strip_axes(figure, left, width):
-    height = figure.get_figheight()
-    return figure.add_axes((left / _STRIP, 0.42 / height, width / _STRIP, _SIDE / height))
-
-
 def _strip_curve(figure, left, summary):
-    axes = _strip_axes(figure, left, _STRIP - left - 0.05)
+    height = figure.get_figheight()
+    width = (_STRIP - left - 0.05) / _STRIP
+    axes = figure.add_axes((left / _STRIP, _FOOT / height, width, _SIDE / height))
     flux, error, detected = summary.flux_njy / 1e3, summary.error_njy / 1e3, summary.detected
     style = {"fmt": "o", "ms": 2.6, "elinewidth": 0.8}
     axes.errorbar(summary.day[~detected], flux[~detected], error[~detected], color=FAINT, **style)

@@ -10,15 +10,15 @@ import os
 import shlex
 import shutil
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from finetune.ingest.labels import Selection, read_labels
 from finetune.ingest.real_arrays import as_arrays, real_specs
 from finetune.ingest.report import show, write_record
-from finetune.ingest.scan import MAX_SIZE_PIX, Gathered, files_digest, gather
+from finetune.ingest.scan import MAX_SIZE_PIX, files_digest, gather
 from finetune.readers import reader_named
 from finetune.readers.alert_photometry import PhotometryFile
 from finetune.readers.protocol import stored_name
@@ -113,22 +113,13 @@ def _run(request):
     selection = Selection(labels, request.classes)
     with Bars(console) as bars:
         gathered = gather(reader, files, profile, bars.add("reading", len(files)), selection)
-    write(
-        gathered,
-        request.out,
-        size_pix=request.size_pix,
-        settings=settings,
-        command=request.command(),
-        source=request.path,
-    )
-    write_record(
-        request.out,
-        gathered,
-        settings=settings,
-        command=request.command(),
-        seconds=time.perf_counter() - start,
-    )
-    show(console, gathered, request.out, seconds=time.perf_counter() - start)
+    with ExitStack() as ending:
+        _write(gathered, request, settings, ending)
+        seconds = time.perf_counter() - start
+        write_record(
+            request.out, gathered, settings=settings, command=request.command(), seconds=seconds
+        )
+        show(console, gathered, request.out, seconds=seconds)
 
 
 def _check_request(request):
@@ -157,34 +148,23 @@ def _is_complete(out, settings):
     return out.is_dir() and any(out.iterdir())
 
 
-def write(
-    gathered: Gathered,
-    out: Path,
-    *,
-    size_pix: int | None,
-    settings: dict[str, Any],
-    command: str,
-    source: Path,
-) -> None:
-    """Write the data set, whole or not at all.
-
-    Raises
-    ------
-    IngestError, StoreError
-    """
+def _write(gathered, request, settings, ending):
+    """Write the data set, whole or not at all; from its last shard on, interrupts wait."""
+    out = request.out
     unfinished = out.with_name(out.name + _UNFINISHED)
     _remove_abandoned(unfinished)
-    size_pix, attributes = gathered.size_pix(size_pix), _attributes(gathered, command, source)
+    size_pix = gathered.size_pix(request.size_pix)
+    attributes = _attributes(gathered, request)
     writer = None
     try:
         with interrupts_deferred():  # what is made has a writer, and is removed below
             writer = _writer(gathered, unfinished, size_pix, settings, attributes)
         with PhotometryFile(out) as photometry:
             _fill(writer, gathered, photometry)
-            with interrupts_deferred():
-                if not _is_complete(out, settings):  # another process may have made it meanwhile
-                    photometry.finish()
-                    unfinished.rename(out)
+            ending.enter_context(interrupts_deferred(until_done=True))
+            if not _is_complete(out, settings):  # another process may have made it meanwhile
+                photometry.finish()
+                unfinished.rename(out)
     except OSError as error:
         reason = error.strerror or error
         raise StoreError(f"{out}: cannot be written ({reason}). {_AFTER_FAILURE}") from error
@@ -216,7 +196,7 @@ def _remove_abandoned(unfinished):
         os.close(lock)
 
 
-def _attributes(gathered, command, source):
+def _attributes(gathered, request):
     profile = gathered.profile
     return {
         "classes": list(gathered.classes()),
@@ -224,9 +204,9 @@ def _attributes(gathered, command, source):
         "survey": profile.name,
         "kind": "real",
         "planes": [PLANES[0], *(name for name in PLANES[1:] if name in gathered.more_images)],
-        "source": stored_name(source),
+        "source": stored_name(request.path),
         "profile": profile.model_dump(mode="json"),
-        "command": stored_name(command),
+        "command": stored_name(request.command()),
         "versions": versions(*PACKAGES),
     }
 

@@ -55,8 +55,8 @@ def drawn(summary):
 
 
 def parts(figure):
-    """Axes of the stamps, and of fluxes, probabilities and time."""
-    stamps = [axes for axes in figure.axes if axes.images]
+    """The images, and the axes of fluxes, probabilities and time."""
+    stamps = [image for axes in figure.axes for image in axes.images]
     named = {axes.get_ylabel() or axes.get_xlabel(): axes for axes in figure.axes}
     flux = next(axes for name, axes in named.items() if "flux" in name)
     return stamps, flux, named["Probability"], named["Days since the first image [d]"]
@@ -66,8 +66,8 @@ def texts(figure):
     return [text.get_text() for text in figure.texts]
 
 
-def centre_dots(axes):
-    box = axes.get_window_extent()
+def centre_dots(drawn):
+    box = drawn.get_window_extent()
     return (box.x0 + box.x1) / 2
 
 
@@ -89,8 +89,8 @@ def test_every_stamp_stands_above_its_point_and_covers_no_other(n_images):
 @pytest.mark.parametrize("size", [15, 21, 63])
 def test_a_pixel_of_a_stamp_is_a_whole_number_of_dots(size):
     figure = drawn(made_up(22, size=size))
-    for axes in parts(figure)[0]:
-        box = axes.get_window_extent()
+    for image in parts(figure)[0]:
+        box = image.get_window_extent()
         assert box.width == pytest.approx(box.height)
         assert box.width / size == pytest.approx(round(box.width / size))
         assert figure.dpi == DPI

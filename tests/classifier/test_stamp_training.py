@@ -64,14 +64,13 @@ def stop_at(step):
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
-        {"network": "deep-hits", "choices": {"rotations": "concatenate"}, "balance": "weights"},
+        {"balance": "weights", "choices": {"metadata": False}},
         {
             "network": "two-stamp-separated",
             "balance": "undersample",
             "choices": {"snr_difference": True},
+            "schedule": "constant",
         },
-        {"network": "two-stamp-stacked", "choices": {"metadata": False}, "schedule": "constant"},
     ],
 )
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(planes_dataset, tmp_path, changes):

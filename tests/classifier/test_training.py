@@ -75,8 +75,7 @@ SMALL_RCNN = {"filters": 4, "dense": 8, "units": 6, "plain_steps": 2}
 @pytest.mark.parametrize(
     ("stop_at", "changes"),
     [
-        (9, {}),
-        (2, {"on_the_fly": True}),
+        (2, {}),
         (9, {"on_the_fly": True}),
         (9, {"network": "rcnn", "choices": SMALL_RCNN, "schedule": "cosine"}),
     ],

@@ -143,6 +143,7 @@ def test_what_only_sequences_have_is_refused(
         Experiment(chosen, tmp_path / "out", 1)
 
 
+@pytest.mark.slow
 def test_the_command_adapts_reports_and_continues(
     stamp_model, planes_dataset, tmp_path, monkeypatch, capsys
 ):

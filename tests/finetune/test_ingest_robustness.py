@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -311,6 +312,20 @@ def test_names_that_are_no_text_or_look_like_markup_are_handled(monkeypatch, tmp
     assert ingest(monkeypatch, "in") == 0
     assert open_dataset(tmp_path / "in.zarr")["test"]["object_id"][0] == "caf?[b]"
     assert "[/b]?.fits" in capsys.readouterr().out
+
+
+def test_a_run_interrupted_when_its_data_set_is_complete_ends_as_others_do(monkeypatch, tmp_path):
+    write_cube(tmp_path / "in/a.fits")
+    rename = Path.rename
+
+    def rename_and_interrupt(path, target):
+        rename(path, target)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Path, "rename", rename_and_interrupt)
+    assert ingest(monkeypatch, "in") == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "in.zarr", "in.zarr.json"}
 
 
 SCRIPT = """

@@ -1,72 +1,26 @@
-"""The kernels that take longest to compile, each compiled by one of several test processes.
+"""One of several test processes compiles a kernel, and the others load it.
 
 Numba keeps compiled kernels on disk, but processes that need one at the same time all compile it.
 """
 
-import time
+import fcntl
 from pathlib import Path
 from unittest.mock import patch
 
-import numpy as np
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.dispatcher import Dispatcher
 
-LONGEST_WAIT_S = 900
 
-
-def compile_in_turn(folder: Path) -> None:
-    """Take kernels that no other process has taken, and wait until all are compiled.
-
-    ``folder`` is the same in all processes of a run, and new.
-    """
+def kernels_compiled_once(folder: Path):
+    """A context in which processes that share ``folder`` wait for each other's compilations."""
     folder.mkdir(exist_ok=True)
-    for name, compile_kernel in KERNELS.items():
-        try:
-            (folder / name).touch(exist_ok=False)
-        except FileExistsError:
-            continue
-        try:
-            compile_kernel()
-        finally:
-            (folder / f"{name}.done").touch()
-    until = time.monotonic() + LONGEST_WAIT_S
-    while len(list(folder.glob("*.done"))) < len(KERNELS) and time.monotonic() < until:
-        time.sleep(0.1)
+    compile_kernel = Dispatcher.compile
 
+    def compile_or_load(dispatcher, signature):
+        name = f"{dispatcher.py_func.__module__}.{dispatcher.py_func.__qualname__}"
+        # A thread that waits for another process must not keep what that process waits for.
+        with global_compiler_lock, (folder / name).open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            return compile_kernel(dispatcher, signature)
 
-def _simulate(survey, **options):
-    from simulator import Simulator
-    from simulator.options import Options
-    from survey_profiles import load_profile
-
-    Simulator(load_profile(survey), Options(seed=1, **options)).batch("train", np.arange(1))
-
-
-def _planes():
-    with patch("simulator.simulator.expose"):  # leave the images empty: another kernel
-        _simulate("ztf", planes=("science", "template", "difference"))
-
-
-def _features():
-    from classifier.features import features_of_batch
-
-    time_day = np.arange(20.0)[None]
-    features_of_batch(time_day, 18 + np.sin(time_day), np.full((1, 20), 0.1), [20])
-
-
-def _exposures():
-    _simulate("hits")
-
-
-def _photometry():
-    from classifier.photometry import measure
-    from tests.helpers.stars import as_stamps, hits_psf
-
-    measure(as_stamps(np.ones((1, 2, 21, 21))), hits_psf())
-
-
-KERNELS = {
-    "planes": _planes,
-    "features": _features,
-    "exposures": _exposures,
-    "photometry": _photometry,
-}
-"""By name, the slowest first."""
+    return patch.object(Dispatcher, "compile", compile_or_load)

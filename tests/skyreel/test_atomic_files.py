@@ -148,6 +148,18 @@ def test_an_interrupt_waits_for_the_end_of_the_block(number):
         signal.signal(number, earlier)
 
 
+def test_an_interrupt_at_the_end_of_a_run_is_forgotten_once_all_is_done():
+    earlier = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with interrupts_deferred(until_done=True):
+            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt), interrupts_deferred(until_done=True):
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise OSError("the disk is full")
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
+
+
 def test_a_signal_without_a_handler_acts_at_once():
     earlier = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:

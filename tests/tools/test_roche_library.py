@@ -113,6 +113,7 @@ def test_limb_darkening_changes_a_transit_but_not_an_occultation_nor_the_total_l
     assert np.all(dark[0] < 0.99 * even[0])
 
 
+@pytest.mark.slow
 def test_distant_stars_give_a_blackbody_times_their_area():
     radii, kelvin = (0.02, 0.015), (6000, 5000)
     flux = light_curve(detached(0.8, radii, kelvin), 60.0, [0.25], n_theta=64)[0]
