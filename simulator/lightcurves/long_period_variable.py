@@ -18,19 +18,22 @@ from simulator.lightcurves.protocol import Bands, Context, LightCurveModel
 from simulator.lightcurves.truncated_normal import truncated_normal
 from simulator.rng import Draws
 
-# Chen et al. 2020 (ApJS 249, 18) find some 100,000 long-period variables in ZTF, a tenth of them
-# Miras (from memory); alerts favour large amplitudes, so the share here is a choice.
+# Chosen: alerts favour large amplitudes. Of the red variables of large amplitude in KELT 70 % are
+# Miras (arXiv:2001.06498), of all long-period variables far fewer.
 MIRA_SHARE = 0.3
-# Natural logarithm of the period [d]: mean, sigma, limits; Miras, semiregular stars. From memory of
-# the histograms of the General Catalogue of Variable Stars.
+# Natural logarithm of the period [d]: mean, sigma; Miras, semiregular stars. Most Miras are near
+# 300 d among those of spectral type M and near 255 d among those without one (Merrill 1960, ApJ
+# 131, 385); the scatter, and the periods of semiregular stars, are chosen.
 LN_PERIOD_DAY = ((np.log(280.0), 0.35), (np.log(100.0), 0.6))
-PERIOD_LIMITS_DAY = ((80.0, 1000.0), (20.0, 600.0))
+PERIOD_LIMITS_DAY = ((80.0, 1000.0), (20.0, 600.0))  # of Miras: General Catalogue
 MIRA_AMPLITUDE_MAG, MIRA_AMPLITUDE_LIMITS_MAG = (4.5, 1.3), (2.5, 8.0)  # peak to peak, V
 SEMIREGULAR_AMPLITUDE_LIMITS_MAG = (0.1, 2.5)  # uniform in the logarithm, V
 # Amplitude over that in V: a power of the wavelength for which 2.5 mag in V are 0.8 in I, where
 # OGLE separates the kinds (Soszynski et al. 2009, AcA 59, 239); as large as in V blueward of it.
 V_ANGSTROM, AMPLITUDE_EXPONENT = 5450.0, -3.0
-RISE_SHARE, RISE_SHARE_LIMITS = (0.45, 0.06), (0.3, 0.6)  # of the period, from memory
+# Of the period: 0.38 for the asymmetric o Cet, 0.49 for the symmetric X Cam (AFOEV); 70 % of Miras
+# do not differ from a sinusoid (Lebzelter 2011, AN 332, 140).
+RISE_SHARE, RISE_SHARE_LIMITS = (0.45, 0.06), (0.3, 0.6)
 PERIOD_RATIOS = (0.45, 0.85)  # second to first period of a semiregular star (chosen)
 FIRST_PERIOD_SHARES = (0.5, 1.0)  # of the amplitude of a semiregular star (chosen)
 TEMPERATURE_LIMITS_K = ((2500.0, 3200.0), (3000.0, 3700.0))  # of giants M6-M10, M0-M6
