@@ -53,11 +53,12 @@ def numbers(text: str, least: int = 1) -> list[int]:
 
 def read(path: str, classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Features (object, feature), labels, fields (object,), and the number without planes."""
-    from finetune.baselines.single_epoch import first_planes
-    from finetune.baselines.single_epoch_features import FEATURES, single_epoch_features
+    from classifier.dataset import DatasetSplit
+    from classifier.features.alert_features import first_alert_features
     from skyreel.errors import FinetuneError
 
-    split, planes = first_planes(path)
+    split = DatasetSplit(path, "test")
+    features = first_alert_features(split)
     place = [classes.index(name) if name in classes else -1 for name in split.classes]
     labels = np.array([*place, -1])[split.labels]
     absent = [name for i, name in enumerate(classes) if not (labels == i).any()]
@@ -66,13 +67,9 @@ def read(path: str, classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, n
             f"{path} has no {', '.join(absent) or 'second class'}; it has "
             f"{', '.join(split.classes)}. Choose two or more of them with --classes."
         )
-    features = np.zeros((len(planes), len(FEATURES)), dtype=np.float32)
-    for row, alert in enumerate(planes):
-        if alert is None:
-            labels[row] = -1
-        elif labels[row] >= 0:
-            features[row] = single_epoch_features(alert)
-    return features, labels, split.values("field"), sum(alert is None for alert in planes)
+    unusable = np.isnan(features).any(axis=1)
+    labels[unusable] = -1
+    return np.nan_to_num(features), labels, split.values("field"), int(unusable.sum())
 
 
 def recall_table(results: list, classes: tuple[str, ...], labels: np.ndarray) -> Table:
@@ -102,8 +99,8 @@ def confusion_table(result, classes: tuple[str, ...]) -> Table:
 
 def report(args: argparse.Namespace, console: Console) -> None:
     """Read the alerts, train, test, and print the tables."""
-    from finetune.baselines.single_epoch import few_shot_scores
-    from finetune.baselines.single_epoch_features import feature_columns
+    from classifier.features.alert_features import feature_columns
+    from finetune.single_epoch import few_shot_scores
     from skyreel.errors import FinetuneError
 
     if args.trials < 2:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,28 @@ from typing import Any
 import numpy as np
 from scipy.special import log_softmax, softmax
 
-from classifier.models.forest.extra_trees import real_only_predictions
+from classifier.dataset import DatasetSplit
+from classifier.features.alert_features import first_alert_features
+from classifier.models.alert_ensemble import (
+    save_alert_ensemble,
+    tree_probabilities,
+    tree_training_set,
+    with_trees,
+)
+from classifier.models.ensemble import NETWORK as NETWORK_FOLDER
+from classifier.models.forest.growing import refuse_one_class
 from classifier.models.model_card import write_card
 from classifier.models.recurrent.trained_network import WEIGHTS, save_weights
 from classifier.models.stamp.stamp_classifier import StampClassifier
 from finetune.adaptation.head import fitted_head
-from finetune.adaptation.methods import DEFAULT
-from finetune.baselines.single_epoch import first_planes
-from finetune.baselines.single_epoch_features import FEATURES, single_epoch_features
+from finetune.adaptation.methods import method_named
 from finetune.compared_methods import NETWORK, REAL_ONLY
 from finetune.few_shot import Draw
 from finetune.options import Options
 from finetune.real_alerts import RealAlerts
 from skyreel.errors import FinetuneError
 
-METHOD = "head"
+METHODS = ("ensemble", "head")
 PENALTIES = tuple(10.0**power for power in (1.0, 0.0, -1.0, -2.0, -3.0))
 """On the squared change of the last layer, from stiff to loose."""
 _MOST_FOLDS = 5
@@ -39,15 +46,15 @@ def check_options(options: Options) -> None:
     FinetuneError
     """
     given = {
-        f"--method {options.method}": options.method not in (METHOD, DEFAULT),
-        "--also": bool(options.also),
+        f"--method {options.method}": options.method not in METHODS,
+        f"--also {','.join(options.also)}": not set(options.also) <= set(METHODS),
         "--simulated": options.simulated is not None,
         "--scratch": options.scratch,
     }
     if chosen := [name for name, is_given in given.items() if is_given]:
         raise FinetuneError(
             f"{', '.join(chosen)}: only the last layer of a classifier of first alerts is adapted "
-            f"(--method {METHOD}), beside a learner of the real alerts alone."
+            f"(--method {' or '.join(METHODS)}), beside a learner of the real alerts alone."
         )
 
 
@@ -58,11 +65,26 @@ class ComparedAlertMethods:
     model: StampClassifier
     real: RealAlerts
     options: Options
+    _trees: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     def all(self) -> Iterator[tuple[str, Callable[[Draw], np.ndarray]]]:
         """Names of the methods, and functions that give probabilities (object, class)."""
-        yield NETWORK, self.adapted
+        yield NETWORK, self.scores_of(self.options.method)
+        for name in self.options.also:
+            yield f"{NETWORK} {name}", self.scores_of(name)
         yield REAL_ONLY, self.real_only
+
+    def scores_of(self, method: str) -> Callable[[Draw], np.ndarray]:
+        """The network adapted by a method; as it is where a draw has no training objects."""
+        weight = method_named(method).tree_weight
+
+        def scores(draw: Draw) -> np.ndarray:
+            found = self.adapted(draw)
+            if draw.per_class and weight:
+                return with_trees(found, self.real_only(draw), weight)
+            return found
+
+        return scores
 
     def adapted(self, draw: Draw) -> np.ndarray:
         """The network with its last layer fitted to the training objects of a draw, if any."""
@@ -74,42 +96,45 @@ class ComparedAlertMethods:
 
     def real_only(self, draw: Draw) -> np.ndarray:
         """Trees on hand-made features of the alerts, trained on the training objects alone."""
-        real, usable = self.real, np.isfinite(self._hand_made[:, 0])
-        found = real_only_predictions(
-            np.nan_to_num(self._hand_made)[:, None],
-            usable.astype(int),
-            real.labels,
-            draw.training,
-            real.classes,
-            seed=self.options.seed + draw.trial,
-        )
-        return found[:, 0]
+        if draw.name not in self._trees:
+            training = self._tree_training_set(draw.training, self.options.seed + draw.trial)
+            found = tree_probabilities(training, self._hand_made, self.real.classes)
+            self._trees[draw.name] = found
+        return self._trees[draw.name]
+
+    def _tree_training_set(self, rows, seed):
+        usable = rows[np.isfinite(self._hand_made[rows]).all(axis=1)]
+        refuse_one_class(self.real.labels[usable], "real-only: the draw")
+        return tree_training_set(self._hand_made[usable], self.real.labels[usable], seed)
 
     @cached_property
     def _hand_made(self):
         """Features (object, feature) of the first alert; NaN where they cannot be measured."""
-        _, planes = first_planes(self.real.split.path, self.real.split.name)
-        unknown = np.full(len(FEATURES), np.nan)
-        return np.stack([unknown if p is None else single_epoch_features(p) for p in planes])
+        return first_alert_features(DatasetSplit(self.real.split.path, self.real.split.name))
 
     def hidden_states(self) -> None:
         """None: simulated alerts are not made again."""
 
     def save(self, folder: Path, adapted: dict[str, Any]) -> None:
-        """Write the network adapted to every labelled object as a model folder.
+        """Write the model adapted to every labelled object as a folder.
 
         Raises
         ------
         OutputError
         """
-        known = np.flatnonzero(self.real.labels >= 0)
-        kernel, bias, penalty = self._fitted(known, self.options.seed)
+        known, seed = np.flatnonzero(self.real.labels >= 0), self.options.seed
+        weight = method_named(self.options.method).tree_weight
+        kernel, bias, penalty = self._fitted(known, seed)
+        method = {"part": "head", "penalty": penalty}
+        card = {**self.model.card, "adapted": {"method": method, **adapted}}
         trained = self.model.last_layer
         self.model.set_last_layer(kernel, bias)
-        save_weights(self.model.model, folder / WEIGHTS)
+        network = folder / NETWORK_FOLDER if weight else folder
+        save_weights(self.model.model, network / WEIGHTS)
         self.model.set_last_layer(*trained)
-        method = {"part": METHOD, "penalty": penalty}
-        write_card(folder, {**self.model.card, "adapted": {"method": method, **adapted}})
+        write_card(network, card)
+        if weight:
+            save_alert_ensemble(folder, card, self._tree_training_set(known, seed), weight)
 
     def _fitted(self, rows, seed):
         """Kernel and bias of the last layer, and the penalty of the best cross-validation."""

@@ -24,7 +24,7 @@ from classifier.models.registry import check_fit, model_folder, open_model
 from classifier.models.stamp.stamp_classifier import StampClassifier
 from classifier.same_survey import SurveyInput, check_same_survey
 from finetune.adaptation.methods import method_named
-from finetune.compared_alert_methods import METHOD, ComparedAlertMethods, check_options
+from finetune.compared_alert_methods import ComparedAlertMethods, check_options
 from finetune.compared_methods import WITHOUT_ZERO, ComparedMethods
 from finetune.few_shot import Draw, drawn
 from finetune.homogenise import Homogenising
@@ -76,7 +76,7 @@ class Experiment:
         self.network = self._network()
         if isinstance(self.network, StampClassifier):
             check_options(options)
-            options = self.options = replace(options, method=METHOD, homogenised=False)
+            options = self.options = replace(options, homogenised=False)
             self.real = RealAlerts.read(options.real, options.split, self.network)
             self.methods = ComparedAlertMethods(self.network, self.real, options)
         else:

@@ -272,7 +272,7 @@ class LogisticCard(Card):
 
 
 class EnsembleCard(Card):
-    """The card of an ensemble."""
+    """The card of an ensemble, of sequences or of first alerts."""
 
     weight: float = Field(ge=0, le=1000, allow_inf_nan=False)
     seed: int = Field(ge=0, lt=2**32, strict=True)
@@ -286,6 +286,7 @@ CARDS: dict[str | None, type[Card]] = {
     "logistic-regression": LogisticCard,
     "forest": ForestCard,
     "ensemble": EnsembleCard,
+    "alert-ensemble": EnsembleCard,
 }
 
 

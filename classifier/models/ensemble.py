@@ -57,7 +57,52 @@ def joined(network: np.ndarray, trees: np.ndarray, weight: float) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Ensemble(ShowsCard):
+class NetworkAndTrees(ShowsCard):
+    """What an ensemble has of its network: most of a `classifier.models.protocol.Model`."""
+
+    folder: Path
+    network: Any
+    training: TreeTrainingSet = field(repr=False)
+    weight: float
+    card: dict[str, Any] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.folder.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Classes in the order of the probabilities."""
+        return self.network.classes
+
+    @property
+    def survey(self) -> str:
+        """Survey the network was trained for."""
+        return self.network.survey
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Bands whose images it uses."""
+        return self.network.bands
+
+    @property
+    def selection(self) -> ImageSelection:
+        """Which images of a sequence it is given."""
+        return self.network.selection
+
+    @property
+    def prediction_selection(self) -> ImageSelection:
+        """The images of a sequence that it predicts from."""
+        return self.network.prediction_selection
+
+    def embedding(self, split: DatasetSplit, rows: np.ndarray, *, threads: int = 1) -> Embedding:
+        """How the network represents some objects, (object, unit)."""
+        return self.network.embedding(split, rows, threads=threads)
+
+
+@dataclass(frozen=True)
+class Ensemble(NetworkAndTrees):
     """A network and trees: a `classifier.models.protocol.Steppable` model.
 
     One image at a time the trees use the PSFs of the survey in the model's card, `predict` uses
@@ -65,11 +110,7 @@ class Ensemble(ShowsCard):
     """
 
     packages: ClassVar[tuple[str, ...]] = Network.packages
-    folder: Path
     network: Network
-    training: TreeTrainingSet
-    weight: float
-    card: dict[str, Any] = field(repr=False)
 
     @classmethod
     def open(cls, folder: str | Path) -> Ensemble:
@@ -100,31 +141,6 @@ class Ensemble(ShowsCard):
         return cls(folder, network, training, weight, card)
 
     @property
-    def name(self) -> str:
-        """Name of the folder."""
-        return self.folder.name
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Classes in the order of the probabilities."""
-        return self.network.classes
-
-    @property
-    def survey(self) -> str:
-        """Survey the network was trained for."""
-        return self.network.survey
-
-    @property
-    def bands(self) -> tuple[str, ...]:
-        """The band whose images it uses."""
-        return self.network.bands
-
-    @property
-    def selection(self) -> ImageSelection:
-        """Which images of a sequence it is given."""
-        return self.network.selection
-
-    @property
     def size_pix(self) -> int:
         """Rows and columns of a stamp."""
         return self.network.size_pix
@@ -133,11 +149,6 @@ class Ensemble(ShowsCard):
     def assumed_psf(self) -> AssumedPsf:
         """The PSF it assumes where it is not known."""
         return self.network.assumed_psf
-
-    @property
-    def prediction_selection(self) -> ImageSelection:
-        """The images of a sequence that it predicts from."""
-        return self.network.prediction_selection
 
     def selected(self, split: DatasetSplit) -> SelectedSplit:
         """The images of a split that it is given; errors as of `Network.selected`."""
@@ -182,10 +193,6 @@ class Ensemble(ShowsCard):
             found.magnitude,
             found.object_id,
         )
-
-    def embedding(self, split: DatasetSplit, rows: np.ndarray, *, threads: int = 1) -> Embedding:
-        """Hidden states of the network after the last image of some objects, (object, unit)."""
-        return self.network.embedding(split, rows, threads=threads)
 
     @cached_property
     def states(self) -> dict[str, StateArray]:

@@ -32,6 +32,7 @@ KINDS = {
     ),
     "forest": ("classifier.models.forest.forest", "Forest"),
     "ensemble": ("classifier.models.ensemble", "Ensemble"),
+    "alert-ensemble": ("classifier.models.alert_ensemble", "AlertEnsemble"),
 }
 """Module and class of the models of a kind, by the kind that their cards name."""
 

@@ -36,7 +36,7 @@ def finetune(
     method: Annotated[
         str,
         typer.Option(
-            help="'ensemble': head and trees on the real light curves; 'head': the last layer; "
+            help="'ensemble': head and trees on the real data; 'head': the last layer; "
             "'reader': the recurrent and later layers; 'mixed': all weights; 'plain': all weights, "
             "without simulated sequences."
         ),

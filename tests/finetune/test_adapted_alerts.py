@@ -1,6 +1,7 @@
 """Classifiers of first alerts adapted to a few alerts with labels; judge: scikit-learn."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ from sklearn.linear_model import LogisticRegression
 
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import read_predictions
+from classifier.features.alert_features import FEATURES, first_alert_features
+from classifier.features.first_alert_planes import Planes, first_planes
 from classifier.first_alerts import alert_epochs
 from classifier.models.registry import open_model
-from finetune.baselines.single_epoch import Planes, first_planes
 from finetune.compared_alert_methods import (
     PENALTIES,
     ComparedAlertMethods,
@@ -22,7 +24,7 @@ from finetune.experiment import Experiment
 from finetune.few_shot import Draw
 from finetune.options import Options
 from finetune.real_alerts import RealAlerts
-from skyreel.errors import FinetuneError
+from skyreel.errors import ClassifierError, FinetuneError
 from tests.helpers.running import run
 
 CLASSES = ("SN", "VS", "AST")
@@ -102,8 +104,77 @@ def test_without_a_label_the_network_is_as_it_was(real, stamp_model, planes_data
     assert after[rows, true].mean() > before[rows, true].mean()
 
 
+def test_the_ensemble_is_the_product_of_the_adapted_network_and_the_real_only_trees(
+    real, stamp_model, planes_dataset
+):
+    methods = ComparedAlertMethods(stamp_model, real, options(stamp_model, planes_dataset))
+    draw = Draw(1, 0, np.flatnonzero(real.labels >= 0)[::2], np.zeros(0, dtype=int))
+    network, trees = methods.adapted(draw), methods.real_only(draw)
+    known = np.isfinite(trees).all(axis=1)
+    product = network * (trees + 0.01)
+    expected = np.where(known[:, None], product / product.sum(axis=1, keepdims=True), network)
+    found = methods.scores_of("ensemble")(draw)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert known.any() and not np.allclose(found[known], network[known])
+    np.testing.assert_array_equal(methods.scores_of("head")(draw), network)
+
+
+@pytest.fixture(scope="module")
+def ensemble(real, stamp_model, planes_dataset, tmp_path_factory):
+    """An ensemble adapted to all labelled objects, opened from its folder."""
+    folder = tmp_path_factory.mktemp("models") / "ensemble"
+    methods = ComparedAlertMethods(stamp_model, real, options(stamp_model, planes_dataset))
+    methods.save(folder, {"objects": int((real.labels >= 0).sum())})
+    return open_model(folder)
+
+
+def test_a_saved_ensemble_predicts_as_it_was_compared(ensemble, real, stamp_model, planes_dataset):
+    split = DatasetSplit(planes_dataset, "test")
+    methods = ComparedAlertMethods(stamp_model, real, options(stamp_model, planes_dataset))
+    everything = np.flatnonzero(real.labels >= 0)
+    expected = methods.scores_of("ensemble")(Draw(1, 0, everything, everything))
+    found = ensemble.predict(split)
+    rows = np.flatnonzero(found.n_images)
+    np.testing.assert_allclose(found.probabilities[rows, 0], expected[rows], rtol=1e-4, atol=1e-6)
+    assert found.classes == stamp_model.classes and ensemble.n_alerts == 1
+
+
+def test_without_its_features_an_alert_has_the_probabilities_of_the_network(
+    ensemble, planes_dataset, monkeypatch
+):
+    split = DatasetSplit(planes_dataset, "test")
+    features = first_alert_features(split)
+    row = np.flatnonzero(np.isfinite(features[:, 0]))[0]
+    features[row] = np.nan
+    name = "classifier.models.alert_ensemble.first_alert_features"
+    monkeypatch.setattr(name, lambda _: features)
+    found, network = (m.predict(split).probabilities for m in (ensemble, ensemble.network))
+    np.testing.assert_array_equal(found[row], network[row])
+    assert not np.array_equal(found, network, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"features": np.zeros((4, 3))},
+        {"features": np.full((4, len(FEATURES)), np.nan)},
+        {"labels": np.array([0, 1, 2, 9])},
+        {"labels": np.array([0.0, 1.0, 2.0, 1.0])},
+        {"labels": np.zeros(4, dtype=int)},
+        {"features": None},
+    ],
+)
+def test_a_damaged_ensemble_is_refused(ensemble, tmp_path, changed):
+    folder = shutil.copytree(ensemble.folder, tmp_path / "copy")
+    arrays = {"features": np.zeros((4, len(FEATURES))), "labels": np.array([0, 1, 2, 1])} | changed
+    np.savez(folder / "trees.npz", **{k: v for k, v in arrays.items() if v is not None})
+    with pytest.raises(ClassifierError, match="damaged"):
+        open_model(folder)
+
+
 def test_the_real_only_baseline_sees_the_first_alert_not_the_first_image(planes_dataset):
-    split, planes = first_planes(planes_dataset)
+    split = DatasetSplit(planes_dataset, "test")
+    planes = first_planes(split)
     epochs, has = alert_epochs(split, 1)
     assert [found is not None for found in planes] == has.tolist()
     later = next(row for row in np.flatnonzero(has) if epochs[row, 0] > 0)
@@ -131,7 +202,7 @@ def test_the_real_only_baseline_sees_the_first_alert_not_the_first_image(planes_
     ("changes", "message"),
     [
         ({"method": "mixed"}, "--method mixed"),
-        ({"also": ("head",)}, "--also"),
+        ({"also": ("head", "plain")}, "--also head,plain"),
         ({"scratch": True}, "--scratch"),
     ],
 )
@@ -154,12 +225,14 @@ def test_the_command_adapts_reports_and_continues(
     said = " ".join(capsys.readouterr().out.split())
     assert "the first alert of each" in said and "real-only" in said
     found = json.loads((out / "run.json").read_text())
-    assert found["method"] == "head" and found["first_alerts"] == 1 and not found["homogenised"]
+    assert found["method"] == "ensemble" and found["first_alerts"] == 1 and not found["homogenised"]
     assert (out / "report.html").is_file() and not (out / "states.npz").exists()
     tuned, before = open_model(out / "model"), open_model(stamp_model.folder)
     assert tuned.card["adapted"]["objects"] == found_labels(planes_dataset, before)
-    kernels = [model.last_layer[0] for model in (tuned, before)]
+    kernels = [model.last_layer[0] for model in (tuned.network, before)]
     assert not np.array_equal(*kernels)
+    predicted = tuned.predict(DatasetSplit(planes_dataset, "test"))
+    assert np.isfinite(predicted.probabilities[predicted.n_images > 0]).all()
     path = out / "predictions" / "network" / "k1_t0.parquet"
     first = read_predictions(path).probabilities
     path.unlink()

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.baselines.single_epoch import few_shot_scores, first_planes
+from classifier.dataset import DatasetSplit
+from classifier.features.first_alert_planes import first_planes
+from finetune.single_epoch import few_shot_scores
 from tests.helpers.alert_packets import stamp, write_packets, ztf_packet
 from tests.helpers.alert_stamps import CLASSES, SIZE, stamps, star
 from tests.helpers.ingestion import ingest
@@ -67,7 +69,8 @@ def example(*arguments):
 
 
 def test_planes_are_those_of_the_packets(alerts):
-    split, planes = first_planes(alerts)
+    split = DatasetSplit(alerts, "test")
+    planes = first_planes(split)
     assert [p is None for p in planes] == [str(i) == "ZTFx" for i in split.object_ids]
     (fading,) = (p for p, name in zip(planes, split.object_ids, strict=True) if name == "ZTFb0")
     middle = SIZE // 2
@@ -88,7 +91,7 @@ def test_cutouts_of_earlier_data_sets_are_read(alerts, tmp_path):
     copy_without_planes(alerts, copy)
     for plane in ("template", "difference"):
         (copy / "test" / plane).rename(copy / "test" / f"{plane}_images")
-    (_, expected), (_, found) = first_planes(alerts), first_planes(copy)
+    expected, found = (first_planes(DatasetSplit(path, "test")) for path in (alerts, copy))
     assert sum(planes is None for planes in found) == 1
     for now, then in zip(expected, found, strict=True):
         assert (now is None) == (then is None)

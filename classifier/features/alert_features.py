@@ -14,7 +14,8 @@ from functools import cached_property
 import numpy as np
 from scipy.ndimage import gaussian_filter, maximum_filter
 
-from finetune.baselines.single_epoch import Planes
+from classifier.dataset import DatasetSplit
+from classifier.features.first_alert_planes import Planes, first_planes
 
 _APERTURE_PIX = 3.0  # radius of the aperture
 _AROUND_PIX = 8.0
@@ -201,6 +202,19 @@ def single_epoch_features(planes: Planes) -> np.ndarray:
     """The features (feature,) of one alert, float32, in the order of ``FEATURES``."""
     alert = Alert(planes)
     return np.array([of(alert) for of in _FUNCTIONS.values()], dtype=np.float32)
+
+
+def first_alert_features(split: DatasetSplit) -> np.ndarray:
+    """Features (object, feature) of the first alert of every object; NaN where there are none.
+
+    Raises
+    ------
+    ClassifierError
+        As `classifier.features.first_alert_planes.first_planes`.
+    """
+    unknown = np.full(len(FEATURES), np.nan, dtype=np.float32)
+    planes = first_planes(split)
+    return np.stack([unknown if p is None else single_epoch_features(p) for p in planes])
 
 
 SMOOTHING_PIX = 1.0  # sigma of a Gaussian; ZTF's PSF has a FWHM of 2 pixels and more
