@@ -90,6 +90,10 @@ def check_metadata_model(model: Model) -> FirstAlertModel:
     ------
     ClassifierError
     """
+    if model.card["kind"] == "alert-ensemble":
+        raise ClassifierError(
+            f"--importance: its trees read no metadata; give its network, {model.folder}/network."
+        )
     if not isinstance(model, FirstAlertModel) or not model.metadata.columns:
         raise ClassifierError(f"--importance: {model.name} reads no metadata of first alerts.")
     return model

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from classifier.dataset import DatasetSplit
 from classifier.evaluation import read_predictions
+from classifier.evaluation.metadata_importance import check_metadata_model
 from classifier.features.alert_features import FEATURES, first_alert_features
 from classifier.features.first_alert_planes import Planes, first_planes
 from classifier.first_alerts import alert_epochs
@@ -151,6 +152,12 @@ def test_without_its_features_an_alert_has_the_probabilities_of_the_network(
     found, network = (m.predict(split).probabilities for m in (ensemble, ensemble.network))
     np.testing.assert_array_equal(found[row], network[row])
     assert not np.array_equal(found, network, equal_nan=True)
+
+
+def test_the_importance_of_metadata_is_measured_on_the_network_of_an_ensemble(ensemble):
+    with pytest.raises(ClassifierError, match="give its network, .*network"):
+        check_metadata_model(ensemble)
+    assert check_metadata_model(ensemble.network) is ensemble.network
 
 
 @pytest.mark.parametrize(
