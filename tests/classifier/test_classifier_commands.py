@@ -48,6 +48,7 @@ def test_training_again_says_that_it_is_there(model, small_dataset, monkeypatch,
     assert (model / "model.json").stat().st_mtime_ns == written
 
 
+@pytest.mark.slow
 def test_classify_writes_probabilities_after_every_image(
     model, small_dataset, monkeypatch, tmp_path, capsys
 ):

@@ -181,6 +181,7 @@ def test_padding_changes_no_answer_of_the_images_shown(variants):
             np.testing.assert_allclose(got, expected[row, :n], rtol=ROUNDING, atol=ROUNDING)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("normalisation", ["renormalisation", "batch"])
 def test_padding_enters_no_moments_while_training(normalisation):
     n_images, found = [5, 3, 1], []

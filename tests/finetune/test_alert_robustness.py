@@ -158,6 +158,7 @@ def test_packets_before_a_truncation_are_kept(tmp_path):
         assert "cut short" in skipped[0].reason
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_damage_anywhere_costs_no_more_than_a_packet_or_the_header(tmp_path_factory, data):

@@ -142,6 +142,7 @@ def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     assert "unpacks to more than the 1 MiB allowed" in reason
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_damage_anywhere_is_skipped_or_harmless(tmp_path_factory, data):

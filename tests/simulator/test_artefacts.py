@@ -144,6 +144,7 @@ def test_a_ghost_is_a_disc_of_its_area():
     np.testing.assert_allclose(stamp.sum(), 5 * np.pi * (12**2 + np.pi**2 / 3), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_trail_crosses_the_stamp_with_its_light_per_pixel():
     grid = (*pixel_centres(31), 31)
     flat = np.zeros(31 * 31, dtype=np.float32)

@@ -187,6 +187,7 @@ def test_real_difference_with_the_kernel_of_another_code(real_data):
         assert ratio**2 == pytest.approx(1, abs=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_real_difference_with_our_own_kernel(real_data):
     """Ours is fitted to these 256 x 256 pixels, theirs to the whole detector.
@@ -217,6 +218,7 @@ def test_the_noise_of_a_difference_of_single_real_exposures_is_white(real_data):
     assert detect_sources(found).meta["noise_factor"] == pytest.approx(1, abs=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 @pytest.mark.parametrize("method", ["alard-lupton", "zogy"])
 def test_fluxes_injected_into_a_real_image_are_unbiased(real_data, method):

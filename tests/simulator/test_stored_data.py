@@ -84,6 +84,7 @@ def test_a_chunk_that_is_lost_while_it_is_read_is_no_fill_value(copy):
         group["label"][:]
 
 
+@pytest.mark.slow
 def test_one_flipped_bit_is_noticed_wherever_it_is(copy):
     rng = random.Random(1)
     files = [f for f in chunks(copy) if f.parts[-3] != "shard_done"]
