@@ -63,8 +63,9 @@ CONTACT_KNEE_LOG_PERIOD, CONTACT_G_I_SCATTER = -0.36, (0.23, 0.40)
 G_I_LIMITS_MAG = (-0.5, 2.7)
 
 # Dwarfs: g-i, effective temperature and colours along the stellar locus. u-g are medians of
-# LINEAR's binaries in bins of g-i; the others after Covey et al. 2007 (AJ 134, 2398) and
-# Pecaut & Mamajek 2013 from memory, good to about 0.05 mag and 150 K; z-y = .45 (i-z).
+# LINEAR's binaries in bins of g-i; the others after Covey et al. 2007 (AJ 134, 2398). Up to g-i =
+# 1.9 temperatures and r-i agree within 140 K and 0.05 mag with the table of dwarfs of E. Mamajek
+# (version 2024.05.15, after Pecaut & Mamajek 2013, ApJS 208, 9); z-y = .45 (i-z).
 LOCUS_G_I = np.array([-0.50, -0.20, 0.05, 0.35, 0.65, 0.95, 1.25, 1.55, 1.85, 2.15, 2.70])
 LOCUS_TEMPERATURE_K = np.array(
     [9800, 8100, 7250, 6450, 5700, 5150, 4700, 4350, 4050, 3850, 3500], dtype=float
