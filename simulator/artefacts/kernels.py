@@ -27,11 +27,12 @@ _STEPS_PER_PIX = 2.0  # of a trail
 class Artefacts(NamedTuple):
     """Artefacts of a batch; arrays (object, epoch), of length 0 along the first axis if none.
 
-    ``x_pix`` and ``y_pix`` are from the nominal position of the source; of a dipole and of a stamp
-    that is cut, they are the error of the alignment, 0 for none. ``size_pix`` is a length, radius
-    or distance between glints; of a PSF mismatch, the factor of the width. ``flux_e`` are electrons
-    (of a glint, a trail or ray per pixel along it, a ghost per pixel); where it is negative, the
-    share of the light that is lost.
+    ``x_pix`` and ``y_pix`` are from the nominal position of the source; of a dipole, a PSF mismatch
+    and a stamp that is cut, they are the error of the alignment, 0 for none. ``size_pix`` is a
+    length, radius or distance between glints; of a PSF mismatch, the factor of the width.
+    ``flux_e`` are electrons (of a glint, a trail or ray per pixel along it, a ghost per pixel);
+    where it is negative, the share of the light that is lost; of a PSF mismatch, the relative error
+    of the template's light.
     """
 
     kind: np.ndarray  # uint8

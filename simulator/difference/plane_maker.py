@@ -156,7 +156,7 @@ class PlaneMaker:
         x, y = misaligned(*shifts, artefacts)
         return scene, Matched(
             band=conditions.schedule.band.astype(np.int64),
-            scale=coadds.scale_to(conditions),
+            scale=mistaken_scale(coadds.scale_to(conditions), artefacts),
             x_shift_pix=x,
             y_shift_pix=y,
             sky_adu=np.nan_to_num(conditions.sky_adu).astype(float),
@@ -219,15 +219,25 @@ def misaligned(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Shifts of templates with the errors of alignment of artefacts, each (object, epoch).
 
-    The position of a dipole or a cut stamp is its error of the alignment, see `Artefacts`.
+    The position of a dipole, a cut stamp or a PSF mismatch is its error of the alignment, see
+    `Artefacts`.
     """
     if not artefacts.kind.size:
         return x_pix, y_pix
-    moved = np.isin(artefacts.kind, (Artefact.DIPOLE, Artefact.DETECTOR_EDGE))
+    kinds = (Artefact.DIPOLE, Artefact.PSF_MISMATCH, Artefact.DETECTOR_EDGE)
+    moved = np.isin(artefacts.kind, kinds)
     return (
         x_pix + np.where(moved, artefacts.x_pix, 0.0),
         y_pix + np.where(moved, artefacts.y_pix, 0.0),
     )
+
+
+def mistaken_scale(scale: np.ndarray, artefacts: Artefacts) -> np.ndarray:
+    """Scales of templates (object, epoch) with the errors of PSF mismatches."""
+    if not artefacts.kind.size:
+        return scale
+    error = np.where(artefacts.kind == Artefact.PSF_MISMATCH, artefacts.flux_e, 0.0)
+    return scale * (1.0 + error)
 
 
 def mistaken_psf(psf: Psf, artefacts: Artefacts) -> Psf:
