@@ -59,6 +59,7 @@ def test_an_unknown_kind_is_one_sentence(tmp_path):
         "autoencoder",
         "logistic-regression",
         "ensemble",
+        "alert-ensemble",
     }
 
 
