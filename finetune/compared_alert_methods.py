@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from scipy.special import log_softmax, softmax
 
-from classifier.dataset import DatasetSplit
 from classifier.features.alert_features import first_alert_features
 from classifier.models.alert_ensemble import (
     save_alert_ensemble,
@@ -110,7 +109,7 @@ class ComparedAlertMethods:
     @cached_property
     def _hand_made(self):
         """Features (object, feature) of the first alert; NaN where they cannot be measured."""
-        return first_alert_features(DatasetSplit(self.real.split.path, self.real.split.name))
+        return first_alert_features(self.real.split)
 
     def hidden_states(self) -> None:
         """None: simulated alerts are not made again."""

@@ -1,7 +1,7 @@
 """Draws the artefacts of a batch: which exposures have one, where, and how bright.
 
-Sizes and brightnesses are our choice, wide enough that an artefact is between barely visible and
-obvious; they scale with the 5-sigma limit of each exposure.
+Sizes and brightnesses are our choice, but for those of PSF mismatches: wide enough that an artefact
+is between barely visible and obvious. They scale with the 5-sigma limit of each exposure.
 """
 
 from __future__ import annotations

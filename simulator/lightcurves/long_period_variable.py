@@ -19,7 +19,7 @@ from simulator.lightcurves.truncated_normal import truncated_normal
 from simulator.rng import Draws
 
 # Chosen: alerts favour large amplitudes. Of the red variables of large amplitude in KELT 70 % are
-# Miras (arXiv:2001.06498), of all long-period variables far fewer.
+# Miras (arXiv:2001.06498).
 MIRA_SHARE = 0.3
 # Natural logarithm of the period [d]: mean, sigma; Miras, semiregular stars. Most Miras are near
 # 300 d among those of spectral type M and near 255 d among those without one (Merrill 1960, ApJ

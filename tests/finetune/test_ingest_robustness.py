@@ -1,14 +1,7 @@
 """Files that are damaged, strange or hostile cost one sentence each; the others are kept."""
 
-import errno
 import gzip
 import os
-import random
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,8 +13,6 @@ from finetune.readers import fits_file
 from finetune.readers.fits_cube import FitsCubes, read_sequence
 from finetune.readers.protocol import MAX_EPOCHS, RealSequence, Skipped
 from simulator.dataset.reader import open_dataset
-from simulator.dataset.writer import DatasetWriter
-from skyreel.atomic_files import folder_lock
 from skyreel.errors import SequenceError
 from survey_profiles import load_profile
 from tests.helpers.cubes import epoch_table, random_cube, write_cube
@@ -234,52 +225,6 @@ def test_a_data_set_of_other_input_is_refused_and_kept(monkeypatch, tmp_path, ca
     assert open_dataset(tmp_path / "in.zarr")["test"]["label"].shape == (1,)
 
 
-@pytest.mark.parametrize("failing", ["write_shard", "_create_split"])
-def test_a_write_that_fails_leaves_nothing_behind(monkeypatch, tmp_path, capsys, failing):
-    write_cube(tmp_path / "in/a.fits")
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(DatasetWriter, failing, full)
-        assert ingest(patch, tmp_path / "in", "--out", tmp_path / "in.zarr", "--quiet") == 1
-    assert "No space left on device" in capsys.readouterr().err
-    assert [f.name for f in tmp_path.iterdir()] == ["in"]
-    ingested(monkeypatch, tmp_path / "in")
-
-
-def test_a_stop_by_the_user_leaves_nothing_behind(monkeypatch, tmp_path, capsys):
-    write_cube(tmp_path / "in/a.fits")
-
-    def stopped(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(DatasetWriter, "write_shard", stopped)
-    assert ingest(monkeypatch, tmp_path / "in", "--out", tmp_path / "in.zarr", "--quiet") == 130
-    assert "nothing was written" in capsys.readouterr().err
-    assert [f.name for f in tmp_path.iterdir()] == ["in"]
-
-
-def test_what_a_killed_run_left_is_removed(monkeypatch, tmp_path):
-    write_cube(tmp_path / "in/a.fits")
-    (tmp_path / "in.zarr.unfinished").mkdir()
-    (tmp_path / "in.zarr.unfinished" / "zarr.json").write_text("{")
-    ingested(monkeypatch, tmp_path / "in")
-    assert not (tmp_path / "in.zarr.unfinished").exists()
-
-
-def test_two_processes_do_not_write_one_data_set(monkeypatch, tmp_path, capsys):
-    write_cube(tmp_path / "in/a.fits")
-    unfinished = tmp_path / "in.zarr.unfinished"
-    unfinished.mkdir()
-    lock = folder_lock(unfinished)
-    assert ingest(monkeypatch, tmp_path / "in", "--out", tmp_path / "in.zarr", "--quiet") == 1
-    assert "being written by another process" in capsys.readouterr().err
-    assert unfinished.exists()
-    os.close(lock)
-
-
 def test_a_file_that_changes_while_it_is_read_is_noticed(monkeypatch, tmp_path, capsys):
     from finetune.ingest.scan import Gathered
 
@@ -313,68 +258,3 @@ def test_names_that_are_no_text_or_look_like_markup_are_handled(monkeypatch, tmp
     assert ingest(monkeypatch, "in") == 0
     assert open_dataset(tmp_path / "in.zarr")["test"]["object_id"][0] == "caf?[b]"
     assert "[/b]?.fits" in capsys.readouterr().out
-
-
-def test_a_run_interrupted_when_its_data_set_is_complete_ends_as_others_do(monkeypatch, tmp_path):
-    write_cube(tmp_path / "in/a.fits")
-    rename = Path.rename
-
-    def rename_and_interrupt(path, target):
-        rename(path, target)
-        if target.name == "in.zarr":
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Path, "rename", rename_and_interrupt)
-    assert ingest(monkeypatch, "in") == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"in", "in.zarr", "in.zarr.json"}
-
-
-SCRIPT = """
-import sys
-sys.argv = ["ingest", "--from", "hits", sys.argv[1], "--out", "d.zarr", "--quiet"]
-from finetune.ingest import conversion
-from simulator.dataset import writer
-writer._MAX_SHARD_OBJECTS = 64
-from skyreel.cli import ingest
-print("ready", flush=True)
-ingest()
-"""
-
-
-def contents(folder):
-    """Bytes of every file, without the record of the run, which holds its duration."""
-    files = (f for f in folder.rglob("*") if f.is_file() and f.name != "d.zarr.json")
-    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
-)
-def test_stopped_at_random_moments_and_run_again_it_ends_with_the_same_bytes(
-    tmp_path, number, code
-):
-    for k in range(40):
-        write_cube(tmp_path / f"in/{k:03d}.fits")
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    command = [sys.executable, "-c", SCRIPT, tmp_path / "in"]
-    for folder in (whole, stopped):
-        folder.mkdir()
-    start = time.monotonic()
-    subprocess.run(command, cwd=whole, check=True, stdout=subprocess.DEVNULL)
-    seconds, moments, codes = time.monotonic() - start, random.Random(3), []
-    for _ in range(4):
-        process = subprocess.Popen(
-            command, cwd=stopped, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        process.stdout.readline()
-        time.sleep(moments.uniform(0, 0.8) * seconds)
-        process.send_signal(number)
-        process.communicate(timeout=60)
-        codes.append(process.returncode)
-        if process.returncode == code and number != signal.SIGKILL:
-            assert not list(stopped.iterdir())
-    assert set(codes) <= {code, -number, 0} and set(codes) != {0}
-    subprocess.run(command, cwd=stopped, check=True, stdout=subprocess.DEVNULL)
-    assert contents(stopped) == contents(whole)
