@@ -12,14 +12,9 @@ import numpy as np
 from scipy.special import log_softmax, softmax
 
 from classifier.features.alert_features import first_alert_features
-from classifier.models.alert_ensemble import (
-    save_alert_ensemble,
-    tree_probabilities,
-    tree_training_set,
-    with_trees,
-)
+from classifier.models.alert_ensemble import save_alert_ensemble, with_trees
 from classifier.models.ensemble import NETWORK as NETWORK_FOLDER
-from classifier.models.forest.growing import refuse_one_class
+from classifier.models.forest.extra_trees import TreeTrainingSet
 from classifier.models.model_card import write_card
 from classifier.models.recurrent.trained_network import WEIGHTS, save_weights
 from classifier.models.stamp.stamp_classifier import StampClassifier
@@ -97,14 +92,13 @@ class ComparedAlertMethods:
         """Trees on hand-made features of the alerts, trained on the training objects alone."""
         if draw.name not in self._trees:
             training = self._tree_training_set(draw.training, self.options.seed + draw.trial)
-            found = tree_probabilities(training, self._hand_made, self.real.classes)
+            found = training.scores_of_alerts(self._hand_made, self.real.classes)
             self._trees[draw.name] = found
         return self._trees[draw.name]
 
     def _tree_training_set(self, rows, seed):
         usable = rows[np.isfinite(self._hand_made[rows]).all(axis=1)]
-        refuse_one_class(self.real.labels[usable], "real-only: the draw")
-        return tree_training_set(self._hand_made[usable], self.real.labels[usable], seed)
+        return TreeTrainingSet.of_alerts(self._hand_made[usable], self.real.labels[usable], seed)
 
     @cached_property
     def _hand_made(self):

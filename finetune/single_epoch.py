@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from classifier.models.forest.extra_trees import real_only_predictions
+from classifier.models.forest.extra_trees import TreeTrainingSet
 from finetune.few_shot import drawn
 
 
@@ -79,16 +79,16 @@ def few_shot_scores(
     FinetuneError
         Too few objects of a class for training and test.
     ClassifierError
-        Objects of one class alone.
+        Objects of one class alone, or features that are not known.
     """
-    features, labels = np.asarray(features)[:, None], np.asarray(labels)
-    one = (labels >= 0).astype(int)
+    features, labels = np.asarray(features), np.asarray(labels)
     counts = np.zeros((trials, len(classes), len(classes)), dtype=int)
     for trial in range(trials):
         draw = drawn(labels, fields, per_class=per_class, trial=trial, seed=seed, disjoint=disjoint)
-        scores = real_only_predictions(
-            features, one, labels, draw.training, classes, seed=seed + trial
-        )
-        chosen = scores[draw.test, 0].argmax(axis=1)
+        rows = draw.training
+        training = TreeTrainingSet.of_alerts(features[rows], labels[rows], seed + trial)
+        one = np.ones(len(draw.test), dtype=int)
+        scores = training.scores(features[draw.test][:, None], one, classes)
+        chosen = scores[:, 0].argmax(axis=1)
         np.add.at(counts[trial], (labels[draw.test], chosen), 1)
     return DrawScores(per_class, counts)

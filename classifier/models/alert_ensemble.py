@@ -55,7 +55,7 @@ class AlertEnsemble(NetworkAndTrees):
         features, labels = (arrays.get(name) for name in ("features", "labels"))
         if not _are_sound(features, labels, len(network.classes)):
             raise ClassifierError(f"{folder / TREE_FILE} is damaged. {_AGAIN}")
-        training = tree_training_set(features, labels, card["seed"])
+        training = TreeTrainingSet.of_alerts(features, labels, card["seed"])
         return cls(folder, network, training, float(card["weight"]), card)
 
     @property
@@ -91,25 +91,9 @@ class AlertEnsemble(NetworkAndTrees):
             Also for stamps below 21 pixels, of which the trees' features cannot be measured.
         """
         found = self.network.predict(split, threads=threads, on_progress=on_progress)
-        trees = tree_probabilities(self.training, first_alert_features(split), self.classes)
+        trees = self.training.scores_of_alerts(first_alert_features(split), self.classes)
         together = with_trees(found.probabilities[:, 0], trees, self.weight)[:, None]
         return replace(found, probabilities=together)
-
-
-def tree_training_set(features: np.ndarray, labels: np.ndarray, seed: int) -> TreeTrainingSet:
-    """Training set of trees on features (object, feature) of one alert of every object."""
-    return TreeTrainingSet(features[:, None], np.ones(len(labels), dtype=int), labels, seed)
-
-
-def tree_probabilities(
-    training: TreeTrainingSet, features: np.ndarray, classes: tuple[str, ...]
-) -> np.ndarray:
-    """Probabilities (object, class) from features (object, feature); NaN where these are NaN."""
-    usable = np.isfinite(features).all(axis=1)
-    found = np.full((len(features), len(classes)), np.nan, dtype=np.float32)
-    one = np.ones(int(usable.sum()), dtype=int)
-    found[usable] = training.scores_after(features[usable], one, classes)
-    return found
 
 
 def with_trees(network: np.ndarray, trees: np.ndarray, weight: float) -> np.ndarray:

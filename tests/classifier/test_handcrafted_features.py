@@ -23,7 +23,7 @@ from classifier.features.handcrafted_features import feature_names, handcrafted_
 from classifier.features.surrounding_light import surrounding_features
 from classifier.image_selection import ImageSelection, SelectedSplit
 from classifier.models.forest import extra_trees
-from classifier.models.forest.extra_trees import real_only_predictions
+from classifier.models.forest.extra_trees import TreeTrainingSet
 from skyreel.errors import ClassifierError
 from tests.helpers.ingestion import ingest
 from tests.helpers.stars import as_stamps, draw, expose, flux_of, hits_psf
@@ -187,6 +187,13 @@ def test_handcrafted_features_do_not_depend_on_later_images(small_dataset, shown
 # --- trees --------------------------------------------------------------------------------------
 
 
+def real_only(features, n_images, labels, training_rows, classes, seed):
+    """Probabilities of all objects by trees grown on a few of them."""
+    rows = training_rows
+    training = TreeTrainingSet(features[rows], n_images[rows], labels[rows], seed)
+    return training.scores(features, n_images, classes)
+
+
 @pytest.fixture
 def few_trees(monkeypatch):
     monkeypatch.setattr(extra_trees, "N_TREES", 25)
@@ -213,7 +220,7 @@ def test_probabilities_exist_for_every_image_and_add_up_to_one(few_trees):
     features, n_images, label, training_rows = four_kinds()
     classes = ("SN", "CEP", "RRL", "EB", "NV")
     seven = np.array([0, 2, 3, 4])[label]
-    scores = real_only_predictions(features, n_images, seven, training_rows, classes, seed=0)
+    scores = real_only(features, n_images, seven, training_rows, classes, seed=0)
     there = np.arange(features.shape[1]) < n_images[:, None]
     np.testing.assert_allclose(scores[there].sum(axis=1), 1, atol=1e-5)
     assert np.isnan(scores[~there]).all() and (scores[there][:, 1] == 0).all()
@@ -227,18 +234,18 @@ def test_labels_outside_the_training_set_are_not_used(few_trees):
     hidden = np.full_like(label, -1)
     hidden[training_rows] = label[training_rows]
     arguments = (training_rows, CLASSES)
-    known = real_only_predictions(features, n_images, label, *arguments, seed=3)
-    blind = real_only_predictions(features, n_images, hidden, *arguments, seed=3)
+    known = real_only(features, n_images, label, *arguments, seed=3)
+    blind = real_only(features, n_images, hidden, *arguments, seed=3)
     np.testing.assert_array_equal(known, blind)
-    other = real_only_predictions(features, n_images, label, *arguments, seed=4)
+    other = real_only(features, n_images, label, *arguments, seed=4)
     assert not np.array_equal(known, other, equal_nan=True)
 
 
 def test_predictions_do_not_depend_on_later_images(few_trees):
     features, n_images, label, training_rows = four_kinds()
     first = np.minimum(n_images, 2)
-    few = real_only_predictions(features, first, label, training_rows, CLASSES, seed=0)
-    many = real_only_predictions(features, n_images, label, training_rows, CLASSES, seed=0)
+    few = real_only(features, first, label, training_rows, CLASSES, seed=0)
+    many = real_only(features, n_images, label, training_rows, CLASSES, seed=0)
     np.testing.assert_array_equal(few[:, :2], many[:, :2])
 
 
@@ -246,12 +253,12 @@ def test_an_unusable_training_set_is_refused_in_one_sentence():
     features, n_images, label, training_rows = four_kinds()
     with pytest.raises(ClassifierError, match="two classes"):
         same = np.flatnonzero(label == 1)[:3]
-        real_only_predictions(features, n_images, label, same, CLASSES, seed=0)
+        real_only(features, n_images, label, same, CLASSES, seed=0)
     with pytest.raises(ClassifierError, match="without a label"):
         hidden = np.where(np.arange(len(label)) == training_rows[0], -1, label)
-        real_only_predictions(features, n_images, hidden, training_rows, CLASSES, seed=0)
+        real_only(features, n_images, hidden, training_rows, CLASSES, seed=0)
     with pytest.raises(ClassifierError, match="features are not known"):
-        real_only_predictions(features, n_images + 1, label, training_rows, CLASSES, seed=0)
+        real_only(features, n_images + 1, label, training_rows, CLASSES, seed=0)
 
 
 @pytest.mark.slow
@@ -270,7 +277,7 @@ def test_ten_real_objects_per_class_are_enough_for_most_of_hits(real_data, tmp_p
         rng = np.random.default_rng(seed)
         members = [rng.permutation(np.flatnonzero(split.labels == k)) for k in range(4)]
         training_rows = np.concatenate([rows[:10] for rows in members])
-        scores = real_only_predictions(last, one, split.labels, training_rows, CLASSES, seed=seed)
+        scores = real_only(last, one, split.labels, training_rows, CLASSES, seed=seed)
         answer = scores[:, 0].argmax(axis=1)
         found.append(np.mean([(answer[rows[10:]] == k).mean() for k, rows in enumerate(members)]))
     assert np.mean(found) > 0.93

@@ -24,6 +24,11 @@ class TreeTrainingSet:
         As of `handcrafted_features`; NaN where an object has fewer images.
     n_images, labels : numpy.ndarray of int, shape (object,)
     seed : int
+
+    Raises
+    ------
+    ClassifierError
+        Objects of fewer than two classes, or one without a label.
     """
 
     features: np.ndarray
@@ -31,6 +36,24 @@ class TreeTrainingSet:
     labels: np.ndarray
     seed: int
     _grown: dict[int, ExtraTreesClassifier] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self):
+        if (np.asarray(self.labels) < 0).any():
+            raise ClassifierError("real-only: an object without a label cannot be learned from.")
+        refuse_one_class(self.labels, "real-only: the draw")
+
+    @classmethod
+    def of_alerts(cls, features: np.ndarray, labels: np.ndarray, seed: int) -> TreeTrainingSet:
+        """Training set of features (object, feature) of one alert of every object.
+
+        Raises
+        ------
+        ClassifierError
+            Also for features that are not known.
+        """
+        one = np.ones(len(labels), dtype=int)
+        _refuse_unknown(features[:, None], one)
+        return cls(features[:, None], one, labels, seed)
 
     def trees(self, n_images: int) -> ExtraTreesClassifier:
         """Trees on the objects after ``n_images`` images, or after the last of those with fewer.
@@ -77,45 +100,12 @@ class TreeTrainingSet:
             scores[rows] = probabilities(self.trees(int(k)), features[rows], len(classes))
         return scores
 
-
-def real_only_predictions(
-    features: np.ndarray,
-    n_images: np.ndarray,
-    labels: np.ndarray,
-    training_rows: Sequence[int],
-    classes: Sequence[str],
-    *,
-    seed: int,
-) -> np.ndarray:
-    """Probabilities (object, image, class) of all objects by trees grown on a few of them.
-
-    Parameters
-    ----------
-    features : numpy.ndarray, shape (object, image, feature)
-        From `handcrafted_features`.
-    n_images : numpy.ndarray of int, shape (object,)
-        Images of an object; one without any is neither trained on nor classified.
-    labels : numpy.ndarray of int, shape (object,)
-        Indices into ``classes``; -1 where unknown, which cannot be trained on.
-    training_rows : array_like of int
-    classes : sequence of str
-    seed : int
-
-    Raises
-    ------
-    ClassifierError
-        Training objects of fewer than two classes, or without a label; features that are not
-        known for ``n_images`` images.
-    """
-    features, labels, n_images = (np.asarray(values) for values in (features, labels, n_images))
-    _refuse_unknown(features, n_images)
-    rows = np.asarray(training_rows, dtype=int)
-    rows = rows[n_images[rows] > 0]
-    if (labels[rows] < 0).any():
-        raise ClassifierError("real-only: an object without a label cannot be learned from.")
-    refuse_one_class(labels[rows], "real-only: the draw")
-    training = TreeTrainingSet(features[rows], n_images[rows], labels[rows], seed)
-    return training.scores(features, n_images, classes)
+    def scores_of_alerts(self, features: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+        """Probabilities (object, class) from ``features`` of one alert; NaN where these are NaN."""
+        usable = np.isfinite(features).all(axis=1)
+        scores = np.full((len(features), len(classes)), np.nan, dtype=np.float32)
+        scores[usable] = probabilities(self.trees(1), features[usable], len(classes))
+        return scores
 
 
 def _refuse_unknown(features, n_images):
