@@ -90,6 +90,7 @@ def read_first_alerts(
     metadata: Sequence[str] = COMMON_METADATA,
     merge: Mapping[str, Sequence[str]] | None = None,
     seed: int | None = None,
+    draws: int = 1,
     signal_to_noise: bool = False,
 ) -> FirstAlerts:
     """The first ``alerts`` alerts of every object of a split that has them.
@@ -105,6 +106,9 @@ def read_first_alerts(
         New classes and the classes they consist of; others keep their names.
     seed : int or None
         Not the first ones but any so many in a row, drawn at random for each object.
+    draws : int
+        With a ``seed``: so many different draws of each object, or as many as there are; the
+        object then has so many places in what is returned.
     signal_to_noise : bool
         Also read the noise of the differences.
 
@@ -120,24 +124,25 @@ def read_first_alerts(
     _check_arrays(split, metadata)
     split = split.with_planes(PLANES[1:])
     labels, classes = merged_labels(split.labels, split.classes, merge or {})
-    epochs, enough = alert_epochs(split, alerts, seed)
-    rows = np.flatnonzero(enough)
+    rows, epochs = drawn_alerts(split, alerts, draws, seed)
     stamps, mjd = _stamps(split, epochs, rows), as_mjd(split.values("mjd"))[0]
     whole = np.isfinite(stamps).any(axis=(3, 4)).all(axis=(1, 2))
-    timed = (np.diff(mjd[rows[:, None], epochs[rows]], axis=1) > 0).all(axis=1)
-    left_out = {
-        "no alert" if alerts == 1 else f"fewer than {alerts} alerts": (~enough).sum(),
-        "a plane without a pixel": (~whole).sum(),
-        "alerts whose times are unknown or do not increase": (whole & ~timed).sum(),
-    }
+    timed = (np.diff(mjd[rows[:, None], epochs], axis=1) > 0).all(axis=1)
     kept = whole & timed
-    rows = rows[kept]
+    left = [len(split), *(np.unique(each).size for each in (rows, rows[whole], rows[kept]))]
+    reasons = (
+        "no alert" if alerts == 1 else f"fewer than {alerts} alerts",
+        "a plane without a pixel",
+        "alerts whose times are unknown or do not increase",
+    )
+    left_out = dict(zip(reasons, -np.diff(left), strict=True))
+    rows, epochs = rows[kept], epochs[kept]
     if not rows.size:
         raise ClassifierError(
             f"{split.path}/{split.name}: none of {len(split):,} objects has {_number_of(alerts)} "
             "with science, template and difference images."
         )
-    chosen = rows[:, None], epochs[rows]
+    chosen = rows[:, None], epochs
     stamps = stamps[kept]
     ratio = _signal_to_noise(split, stamps[:, :, -1], *chosen) if signal_to_noise else None
     values = _metadata(split, metadata)
@@ -238,31 +243,45 @@ def _number_of(alerts):
     return "an alert" if alerts == 1 else f"{alerts} alerts"
 
 
-def alert_epochs(
-    split: DatasetSplit, alerts: int, seed: int | None = None
+def drawn_alerts(
+    split: DatasetSplit, alerts: int, draws: int, seed: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Epochs (object, alert) of the alerts, and whether an object has so many (object,).
+    """Rows (draw,) of a split, in its order, and the epochs (draw, alert) of their alerts.
 
-    With a ``seed`` they are any so many in a row, drawn at random.
+    Without a ``seed`` the first alerts of every object that has so many; with one, ``draws``
+    different ones in a row, or as many as there are.
     """
+    order, number = _detections_first(split, alerts)
+    choices = np.maximum(number - alerts + 1, 0)
+    if seed is None:
+        first, taken = np.zeros((len(order), 1), dtype=int), np.minimum(choices, 1)
+    else:
+        chance = np.random.default_rng([seed, len(order)]).random(order.shape)
+        chance[np.arange(order.shape[1]) >= choices[:, None]] = np.inf
+        first, taken = np.argsort(chance, axis=1)[:, :draws], np.minimum(choices, draws)
+    rows, draw = np.nonzero(np.arange(first.shape[1]) < taken[:, None])
+    return rows, order[rows[:, None], first[rows, draw][:, None] + np.arange(alerts)]
+
+
+def alert_epochs(split: DatasetSplit, alerts: int) -> tuple[np.ndarray, np.ndarray]:
+    """Epochs (object, alert) of the first alerts, and whether an object has so many (object,)."""
+    order, number = _detections_first(split, alerts)
+    return order[:, :alerts], number >= alerts
+
+
+def _detections_first(split, alerts):
+    """Epochs (object, epoch) with those of detections first, and the number of these (object,)."""
     detected = split.values(DETECTED) & (np.arange(split.longest) < split.n_epochs[:, None])
-    number = detected.sum(axis=1)
     order = np.argsort(~detected, axis=1, kind="stable")
-    order = np.pad(order, ((0, 0), (0, max(alerts - order.shape[1], 0))))
-    first = np.zeros(len(order), dtype=int)
-    if seed is not None:
-        choices = np.maximum(number - alerts + 1, 1)
-        first = np.random.default_rng([seed, len(order)]).integers(choices)
-    return order[
-        np.arange(len(order))[:, None], first[:, None] + np.arange(alerts)
-    ], number >= alerts
+    lacking = max(alerts - order.shape[1], 0)
+    return np.pad(order, ((0, 0), (0, lacking))), detected.sum(axis=1)
 
 
 def _stamps(split, epochs, rows):
     """Stamps of some objects, read block by block."""
     shape = (rows.size, epochs.shape[1], len(PLANES), split.size_pix, split.size_pix)
     found = np.empty(shape, dtype=np.float32)
-    for here, block, at in _blocks_of(split, epochs[rows], rows):
+    for here, block, at in _blocks_of(split, epochs, rows):
         for k, plane in enumerate(PLANES):
             found[here, :, k] = _plane(split, plane, block, at)
     return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from classifier.dataset import DatasetSplit
-from classifier.first_alerts import alert_epochs, refuse_without_differences
+from classifier.first_alerts import drawn_alerts, refuse_without_differences
 from classifier.models.stamp.preprocessing import check_cut
 from skyreel.errors import ClassifierError
 
@@ -71,16 +71,15 @@ def read_snr_stamps(
     refuse_without_differences(split)
     size_pix = split.size_pix if size_pix is None else size_pix
     check_cut(split.size_pix, size_pix)
-    epochs, enough = alert_epochs(split, 1, seed)
-    rows = np.flatnonzero(enough)
-    snr = _snr(split, epochs, rows, size_pix)
+    rows, epochs = drawn_alerts(split, 1, 1, seed)
+    snr = _snr(split, epochs[:, 0], rows, size_pix)
     known = np.isfinite(snr).any(axis=(1, 2))
     if not known.any():
         raise ClassifierError(
             f"{split.path}/{split.name}: none of {len(split):,} objects has an alert with a pixel "
             "in its difference."
         )
-    left_out = {"no alert": int((~enough).sum()), _NO_PIXEL: int((~known).sum())}
+    left_out = {"no alert": len(split) - rows.size, _NO_PIXEL: int((~known).sum())}
     return SnrStamps(
         snr[known],
         split.labels[rows[known]],
@@ -98,7 +97,7 @@ def _snr(split, epochs, rows, size_pix):
         here = (rows >= first) & (rows < end)
         if not here.any():
             continue
-        at, block = (rows[here] - first, epochs[rows[here], 0]), slice(first, end)
+        at, block = (rows[here] - first, epochs[here]), slice(first, end)
         values, mask, noise = (
             split.part(f"{_NAME}{suffix}", block)[at][:, middle, middle]
             for suffix in ("", "_mask", "_noise_adu")

@@ -136,9 +136,9 @@ def train(
             metavar="NAME=VALUE",
             help="Networks: a hyperparameter. compact: beta, filters, embedding, units, times, "
             "conditions; multiband: also encoder; rcnn: window, filters, dense, units, dropout, "
-            "normalisation, times, plain_steps; of first alerts: rotations, preprocessing, "
-            "metadata, snr_difference, kernel, dropout, beta; vae and vade: clusters, latent, "
-            "filters, brightness, pretraining.",
+            "normalisation, times, plain_steps; of first alerts: encoder, rotations, "
+            "preprocessing, metadata, snr_difference, kernel, dropout, beta; vae and vade: "
+            "clusters, latent, filters, brightness, pretraining.",
         ),
     ] = None,
     merge: Annotated[str | None, commands.MERGE] = None,
@@ -156,6 +156,13 @@ def train(
             help="First alerts: train on the 'first' alerts of every object, or on 'any' of its "
             "alerts, drawn at random.",
             show_default="first",
+        ),
+    ] = None,
+    alerts_per_object: Annotated[
+        int | None,
+        typer.Option(
+            help="First alerts: with --which-alerts any, so many different alerts of every object.",
+            show_default="1",
         ),
     ] = None,
     crop: Annotated[
@@ -206,7 +213,13 @@ def train(
         "depth": depth,
         "keep_features": keep_features,
     }
-    of_stamps = {"merge": merge, "balance": balance, "alerts": which_alerts, "crop_pix": crop}
+    of_stamps = {
+        "merge": merge,
+        "balance": balance,
+        "alerts": which_alerts,
+        "alerts_per_object": alerts_per_object,
+        "crop_pix": crop,
+    }
     common = {"images": images, "start": start, "band": band, "seed": seed}
     overrides = commands.profile_overrides(profile_set, conditions) or None
     simulated = {"exposures": exposures, "classes": classes, "profile_set": overrides}

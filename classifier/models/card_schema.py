@@ -86,6 +86,7 @@ class RcnnChoices(_Choices):
 class StampChoices(_Choices):
     """Choices of the networks of `classifier.models.stamp`."""
 
+    encoder: Literal["deep-hits", "strided"] = "deep-hits"
     rotations: Literal["none", "concatenate", "average"] = "average"
     preprocessing: Literal["calibrated", "quantiles"] = "calibrated"
     metadata: Flag = True
@@ -97,6 +98,8 @@ class StampChoices(_Choices):
     def widest(self, size_pix: int) -> int:
         """Numbers in the largest layer, or a little fewer."""
         side = max((size_pix + 3) // 4, 1)
+        if self.encoder == "strided":
+            return 96 * 64 * max(self.kernel**2, min(side, 4) ** 2)
         turns = 4 if self.rotations == "concatenate" else 1
         return max((64 * self.kernel) ** 2, turns * side**2 * 64**2)
 

@@ -37,6 +37,8 @@ class StampOptions:
     alerts : str
         "first": the first alerts of every object; "any": any so many in a row, one draw for each
         object, as most alerts of a stream are not the first ones of their objects.
+    alerts_per_object : int
+        With "any": so many draws of each object, or as many as it has.
     crop_pix : int or None
         Rows and columns that are read of larger stamps; None: all.
     rotate : bool
@@ -54,6 +56,7 @@ class StampOptions:
     merge: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     balance: str = "batches"
     alerts: str = "first"
+    alerts_per_object: int = 1
     crop_pix: int | None = None
     rotate: bool = True
     iterations: int = 3_000
@@ -70,6 +73,10 @@ class StampOptions:
         refuse_unlisted(self, "network", STAMP_NETWORKS)
         refuse_unlisted(self, "balance", BALANCES)
         refuse_unlisted(self, "alerts", ALERTS)
+        if self.alerts_per_object < 1:
+            raise ClassifierError(f"--alerts-per-object {self.alerts_per_object}: at least 1.")
+        if self.alerts_per_object > 1 and self.alerts != "any":
+            raise ClassifierError("--alerts-per-object: only with --which-alerts any.")
         check_steps(self)
         check_crop(self.crop_pix)
         if self.network == "deep-hits":

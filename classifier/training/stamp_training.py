@@ -84,6 +84,7 @@ class StampTraining(KerasTraining):
             metadata=COMMON_METADATA if options.all_choices["metadata"] else (),
             merge=options.merge,
             seed=options.seed if options.alerts == "any" else None,
+            draws=options.alerts_per_object if split is self._splits["train"] else 1,
             signal_to_noise=options.all_choices["snr_difference"],
         )
         if np.unique(alerts.labels[alerts.labels >= 0]).size < 2:

@@ -107,6 +107,24 @@ def test_any_alerts_follow_each_other_and_are_drawn_evenly(simulated, alerts):
     np.testing.assert_array_equal(again.mjd, draws[3].mjd)
 
 
+@pytest.mark.parametrize(("alerts", "draws"), [(1, 3), (2, 100)])
+def test_draws_of_an_object_are_different_alerts_in_a_row(simulated, alerts, draws):
+    found = read_first_alerts(simulated, alerts=alerts, seed=2, draws=draws)
+    detected, mjd = simulated.values("difference_detected"), simulated.values("mjd")
+    choices = np.maximum(detected.sum(axis=1) - alerts + 1, 0)
+    expected = np.minimum(choices, draws)
+    assert np.array_equal(np.bincount(found.rows, minlength=28), expected) and expected.max() > 1
+    assert found.left_out == read_first_alerts(simulated, alerts=alerts).left_out
+    for row in np.unique(found.rows):
+        times = mjd[row, np.flatnonzero(detected[row])].tolist()
+        drawn = found.mjd[found.rows == row]
+        assert len({tuple(each) for each in drawn}) == len(drawn)
+        for each in drawn.tolist():
+            first = times.index(each[0])
+            assert each == times[first : first + alerts]
+    assert np.array_equal(found.labels, simulated.labels[found.rows])
+
+
 def test_the_logarithm_of_the_time_between_two_alerts(real):
     found = read_first_alerts(real, alerts=2)
     assert real.object_ids[found.rows].tolist() == ["ZTF1"]

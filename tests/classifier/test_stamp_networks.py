@@ -51,6 +51,31 @@ def test_cyclic_pooling_makes_predictions_invariant_under_quarter_turns(name):
         np.testing.assert_allclose(predicted(network, turned(inputs, k)), first, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("size_pix", [9, 21, 31, 63])
+def test_strided_convolutions_read_stamps_of_any_size(name, size_pix):
+    network = built(name, encoder="strided", rotations="none", size_pix=size_pix)
+    inputs = inputs_for(network)
+    assert predicted(network, inputs).shape == (N, 5)
+    n_encoders = 2 if name == "two-stamp-separated" else 1
+    side = min(-(-size_pix // 4), 4)
+    per_encoder = sum(
+        layer.count_params()
+        for layer in network.layers
+        if "convolution" in layer.name or "central_units" in layer.name
+    )
+    planes = 6 if name == "two-stamp-stacked" else 3
+    expected = 25 * planes * 32 + 32 + 9 * 32 * 64 + 64 + 9 * 64 * 96 + 96 + side**2 * 96 * 64 + 64
+    assert per_encoder == n_encoders * expected
+
+
+def test_strided_convolutions_are_pooled_over_quarter_turns_alike():
+    network = built("alerce-stamp", encoder="strided", rotations="average")
+    inputs = inputs_for(network)
+    first = predicted(network, inputs)
+    np.testing.assert_allclose(predicted(network, turned(inputs, 1)), first, atol=1e-5)
+
+
 @pytest.mark.parametrize("rotations", ["none", "concatenate"])
 def test_other_networks_depend_on_the_orientation(rotations):
     network = built("deep-hits", rotations=rotations)

@@ -9,6 +9,7 @@ import zarr
 from classifier.dataset import DatasetSplit
 from classifier.first_alerts import read_first_alerts
 from classifier.models.recurrent.backend import keras
+from classifier.models.stamp.stamp_classifier import StampClassifier
 from classifier.training.history import read_history
 from classifier.training.orientations import rotate
 from classifier.training.stamp_options import parsed_merge
@@ -157,6 +158,9 @@ def test_merged_classes_written_otherwise_are_refused(text):
         ({"network": "compact"}, "--network 'compact'; allowed: deep-hits"),
         ({"balance": "equal"}, "--balance 'equal'; allowed: batches"),
         ({"crop_pix": 7}, "--crop 7: at least 9"),
+        ({"alerts": "any", "alerts_per_object": 0}, "--alerts-per-object 0: at least 1"),
+        ({"alerts_per_object": 2}, "--alerts-per-object: only with --which-alerts any"),
+        ({"choices": {"encoder": "fast"}}, "--choice of --model alerce-stamp: encoder"),
         ({"choices": {"metadata": True}, "network": "deep-hits"}, "deep-hits reads none"),
         ({"choices": {"units": 3}}, "--choice of --model alerce-stamp: units"),
         ({"choices": {"dropout": 1.0}}, "--choice of --model alerce-stamp: dropout"),
@@ -179,6 +183,15 @@ def test_a_part_of_a_merged_class_may_be_absent_and_is_said(planes_dataset, tmp_
     merge = {"VS": ("RRL", "CEP", "EB")}
     notes = stamp_training(planes_dataset, tmp_path / "out", merge=merge).notes()
     assert any("has no class CEP of --merge" in note for note in notes)
+
+
+def test_more_alerts_of_an_object_are_for_training_alone(planes_dataset, tmp_path):
+    changes = {"alerts": "any", "alerts_per_object": 3, "choices": {"encoder": "strided"}}
+    training = stamp_training(planes_dataset, tmp_path / "out", **changes)
+    rows = {name: alerts.rows for name, alerts in training.alerts.items()}
+    assert np.bincount(rows["train"]).max() == 3 and np.bincount(rows["validation"]).max() == 1
+    training.run()
+    assert StampClassifier.open(tmp_path / "out").card["choices"]["encoder"] == "strided"
 
 
 def test_objects_left_out_of_a_training_are_counted(own_data, tmp_path):

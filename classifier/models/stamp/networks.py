@@ -14,7 +14,8 @@ import keras
 from keras import layers
 
 from classifier.models.card_schema import STAMP_NETWORKS
-from classifier.models.stamp.rotation_layers import Rotations, convolved, of_turns
+from classifier.models.stamp.encoders import Encoder, encoded
+from classifier.models.stamp.rotation_layers import Rotations, of_turns
 from skyreel.errors import ClassifierError
 
 NETWORKS = STAMP_NETWORKS
@@ -29,6 +30,7 @@ def build_stamp_network(
     n_planes: int,
     n_classes: int,
     n_metadata: int = 0,
+    encoder: Encoder = "deep-hits",
     rotations: Rotations = "average",
     kernel: int = 3,
     dropout: float = 0.5,
@@ -45,6 +47,8 @@ def build_stamp_network(
     size_pix, n_planes, n_classes : int
     n_metadata : int
         Columns of metadata of an alert; 0: none. "deep-hits" reads none.
+    encoder : str
+        The convolutions, of `classifier.models.stamp.encoders.encoded`.
     rotations : str
         "none", "concatenate" (as Deep-HiTS) or "average" (cyclic pooling: the prediction does not
         depend on quarter turns).
@@ -63,7 +67,7 @@ def build_stamp_network(
     if name == "deep-hits" and n_metadata:
         raise ClassifierError("network 'deep-hits' reads no metadata; use alerce-stamp.")
     inputs = _inputs(name, size_pix, n_planes, n_metadata)
-    block = {"rotations": rotations, "kernel": kernel, "dtype": dtype}
+    block = {"encoder": encoder, "rotations": rotations, "kernel": kernel, "dtype": dtype}
     if name == "deep-hits":
         x = _deep_hits(inputs["stamps_1"], dropout, block)
     elif name == "two-stamp-separated":
@@ -87,7 +91,7 @@ def _inputs(name, size_pix, n_planes, n_metadata):
 
 def _deep_hits(stamps, dropout, block):
     """Turns are joined before the first hidden layer, or averaged after it."""
-    rotations, x = block["rotations"], convolved(stamps, name="stamps", **block)
+    rotations, x = block["rotations"], encoded(stamps, name="stamps", **block)
     if rotations == "average":
         x = of_turns(_dense(x, "dense_1"), rotations, "stamps")
     else:
@@ -97,8 +101,8 @@ def _deep_hits(stamps, dropout, block):
 
 
 def _stamp_features(stamps, name, block):
-    """64 units for each turn, then averaged or joined: the whole of table 4.1."""
-    x = _dense(convolved(stamps, name=name, **block), f"{name}_dense")
+    """64 units for each turn, then averaged or joined: with "deep-hits" the whole of table 4.1."""
+    x = _dense(encoded(stamps, name=name, **block), f"{name}_dense")
     return of_turns(x, block["rotations"], name)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import keras
-from keras import layers, ops
+from keras import ops
 
 Rotations = Literal["none", "concatenate", "average"]
 TURNS = 4
@@ -58,34 +58,6 @@ class OfTurns(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "average": self.average}
-
-
-def convolved(
-    stamps: Any, *, rotations: Rotations, kernel: int, name: str, dtype: str = "float32"
-) -> Any:
-    """Flat features of stamps, of all four turns one after the other unless ``rotations`` is none.
-
-    The convolutions of Deep-HiTS (table 4.1 of Arredondo 2021): of 4 x 4 and ``kernel`` pixels with
-    32 filters, a pooling, three of ``kernel`` pixels with 64 filters, a pooling, all with ReLU.
-    """
-    x = QuarterTurns(name=f"{name}_turns")(stamps) if rotations != "none" else stamps
-    x = layers.ZeroPadding2D(_PADDING_PIX, name=f"{name}_padding")(x)
-    for k, (filters, size) in enumerate(((32, 4), (32, kernel), *[(64, kernel)] * 3)):
-        x = layers.Conv2D(
-            filters,
-            size,
-            padding="valid" if k == 0 else "same",
-            activation="relu",
-            dtype=dtype,
-            name=f"{name}_convolution_{k + 1}",
-        )(x)
-        if k in _POOLED_AFTER:
-            x = layers.MaxPooling2D(2, name=f"{name}_pooling_{k + 1}")(x)
-    return layers.Flatten(name=f"{name}_flat")(x)
-
-
-_PADDING_PIX = 3
-_POOLED_AFTER = (1, 4)
 
 
 def of_turns(rows: Any, rotations: Rotations, name: str) -> Any:

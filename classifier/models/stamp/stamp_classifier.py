@@ -31,6 +31,7 @@ KIND = "stamp"
 FORMAT_VERSION = 1
 _KEYS = ("network", "choices", "size_pix", "metadata", "class_parts", "bands", "trained_on")
 _BATCH = 256
+_OF_NETWORK = ("encoder", "rotations", "kernel", "dropout")
 N_PLANES = 1 + len(PLANES)
 
 
@@ -58,7 +59,7 @@ def build(
     network: str, choices: Mapping[str, Any], *, size_pix: int, n_classes: int, n_metadata: int
 ) -> keras.Model:
     """The network of these choices with fresh weights, under our own Keras settings."""
-    chosen = {name: choices[name] for name in ("rotations", "kernel", "dropout") if name in choices}
+    chosen = {name: choices[name] for name in _OF_NETWORK if name in choices}
     with own_settings():
         return build_stamp_network(
             network,
