@@ -129,13 +129,7 @@ def read_first_alerts(
     whole = np.isfinite(stamps).any(axis=(3, 4)).all(axis=(1, 2))
     timed = (np.diff(mjd[rows[:, None], epochs], axis=1) > 0).all(axis=1)
     kept = whole & timed
-    left = [len(split), *(np.unique(each).size for each in (rows, rows[whole], rows[kept]))]
-    reasons = (
-        "no alert" if alerts == 1 else f"fewer than {alerts} alerts",
-        "a plane without a pixel",
-        "alerts whose times are unknown or do not increase",
-    )
-    left_out = dict(zip(reasons, -np.diff(left), strict=True))
+    left_out = _left_out(alerts, len(split), rows, rows[whole], rows[kept])
     rows, epochs = rows[kept], epochs[kept]
     if not rows.size:
         raise ClassifierError(
@@ -155,7 +149,7 @@ def read_first_alerts(
         labels=labels[rows],
         classes=classes,
         rows=rows,
-        left_out={why: int(n) for why, n in left_out.items() if n},
+        left_out=left_out,
         signal_to_noise=ratio,
     )
 
@@ -241,6 +235,17 @@ def _check_arrays(split, metadata):
 
 def _number_of(alerts):
     return "an alert" if alerts == 1 else f"{alerts} alerts"
+
+
+def _left_out(alerts, number, *rows):
+    """Numbers of objects left out by reason: of all, and rows with alerts, pixels, and times."""
+    reasons = (
+        "no alert" if alerts == 1 else f"fewer than {alerts} alerts",
+        "a plane without a pixel",
+        "alerts whose times are unknown or do not increase",
+    )
+    lost = -np.diff([number, *(np.unique(each).size for each in rows)])
+    return {why: int(n) for why, n in zip(reasons, lost, strict=True) if n}
 
 
 def drawn_alerts(
