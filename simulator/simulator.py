@@ -270,7 +270,7 @@ class Simulator:
             edges = self._artefacts.edges(conditions.detector.edges, artefacts, drawn.bogus)
             detector = conditions.detector._replace(edges=edges)
             conditions = replace(conditions, detector=detector)
-        scene, neighbours = self._scene(address, conditions, drawn, artefacts)
+        scene, neighbours = self._scene(made._replace(conditions=conditions), artefacts)
         images = np.zeros((address.size, n_epochs, size, size), dtype=np.uint16)
         mask = np.zeros(images.shape, dtype=np.uint8)
         expose(
@@ -300,27 +300,31 @@ class Simulator:
             objects = detections_in_difference(objects, measured, drawn.alerts)
         return Sequences(images, mask, {**epochs, **measured}, objects, planes)
 
-    def _neighbours_of(self, address, artefacts, bogus):
+    def _neighbours_of(self, made, artefacts):
         """Other stars in the stamps, among them those of artefacts."""
-        found = self._neighbours.draw(self.options.seed, address, self.options.stamp_size_pix)
+        bogus = made.objects.bogus
+        power = np.array([self.models[name].star_density_power for name in self.classes])
+        found = self._neighbours.draw(
+            self.options.seed, made.address, self.options.stamp_size_pix, power[made.label]
+        )
         if not self.has_artefacts:
             return Neighbouring(*found)
         return with_stars(Neighbouring(*found), *self._artefacts.star(artefacts, bogus))
 
     def scene_of(self, made: Drawn) -> tuple[Scene, Neighbouring]:
         """The light on the images of objects, and their neighbours."""
-        address, conditions, drawn = made.address, made.conditions, made.objects
-        artefacts = self._artefacts.draw(address, conditions, drawn.bogus)
-        return self._scene(address, conditions, drawn, artefacts)
+        bogus = made.objects.bogus
+        return self._scene(made, self._artefacts.draw(made.address, made.conditions, bogus))
 
-    def _scene(self, address, conditions, drawn, artefacts):
+    def _scene(self, made, artefacts):
+        address, conditions, drawn = made.address, made.conditions, made.objects
         schedule = conditions.schedule
         n_epochs = schedule.mjd.shape[1]
         longest = self._bank.pointings.mjd.shape[1]  # which the draws of y come after
         jitter = Draws(self.options.seed, address, Purpose.POSITION).uniforms(2 * longest)
         offset = (2 * jitter - 1) * self.profile.psf.position_jitter_pix
         centre_x, centre_y = self.profile.psf.position_offset_pix
-        neighbours = self._neighbours_of(address, artefacts, drawn.bogus)
+        neighbours = self._neighbours_of(made, artefacts)
         number, x, y, magnitude = neighbours
         trail_arcsec = drawn.rate_arcsec_per_h[:, None] / 3600.0 * schedule.exposure_time_s
         neighbour_magnitude = _in_band(magnitude, schedule.band[:, None, :])  # (n, k, epoch)

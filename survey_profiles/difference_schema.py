@@ -57,6 +57,9 @@ class Difference(Table):
     threshold_sigma: within(1, 100) = 5.0
     """Signal-to-noise from which a source of the difference is detected; the default is that of
     alerts of ZTF and LSST."""
+    error_factor: within(0.1, 10) = 1.0
+    """Errors of fluxes that the survey's pipeline states and detects with, over those that follow
+    from the noise of the pixels."""
     registration_noise: bool = True
     """Whether the error of the alignment counts as noise of a detection: where the template has
     slopes, as Zackay, Ofek & Gal-Yam (2016), section 3.3. The error itself, in the images either

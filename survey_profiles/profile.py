@@ -36,7 +36,11 @@ class StarField(Table):
     faint_mag: Magnitude
     """[mag] Faintest target in the reference band, near the depth of an exposure."""
     neighbours_per_arcmin2: within(0, 1e4) = 3.0
-    """[1/arcmin^2] Stars around a target; the default suits high galactic latitude."""
+    """[1/arcmin^2] Stars around a target, mean over the sky; the default suits high galactic
+    latitude."""
+    neighbours_scatter_dex: within(0, 1) = 0.0
+    """[dex] Scatter of the density of stars over the sky, a log-normal. Stars are targets in
+    proportion to it, galaxies in inverse proportion, as behind less dust; asteroids anywhere."""
     neighbour_faint_mag: Magnitude
     """[mag] Faintest neighbour in the reference band; by default ``faint_mag``."""
 

@@ -72,6 +72,7 @@ class PlaneMaker:
         self._settings = Settings(
             method=_METHODS[profile.difference.method],
             threshold_sigma=float(profile.difference.threshold_sigma),
+            variance_factor=float(profile.difference.error_factor) ** 2,
             registration_error_pix=registration_error_as_noise(profile),
             border_pix=BORDER_PIX,
             radius_fwhm=_RADIUS_FWHM,

@@ -69,6 +69,7 @@ class Settings(NamedTuple):
 
     method: int  # of `simulator.difference.kernels`
     threshold_sigma: float
+    variance_factor: float  # of fluxes as the pipeline states it, over that of the pixels' noise
     registration_error_pix: float  # that counts as noise; 0 for none
     border_pix: int  # by which a template is wider than the stamp when it is subtracted
     radius_fwhm: float  # searched around the source, in units of the PSF's width
@@ -282,6 +283,7 @@ def _measure(planes, buffers, scenes, settings, factor, share, i, epoch):
     difference, variance, mask = buffers.result[0], buffers.result[1], buffers.result_mask
     psf, scene = buffers.psf_difference, scenes.science
     x, y = scene.x_pix[i, epoch], scene.y_pix[i, epoch]
+    factor *= settings.variance_factor
     radius = settings.radius_fwhm * scenes.psf.fwhm_pix[i, epoch] + max(abs(x), abs(y))
     found = detect_stamp(
         difference,

@@ -57,6 +57,7 @@ class ActiveNucleus(LightCurveModel):
     name = "AGN"
     host_placement = HostPlacement.OWN_HOST
     host_fraction = 1.0
+    star_density_power = -1.0
     parameters: ClassVar = {
         "redshift": "redshift",
         "mean_mag": "mean magnitude of the nucleus in the reference band [mag]",

@@ -37,6 +37,7 @@ class DwarfNova(LightCurveModel):
     """Cataclysmic variables with outbursts, of which one begins during the sequence."""
 
     name = "CV"
+    star_density_power = 1.0
     parameters: ClassVar = {
         "orbital_period_h": "orbital period [h]",
         "recurrence_day": "time from outburst to outburst [d]",

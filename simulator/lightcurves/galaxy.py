@@ -15,6 +15,7 @@ class Galaxy(LightCurveModel):
 
     name = "GAL"
     host_placement = HostPlacement.GALAXY
+    star_density_power = -1.0
     parameters: ClassVar = {"mean_mag": "total magnitude in the reference band [mag]"}
 
     def sample(self, draws: Draws, context: Context) -> dict[str, np.ndarray]:

@@ -43,6 +43,7 @@ class LongPeriodVariable(LightCurveModel):
     """Miras and semiregular stars."""
 
     name = "LPV"
+    star_density_power = 1.0
     parameters: ClassVar = {
         "subtype": "0 for a Mira, 1 for a semiregular star",
         "period_d": "first pulsation period [d]",

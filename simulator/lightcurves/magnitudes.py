@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 THESIS_EXPONENT = 12.11  # p(m) ~ m^a, fitted to HiTS stars in g (Carrasco-Davis 2019)
 THESIS_BRIGHT_MAG = 14.5  # Carrasco-Davis 2019
+ASTEROID_SLOPE_PER_MAG = 0.27  # Gladman et al. 2009 (Icarus 202, 104), sections 8 and 9
 THESIS_CUTOFF_MAG = 22.8  # of every class that states no `thesis_cutoff_mag` of its own
 _GRID_STEPS = 2001
 
@@ -116,8 +117,8 @@ def magnitude_law(
     Parameters
     ----------
     choice : str
-        ``survey``, ``flat`` (as many objects at every magnitude), ``thesis``, or the path of a
-        table with ``magnitude`` and maybe ``class``.
+        ``survey``, ``flat`` (as many stars at every magnitude; asteroids by their own counts),
+        ``thesis``, or the path of a table with ``magnitude`` and maybe ``class``.
 
     Raises
     ------
@@ -125,9 +126,12 @@ def magnitude_law(
         The table cannot be read, or it names an unknown class.
     """
     field = profile.field
-    if choice in ("survey", "flat"):
-        slope = field.star_counts_slope_per_mag if choice == "survey" else 0.0
-        return star_counts(field.bright_mag, field.faint_mag, slope)
+    limits = field.bright_mag, field.faint_mag
+    if choice == "survey":
+        return star_counts(*limits, field.star_counts_slope_per_mag)
+    if choice == "flat":
+        asteroids = star_counts(*limits, ASTEROID_SLOPE_PER_MAG).density
+        return replace(star_counts(*limits, 0.0), by_class={"AST": asteroids})
     if choice == "thesis":
         cutoffs = {m.name: m.thesis_cutoff_mag for m in models if m.thesis_cutoff_mag is not None}
         return thesis(THESIS_BRIGHT_MAG, field.faint_mag, cutoffs)

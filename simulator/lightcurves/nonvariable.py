@@ -16,6 +16,7 @@ class NonVariable(LightCurveModel):
     """Constant light, with the colours of an ordinary star."""
 
     name = "NV"
+    star_density_power = 1.0
     parameters: ClassVar = {"mean_mag": "magnitude in the reference band [mag]"}
 
     def __init__(self, bands: Bands, templates: Path | None = None) -> None:

@@ -123,6 +123,9 @@ class LightCurveModel(ABC):
         Share of objects whose host is bright enough to draw; None takes the survey's.
     thesis_cutoff_mag : float or None
         Where the erf cut-off of the magnitude law ``thesis`` lies; None takes its default.
+    star_density_power : float
+        On the sky the class is as common as this power of the density of stars: 1 for stars, -1 for
+        galaxies, which are found away from the plane of the Galaxy.
     is_artefact : bool
         True for a class of artefacts, which gives their kinds with ``artefacts``.
 
@@ -151,6 +154,7 @@ class LightCurveModel(ABC):
     host_placement: ClassVar[HostPlacement] = HostPlacement.CHANCE
     host_fraction: ClassVar[float | None] = None
     thesis_cutoff_mag: ClassVar[float | None] = None
+    star_density_power: ClassVar[float] = 0.0
     is_artefact: ClassVar[bool] = False
 
     def __init__(self, bands: Bands, templates: Path | None = None) -> None:

@@ -33,6 +33,7 @@ class Transient(LightCurveModel):
 
     alerts = True
     host_placement = HostPlacement.OWN_HOST
+    star_density_power = -1.0
     start_name: ClassVar[str] = "start_mjd"
 
     def __init__(self, bands: Bands, templates: Path | None = None) -> None:

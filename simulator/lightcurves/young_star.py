@@ -34,6 +34,7 @@ class YoungStar(LightCurveModel):
     """Young stars that vary at random."""
 
     name = "YSO"
+    star_density_power = 1.0
     parameters: ClassVar = {
         "tau_day": "damping time [d]",
         "sigma_mag": "standard deviation in the reference band [mag]",

@@ -66,7 +66,31 @@ def test_a_static_star_is_hardly_ever_detected(static):
     assert static.epochs["difference_detected"][used].mean() < 0.01
     flux, error = (static.epochs[f"difference_flux{name}_adu"][used] for name in ("", "_error"))
     assert abs((flux / error).mean()) < 5 / np.sqrt(used.sum())
-    assert abs((flux / error).std() - 1) < 5 / np.sqrt(2 * used.sum())
+    stated = load_profile("ztf").difference.error_factor
+    assert stated > 2 and abs((flux / error).std() * stated - 1) < 5 / np.sqrt(2 * used.sum())
+
+
+def test_the_pipeline_detects_with_the_errors_that_it_states():
+    """Errors of fluxes grow with the factor, and what is below the threshold then is no alert."""
+    chosen = {"classes": {"RRL": 1}}
+    plain, wide = (
+        simulator(overrides={**EXACT, "difference.error_factor": f}, **chosen).batch(
+            "train", range(14)
+        )
+        for f in (1.0, 2.0)
+    )
+    names = ("difference_flux_adu", "difference_flux_error_adu", "difference_signal_to_noise")
+    flux, error, ratio = (np.stack([m.epochs[n] for m in (plain, wide)]) for n in names)
+    both = plain.epochs["difference_detected"] & wide.epochs["difference_detected"]
+    assert both.sum() > 20
+    np.testing.assert_allclose(flux[1][both], flux[0][both], rtol=1e-5)
+    np.testing.assert_allclose(error[1][both], 2 * error[0][both], rtol=1e-5)
+    lost = plain.epochs["difference_detected"] & ~wide.epochs["difference_detected"]
+    gained = wide.epochs["difference_detected"] & ~plain.epochs["difference_detected"]
+    assert lost.sum() > 5 and not gained.any()
+    threshold = load_profile("ztf").difference.threshold_sigma
+    assert np.abs(ratio[1][both]).min() > 0.9 * threshold
+    assert_same(plain, wide, ["images", "difference", "difference_noise_adu"])
 
 
 def test_stars_with_wings_outside_the_images_of_psfs_leave_nothing_behind():

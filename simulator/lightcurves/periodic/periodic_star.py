@@ -126,6 +126,7 @@ class PeriodicStar(LightCurveModel):
     """
 
     epoch_name = "epoch_max_mjd"
+    star_density_power = 1.0
     shapes: Shapes
 
     def sample(self, draws: Draws, context: Context) -> dict[str, np.ndarray]:

@@ -52,6 +52,7 @@ class Supernova(LightCurveModel):
     name = "SN"
     alerts = True
     host_placement = HostPlacement.OWN_HOST
+    star_density_power = -1.0
     parameters: ClassVar = {
         "subtype": "0 = SN Ia, 1 = SN II",
         "redshift": "redshift",
