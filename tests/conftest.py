@@ -70,9 +70,14 @@ def planes_dataset(tmp_path_factory):
     from simulator.options import PLANES, Options
 
     path = tmp_path_factory.mktemp("data") / "planes.zarr"
-    cadence = {"cadence.min_epochs": 4, "cadence.max_epochs": 8}
+    few_images_many_alerts = {
+        "cadence.min_epochs": 4,
+        "cadence.max_epochs": 8,
+        "difference.error_factor": 1.0,
+    }
     options = Options(seed=4, planes=PLANES, classes={"SN": 1, "RRL": 1, "EB": 1, "AST": 1})
-    plan = make_plan("ztf", options, path, n=42, validation=28, test=28, overrides=cadence)
+    sizes = {"n": 42, "validation": 28, "test": 28}
+    plan = make_plan("ztf", options, path, **sizes, overrides=few_images_many_alerts)
     with writer_for(plan) as writer:
         execute(plan, writer, threads=1)
     return path

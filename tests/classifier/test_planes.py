@@ -69,7 +69,7 @@ def test_image_by_image_it_predicts_as_for_the_whole_sequence(case):
         image = {name: values[:, j : j + 1] for name, values in inputs.arrays().items()}
         logits, renewed = variants.step.predict_on_batch({**image, **states})
         there = inputs.n_images > j
-        np.testing.assert_allclose(logits[there], whole[there, j], atol=1e-4)
+        np.testing.assert_allclose(logits[there], whole[there, j], rtol=1e-4, atol=1e-4)
         states = {f"state_{name}": value for name, value in renewed.items()}
 
 

@@ -88,7 +88,8 @@ def test_chance_hosts_do_not_follow_the_magnitudes_of_the_objects(tmp_path):
 
 
 def test_a_field_too_dense_for_its_count_is_refused():
-    dense = load_profile("ztf", {"field.neighbours_per_arcmin2": 100})
+    everywhere = {"field.neighbours_per_arcmin2": 100, "field.neighbours_scatter_dex": 0}
+    dense = load_profile("ztf", everywhere)
     with pytest.raises(SimulationError, match="neighbours_per_arcmin2 = 100 gives 324 stars"):
         Simulator(dense, Options(stamp_size_pix=101))
     Simulator(dense, Options(stamp_size_pix=21))
