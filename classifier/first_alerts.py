@@ -40,6 +40,8 @@ _PER_MAG = np.log(10) / 2.5
 class FirstAlerts:
     """The first alerts of the objects that have as many, in the order of the split.
 
+    With several draws of an object each of them is an "object" of the axes below.
+
     Attributes
     ----------
     stamps : float32 (object, alert, plane, row, column)

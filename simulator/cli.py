@@ -34,7 +34,7 @@ def simulate(
     magnitudes: Annotated[
         str,
         typer.Option(
-            help="'survey', 'flat' (as many objects at every magnitude), 'thesis' (Carrasco-Davis "
+            help="'survey', 'flat' (as many stars at every magnitude), 'thesis' (Carrasco-Davis "
             "2019), or a table with a column 'magnitude'."
         ),
     ] = "survey",

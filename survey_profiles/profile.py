@@ -40,7 +40,7 @@ class StarField(Table):
     latitude."""
     neighbours_scatter_dex: within(0, 1) = 0.0
     """[dex] Scatter of the density of stars over the sky, a log-normal. Stars are targets in
-    proportion to it, galaxies in inverse proportion, as behind less dust; asteroids anywhere."""
+    proportion to it, galaxies in inverse proportion, asteroids anywhere."""
     neighbour_faint_mag: Magnitude
     """[mag] Faintest neighbour in the reference band; by default ``faint_mag``."""
 
@@ -64,7 +64,7 @@ class Hosts(Table):
     """Fractions of objects in front of a galaxy."""
 
     sn_fraction: Fraction = 0.5
-    """Fraction of supernovae with a visible host galaxy; default chosen."""
+    """Fraction of supernovae with a host galaxy that is drawn; default chosen."""
     other_fraction: Fraction = 0.05
     """Fraction of other objects in front of a galaxy by chance; default chosen."""
 

@@ -35,8 +35,8 @@ class StampOptions:
         "undersample": only as many objects of each class as the smallest has; "weights": the loss
         of an object is weighted so; "none".
     alerts : str
-        "first": the first alerts of every object; "any": any so many in a row, one draw for each
-        object, as most alerts of a stream are not the first ones of their objects.
+        "first": the first alerts of every object; "any": any so many in a row, drawn
+        at random, as most alerts of a stream are not the first ones of their objects.
     alerts_per_object : int
         With "any": so many draws of each object, or as many as it has.
     crop_pix : int or None

@@ -36,6 +36,7 @@ class Instrument(NamedTuple):
     n_template_epochs: int
     template_days: tuple[float, float]  # before the first exposure: the latest, the earliest
     seed: int
+    error_factor: float = 1.0  # errors of fluxes as the pipeline states them, over those of pixels
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -168,7 +168,7 @@ class RubinPackets:
             "dipoleNdata": 0,
             "trailNdata": 0,
             "bboxSize": observations.stamps["images"].shape[1],
-            **_pixel_columns(observations, of["njy_per_adu"]),
+            **_pixel_columns(observations, of["njy_per_adu"], self._instrument.error_factor),
         }
         return found
 
@@ -253,11 +253,12 @@ def _previous_sources(histories, objects, is_asteroid, observations):
     return found
 
 
-def _pixel_columns(observations: Observations, njy_per_adu) -> Columns:
+def _pixel_columns(observations: Observations, njy_per_adu, error_factor) -> Columns:
     """The aperture flux, the number of pixels, and the flags that masks give."""
     stamps, position = observations.stamps, (observations.centre_x_pix, observations.centre_y_pix)
     image, mask = stamps["difference"], stamps["mask"]
     flux, error = aperture_flux(image, stamps["difference_noise_adu"], *position, _APERTURE_PIX)
+    error = error_factor * error
     half = image.shape[1] // 2
     core, footprint = (
         mask[:, half - reach : half + reach + 1, half - reach : half + reach + 1]

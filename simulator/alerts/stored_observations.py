@@ -56,6 +56,7 @@ class StoredObservations:
             n_epochs[len(n_epochs) // 2],
             profile.template.days_before,
             self._simulator.options.seed,
+            profile.difference.error_factor,
         )
 
     def parts(self) -> list[tuple[str, str, np.ndarray]]:

@@ -148,7 +148,8 @@ class ZtfPackets:
             "fwhm": shared["sciinpseeing"][rows],
             "scorr": np.abs(of["difference_signal_to_noise"]),
         }
-        found |= _aperture_columns(observations, found["sign"], zero_point)
+        of_errors = self._instrument.error_factor
+        found |= _aperture_columns(observations, found["sign"], zero_point, of_errors)
         found["magdiff"] = found["magap"] - magnitude
         found["magfromlim"] = shared["diffmaglim"][rows] - found["magap"]
         found |= _detector_position(observations, obj)
@@ -245,7 +246,7 @@ def _magnitudes(flux, error, zero_point):
         return magnitude, _ERROR_MAG * error / flux
 
 
-def _aperture_columns(observations: Observations, sign, zero_point) -> Columns:
+def _aperture_columns(observations: Observations, sign, zero_point, error_factor) -> Columns:
     """Aperture magnitudes, the sky, and counts of odd pixels about the position."""
     stamps, x, y = observations.stamps, observations.centre_x_pix, observations.centre_y_pix
     image, columns = stamps["difference"] * sign[:, None, None], {}
@@ -253,7 +254,7 @@ def _aperture_columns(observations: Observations, sign, zero_point) -> Columns:
         flux, error = aperture_flux(image, stamps["difference_noise_adu"], x, y, radius)
         flux = np.where(flux > 0, flux, np.nan)
         columns[f"mag{name}"], columns[f"sigma{'gap' if name == 'ap' else 'gapbig'}"] = _magnitudes(
-            flux, error, zero_point
+            flux, error_factor * error, zero_point
         )
     border = np.concatenate(
         [image[:, :3].reshape(len(image), -1), image[:, -3:].reshape(len(image), -1)], axis=1

@@ -38,6 +38,7 @@ class Asteroid(LightCurveModel):
 
     name = "AST"
     alerts = True
+    counts_slope_per_mag = 0.27  # Gladman et al. 2009 (Icarus 202, 104), sections 8 and 9
     parameters: ClassVar = {
         "mean_mag": "magnitude in the reference band [mag]",
         "appearance_mjd": "start of the one exposure that shows it [d]",

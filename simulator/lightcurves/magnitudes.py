@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 THESIS_EXPONENT = 12.11  # p(m) ~ m^a, fitted to HiTS stars in g (Carrasco-Davis 2019)
 THESIS_BRIGHT_MAG = 14.5  # Carrasco-Davis 2019
-ASTEROID_SLOPE_PER_MAG = 0.27  # Gladman et al. 2009 (Icarus 202, 104), sections 8 and 9
 THESIS_CUTOFF_MAG = 22.8  # of every class that states no `thesis_cutoff_mag` of its own
 _GRID_STEPS = 2001
 
@@ -130,8 +129,9 @@ def magnitude_law(
     if choice == "survey":
         return star_counts(*limits, field.star_counts_slope_per_mag)
     if choice == "flat":
-        asteroids = star_counts(*limits, ASTEROID_SLOPE_PER_MAG).density
-        return replace(star_counts(*limits, 0.0), by_class={"AST": asteroids})
+        slopes = {m.name: m.counts_slope_per_mag for m in models}
+        steep = {k: star_counts(*limits, v).density for k, v in slopes.items() if v is not None}
+        return replace(star_counts(*limits, 0.0), by_class=steep)
     if choice == "thesis":
         cutoffs = {m.name: m.thesis_cutoff_mag for m in models if m.thesis_cutoff_mag is not None}
         return thesis(THESIS_BRIGHT_MAG, field.faint_mag, cutoffs)

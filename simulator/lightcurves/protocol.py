@@ -123,6 +123,9 @@ class LightCurveModel(ABC):
         Share of objects whose host is bright enough to draw; None takes the survey's.
     thesis_cutoff_mag : float or None
         Where the erf cut-off of the magnitude law ``thesis`` lies; None takes its default.
+    counts_slope_per_mag : float or None
+        Counts grow as 10^(slope m) where stars are drawn equally at every magnitude; None: like
+        stars.
     star_density_power : float
         On the sky the class is as common as this power of the density of stars: 1 for stars, -1 for
         galaxies, which are found away from the plane of the Galaxy.
@@ -154,6 +157,7 @@ class LightCurveModel(ABC):
     host_placement: ClassVar[HostPlacement] = HostPlacement.CHANCE
     host_fraction: ClassVar[float | None] = None
     thesis_cutoff_mag: ClassVar[float | None] = None
+    counts_slope_per_mag: ClassVar[float | None] = None
     star_density_power: ClassVar[float] = 0.0
     is_artefact: ClassVar[bool] = False
 

@@ -40,7 +40,7 @@ class Neighbours:
                 f"field.neighbours_per_arcmin2 = {profile.field.neighbours_per_arcmin2:g} gives "
                 f"{mean:.0f} stars in a stamp of {size_pix} pixels on average where they are "
                 f"densest; more than {MOST_NEIGHBOURS} in one are not possible. Take smaller "
-                "stamps, or brighter stars only."
+                "stamps, brighter stars only, or field.neighbours_scatter_dex = 0."
             )
         self._scale_arcsec = profile.camera.pixel_scale_arcsec
         self._colours = StarColours(bands)

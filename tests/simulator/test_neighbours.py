@@ -10,7 +10,7 @@ from survey_profiles import load_profile
 
 BANDS = Bands(("g", "r", "i"), ("ztfg", "ztfr", "ztfi"), reference=1)
 N, SIZE = 4000, 63
-SCATTER_DEX = 0.34
+SCATTER_DEX = 0.35
 
 
 def numbers(power=0.0, scatter_dex=SCATTER_DEX, density=2.0):

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from scipy.stats import kstest
+from scipy.stats import kstest, truncexpon
 
 from simulator import (
     HostPlacement,
@@ -21,6 +21,7 @@ from simulator import (
 )
 from simulator.dataset.plan import make_plan
 from simulator.dataset.run import execute, writer_for
+from simulator.lightcurves import light_curve_class
 from simulator.lightcurves.cosmology import distance_modulus_mag
 from simulator.lightcurves.magnitudes import magnitude_law, thesis
 from simulator.rng import Draws, Purpose
@@ -188,9 +189,13 @@ def test_a_class_sets_its_own_cut_off_in_the_magnitude_law_of_the_thesis():
     assert set(simulator._law.by_class) == {"RRL"}
 
 
-def test_the_flat_law_has_as_many_objects_at_every_magnitude():
+def test_the_flat_law_has_as_many_stars_at_every_magnitude_and_asteroids_by_their_counts():
     profile = load_profile("hits")
     bright, faint = profile.field.bright_mag, profile.field.faint_mag
-    law = magnitude_law("flat", profile)
-    drawn = law.draw(Draws(1, np.arange(4000), Purpose.PHYSICS), "NV")
+    law = magnitude_law("flat", profile, [light_curve_class(name) for name in ("NV", "AST")])
+    draws = Draws(1, np.arange(4000), Purpose.PHYSICS)
+    drawn = law.draw(draws, "NV")
     assert kstest(drawn, "uniform", (bright, faint - bright)).pvalue > 1e-3
+    rate = 0.27 * np.log(10)
+    steep = truncexpon(rate * (faint - bright), scale=1 / rate)  # of magnitudes before the limit
+    assert kstest(faint - law.draw(draws, "AST"), steep.cdf).pvalue > 1e-3

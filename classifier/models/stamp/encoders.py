@@ -35,7 +35,8 @@ def encoded(
         ``kernel`` pixels with 32 filters, a pooling, three of ``kernel`` pixels with 64 filters, a
         pooling. "strided": of 5 x 5 pixels with 32 filters and stride 2, ``kernel`` pixels with 64
         filters and stride 2, ``kernel`` pixels with 96 filters; their means over the stamp, and 64
-        units of the central 16 pixels. It needs a tenth of the multiplications. All have ReLU.
+        units of the central 16 x 16 pixels. On 31 x 31 pixels it needs
+        a seventh of the multiplications. All have ReLU.
     rotations : str
     kernel : int
         Pixels of all convolutions but the first.
