@@ -63,6 +63,8 @@ def det_curves(figure: Drawing, scores: Mapping[str, RealBogus]) -> None:
     axes = figure.add_subplot()
     axes.set(xlabel="False-positive rate", ylabel="False-negative rate")
     axes.set(xscale="log", yscale="log")
+    axes.set(xlim=(0.5 / max(s.n_bogus for s in scores.values()), 1.1))
+    axes.set(ylim=(0.5 / max(s.n_real for s in scores.values()), 1.1))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
         axis.set_minor_formatter(NullFormatter())
@@ -77,8 +79,6 @@ def det_curves(figure: Drawing, scores: Mapping[str, RealBogus]) -> None:
         points(axes, *found, color=colour, marker=marker)
     for rate in next(iter(scores.values())).false_positive_rates:
         axes.axvline(rate, color=FAINT, lw=0.8, ls=(0, (4, 3)), zorder=0)
-    axes.set(xlim=(0.5 / max(s.n_bogus for s in scores.values()), 1.1))
-    axes.set(ylim=(0.5 / max(s.n_real for s in scores.values()), 1.1))
     axes.grid()
     legend(figure, axes, columns=2)
 

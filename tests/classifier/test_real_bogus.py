@@ -1,6 +1,7 @@
 """Scores of real detections against artefacts: published numbers, scikit-learn, and counting."""
 
 import json
+from dataclasses import replace
 from io import StringIO
 
 import numpy as np
@@ -220,6 +221,17 @@ def test_objects_of_one_kind_have_a_note_in_place_of_a_curve():
     section = real_bogus_section({"a": alone})
     assert "needs real detections and artefacts" in section.parts[0].text
     assert section.parts[1].cells[0][2].text == "0"
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_model_without_any_error_has_a_curve():
+    perfect = made_up(n=60, classes=CLASSES)
+    certain = np.eye(len(CLASSES), dtype=np.float32)[perfect.label][:, None]
+    known = np.isfinite(perfect.probabilities)
+    perfect = replace(perfect, probabilities=np.where(known, certain, np.nan))
+    section = real_bogus_section({"a": evaluate(perfect, n_bootstrap=5)})
+    section.parts[0].drawing.canvas.draw()
+    assert [series.label for series in plotted(section.parts[0].drawing)][:1] == ["a"]
 
 
 def test_models_are_drawn_in_one_figure():
