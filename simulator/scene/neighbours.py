@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import pdtr
 from scipy.stats import poisson
 
 from simulator.lightcurves.star_colours import StarColours
@@ -59,10 +58,7 @@ class Neighbours:
         if self._scatter:
             sigmas = draws.normal().clip(-_MOST_SIGMAS, _MOST_SIGMAS)
             mean = mean * self._density_factor(sigmas, power)
-            number = poisson.ppf(draws.uniform(), mean).clip(0, _largest_number(mean)).astype(int)
-        else:
-            thresholds = pdtr(np.arange(_largest_number(mean)), mean)
-            number = np.searchsorted(thresholds, draws.uniform())
+        number = poisson.ppf(draws.uniform(), mean).clip(0, _largest_number(mean)).astype(int)
         x, y, magnitude = [], [], []
         for _ in range(max(int(number.max(initial=0)), 1)):
             x.append(draws.uniform(-half_pix, half_pix))
